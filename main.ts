@@ -1,0 +1,3 @@
+import { run } from "./src/cli/cli.ts";
+
+Deno.exitCode = await run(Deno.args);

@@ -1,0 +1,95 @@
+import type { ScopeCondition } from "../domain/event.ts";
+import type { JsonText } from "../domain/json_text.ts";
+import type { Pattern } from "../domain/pattern.ts";
+import type { Profile } from "../domain/profile.ts";
+import type { Secret } from "../domain/secret.ts";
+import type { Subscription } from "../domain/subscription.ts";
+
+/** A config file that was read, checked and filled in: nothing in it can be wrong any more. */
+export interface Config {
+  /** The file it came from, absolute. */
+  readonly path: string;
+  readonly server: {
+    readonly listen: Listen;
+    readonly maxBodyBytes: number;
+    readonly shutdownGraceMs: number;
+  };
+  /** Undefined: no tokens, loopback alone. */
+  readonly auth?: {
+    readonly publishers: readonly Publisher[];
+    readonly operators: readonly Operator[];
+  };
+  readonly storage: {
+    /** Absolute path of the SQLite file, or `:memory:`. */
+    readonly path: string;
+    readonly keepDeliveredMs: number;
+    readonly keepExhaustedMs: number;
+  };
+  /** Attempts under way at once, in the whole process. */
+  readonly totalConcurrency: number;
+  readonly notify: readonly NoticeChannel[];
+  /** The catalogue of the publisher's event types; undefined where any type is taken. */
+  readonly eventTypes?: ReadonlyMap<string, EventType>;
+  /** Built-in profiles and the file's own, by name. */
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly subscriptions: readonly Subscription[];
+}
+
+export type Listen =
+  /** Host without brackets. */
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+export interface Publisher {
+  readonly name: string;
+  readonly token: Secret;
+  /** The types it may post; undefined: any. */
+  readonly types?: readonly Pattern[];
+  /** What the scope of its events must hold; undefined: anything. */
+  readonly scope?: ScopeCondition;
+}
+
+export interface Operator {
+  readonly name: string;
+  readonly token: Secret;
+}
+
+export interface EventType {
+  readonly description?: string;
+  readonly example?: JsonText;
+}
+
+export type NoticeKind =
+  | "subscription.failing"
+  | "subscription.recovered"
+  | "subscription.paused"
+  | "delivery.exhausted"
+  | "config.rejected";
+
+/** Where notices go; `on` says which kinds. */
+export type NoticeChannel =
+  & { readonly on: readonly NoticeKind[] }
+  & (
+    | { readonly kind: "webhook"; readonly url: string; readonly secret: Secret }
+    | {
+      readonly kind: "email";
+      /** `smtp://user@host:port` or `smtps://…`. */
+      readonly smtp: string;
+      readonly password?: Secret;
+      readonly from: string;
+      readonly to: readonly string[];
+    }
+    | { readonly kind: "command"; readonly command: readonly string[] }
+  );
+
+/** Something wrong, or doubtful, in a config file, and how to mend it. */
+export interface Problem {
+  readonly file: string;
+  /** 1 is the first; left out where the problem is the file as a whole. */
+  readonly line?: number;
+  readonly column?: number;
+  /** As in `subscriptions[0].events[0]`; empty at the root. */
+  readonly path: string;
+  readonly message: string;
+  readonly fix?: string;
+}

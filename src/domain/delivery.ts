@@ -1,0 +1,25 @@
+import type { Instant } from "./instant.ts";
+
+/** One event for one subscription. Final states stay final. */
+export type DeliveryState = "pending" | "delivered" | "exhausted" | "cancelled";
+
+/** Why a delivery exists: an event matched, an operator asked for a test, a notice is told. */
+export type DeliveryCause = "event" | "test" | "redelivery" | "notice";
+
+export interface Delivery {
+  /** `dlv_` and a ULID. */
+  readonly id: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly subscription: string;
+  readonly cause: DeliveryCause;
+  readonly state: DeliveryState;
+  readonly reason?: string;
+  readonly attemptCount: number;
+  /** When the next attempt may start; only while pending. */
+  readonly dueAt?: Instant;
+  readonly createdAt: Instant;
+  readonly finishedAt?: Instant;
+  /** The delivery this one sends again. */
+  readonly redeliveryOf?: string;
+}

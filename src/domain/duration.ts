@@ -1,0 +1,32 @@
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const UNIT_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
+
+/** Milliseconds of `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"30d"`; undefined where the text is none. */
+export function parseDuration(text: string): number | undefined {
+  const parts = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  return parts ? Number(parts[1]) * UNIT_MS[parts[2] as keyof typeof UNIT_MS] : undefined;
+}
+
+/** The shortest exact spelling of a length: 90 000 ms is `"90s"`, 7 200 000 ms is `"2h"`. */
+export function formatDuration(ms: number): string {
+  for (const unit of ["d", "h", "m", "s"] as const) {
+    if (ms >= UNIT_MS[unit] && ms % UNIT_MS[unit] === 0) return `${ms / UNIT_MS[unit]}${unit}`;
+  }
+  return `${ms}ms`;
+}
+
+/** Bytes of `"512B"`, `"64KiB"`, `"1MiB"`; undefined where the text is no size. */
+export function parseSize(text: string): number | undefined {
+  const parts = /^(\d{1,9})(B|KiB|MiB|GiB)$/.exec(text);
+  return parts ? Number(parts[1]) * UNIT_BYTES[parts[2] as keyof typeof UNIT_BYTES] : undefined;
+}
+
+/** The shortest exact spelling of a size: 65 536 is `"64KiB"`. */
+export function formatSize(bytes: number): string {
+  for (const unit of ["GiB", "MiB", "KiB"] as const) {
+    if (bytes >= UNIT_BYTES[unit] && bytes % UNIT_BYTES[unit] === 0) {
+      return `${bytes / UNIT_BYTES[unit]}${unit}`;
+    }
+  }
+  return `${bytes}B`;
+}

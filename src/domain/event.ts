@@ -1,0 +1,29 @@
+import type { Instant } from "./instant.ts";
+import { canonicalScalar, type JsonText } from "./json_text.ts";
+
+/** What happened: posted by a publisher, kept as it was written. */
+export interface Event {
+  /** The publisher's own id, or `evt_` and a ULID. */
+  readonly id: string;
+  readonly type: string;
+  /** When it happened: the publisher's `timestamp`, else when it was accepted. */
+  readonly occurredAt: Instant;
+  readonly scope: Scope;
+  readonly data: JsonText;
+  readonly metadata?: JsonText;
+}
+
+/** What an event is about beside its data, by name: a venue, an account. Values are JSON scalars. */
+export type Scope = ReadonlyMap<string, JsonText>;
+
+/** What a scope has to hold: for each name, any one of these values, canonically spelled. */
+export type ScopeCondition = ReadonlyMap<string, readonly string[]>;
+
+/** The first name whose condition a scope does not meet; undefined where it meets all. */
+export function unmetScope(condition: ScopeCondition, scope: Scope): string | undefined {
+  for (const [name, wanted] of condition) {
+    const value = scope.get(name);
+    if (value === undefined || !wanted.includes(canonicalScalar(value))) return name;
+  }
+  return undefined;
+}
