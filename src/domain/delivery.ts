@@ -6,6 +6,9 @@ export type DeliveryState = "pending" | "delivered" | "exhausted" | "cancelled";
 /** Why a delivery exists: an event matched, an operator asked for a test, a notice is told. */
 export type DeliveryCause = "event" | "test" | "redelivery" | "notice";
 
+/** A delivery's body shape with the settings and names it was accepted under, frozen as JSON. */
+export type FormatText = string;
+
 export interface Delivery {
   /** `dlv_` and a ULID. */
   readonly id: string;

@@ -17,7 +17,7 @@ export function formatDuration(ms: number): string {
 
 /** Bytes of `"512B"`, `"64KiB"`, `"1MiB"`; undefined where the text is no size. */
 export function parseSize(text: string): number | undefined {
-  const parts = /^(\d{1,9})(B|KiB|MiB|GiB)$/.exec(text);
+  const parts = /^(\d{1,12})(B|KiB|MiB|GiB)$/.exec(text);
   return parts ? Number(parts[1]) * UNIT_BYTES[parts[2] as keyof typeof UNIT_BYTES] : undefined;
 }
 

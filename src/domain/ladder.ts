@@ -34,3 +34,15 @@ export function waitAfter(
 export function isWithin(ladder: Ladder, firstAt: Instant, dueAt: Instant): boolean {
   return ladder.forMs === undefined || dueAt - firstAt <= ladder.forMs;
 }
+
+/** A delivery's share of jitter for one attempt, in [0, 1): the same after a restart. */
+export function chanceOf(deliveryId: string, attempt: number): number {
+  // FNV-1a over the id and the attempt, then murmur3's finaliser to spread neighbouring ids.
+  let hash = 0x811c9dc5 ^ attempt;
+  for (let i = 0; i < deliveryId.length; i++) {
+    hash = Math.imul(hash ^ deliveryId.charCodeAt(i), 0x01000193);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+}

@@ -62,9 +62,10 @@ export type BodySource =
   | `settings.${string}`;
 
 /**
- * A signature header. Templates know `{body}`, `{body:encode64}` (Ruby's Base64.encode64),
- * `{body:reserialised}` (JSON.stringify(JSON.parse(body))), `{id}` (webhook-id), `{timestamp}` (Unix
- * seconds of the attempt), `{uuid}` (of event and subscription), `{type}`; `value` also `{signature}`.
+ * A signature header. Templates know `{id}` (webhook-id), `{timestamp}` (Unix seconds of the attempt),
+ * `{uuid}` (of event and subscription) and `{type}` (the receiver's name of it); `over` also `{body}`,
+ * `{body:encode64}` (Ruby's Base64.encode64) and `{body:reserialised}` (JSON.stringify(JSON.parse(body)));
+ * `value` also `{signature}`.
  */
 export interface SignatureRule {
   readonly header: string;
@@ -74,7 +75,10 @@ export interface SignatureRule {
   readonly over: string;
   /** The header's value. */
   readonly value: string;
-  /** Divides the signatures of several live secrets; without it only the current one signs. */
+  /**
+   * Divides the signatures of several live secrets, which stand for `{signature}` together; without
+   * it only the current one signs.
+   */
   readonly separator?: string;
 }
 

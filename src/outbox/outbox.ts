@@ -4,14 +4,13 @@
  * that nothing was stored.
  */
 import type { Attempt } from "../domain/attempt.ts";
-import type { Delivery, DeliveryCause, DeliveryState } from "../domain/delivery.ts";
+import type { Delivery, DeliveryCause, DeliveryState, FormatText } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import type { Health } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Verdict } from "../domain/verdict.ts";
 
-/** A delivery's body shape with the settings and names it was accepted under, frozen as JSON. */
-export type FormatText = string;
+export type { FormatText };
 
 /** An event on its way in, with the subscriptions that get it. */
 export interface NewEvent {
@@ -27,6 +26,8 @@ export interface NewDelivery {
   readonly subscription: string;
   readonly format: FormatText;
   readonly cause: DeliveryCause;
+  /** Whether to hand it over claimed, for sending at once. */
+  readonly claim: boolean;
 }
 
 /** One request of a publisher: all its events or none. */
@@ -38,8 +39,6 @@ export interface Enqueue {
     readonly content: Uint8Array<ArrayBuffer>;
   };
   readonly at: Instant;
-  /** How many of the deliveries to hand over claimed, for sending at once. */
-  readonly claimUpTo: number;
 }
 
 /** What a publisher is told of one event. */
@@ -103,13 +102,21 @@ export interface ClaimRequest {
   readonly subscription: string;
   readonly now: Instant;
   readonly limit: number;
+  /** Only deliveries of test events, which go out while their subscription is held. */
+  readonly testsOnly?: boolean;
+}
+
+export interface Claimed {
+  readonly claims: Claim[];
+  /** When the earliest that such a request could take, now or later, and nobody has claimed is due. */
+  readonly nextDueAt?: Instant;
 }
 
 /** The writing side: small, asynchronous, durable. */
 export interface Outbox {
   enqueue(request: Enqueue): Promise<Enqueued>;
   /** Claims what is pending, due and unclaimed. */
-  claim(request: ClaimRequest): Promise<Claim[]>;
+  claim(request: ClaimRequest): Promise<Claimed>;
   /** False, and nothing changed, where the claim is no longer held or the delivery is final. */
   record(recording: Recording): Promise<boolean>;
   /** Gives claims back unused: their deliveries are due as before. */
@@ -196,3 +203,12 @@ export interface Audit {
   /** Sentences, each naming what breaks which promise; empty when all is well. */
   readonly faults: readonly string[];
 }
+
+/** A list was asked to go on from a cursor that no list hands out. */
+export class InvalidCursorError extends Error {}
+
+/** Nothing can be stored now (disk full, locked, read-only); a later try may work. */
+export class OutboxUnavailable extends Error {}
+
+/** The storage can be trusted no longer (a failed fsync, a corrupt file): the daemon must end. */
+export class OutboxFailed extends Error {}

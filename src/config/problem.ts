@@ -1,0 +1,72 @@
+import { isAbsolute, relative, sep } from "node:path";
+import type { Problem } from "./config.ts";
+
+/**
+ * A problem as people read it: file (from the working directory where it lies below it), line,
+ * column and path, then the message, then the fix.
+ */
+export function formatProblem(problem: Problem, workingDirectory: string = Deno.cwd()): string {
+  const place = problem.line === undefined ? "" : `:${problem.line}:${problem.column}`;
+  const head = `${shownFile(problem.file, workingDirectory)}${place}`;
+  const lines = [problem.path === "" ? head : `${head}  ${problem.path}`, `  ${problem.message}`];
+  if (problem.fix !== undefined) lines.push(`  fix: ${problem.fix}`);
+  return lines.join("\n");
+}
+
+function shownFile(file: string, workingDirectory: string): string {
+  const below = relative(workingDirectory, file);
+  const outside = below === "" || below === ".." || below.startsWith(`..${sep}`);
+  return outside || isAbsolute(below) ? file : below;
+}
+
+/** Keys and indices from a file's root to a value. */
+export type Path = readonly (string | number)[];
+
+/** A path as people write it: `subscriptions[0].events[0]`, `eventTypes["booking.created"]`. */
+export function formatPath(path: Path): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === "number") return `${text}[${step}]`;
+    if (!/^[A-Za-z_$][\w$]*$/.test(step) || looksSecret(step)) return `${text}[${quoted(step)}]`;
+    return text === "" ? step : `${text}.${step}`;
+  }, "");
+}
+
+/** A name from the file in quotes, on one line, cut where it is long; never a signing key. */
+export function quoted(text: string): string {
+  if (looksSecret(text)) return `"${text.slice(0, 6)}…"`;
+  // A line of a problem must stay one line, and must not steer a terminal.
+  const shown = JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+  return shown.replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** Whether a text has the form of a Standard Webhooks key, wherever it stands. */
+export function looksSecret(text: string): boolean {
+  return /^\s*wh(?:sec|sk)_./s.test(text);
+}
+
+/** What was found wrong, or doubtful, so far. */
+export class Findings {
+  readonly problems: Problem[] = [];
+  readonly warnings: Problem[] = [];
+
+  add(...problems: readonly Problem[]): void {
+    this.problems.push(...problems);
+  }
+
+  warn(...warnings: readonly Problem[]): void {
+    this.warnings.push(...warnings);
+  }
+}
+
+/** Problems by file, in the order the files were read, then by place; each once. */
+export function inOrder(problems: readonly Problem[]): Problem[] {
+  const files = [...new Set(problems.map((problem) => problem.file))];
+  const once = new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
+  return [...once.values()].sort((a, b) =>
+    files.indexOf(a.file) - files.indexOf(b.file) || (a.line ?? 0) - (b.line ?? 0) ||
+    (a.column ?? 0) - (b.column ?? 0)
+  );
+}

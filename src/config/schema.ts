@@ -1,0 +1,377 @@
+/**
+ * Every key of the config file, once: what the file is checked against and what editors complete
+ * from. Only what one value shows by itself is said here; what takes two is checked after it.
+ */
+import * as z from "zod";
+import { parseStatusRanges } from "../domain/attempt.ts";
+import { parseDuration, parseSize } from "../domain/duration.ts";
+import { parseInstant } from "../domain/instant.ts";
+import { profileWords } from "../profiles/words.ts";
+import { parseNetwork } from "../transport/address_guard.ts";
+import { quoted } from "./problem.ts";
+
+/** What holds where the file says nothing. */
+export const DEFAULTS = {
+  listen: "127.0.0.1:8420",
+  maxBody: "256KiB",
+  shutdownGrace: "20s",
+  storageUrl: "sqlite:bellhook.db",
+  keepDelivered: "30d",
+  keepExhausted: "90d",
+  totalConcurrency: 256,
+  profile: "standard",
+  jitter: 0.1,
+  concurrency: 16,
+} as const;
+
+/** The kinds of notice, in the order they are documented in. */
+export const NOTICE_KINDS = [
+  "subscription.failing",
+  "subscription.recovered",
+  "subscription.paused",
+  "delivery.exhausted",
+  "config.rejected",
+] as const;
+
+interface Fault {
+  readonly message: string;
+  readonly fix?: string;
+}
+
+/** A text of a certain form; `pattern` tells editors what `fault` tells people. */
+function text(fault: (text: string) => Fault | undefined, pattern?: RegExp) {
+  const schema = z.string().superRefine((value, context) => {
+    const found = fault(value);
+    if (found === undefined) return;
+    context.addIssue({ code: "custom", message: found.message, params: { fix: found.fix } });
+  });
+  return pattern ? schema.meta({ pattern: pattern.source }) : schema;
+}
+
+/** A text that says something, on one line. */
+const line = text((value) => {
+  if (value === "") return { message: "the text is empty" };
+  return hasControl(value) ? { message: "the text holds a control character" } : undefined;
+});
+
+/** Instants stay far from what JavaScript's dates can hold. */
+const LONGEST_MS = 3_650 * 86_400_000;
+
+function length({ aboveZero }: { aboveZero: boolean }) {
+  return text((value) => {
+    const ms = parseDuration(value);
+    if (ms === undefined) {
+      return {
+        message: `${quoted(value)} is no length of time`,
+        fix: 'write it as "500ms", "30s", "5m", "2h" or "30d"',
+      };
+    }
+    if (ms > LONGEST_MS) return { message: `${quoted(value)} is longer than ten years` };
+    if (ms > 0 || !aboveZero) return undefined;
+    return { message: `${quoted(value)} is no time at all`, fix: "give more than zero" };
+  }, /^\d{1,9}(ms|s|m|h|d)$/);
+}
+
+const duration = length({ aboveZero: false }).meta({ id: "Duration", examples: ["30s"] });
+const deadline = length({ aboveZero: true }).meta({ id: "Deadline", examples: ["30s"] });
+
+const size = text((value) => {
+  const bytes = parseSize(value);
+  if (bytes === undefined) {
+    return {
+      message: `${quoted(value)} is no size`,
+      fix: 'write it as "512B", "64KiB" or "1MiB"',
+    };
+  }
+  if (bytes > 0 && bytes <= 256 * 1024 ** 2) return undefined;
+  return { message: `${quoted(value)} is not between "1B" and "256MiB"` };
+}, /^\d{1,9}(B|KiB|MiB|GiB)$/);
+
+/** Patterns and types alike: short enough to be a name, and on one line. */
+const pattern = text((value) => {
+  if (value === "") return { message: "the pattern is empty", fix: 'write "*" for all types' };
+  if (hasControl(value)) return { message: `${quoted(value)} holds a control character` };
+  return value.length > 255 ? { message: "the pattern has more than 255 characters" } : undefined;
+});
+
+const network = text((value) =>
+  parseNetwork(value) === undefined
+    ? {
+      message: `${quoted(value)} is no network`,
+      fix: 'write it as "10.0.0.0/8", "fd00::/8" or a single address',
+    }
+    : undefined
+);
+
+const instant = text((value) =>
+  parseInstant(value) === undefined
+    ? {
+      message: `${quoted(value)} is no instant`,
+      fix: 'write it in RFC 3339: "2026-01-31T12:00:00Z"',
+    }
+    : undefined
+).meta({ format: "date-time" });
+
+const success = text((value) =>
+  parseStatusRanges(value) === undefined
+    ? {
+      message: `${quoted(value)} is no set of statuses`,
+      fix: 'write it as "2xx", "200" or "200-204,409"',
+    }
+    : undefined
+).meta({ examples: ["2xx", "200", "200-204,409"] });
+
+const rateLimit = text((value) =>
+  /^0*[1-9]\d{0,6}\/[smhd]$/.test(value) ? undefined : {
+    message: `${quoted(value)} is no rate`,
+    fix: 'write it as "10/s", "600/m", "1000/h" or "5000/d"',
+  }, /^0*[1-9]\d{0,6}\/[smhd]$/);
+
+/** Whether a text holds what no name or header may: control characters, line breaks. */
+function hasControl(value: string): boolean {
+  // deno-lint-ignore no-control-regex
+  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(value);
+}
+
+const SECRET_IN_FILE = {
+  error: (issue: { input?: unknown }) =>
+    typeof issue.input === "string" ? "a secret is written into the file" : undefined,
+};
+
+const REFERENCES = {
+  env: line.describe("The name of the environment variable that holds it"),
+  file: line.describe("The path of the file that holds it, relative to the config file"),
+  credential: text((value) =>
+    value === "" || value === "." || value === ".." || /[/\0-\x1f]/.test(value)
+      ? {
+        message: `${quoted(value)} is no credential's name`,
+        fix: "give the name alone, without a path",
+      }
+      : undefined
+  ).describe("The name of the systemd credential that holds it"),
+};
+
+const reference = z.union([
+  z.strictObject({ env: REFERENCES.env }),
+  z.strictObject({ file: REFERENCES.file }),
+  z.strictObject({ credential: REFERENCES.credential }),
+], SECRET_IN_FILE).meta({
+  id: "Reference",
+  description: "Where a secret is to be found; a secret written into the file is an error",
+});
+
+const until = instant.describe("Until when it signs as well");
+const previousSecret = z.union([
+  z.strictObject({ env: REFERENCES.env, until }),
+  z.strictObject({ file: REFERENCES.file, until }),
+  z.strictObject({ credential: REFERENCES.credential, until }),
+], SECRET_IN_FILE);
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+const scope = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)]))
+  .meta({ id: "Scope" });
+
+const operators = z.strictObject({
+  ">": z.union([z.number(), z.string()]).optional().describe("Greater; numbers or texts"),
+  ">=": z.union([z.number(), z.string()]).optional().describe("Greater or equal"),
+  "<": z.union([z.number(), z.string()]).optional().describe("Less; numbers or texts"),
+  "<=": z.union([z.number(), z.string()]).optional().describe("Less or equal"),
+  "!=": scalar.optional().describe("Anything but this, also nothing at all"),
+  exists: z.boolean().optional().describe("Whether there is a value at the path"),
+  prefix: z.string().optional().describe("A text that begins so"),
+  suffix: z.string().optional().describe("A text that ends so"),
+}).meta({ id: "Operators", description: "Operators, all of which must hold", minProperties: 1 });
+
+const match = z.record(
+  z.string(),
+  z.union([scalar, operators, z.array(z.union([scalar, operators])).min(1)]),
+);
+
+const count = (most: number) => z.int().min(1).max(most);
+
+/** What both a subscription and the `delivery` block may set; the first of them wins. */
+const SETTINGS = {
+  profile: z.string().min(1).optional().describe(
+    "The wire format and delivery rules: standard, bookingsync, booking-experts, bookingshake, " +
+      "bookingscheduler, roostsync, or one of `profiles`",
+  ),
+  waitForConfirmation: z.boolean().optional().describe(
+    "Booking Experts' choice: true repeats until the receiver confirms, false sends once and " +
+      "records the answer without acting on it",
+  ),
+  timeout: deadline.optional().describe(
+    "The deadline of one attempt: resolving, connecting, request and response together",
+  ),
+  retry: z.array(duration).max(1_000).optional().describe(
+    "The waits between attempts, each from the end of the one before; an empty list: one attempt",
+  ),
+  jitter: z.number().min(0).max(1).optional()
+    .describe("The greatest share of a wait that is added to it by chance; 0 turns it off")
+    .meta({ default: DEFAULTS.jitter }),
+  success: success.optional().describe("The statuses that count as success"),
+  concurrency: count(10_000).optional()
+    .describe("How many attempts of one subscription may be under way at once")
+    .meta({ default: DEFAULTS.concurrency }),
+  rateLimit: rateLimit.optional().describe("How many attempts may start in a length of time")
+    .meta({ examples: ["10/s"] }),
+  standardHeaders: z.boolean().optional().describe(
+    "Whether webhook-id, webhook-timestamp and webhook-signature go out beside the profile's own",
+  ),
+  allowHttp: z.boolean().optional().describe("Lets the URL be http instead of https")
+    .meta({ default: false }),
+  allowNetworks: z.array(network).optional().describe(
+    "Networks (CIDR) that requests may go to although they are not public",
+  ).meta({ default: [], examples: [["10.0.0.0/8"]] }),
+};
+
+/** One entry of `subscriptions`, also in an included file. */
+export const subscriptionWords = z.strictObject({
+  id: line.max(200).describe("Unique; the history hangs on it"),
+  url: z.string().describe("Where requests go").meta({ format: "uri" }),
+  events: z.array(pattern).min(1).describe(
+    "Patterns over the publisher's event types; `*` stands for any run of characters",
+  ).meta({ examples: [["booking.*"]] }),
+  description: z.string().optional().describe("For people"),
+  secret: reference.optional().describe("The signing secret"),
+  previousSecret: previousSecret.optional().describe(
+    "The secret before this one, for a rotation: both sign where the format has room for several",
+  ),
+  scope: scope.optional().describe(
+    "What the event's scope must hold; every key must equal, a list means any of its values",
+  ),
+  match: match.optional().describe(
+    "Conditions on the event's data by dotted path: values, or operators, any of which must hold",
+  ).meta({ examples: [{ status: ["CONFIRMED"], total: [{ ">=": 1000 }] }] }),
+  headers: z.record(z.string(), z.union([z.string(), ...reference.options], SECRET_IN_FILE))
+    .optional().describe("Headers beside the profile's own; a secret value is a reference"),
+  rename: z.record(z.string(), pattern).optional().describe(
+    "The name this receiver knows an event by, by the publisher's name",
+  ).meta({ examples: [{ "booking.cancelled": "booking_destroyed" }] }),
+  enabled: z.boolean().optional().describe("False: its deliveries are held").meta({
+    default: true,
+  }),
+  settings: z.record(z.string(), z.unknown()).optional().describe(
+    "What the profile's body takes from here; any JSON, numbers keep their digits",
+  ),
+  permissions: z.array(line).optional().describe(
+    "The resources this subscription may read, where the profile asks for them",
+  ),
+  ...SETTINGS,
+}).meta({ id: "Subscription" });
+
+const publisher = z.strictObject({
+  name: line.describe("Who it is, in the log and the history"),
+  token: reference.describe("The bearer token"),
+  types: z.array(pattern).min(1).optional().describe("The types it may post; left out: any"),
+  scope: scope.optional().describe("What the scope of its events must hold"),
+}).meta({ id: "Publisher" });
+
+const operator = z.strictObject({
+  name: line.describe("Who it is, in the log"),
+  token: reference.describe("The bearer token"),
+}).meta({ id: "Operator" });
+
+const on = z.array(z.enum(NOTICE_KINDS)).min(1).optional()
+  .describe("The kinds of notice it gets; left out: all").meta({ default: [...NOTICE_KINDS] });
+
+const mailAddress = text((value) =>
+  hasControl(value) || !/^[^@<>]+@[^@<>\s]+$|^[^@<>]*<[^@<>\s]+@[^@<>\s]+>$/.test(value)
+    ? {
+      message: `${quoted(value)} is no mail address`,
+      fix: 'write it as "name@example.com" or "Name <name@example.com>"',
+    }
+    : undefined
+);
+
+const notify = z.union([
+  z.strictObject({
+    webhook: z.strictObject({
+      url: z.string().describe(
+        "Where notices go; http and private networks as the `delivery` block allows them",
+      ),
+      secret: reference.describe("A Standard Webhooks secret"),
+    }).describe("A Standard Webhooks request"),
+    on,
+  }),
+  z.strictObject({
+    email: z.strictObject({
+      smtp: z.string().describe("`smtp://user@host:587` or `smtps://user@host:465`"),
+      password: reference.optional().describe("The password of the URL's user"),
+      from: mailAddress.describe("The sender"),
+      to: z.array(mailAddress).min(1).describe("The recipients"),
+    }).describe("A mail"),
+    on,
+  }),
+  z.strictObject({
+    command: z.array(text((value) =>
+      value.includes("\0") ? { message: "the argument holds a NUL character" } : undefined
+    )).min(1).describe("A program and its arguments; the notice is its standard input"),
+    on,
+  }),
+]).meta({ id: "Notify" });
+
+/** The config file. */
+export const configWords = z.strictObject({
+  $schema: z.string().optional().describe("For editors; not read"),
+  server: z.strictObject({
+    listen: line.optional().describe(
+      "Where the daemon listens: `127.0.0.1:8420`, `[::1]:8420`, `unix:/run/bellhook.sock`; " +
+        "anything but loopback or a socket needs `auth`",
+    ).meta({ default: DEFAULTS.listen }),
+    maxBody: size.optional().describe("The largest request body that is taken")
+      .meta({ default: DEFAULTS.maxBody }),
+    shutdownGrace: duration.optional().describe("What running attempts get when the daemon stops")
+      .meta({ default: DEFAULTS.shutdownGrace }),
+  }).optional().describe("The daemon's own HTTP server"),
+  auth: z.strictObject({
+    publishers: z.array(publisher).optional().describe("Who may post events"),
+    operators: z.array(operator).optional().describe("Who may run the daemon"),
+  }).optional().describe("Who may call; left out: anybody on this machine, and nobody else"),
+  storage: z.strictObject({
+    url: line.optional().describe("`sqlite:` and a path relative to the config file")
+      .meta({ default: DEFAULTS.storageUrl }),
+    keepDelivered: duration.optional().describe("How long delivered and cancelled deliveries stay")
+      .meta({ default: DEFAULTS.keepDelivered }),
+    keepExhausted: duration.optional().describe("How long exhausted deliveries stay")
+      .meta({ default: DEFAULTS.keepExhausted }),
+  }).optional().describe("The database"),
+  delivery: z.strictObject({
+    ...SETTINGS,
+    totalConcurrency: count(100_000).optional()
+      .describe("How many attempts may be under way at once in the whole process")
+      .meta({ default: DEFAULTS.totalConcurrency }),
+  }).optional().describe(
+    "The defaults of every subscription's settings. A subscription's own value goes first, then " +
+      "this block, then the profile's, then the built-in default",
+  ),
+  notify: z.array(notify).optional().describe("Where operators are told of trouble"),
+  eventTypes: z.record(
+    z.string(),
+    z.strictObject({
+      description: z.string().optional().describe("What happened, for people"),
+      example: z.unknown().optional().describe("What the data of such an event looks like"),
+    }).meta({ id: "EventType" }),
+  ).optional().describe(
+    "The catalogue by type; where it is given, an event of another type is refused",
+  ),
+  profiles: z.record(z.string(), profileWords.meta({ id: "Profile" })).optional().describe(
+    "Wire formats of one's own, by name, in the words of the built-in ones",
+  ),
+  subscriptions: z.array(subscriptionWords).optional().describe("Who wants events"),
+  include: z.array(line).optional().describe(
+    "Globs relative to this file (`*` in a name, `**` for any folders): further files, each one " +
+      "subscription or a list of them",
+  ).meta({ examples: [["customers/*.json"]] }),
+}).meta({ title: "Bellhook's config file" });
+
+/** The words of one subscription, as they stand in a file. */
+export type SubscriptionWords = z.infer<typeof subscriptionWords>;
+
+/** The words of the whole file. */
+export type ConfigWords = z.infer<typeof configWords>;
+
+/** The JSON Schema (draft 2020-12) of the config file, for editors. */
+export function configJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(configWords, { io: "input", unrepresentable: "any" });
+}

@@ -1,0 +1,142 @@
+import { isAbsolute, join, resolve } from "node:path";
+import { Secret } from "../domain/secret.ts";
+import { type Environment, systemEnvironment } from "../runtime/environment.ts";
+import type { Problem } from "./config.ts";
+import { looksSecret, quoted } from "./problem.ts";
+import type { Place } from "./source.ts";
+
+/** Where secrets come from: the config file only names them. */
+export interface SecretSources {
+  env(name: string): string | undefined;
+  /** Rejects where the file cannot be read. */
+  file(path: string): Promise<string>;
+  /** A credential of systemd; undefined where there is none of that name. */
+  credential(name: string): Promise<string | undefined>;
+}
+
+/** The sources of this machine: environment, files, and systemd's credentials directory. */
+export function systemSecretSources(
+  environment: Environment = systemEnvironment,
+): SecretSources {
+  return {
+    env: (name) => environment.get(name),
+    file: (path) => Deno.readTextFile(path),
+    async credential(name) {
+      const directory = environment.get("CREDENTIALS_DIRECTORY");
+      if (directory === undefined || directory === "") return undefined;
+      try {
+        return await Deno.readTextFile(join(directory, name));
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+/** A REF as it stands in the file: one of the three. */
+export interface Reference {
+  readonly env?: string | undefined;
+  readonly file?: string | undefined;
+  readonly credential?: string | undefined;
+}
+
+/** Resolves references, each source asked once for each name. */
+export class SecretReader {
+  readonly #sources: SecretSources;
+  readonly #directory: string;
+  readonly #read = new Map<string, Promise<Secret | Unresolved>>();
+
+  /** `directory` is where relative paths of secret files start. */
+  constructor(sources: SecretSources, directory: string) {
+    this.#sources = sources;
+    this.#directory = directory;
+  }
+
+  /** The secret, or what is wrong with the reference; undefined where it was found wrong before. */
+  async read(
+    reference: Reference | undefined,
+    place: Place,
+  ): Promise<Secret | Problem | undefined> {
+    const [kind, name] = Object.entries(reference ?? {}).find(([, name]) => name !== undefined) ??
+      [];
+    if (kind === undefined || typeof name !== "string") return undefined;
+    const key = `${kind}:${name}`;
+    const reading = this.#read.get(key) ?? this.#resolve(kind as keyof Reference, name);
+    this.#read.set(key, reading);
+    const found = await reading;
+    return found instanceof Secret ? found : place.at(kind).problem(found.message, found.fix);
+  }
+
+  async #resolve(kind: keyof Reference, name: string): Promise<Secret | Unresolved> {
+    if (looksSecret(name)) {
+      return {
+        message: "a secret is written into the file",
+        fix: "put it into the environment or a file, and name that here",
+      };
+    }
+    if (kind === "env") return this.#fromEnvironment(name);
+    return kind === "file" ? await this.#fromFile(name) : await this.#fromCredential(name);
+  }
+
+  #fromEnvironment(name: string): Secret | Unresolved {
+    let value: string | undefined;
+    try {
+      value = this.#sources.env(name);
+    } catch {
+      value = undefined; // a name that the system cannot even ask for
+    }
+    if (value === undefined) {
+      const message = `the environment variable ${quoted(name)} is not set`;
+      return { message, fix: "set it where Bellhook is started, or name another" };
+    }
+    if (value !== "") return new Secret(value);
+    const message = `the environment variable ${quoted(name)} is set but empty`;
+    return { message, fix: "give it the secret as its value" };
+  }
+
+  async #fromFile(name: string): Promise<Secret | Unresolved> {
+    const path = isAbsolute(name) ? name : resolve(this.#directory, name);
+    try {
+      return inFile(await this.#sources.file(path), `the file ${quoted(path)}`);
+    } catch (error) {
+      const message = `the file ${quoted(path)} cannot be read: ${reasonOf(error)}`;
+      return { message, fix: "make it readable to Bellhook, or name another" };
+    }
+  }
+
+  async #fromCredential(name: string): Promise<Secret | Unresolved> {
+    try {
+      const text = await this.#sources.credential(name);
+      if (text !== undefined) return inFile(text, `the credential ${quoted(name)}`);
+    } catch (error) {
+      const message = `the credential ${quoted(name)} cannot be read: ${reasonOf(error)}`;
+      return { message, fix: "make it readable to Bellhook, or name another" };
+    }
+    const message = `there is no credential ${quoted(name)}`;
+    return { message, fix: `add LoadCredential=${name}:/path to the systemd unit` };
+  }
+}
+
+interface Unresolved {
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** Editors end a file with a newline; it is not part of the secret. */
+function inFile(text: string, what: string): Secret | Unresolved {
+  const value = text.replace(/\r?\n$/, "");
+  if (value !== "") return new Secret(value);
+  return { message: `${what} is empty`, fix: "write the secret into it" };
+}
+
+/** Why a file could not be read, in words that hold nothing of what is in it. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "there is no such file";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.NotCapable) return "Bellhook runs without the right to read it";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a directory";
+  const code = (error as { code?: unknown } | null)?.code;
+  if (code === "EISDIR") return "it is a directory";
+  return typeof code === "string" ? code : "reading it failed";
+}

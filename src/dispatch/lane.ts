@@ -1,0 +1,79 @@
+import type { Instant } from "../domain/instant.ts";
+import type { Subscription } from "../domain/subscription.ts";
+import type { Claim } from "../outbox/outbox.ts";
+
+/** One subscription's way out: its queue, its slots and its pace, which no other can use up. */
+export class Lane {
+  readonly id: string;
+  /** Attempts under way. */
+  inFlight = 0;
+  /** When the earliest delivery that waits in the outbox is due, as far as is known. */
+  dueInOutboxAt: Instant | undefined;
+  /** A claim on the outbox is under way. */
+  fetching = false;
+  /** It stands in the scheduler's ring of lanes that can start an attempt. */
+  ready = false;
+  #queue: Claim[] = [];
+  #head = 0;
+  #startedAt: Instant[] = [];
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get queued(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  push(claims: readonly Claim[]): void {
+    for (const claim of claims) this.#queue.push(claim);
+  }
+
+  /** The next in the queue, if there is one. */
+  peek(): Claim | undefined {
+    return this.#queue[this.#head];
+  }
+
+  take(): Claim {
+    const claim = this.#queue[this.#head]!;
+    this.#head++;
+    // Moving the rest is paid for by as many takes.
+    if (this.#head > 64 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    return claim;
+  }
+
+  /** Takes out of the queue what the test holds for. */
+  drain(test: (claim: Claim) => boolean): Claim[] {
+    const waiting = this.#queue.slice(this.#head);
+    this.#head = 0;
+    this.#queue = waiting.filter((claim) => !test(claim));
+    return waiting.filter(test);
+  }
+
+  /** When the rate limit lets the next attempt start; 0 where it does so now. */
+  paceAt(limit: Subscription["rateLimit"]): Instant {
+    if (!limit || this.#startedAt.length < limit.count) return 0;
+    return this.#startedAt[this.#startedAt.length - limit.count]! + limit.perMs;
+  }
+
+  /** Counts a start against the rate limit: never more than `count` within any `perMs`. */
+  noteStart(limit: Subscription["rateLimit"], now: Instant): void {
+    if (!limit) {
+      this.#startedAt = [];
+      return;
+    }
+    this.#startedAt.push(now);
+    if (this.#startedAt.length > 2 * limit.count + 64) {
+      this.#startedAt = this.#startedAt.slice(-limit.count);
+    }
+  }
+
+  /** The wall clock was stepped: what waits is due by as much later or earlier. */
+  shift(from: Instant, byMs: number): void {
+    if (this.dueInOutboxAt !== undefined && this.dueInOutboxAt > from) this.dueInOutboxAt += byMs;
+    this.#startedAt = this.#startedAt.map((at) => at + byMs);
+  }
+}

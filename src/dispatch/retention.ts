@@ -1,0 +1,67 @@
+import type { Outbox } from "../outbox/outbox.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { SteadyClock } from "../runtime/steady_clock.ts";
+
+/** Rows a bite takes at the most: some milliseconds of a commit. */
+const BITE = 200;
+/** Between two bites while there is more to take: others get the database in turn. */
+const BETWEEN_BITES_MS = 50;
+/** Between two rounds. */
+const BETWEEN_ROUNDS_MS = 60_000;
+
+export interface RetentionPorts {
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly steady: SteadyClock;
+  readonly log: Log;
+  readonly keep: () => { readonly deliveredMs: number; readonly exhaustedMs: number };
+}
+
+/** Takes away what finished long enough ago, in bites so small that nobody notices. */
+export class Retention {
+  readonly #ports: RetentionPorts;
+  #cancelTimer: (() => void) | undefined;
+  #round: { deliveries: number; events: number } = { deliveries: 0, events: 0 };
+  #stopped = false;
+
+  constructor(ports: RetentionPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#again(BETWEEN_ROUNDS_MS);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+  }
+
+  /** One bite; true where there may be more. */
+  async bite(): Promise<boolean> {
+    const now = this.#ports.steady.now();
+    const { deliveredMs, exhaustedMs } = this.#ports.keep();
+    const before = { delivered: now - deliveredMs, exhausted: now - exhaustedMs, limit: BITE };
+    const pruned = await this.#ports.outbox.prune(before);
+    this.#round.deliveries += pruned.deliveries;
+    this.#round.events += pruned.events;
+    return pruned.deliveries + pruned.events > 0;
+  }
+
+  #again(ms: number): void {
+    if (this.#stopped) return;
+    this.#cancelTimer = this.#ports.clock.after(ms, () => void this.#go());
+  }
+
+  async #go(): Promise<void> {
+    try {
+      if (await this.bite()) return this.#again(BETWEEN_BITES_MS);
+      if (this.#round.deliveries + this.#round.events > 0) this.#ports.log.pruned(this.#round);
+    } catch (error) {
+      this.#ports.log.pruningFailed(error);
+    }
+    this.#round = { deliveries: 0, events: 0 };
+    this.#again(BETWEEN_ROUNDS_MS);
+  }
+}

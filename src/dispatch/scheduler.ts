@@ -1,0 +1,300 @@
+import type { Instant } from "../domain/instant.ts";
+import type { Subscription } from "../domain/subscription.ts";
+import type { Claim, Outbox } from "../outbox/outbox.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { SteadyClock } from "../runtime/steady_clock.ts";
+import { DueHeap } from "./due_heap.ts";
+import { Lane } from "./lane.ts";
+
+/** How many deliveries may wait in memory, in all and for one subscription; the rest wait on disk. */
+const MAX_QUEUED = 4_096;
+const MAX_QUEUED_PER_LANE = 256;
+/** How many rows one claim on the outbox takes. */
+const CLAIM_SIZE = 128;
+/** How long a lane waits after a fault of our own or of the database. */
+const FAULT_PAUSE_MS = 5_000;
+/** How often the wall clock is compared where nothing else wakes the scheduler. */
+const CLOCK_CHECK_MS = 10_000;
+
+/** What the scheduler asks of the rest of the daemon. */
+export interface SchedulerPorts {
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly steady: SteadyClock;
+  readonly log: Log;
+  /** Undefined for a subscription that the config no longer has. */
+  readonly subscription: (id: string) => Subscription | undefined;
+  /** Whether an operator or a 410 has paused it. */
+  readonly isPaused: (id: string) => boolean;
+  /** Carries one attempt out and records it; answers when the delivery is due again, if it is. */
+  readonly attempt: (claim: Claim, subscription: Subscription) => Promise<Instant | undefined>;
+  readonly totalConcurrency: () => number;
+}
+
+/**
+ * Decides when: which delivery starts its next attempt now. Every subscription has a lane of its
+ * own; lanes that can start one are served in turn, so that none waits for another's backlog.
+ */
+export class Scheduler {
+  readonly #ports: SchedulerPorts;
+  readonly #lanes = new Map<string, Lane>();
+  /** Lanes that may have something to start, in turn. */
+  #ring: Lane[] = [];
+  /** Lanes by the instant at which they are to be looked at again. */
+  readonly #wakes = new DueHeap<Lane>();
+  #queued = 0;
+  #inFlight = 0;
+  #running = false;
+  #cancelTimer: (() => void) | undefined;
+  #timerAt = Infinity;
+  #cancelClockCheck: (() => void) | undefined;
+  /** Resolved once nothing is in flight any more; set while someone waits for it. */
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(ports: SchedulerPorts) {
+    this.#ports = ports;
+  }
+
+  /** Attempts under way. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Reads what is pending from the outbox and begins. */
+  async start(): Promise<void> {
+    this.#running = true;
+    await this.refresh();
+    this.#watchClock();
+  }
+
+  /** Whether there is room in memory for one more delivery of this subscription. */
+  hasRoom(subscriptionId: string): boolean {
+    const lane = this.#lane(subscriptionId);
+    // While older ones wait on disk, new ones queue behind them there.
+    const behind = lane.dueInOutboxAt !== undefined && lane.dueInOutboxAt <= this.#now();
+    return this.#running && !behind && !lane.fetching && !this.#isHeld(lane.id) &&
+      this.#queued < MAX_QUEUED && lane.queued < MAX_QUEUED_PER_LANE;
+  }
+
+  /** Takes over deliveries that were stored just now, claimed or not. */
+  accept(claims: readonly Claim[], unclaimed: readonly string[]): void {
+    for (const claim of claims) this.#enqueue(this.#lane(claim.delivery.subscription), [claim]);
+    // Those of a held lane stay where they are until it is held no longer.
+    for (const id of unclaimed) if (!this.#isHeld(id)) this.noteDue(id, this.#now());
+    this.#pump();
+  }
+
+  /** Tells of a delivery that waits in the outbox and is due then. */
+  noteDue(subscriptionId: string, at: Instant): void {
+    const lane = this.#lane(subscriptionId);
+    if (lane.dueInOutboxAt !== undefined && lane.dueInOutboxAt <= at) return; // it wakes before
+    lane.dueInOutboxAt = at;
+    this.#wakeAt(lane, at);
+  }
+
+  /** Looks at every lane anew: after a reload, a pause, a resume. */
+  async refresh(): Promise<void> {
+    for (const [id, at] of await this.#ports.outbox.nextDue()) this.noteDue(id, at);
+    for (const lane of this.#lanes.values()) this.#look(lane);
+    this.#pump();
+  }
+
+  /** Ends without starting anything more; what waits in memory is given back. */
+  async stop({ graceMs }: { graceMs: number }): Promise<void> {
+    this.#running = false;
+    this.#cancelTimer?.();
+    this.#cancelClockCheck?.();
+    for (const lane of this.#lanes.values()) await this.#giveBack(lane, () => true);
+    if (this.#inFlight === 0) return;
+    this.#idle = Promise.withResolvers();
+    const grace = Promise.withResolvers<void>();
+    const cancel = this.#ports.clock.after(graceMs, grace.resolve);
+    await Promise.race([this.#idle.promise, grace.promise]);
+    cancel();
+  }
+
+  #now(): Instant {
+    return this.#ports.steady.now();
+  }
+
+  #lane(id: string): Lane {
+    let lane = this.#lanes.get(id);
+    if (!lane) this.#lanes.set(id, lane = new Lane(id));
+    return lane;
+  }
+
+  #isHeld(id: string): boolean {
+    const subscription = this.#ports.subscription(id);
+    return !subscription || !subscription.enabled || this.#ports.isPaused(id);
+  }
+
+  #enqueue(lane: Lane, claims: readonly Claim[]): void {
+    lane.push(claims);
+    this.#queued += claims.length;
+    this.#ready(lane);
+  }
+
+  #ready(lane: Lane): void {
+    if (lane.ready) return;
+    lane.ready = true;
+    this.#ring.push(lane);
+  }
+
+  /** Sees to what a lane needs now: rows to be read, held ones given back, a wake-up. */
+  #look(lane: Lane): void {
+    if (!this.#running) return;
+    const held = this.#isHeld(lane.id);
+    if (held) void this.#giveBack(lane, (claim) => claim.delivery.cause !== "test");
+    if (lane.queued > 0) this.#ready(lane);
+    if (lane.dueInOutboxAt === undefined || lane.fetching) return;
+    if (lane.dueInOutboxAt > this.#now()) this.#wakeAt(lane, lane.dueInOutboxAt);
+    else if (this.#wantsMore(lane)) void this.#fetch(lane, held);
+  }
+
+  #wantsMore(lane: Lane): boolean {
+    const concurrency = this.#ports.subscription(lane.id)?.concurrency ?? 0;
+    // Every lane may fetch up to its slots even when memory is full: none starves for another.
+    return lane.queued < concurrency ||
+      (lane.queued < CLAIM_SIZE && this.#queued < MAX_QUEUED);
+  }
+
+  /** Reads due deliveries from the outbox; of a held lane only tests, which nothing holds. */
+  async #fetch(lane: Lane, held: boolean): Promise<void> {
+    if (!this.#ports.subscription(lane.id)) return;
+    lane.fetching = true;
+    lane.dueInOutboxAt = undefined;
+    try {
+      const { claims, nextDueAt } = await this.#ports.outbox.claim({
+        subscription: lane.id,
+        now: this.#now(),
+        limit: CLAIM_SIZE,
+        testsOnly: held,
+      });
+      if (!this.#running) return await this.#ports.outbox.release(claims);
+      if (nextDueAt !== undefined) this.noteDue(lane.id, nextDueAt);
+      this.#enqueue(lane, claims);
+    } catch (error) {
+      this.#ports.log.claimFailed(lane.id, error);
+      if (this.#running) this.noteDue(lane.id, this.#now() + FAULT_PAUSE_MS);
+    } finally {
+      lane.fetching = false;
+    }
+    this.#look(lane);
+    this.#pump();
+  }
+
+  async #giveBack(lane: Lane, test: (claim: Claim) => boolean): Promise<void> {
+    const claims = lane.drain(test);
+    if (claims.length === 0) return;
+    this.#queued -= claims.length;
+    lane.dueInOutboxAt = Math.min(this.#now(), lane.dueInOutboxAt ?? Infinity);
+    await this.#ports.outbox.release(claims).catch((error) =>
+      this.#ports.log.claimFailed(lane.id, error)
+    );
+  }
+
+  /** Starts attempts, one of each lane in turn, while there are slots. */
+  #pump(): void {
+    if (!this.#running) return;
+    const slots = this.#ports.totalConcurrency();
+    while (this.#inFlight < slots && this.#ring.length > 0) {
+      const lane = this.#ring.shift()!;
+      lane.ready = false;
+      // A lane that cannot start one leaves the ring until something of it changes.
+      if (this.#startNext(lane)) this.#ready(lane);
+    }
+  }
+
+  /** Starts the lane's next attempt; false where it has none that may start. */
+  #startNext(lane: Lane): boolean {
+    const claim = lane.peek();
+    const subscription = this.#ports.subscription(lane.id);
+    if (!claim || !subscription || lane.inFlight >= subscription.concurrency) return false;
+    if (claim.delivery.cause !== "test" && this.#isHeld(lane.id)) return false;
+    const now = this.#now();
+    const paceAt = lane.paceAt(subscription.rateLimit);
+    if (paceAt > now) {
+      this.#wakeAt(lane, paceAt);
+      return false;
+    }
+    lane.take();
+    this.#queued--;
+    lane.noteStart(subscription.rateLimit, now);
+    void this.#carryOut(lane, claim, subscription);
+    return true;
+  }
+
+  async #carryOut(lane: Lane, claim: Claim, subscription: Subscription): Promise<void> {
+    lane.inFlight++;
+    this.#inFlight++;
+    try {
+      const dueAt = await this.#ports.attempt(claim, subscription);
+      if (dueAt !== undefined) this.noteDue(lane.id, dueAt);
+    } catch (error) {
+      this.#ports.log.attemptBroke(claim.delivery.id, error);
+      await this.#ports.outbox.release([claim]).catch(() => {});
+      this.noteDue(lane.id, this.#now() + FAULT_PAUSE_MS);
+    }
+    lane.inFlight--;
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#idle?.resolve();
+    this.#look(lane);
+    this.#pump();
+  }
+
+  #wakeAt(lane: Lane, at: Instant): void {
+    this.#wakes.push(at, lane);
+    this.#armTimer();
+  }
+
+  #armTimer(): void {
+    const at = this.#wakes.nextAt;
+    if (!this.#running || at === undefined || at >= this.#timerAt) return;
+    this.#cancelTimer?.();
+    this.#timerAt = at;
+    this.#cancelTimer = this.#ports.clock.after(Math.max(0, at - this.#now()), () => this.#wake());
+  }
+
+  #wake(): void {
+    this.#timerAt = Infinity;
+    this.#cancelTimer = undefined;
+    this.#followClock();
+    const now = this.#now();
+    const woken = new Set<Lane>();
+    for (let lane = this.#wakes.popDue(now); lane; lane = this.#wakes.popDue(now)) woken.add(lane);
+    for (const lane of woken) this.#look(lane);
+    this.#armTimer();
+    this.#pump();
+  }
+
+  #watchClock(): void {
+    this.#cancelClockCheck = this.#ports.clock.after(CLOCK_CHECK_MS, () => {
+      this.#followClock();
+      this.#watchClock();
+    });
+  }
+
+  /** Where the wall clock was stepped, due times move with it, so that no wait gets shorter. */
+  #followClock(): void {
+    const stepMs = this.#ports.steady.steppedByMs();
+    if (stepMs === 0) return;
+    const from = this.#now();
+    this.#ports.log.clockStepped(stepMs);
+    // The outbox works in order: what was recorded before this moves, what comes after it needn't.
+    this.#ports.outbox.shiftDue(from, stepMs).catch((error) =>
+      this.#ports.log.shiftFailed(stepMs, error)
+    );
+    this.#ports.steady.follow(stepMs);
+    this.#wakes.clear();
+    for (const lane of this.#lanes.values()) {
+      lane.shift(from, stepMs);
+      if (lane.dueInOutboxAt !== undefined) this.#wakes.push(lane.dueInOutboxAt, lane);
+      if (lane.queued > 0) this.#ready(lane);
+    }
+    this.#timerAt = Infinity;
+    this.#cancelTimer?.();
+    this.#armTimer();
+    this.#pump();
+  }
+}

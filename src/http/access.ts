@@ -1,0 +1,119 @@
+import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
+import type { MiddlewareHandler } from "hono";
+import { createHash } from "node:crypto";
+import type { Config, Operator, Publisher } from "../config/config.ts";
+import type { Secret } from "../domain/secret.ts";
+import { ProblemError } from "./problem.ts";
+
+/** Who is asking. */
+export type Caller =
+  | { readonly kind: "publisher"; readonly publisher: Publisher }
+  | { readonly kind: "operator"; readonly operator: Operator }
+  /** The config asks for no tokens: whoever reaches the loopback port. */
+  | { readonly kind: "local" };
+
+/** What the middleware leaves behind for the routes. */
+export interface AccessVariables {
+  caller: Caller;
+}
+
+/** Who may ask at all: a bearer token where there is `auth`, this machine alone where not. */
+export function access(
+  config: () => Config,
+): MiddlewareHandler<{ Variables: AccessVariables }> {
+  return async (context, next) => {
+    const { auth, server } = config();
+    if (auth) {
+      context.set("caller", bearer(auth, context.req.header("authorization")));
+    } else {
+      if (server.listen.kind === "tcp") {
+        refuseForeign(context.req.header("host"), context.req.header("origin"));
+      }
+      context.set("caller", { kind: "local" });
+    }
+    await next();
+  };
+}
+
+/** Lets operators pass, and everybody where there are no tokens. */
+export const operatorsOnly: MiddlewareHandler<{ Variables: AccessVariables }> = async (
+  context,
+  next,
+) => {
+  if (context.get("caller").kind === "publisher") {
+    throw new ProblemError({
+      status: 403,
+      title: "Forbidden",
+      detail: "this is for operators; the token is a publisher's. Use one of auth.operators",
+    });
+  }
+  await next();
+};
+
+function bearer(auth: NonNullable<Config["auth"]>, header: string | undefined): Caller {
+  const token = /^Bearer +([^\s]+)$/i.exec(header ?? "")?.[1];
+  if (token === undefined) {
+    throw new ProblemError({
+      status: 401,
+      title: "Unauthorized",
+      detail: "a token is needed: send `Authorization: Bearer TOKEN`",
+    });
+  }
+  const given = digest(token);
+  let caller: Caller | undefined;
+  // Every token is compared, so that the time says nothing about which one came near.
+  for (const operator of auth.operators) {
+    if (timingSafeEqual(digestOf(operator.token), given)) {
+      caller = { kind: "operator", operator };
+    }
+  }
+  for (const publisher of auth.publishers) {
+    if (timingSafeEqual(digestOf(publisher.token), given)) {
+      caller = { kind: "publisher", publisher };
+    }
+  }
+  if (caller) return caller;
+  throw new ProblemError({
+    status: 401,
+    title: "Unauthorized",
+    detail: "the token is none of auth.publishers or auth.operators",
+  });
+}
+
+/** SHA-256, so that tokens of any length compare in one time. */
+function digest(token: string): Uint8Array {
+  return createHash("sha256").update(token).digest();
+}
+
+/** The digest of a token of the config, worked out once. */
+function digestOf(token: Secret): Uint8Array {
+  let made = digests.get(token);
+  if (!made) digests.set(token, made = digest(token.reveal()));
+  return made;
+}
+
+const digests = new WeakMap<Secret, Uint8Array>();
+
+/** A page in a browser can reach the port under a name of its own making (DNS rebinding). */
+function refuseForeign(host: string | undefined, origin: string | undefined): void {
+  if (!isLoopbackAuthority(host ?? "")) {
+    throw new ProblemError({
+      status: 403,
+      title: "Forbidden",
+      detail: `Host "${host ?? ""}" is not this machine; without auth only loopback is served`,
+    });
+  }
+  if (origin === undefined) return;
+  const authority = /^https?:\/\/(.+)$/.exec(origin)?.[1] ?? "";
+  if (!isLoopbackAuthority(authority) || authority !== host) {
+    throw new ProblemError({
+      status: 403,
+      title: "Forbidden",
+      detail: `Origin "${origin}" is foreign; without auth only this daemon's own pages may ask`,
+    });
+  }
+}
+
+function isLoopbackAuthority(authority: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(authority);
+}

@@ -1,0 +1,28 @@
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+
+/** An error as RFC 9457 has it: `application/problem+json`. */
+export interface Problem {
+  readonly status: ContentfulStatusCode;
+  readonly title: string;
+  /** What was tried, what is, how to mend it. */
+  readonly detail: string;
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  /** Seconds after which a repeat may work. */
+  readonly retryAfterSeconds?: number;
+}
+
+export function problem(context: Context, { retryAfterSeconds, ...body }: Problem): Response {
+  return context.body(JSON.stringify({ type: "about:blank", ...body }), body.status, {
+    "content-type": "application/problem+json",
+    ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
+    ...(body.status === 401 ? { "www-authenticate": 'Bearer realm="bellhook"' } : {}),
+  });
+}
+
+/** Thrown where a request can't be served; the app answers it as a problem. */
+export class ProblemError extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail);
+  }
+}

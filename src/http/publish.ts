@@ -1,0 +1,136 @@
+import { type Context, Hono } from "hono";
+import type { Config } from "../config/config.ts";
+import type { Ingest, Submitted } from "../ingest/ingest.ts";
+import { parseEvents } from "../ingest/posted_event.ts";
+import { OutboxUnavailable } from "../outbox/outbox.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { AccessVariables } from "./access.ts";
+import { readText } from "./body.ts";
+import { problem, ProblemError } from "./problem.ts";
+
+/** After how many seconds a publisher may try again where the daemon cannot store now. */
+export const RETRY_AFTER_SECONDS = 5;
+
+export interface PublishPorts {
+  readonly ingest: Ingest;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  /** Undefined while events are taken, else why not. */
+  readonly closedBecause: () => string | undefined;
+}
+
+/** `POST /v1/events`. */
+export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVariables }> {
+  const routes = new Hono<{ Variables: AccessVariables }>();
+  routes.post("/", async (context) => {
+    const text = await readText(context.req.raw, {
+      maxBytes: ports.config().server.maxBodyBytes,
+      clock: ports.clock,
+    });
+    const closed = ports.closedBecause();
+    if (closed !== undefined) throw new ProblemError(unavailable(closed));
+    const parsed = parseEvents(text, formatOf(context.req.header("content-type")));
+    if (parsed.kind === "malformed") {
+      throw new ProblemError({
+        status: 400,
+        title: "Bad Request",
+        detail: `the body is no JSON: ${parsed.message}`,
+      });
+    }
+    if (parsed.kind === "invalid") {
+      throw new ProblemError({
+        status: 422,
+        title: "Unprocessable Content",
+        detail: "the body is JSON, but no event or list of events; nothing was stored",
+        errors: parsed.faults,
+      });
+    }
+    const caller = context.get("caller");
+    const key = idempotencyKey(context.req.header("idempotency-key"));
+    const submitted = await ports.ingest.submit({
+      events: parsed.events,
+      isArray: parsed.isArray,
+      ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+    }).catch((error) => {
+      if (error instanceof OutboxUnavailable) throw new ProblemError(unavailable(error.message));
+      throw error;
+    });
+    return answer(context, submitted, parsed.isArray);
+  });
+  return routes;
+}
+
+/** What a publisher is told where nothing can be stored now. */
+export function unavailable(why: string) {
+  return {
+    status: 503,
+    title: "Service Unavailable",
+    detail: `nothing was stored: ${why}`,
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  } as const;
+}
+
+function formatOf(contentType: string | undefined): "events" | "cloudevents" {
+  const [type, ...parameters] = (contentType ?? "").toLowerCase().split(";").map((s) => s.trim());
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="));
+  if (charset === undefined || /^charset="?utf-?8"?$/.test(charset)) {
+    if (type === "application/json") return "events";
+    if (type === "application/cloudevents+json" || type === "application/cloudevents-batch+json") {
+      return "cloudevents";
+    }
+  }
+  throw new ProblemError({
+    status: 415,
+    title: "Unsupported Media Type",
+    detail: `Content-Type "${contentType ?? ""}" is not taken; send "application/json" or ` +
+      `"application/cloudevents+json", in UTF-8`,
+  });
+}
+
+function idempotencyKey(header: string | undefined): string | undefined {
+  if (header === undefined || /^[\x20-\x7e]{1,255}$/.test(header)) return header;
+  throw new ProblemError({
+    status: 400,
+    title: "Bad Request",
+    detail: "an Idempotency-Key is 1 to 255 visible ASCII characters",
+  });
+}
+
+function answer(context: Context, submitted: Submitted, isArray: boolean): Response {
+  switch (submitted.kind) {
+    case "accepted": {
+      const body = isArray ? submitted.receipts : submitted.receipts[0];
+      return context.json(body, submitted.isNew ? 202 : 200);
+    }
+    case "forbidden":
+      return problem(context, {
+        status: 403,
+        title: "Forbidden",
+        detail: "the publisher may not post this; nothing was stored",
+        errors: submitted.faults,
+      });
+    case "undeclared":
+      return problem(context, {
+        status: 422,
+        title: "Unprocessable Content",
+        detail: "an event type is not declared; nothing was stored",
+        errors: submitted.faults,
+      });
+    case "idConflict":
+      return problem(context, {
+        status: 409,
+        title: "Conflict",
+        detail: `event "${submitted.id}" is known with other content; nothing was stored. ` +
+          "Repeat an event unchanged, or give a new one a new id",
+        errors: [{ path: isArray ? `[${submitted.index}].id` : "id", message: "is taken" }],
+      });
+    case "keyConflict":
+      return problem(context, {
+        status: 422,
+        title: "Unprocessable Content",
+        detail: "this Idempotency-Key was used with other content; nothing was stored. " +
+          "Repeat a request unchanged, or give a new one a new key",
+      });
+  }
+}

@@ -1,0 +1,199 @@
+import { createHash } from "node:crypto";
+import type { Config, Publisher } from "../config/config.ts";
+import type { DeliveryCause } from "../domain/delivery.ts";
+import { type Event, unmetScope } from "../domain/event.ts";
+import type { Instant } from "../domain/instant.ts";
+import type { JsonText } from "../domain/json_text.ts";
+import type { Subscription } from "../domain/subscription.ts";
+import type { Claim, NewDelivery, NewEvent, Outbox, Receipt } from "../outbox/outbox.ts";
+import { formatOf } from "../profiles/render.ts";
+import type { Random } from "../runtime/random.ts";
+import type { SteadyClock } from "../runtime/steady_clock.ts";
+import type { Fault, PostedEvent } from "./posted_event.ts";
+import type { Registry } from "./registry.ts";
+
+export interface IngestPorts {
+  readonly outbox: Outbox;
+  readonly registry: Registry;
+  readonly steady: SteadyClock;
+  readonly random: Random;
+  readonly config: () => Config;
+  /** Whether one more delivery of the subscription may wait in memory. */
+  readonly hasRoom: (subscription: string) => boolean;
+  /** Told of what was stored, to send it at once. */
+  readonly onStored: (claims: readonly Claim[], unclaimed: readonly string[]) => void;
+}
+
+/** A publisher's request: its events, who it is, and its `Idempotency-Key`. */
+export interface Submission {
+  readonly events: readonly PostedEvent[];
+  /** Whether faults are to say which event of an array they are about. */
+  readonly isArray: boolean;
+  /** Undefined where the daemon asks for no token, and for operators. */
+  readonly publisher?: Publisher;
+  readonly idempotencyKey?: string;
+}
+
+export type Submitted =
+  | { readonly kind: "accepted"; readonly isNew: boolean; readonly receipts: readonly Receipt[] }
+  | { readonly kind: "forbidden"; readonly faults: readonly Fault[] }
+  | { readonly kind: "undeclared"; readonly faults: readonly Fault[] }
+  | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
+  | { readonly kind: "keyConflict" };
+
+/** An event in, its deliveries out, in one transaction. */
+export class Ingest {
+  readonly #ports: IngestPorts;
+
+  constructor(ports: IngestPorts) {
+    this.#ports = ports;
+  }
+
+  /** Stores all events of a request or none. Rejects, with nothing stored, if the outbox can't. */
+  async submit({ events, isArray, publisher, idempotencyKey }: Submission): Promise<Submitted> {
+    const forbidden = publisher ? notAllowed(events, publisher, isArray) : [];
+    if (forbidden.length > 0) return { kind: "forbidden", faults: forbidden };
+    const undeclared = this.#undeclared(events, isArray);
+    if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
+    const at = this.#ports.steady.now();
+    const content = events.map(contentHash);
+    const enqueued = await this.#ports.outbox.enqueue({
+      events: events.map((posted, i) => this.#route(posted, { at, publisher, hash: content[i]! })),
+      ...(idempotencyKey === undefined ? {} : {
+        idempotency: {
+          key: hash16([publisher?.name ?? "", idempotencyKey]),
+          content: hash16(content),
+        },
+      }),
+      at,
+    });
+    if (enqueued.kind !== "accepted") return enqueued;
+    this.#ports.onStored(enqueued.claims, enqueued.unclaimed);
+    return { kind: "accepted", isNew: enqueued.stored > 0, receipts: enqueued.receipts };
+  }
+
+  /** One event for one subscription alone, whatever it wants and whether or not it is held. */
+  async test(
+    subscription: Subscription,
+    { type, data }: { type: string; data: JsonText },
+  ): Promise<{ event: string; delivery: string }> {
+    const at = this.#ports.steady.now();
+    const event = this.#event({ type, scope: sampleScope(subscription), data }, at);
+    const delivery = this.#delivery(subscription, "test");
+    const enqueued = await this.#ports.outbox.enqueue({
+      events: [{ event, deliveries: [delivery] }],
+      at,
+    });
+    if (enqueued.kind !== "accepted") throw new Error(`a new event id was taken: ${event.id}`);
+    this.#ports.onStored(enqueued.claims, enqueued.unclaimed);
+    const [receipt] = enqueued.receipts;
+    return { event: event.id, delivery: receipt!.deliveries[0]!.id };
+  }
+
+  /** The event as it would be stored; nothing is. */
+  preview(posted: PostedEvent): Event {
+    return this.#event(posted, this.#ports.steady.now());
+  }
+
+  #route(
+    posted: PostedEvent,
+    { at, publisher, hash }: {
+      at: Instant;
+      publisher: Publisher | undefined;
+      hash: Uint8Array<ArrayBuffer>;
+    },
+  ): NewEvent {
+    const event = this.#event(posted, at);
+    return {
+      event,
+      ...(publisher ? { publisher: publisher.name } : {}),
+      ...(posted.id === undefined ? {} : { contentHash: hash }),
+      deliveries: this.#ports.registry.matching(event).map((subscription) =>
+        this.#delivery(subscription, "event")
+      ),
+    };
+  }
+
+  #event(posted: PostedEvent, at: Instant): Event {
+    return {
+      id: posted.id ?? `evt_${this.#ports.random.ulid(at)}`,
+      type: posted.type,
+      occurredAt: posted.occurredAt ?? at,
+      scope: posted.scope,
+      data: posted.data,
+      ...(posted.metadata === undefined ? {} : { metadata: posted.metadata }),
+    };
+  }
+
+  #delivery(subscription: Subscription, cause: DeliveryCause): NewDelivery {
+    return {
+      subscription: subscription.id,
+      format: formatOf(subscription),
+      cause,
+      claim: cause === "test" || this.#ports.hasRoom(subscription.id),
+    };
+  }
+
+  #undeclared(events: readonly PostedEvent[], isArray: boolean): Fault[] {
+    const declared = this.#ports.config().eventTypes;
+    if (!declared) return [];
+    return events.flatMap(({ type }, index) =>
+      declared.has(type) ? [] : [{
+        path: isArray ? `[${index}].type` : "type",
+        message: `"${type}" is not among the config's eventTypes`,
+      }]
+    );
+  }
+}
+
+function notAllowed(
+  events: readonly PostedEvent[],
+  { name, types, scope }: Publisher,
+  isArray: boolean,
+): Fault[] {
+  return events.flatMap((event, index) => {
+    const path = isArray ? `[${index}].` : "";
+    const unmet = scope && unmetScope(scope, event.scope);
+    if (unmet !== undefined) {
+      return [{ path: `${path}scope.${unmet}`, message: `not for publisher "${name}" to post` }];
+    }
+    if (types && !types.some((pattern) => pattern.matches(event.type))) {
+      return [{ path: `${path}type`, message: `publisher "${name}" may not post "${event.type}"` }];
+    }
+    return [];
+  });
+}
+
+/** A test event's scope meets the subscription's own condition: the first of each name's values. */
+function sampleScope(subscription: Subscription): ReadonlyMap<string, JsonText> {
+  return new Map([...subscription.scope].map(([name, values]) => [name, plain(values[0]!)]));
+}
+
+/** A canonical scalar as a person would write it: `12e0` is 12. */
+function plain(canonical: string): JsonText {
+  const whole = /^(-?\d+)e(\d{1,3})$/.exec(canonical);
+  if (whole) return whole[1]! + "0".repeat(Number(whole[2]));
+  return /^-?\d/.test(canonical) ? JSON.stringify(Number(canonical)) : canonical;
+}
+
+function contentHash(event: PostedEvent): Uint8Array<ArrayBuffer> {
+  const scope = [...event.scope].map(([name, value]) => `${JSON.stringify(name)}:${value}`);
+  return hash16([
+    event.id ?? "",
+    event.type,
+    String(event.occurredAt ?? ""),
+    scope.join(","),
+    event.data,
+    event.metadata ?? "",
+  ]);
+}
+
+/** 16 bytes of SHA-256 over parts that cannot run into each other. */
+function hash16(parts: readonly (string | Uint8Array)[]): Uint8Array<ArrayBuffer> {
+  const hash = createHash("sha256");
+  for (const part of parts) {
+    hash.update(`${part.length}:`);
+    hash.update(part);
+  }
+  return new Uint8Array(hash.digest().subarray(0, 16));
+}

@@ -1,0 +1,218 @@
+import { distance } from "fastest-levenshtein";
+import * as z from "zod";
+import type { Scope } from "../domain/event.ts";
+import { type Instant, parseInstant } from "../domain/instant.ts";
+import {
+  assertJson,
+  elementsOf,
+  type JsonText,
+  JsonTextError,
+  membersOf,
+} from "../domain/json_text.ts";
+
+/** The most events one request may hold. */
+export const MAX_EVENTS = 1_000;
+
+/** Neither white space nor control characters: a type goes into headers, an id into addresses. */
+// deno-lint-ignore no-control-regex
+const VISIBLE = /^[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+$/u;
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {
+  error: "must be a string, a number, a boolean or null",
+});
+
+const id = z.string().min(1).max(256).regex(VISIBLE, "must not hold spaces or control characters");
+
+const type = z.string().min(1).max(256)
+  .regex(VISIBLE, "must not hold spaces or control characters")
+  .describe("What kind of thing happened, as in booking.created");
+
+/** An event as a publisher posts it. */
+export const postedEventSchema = z.strictObject({
+  id: id.optional().describe("The publisher's own id of the event; makes it safe to repeat"),
+  type,
+  timestamp: z.string().refine((text) => parseInstant(text) !== undefined, {
+    error: 'must be an RFC 3339 instant, as in "2024-03-15T10:30:00Z"',
+  }).optional().describe("When it happened; when it was accepted where left out"),
+  scope: z.record(z.string().min(1).max(256), scalar).optional()
+    .describe("What the event is about beside its data: a venue, an account"),
+  data: z.json().describe("The event's data; passed on as it is, digit for digit"),
+  metadata: z.json().optional().describe("More about the event, for profiles that send it"),
+}).describe("An event");
+
+/** A CloudEvents 1.0 event in the JSON format (cloudevents.io, json-format 1.0.2). */
+export const cloudEventSchema = z.looseObject({
+  specversion: z.literal("1.0", { error: 'must be "1.0"' }),
+  id,
+  source: z.string().min(1),
+  type,
+  subject: z.string().min(1).optional(),
+  time: z.string().refine((text) => parseInstant(text) !== undefined, {
+    error: "must be an RFC 3339 instant",
+  }).optional(),
+  datacontenttype: z.string().optional(),
+  dataschema: z.string().optional(),
+  data: z.json().optional(),
+  data_base64: z.undefined({ error: "binary data can't be sent as JSON; put it into data" })
+    .optional(),
+}).describe("A CloudEvents 1.0 event; source, subject and extensions become its scope");
+
+/** What a publisher posted of one event; texts are compact JSON with every digit kept. */
+export interface PostedEvent {
+  readonly id?: string;
+  readonly type: string;
+  readonly occurredAt?: Instant;
+  readonly scope: Scope;
+  readonly data: JsonText;
+  readonly metadata?: JsonText;
+}
+
+/** What is wrong with a request, and where. */
+export interface Fault {
+  /** As in `[2].scope.venue_id`; empty for the whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export type Parsed =
+  | { readonly kind: "parsed"; readonly events: readonly PostedEvent[]; readonly isArray: boolean }
+  /** No JSON at all. */
+  | { readonly kind: "malformed"; readonly message: string }
+  /** JSON that is no event. */
+  | { readonly kind: "invalid"; readonly faults: readonly Fault[] };
+
+/** Reads a request's body: one event or an array of them. */
+export function parseEvents(text: string, format: "events" | "cloudevents"): Parsed {
+  try {
+    assertJson(text);
+    const elements = elementsOf(text);
+    if (!elements) return oneOf(readEvent(text, format, ""));
+    if (elements.length === 0) return invalid("", "an array of events must hold at least one");
+    if (elements.length > MAX_EVENTS) {
+      const message = `${elements.length} events in one request; at most ${MAX_EVENTS} are taken`;
+      return invalid("", message);
+    }
+    const read = elements.map((element, index) => readEvent(element, format, `[${index}]`));
+    const faults = read.flatMap((one) => Array.isArray(one) ? one : []);
+    if (faults.length > 0) return { kind: "invalid", faults: faults.slice(0, 100) };
+    return { kind: "parsed", events: read as PostedEvent[], isArray: true };
+  } catch (error) {
+    if (error instanceof JsonTextError) return { kind: "malformed", message: error.message };
+    throw error;
+  }
+}
+
+function oneOf(read: PostedEvent | Fault[]): Parsed {
+  return Array.isArray(read)
+    ? { kind: "invalid", faults: read }
+    : { kind: "parsed", events: [read], isArray: false };
+}
+
+function invalid(path: string, message: string): Parsed {
+  return { kind: "invalid", faults: [{ path, message }] };
+}
+
+function readEvent(
+  text: JsonText,
+  format: "events" | "cloudevents",
+  path: string,
+): PostedEvent | Fault[] {
+  const members = membersOf(text);
+  if (!members) return [{ path, message: "an event is a JSON object" }];
+  const twice = members.find(([name], index) => members.findIndex(([n]) => n === name) < index);
+  if (twice) return [{ path: join(path, twice[0]), message: "stands twice" }];
+  return format === "events" ? readPosted(members, path) : readCloudEvent(members, path);
+}
+
+type Members = readonly (readonly [name: string, value: JsonText])[];
+
+function readPosted(members: Members, path: string): PostedEvent | Fault[] {
+  const faults = check(postedEventSchema, members, ["data", "metadata"], path);
+  if (faults.length > 0) return faults;
+  const texts = new Map(members);
+  const scope = membersOf(texts.get("scope") ?? "{}")!;
+  const twice = scope.find(([name], index) => scope.findIndex(([n]) => n === name) < index);
+  if (twice) return [{ path: join(join(path, "scope"), twice[0]), message: "stands twice" }];
+  return {
+    ...optionalString(texts, "id"),
+    type: JSON.parse(texts.get("type")!),
+    ...(texts.has("timestamp")
+      ? { occurredAt: parseInstant(JSON.parse(texts.get("timestamp")!))! }
+      : {}),
+    scope: new Map(scope),
+    data: texts.get("data")!,
+    ...(texts.has("metadata") ? { metadata: texts.get("metadata")! } : {}),
+  };
+}
+
+function optionalString(texts: ReadonlyMap<string, JsonText>, name: "id"): { id?: string } {
+  const text = texts.get(name);
+  return text === undefined ? {} : { [name]: JSON.parse(text) };
+}
+
+/** The attributes that have a place of their own; all others are extensions. */
+const CLOUD_EVENT_CORE = new Set([
+  "specversion",
+  "id",
+  "type",
+  "time",
+  "datacontenttype",
+  "dataschema",
+  "data",
+]);
+
+function readCloudEvent(members: Members, path: string): PostedEvent | Fault[] {
+  const faults = check(cloudEventSchema, members, ["data"], path);
+  for (const [name, value] of members) {
+    if (!CLOUD_EVENT_CORE.has(name) && /^[{[]/.test(value)) {
+      faults.push({ path: join(path, name), message: "an extension attribute is a scalar" });
+    }
+  }
+  if (faults.length > 0) return faults;
+  const texts = new Map(members);
+  return {
+    id: JSON.parse(texts.get("id")!),
+    type: JSON.parse(texts.get("type")!),
+    ...(texts.has("time") ? { occurredAt: parseInstant(JSON.parse(texts.get("time")!))! } : {}),
+    scope: new Map(members.filter(([name]) => !CLOUD_EVENT_CORE.has(name))),
+    data: texts.get("data") ?? "null",
+  };
+}
+
+/** What a schema has against an object; the values of `opaque` members are not looked into. */
+function check(
+  schema: z.ZodObject,
+  members: Members,
+  opaque: readonly string[],
+  path: string,
+): Fault[] {
+  const value: Record<string, unknown> = Object.create(null);
+  for (const [name, text] of members) value[name] = opaque.includes(name) ? null : JSON.parse(text);
+  const result = schema.safeParse({ ...value });
+  if (result.success) return [];
+  return result.error.issues.flatMap((issue) => {
+    const at = issue.path.reduce<string>((before, step) => join(before, String(step)), path);
+    if (issue.code !== "unrecognized_keys") {
+      const isMissing = issue.path.length === 1 && !members.some(([n]) => n === issue.path[0]);
+      return [{ path: at, message: isMissing ? "is missing" : lowerFirst(issue.message) }];
+    }
+    return issue.keys.map((name) => ({ path: join(at, name), message: unknown(name, schema) }));
+  });
+}
+
+function unknown(name: string, schema: z.ZodObject): string {
+  const known = Object.keys(schema.shape);
+  const nearest = known.toSorted((a, b) => distance(name, a) - distance(name, b))[0]!;
+  return distance(name, nearest) <= 2
+    ? `is no member of an event; did you mean "${nearest}"?`
+    : `is no member of an event; it has ${known.join(", ")}`;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+function join(path: string, step: string): string {
+  if (!/^[A-Za-z_][\w-]*$/.test(step)) return `${path}[${JSON.stringify(step)}]`;
+  return path === "" ? step : `${path}.${step}`;
+}

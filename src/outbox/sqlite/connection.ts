@@ -1,0 +1,73 @@
+import { DatabaseSync } from "node:sqlite";
+import { assertCurrent, migrate, NotOurDatabaseError } from "./schema.ts";
+
+/** The name of a database without a file. */
+export const IN_MEMORY = ":memory:";
+
+/** How long the writer may wait for a foreign lock, once open: the process stands still meanwhile. */
+const BUSY_MS = 250;
+
+/** Opens the one writing connection, creating the file if need be, at the newest schema. */
+export async function openWriter(path: string): Promise<DatabaseSync> {
+  // SQLite would create it readable by all; it holds what publishers post.
+  if (path !== IN_MEMORY) (await Deno.open(path, CREATE)).close();
+  // Opening may have to recover a large journal, or wait for another that does.
+  const db = new DatabaseSync(path, { timeout: 10_000 });
+  try {
+    migrateReadably(db, path);
+    db.exec(`pragma busy_timeout = ${BUSY_MS}`);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return db;
+}
+
+const CREATE: Deno.OpenOptions = { write: true, create: true, mode: 0o600 };
+
+function migrateReadably(db: DatabaseSync, path: string): void {
+  db.exec(SETTINGS);
+  migrate(db, path);
+  // Only now: it writes the header of a file that may not have been ours.
+  db.exec("pragma journal_mode = wal");
+}
+
+/** Opens a connection that only reads, beside a running daemon or without one. */
+export function openReading(path: string): DatabaseSync {
+  assertFile(path);
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
+  try {
+    db.exec(SETTINGS);
+    assertCurrent(db, path);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return db;
+}
+
+function assertFile(path: string): void {
+  try {
+    if (Deno.statSync(path).isFile) return;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new NotOurDatabaseError(path, "there is no such file");
+  }
+  throw new NotOurDatabaseError(path, "it is no file");
+}
+
+/**
+ * `full`: a committed row survives a power cut (`fullfsync` for macOS, whose fsync does not reach the
+ * disk). Checkpoints are the store's own work, so that a failing one is seen: SQLite's automatic ones
+ * swallow their errors. No memory map: an I/O error there is a signal that ends the process.
+ */
+const SETTINGS = `
+  pragma synchronous = full;
+  pragma fullfsync = on;
+  pragma foreign_keys = on;
+  pragma wal_autocheckpoint = 0;
+  pragma journal_size_limit = 67108864;
+  pragma mmap_size = 0;
+  pragma cache_size = -32768;
+  pragma temp_store = memory;
+`;

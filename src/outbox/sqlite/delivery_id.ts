@@ -1,0 +1,53 @@
+import type { Instant } from "../../domain/instant.ts";
+
+/** Where a delivery stands in the order of all: by creation, then by number. */
+export interface Position {
+  readonly createdAt: Instant;
+  readonly seq: number;
+}
+
+/**
+ * The public id of a delivery: `dlv_` and 26 characters in a ULID's alphabet, ten of them the
+ * millisecond of its creation and sixteen its number. It sorts by age and needs no index.
+ */
+export function deliveryId(position: Position): string {
+  return PREFIX + encodePosition(position);
+}
+
+/** What an id says; undefined where the text is none. Its row must have been created just then. */
+export function parseDeliveryId(id: string): Position | undefined {
+  return id.startsWith(PREFIX) ? decodePosition(id.slice(PREFIX.length)) : undefined;
+}
+
+/** 26 characters that sort as positions do. */
+export function encodePosition({ createdAt, seq }: Position): string {
+  return base32(createdAt, 10) + base32(seq, 16);
+}
+
+/** The position that encodePosition wrote so; undefined where it wrote no such text. */
+export function decodePosition(text: string): Position | undefined {
+  if (text.length !== 26) return undefined;
+  const createdAt = unbase32(text.slice(0, 10)), seq = unbase32(text.slice(10));
+  return Number.isSafeInteger(createdAt) && Number.isSafeInteger(seq)
+    ? { createdAt, seq }
+    : undefined;
+}
+
+const PREFIX = "dlv_";
+const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; // Crockford's: no I, L, O, U
+
+function base32(value: number, length: number): string {
+  let text = "";
+  for (let rest = value; rest > 0; rest = Math.floor(rest / 32)) text = ALPHABET[rest % 32] + text;
+  return text.padStart(length, "0");
+}
+
+/** NaN where a character is not of the alphabet. */
+function unbase32(text: string): number {
+  let value = 0;
+  for (const character of text) {
+    const digit = ALPHABET.indexOf(character);
+    value = digit < 0 ? NaN : value * 32 + digit;
+  }
+  return value;
+}

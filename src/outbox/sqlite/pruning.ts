@@ -1,0 +1,110 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Instant } from "../../domain/instant.ts";
+import type { Pruned } from "../outbox.ts";
+
+/** What finished before these instants goes, at most `limit` rows of it. */
+export interface PruneRequest {
+  readonly delivered: Instant;
+  readonly exhausted: Instant;
+  readonly limit: number;
+}
+
+/** Takes away what nobody needs to keep, a bite at a time. */
+export class Pruning {
+  readonly #finished: StatementSync;
+  readonly #deleteAttempts: StatementSync;
+  readonly #deleteDelivery: StatementSync;
+  readonly #findEvent: StatementSync;
+  readonly #deleteEvent: StatementSync;
+  readonly #lowerCount: StatementSync;
+  readonly #bareEvents: StatementSync;
+  readonly #deleteKeys: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#finished = db.prepare(FINISHED);
+    this.#deleteAttempts = db.prepare(DELETE_ATTEMPTS);
+    this.#deleteDelivery = db.prepare(DELETE_DELIVERY);
+    this.#findEvent = db.prepare(FIND_EVENT);
+    this.#deleteEvent = db.prepare(DELETE_EVENT);
+    this.#lowerCount = db.prepare(LOWER_COUNT);
+    this.#bareEvents = db.prepare(BARE_EVENTS);
+    this.#deleteKeys = db.prepare(DELETE_KEYS);
+  }
+
+  /** One bite, within a transaction. */
+  bite(before: PruneRequest): Pruned {
+    const removed = new Map<number, number>();
+    let left = before.limit;
+    for (const state of FINAL_STATES) {
+      const finishedBefore = state === DELIVERED ? before.delivered : before.exhausted;
+      left -= this.#pruneDeliveries({ state, finishedBefore, limit: left }, removed);
+    }
+    const deliveries = before.limit - left;
+    let events = this.#settleEvents(removed, before.delivered);
+    const bare = this.#bareEvents.all({ before: before.delivered, limit: left });
+    for (const { seq } of bare) this.#deleteEvent.run({ seq: seq! });
+    events += bare.length;
+    this.#deleteKeys.run({ before: before.exhausted, limit: left - bare.length });
+    return { deliveries, events };
+  }
+
+  #pruneDeliveries(
+    { state, finishedBefore, limit }: { state: number; finishedBefore: Instant; limit: number },
+    removed: Map<number, number>,
+  ): number {
+    const rows = this.#finished.all({ state, before: finishedBefore, limit }) as unknown as {
+      seq: number;
+      event: number;
+    }[];
+    for (const { seq, event } of rows) {
+      this.#deleteAttempts.run({ delivery: seq });
+      this.#deleteDelivery.run({ seq });
+      removed.set(event, (removed.get(event) ?? 0) + 1);
+    }
+    return rows.length;
+  }
+
+  /** Events go with their last delivery; those too young to go are found later, being bare. */
+  #settleEvents(removed: ReadonlyMap<number, number>, acceptedBefore: Instant): number {
+    let events = 0;
+    for (const [seq, count] of removed) {
+      const event = this.#findEvent.get({ seq }) as unknown as {
+        accepted_at: Instant;
+        delivery_count: number;
+      };
+      if (event.delivery_count === count && event.accepted_at < acceptedBefore) {
+        this.#deleteEvent.run({ seq });
+        events++;
+      } else this.#lowerCount.run({ seq, by: count });
+    }
+    return events;
+  }
+}
+
+const DELIVERED = 1;
+const FINAL_STATES = [DELIVERED, 2, 3] as const;
+
+export const FINISHED = `
+  select seq, event from deliveries
+  where state = :state and state <> 0 and finished_at < :before
+  order by finished_at limit :limit`;
+
+export const DELETE_ATTEMPTS = "delete from attempts where delivery = :delivery";
+
+const DELETE_DELIVERY = "delete from deliveries where seq = :seq";
+
+const FIND_EVENT = "select accepted_at, delivery_count from events where seq = :seq";
+
+export const DELETE_EVENT = "delete from events where seq = :seq";
+
+const LOWER_COUNT =
+  "update events set delivery_count = delivery_count - :by where seq = :seq";
+
+export const BARE_EVENTS = `
+  select seq from events where delivery_count = 0 and accepted_at < :before
+  order by accepted_at limit :limit`;
+
+export const DELETE_KEYS = `
+  delete from idempotency where key in (
+    select key from idempotency where created_at < :before order by created_at limit :limit
+  )`;

@@ -1,0 +1,190 @@
+import type { DatabaseSync } from "node:sqlite";
+
+/** Marks a SQLite file as Bellhook's in its header: "BELL". */
+export const APPLICATION_ID = 0x42454c4c;
+
+/** The stored number of each state; the partial indexes below know them as literals. */
+export const STATES = ["pending", "delivered", "exhausted", "cancelled"] as const;
+
+/**
+ * The schema, one text a version, each leading on from the one before it. A released text never
+ * changes.
+ *
+ * Texts that others wrote are BLOBs of UTF-8, for a TEXT is read back cut at its first NUL. Names
+ * that recur by the million are stored once and referred to by number.
+ */
+export const MIGRATIONS: readonly string[] = [`
+  create table subscriptions (
+    id integer primary key,
+    name blob not null unique
+  ) strict;
+
+  create table types (
+    id integer primary key,
+    name blob not null unique
+  ) strict;
+
+  create table formats (
+    id integer primary key,
+    name blob not null unique
+  ) strict;
+
+  create table events (
+    seq integer primary key,
+    id blob not null unique,
+    type integer not null references types,
+    occurred_at integer not null,
+    accepted_at integer not null,
+    publisher blob,
+    content_hash blob,
+    -- How many rows of deliveries refer to it: a row that went missing shows.
+    delivery_count integer not null check (delivery_count >= 0),
+    scope blob,
+    metadata blob,
+    data blob not null
+  ) strict;
+  create index events_by_time on events (accepted_at);
+  create index events_by_type on events (type, accepted_at);
+  create index events_bare on events (accepted_at) where delivery_count = 0;
+
+  create table deliveries (
+    seq integer primary key,
+    event integer not null references events,
+    subscription integer not null references subscriptions,
+    type integer not null references types,
+    format integer not null references formats,
+    cause text not null check (cause in ('event', 'test', 'redelivery', 'notice')),
+    state integer not null check (state between 0 and 3),
+    attempt_count integer not null check (attempt_count >= 0),
+    due_at integer check ((due_at is not null) = (state = 0)),
+    created_at integer not null,
+    finished_at integer check ((finished_at is null) = (state = 0)),
+    last_status integer,
+    reason blob check (state in (0, 1) or reason is not null),
+    redelivery_of text check ((redelivery_of is not null) = (cause = 'redelivery'))
+  ) strict;
+  create index deliveries_due on deliveries (subscription, due_at) where state = 0;
+  create index deliveries_due_tests on deliveries (subscription, due_at)
+    where state = 0 and cause = 'test';
+  create index deliveries_finished on deliveries (state, finished_at) where state <> 0;
+  create index deliveries_of_event on deliveries (event);
+  create index deliveries_by_time on deliveries (created_at);
+  create index deliveries_by_subscription on deliveries (subscription, created_at);
+  create index deliveries_by_type on deliveries (type, created_at);
+  -- What is delivered, nearly everything, is found newest first without an index of its own.
+  create index deliveries_undelivered on deliveries (state, created_at) where state <> 1;
+  create index deliveries_refused on deliveries (last_status, created_at) where last_status >= 300;
+
+  create table attempts (
+    seq integer primary key,
+    delivery integer not null references deliveries,
+    number integer not null check (number >= 1),
+    started_at integer not null,
+    duration_ms integer not null check (duration_ms >= 0),
+    succeeded integer not null check (succeeded in (0, 1)),
+    url blob not null,
+    request_headers blob not null,
+    remote_address blob,
+    status integer,
+    response_headers blob,
+    response_body blob check (length(response_body) <= 65536),
+    truncated integer,
+    error_kind text check ((error_kind is null) = (status is not null)),
+    error_message blob,
+    unique (delivery, number)
+  ) strict;
+
+  create table idempotency (
+    key blob primary key,
+    content blob not null,
+    event_ids blob not null,
+    created_at integer not null
+  ) strict, without rowid;
+  create index idempotency_by_time on idempotency (created_at);
+
+  create table health (
+    subscription integer primary key references subscriptions,
+    failing_since integer,
+    paused_at integer,
+    paused_reason blob,
+    last_success_at integer,
+    consecutive_failures integer not null,
+    changed_at integer
+  ) strict;
+`];
+
+/** Thrown for a database that a later version of Bellhook has written. */
+export class NewerSchemaError extends Error {
+  override readonly name = "NewerSchemaError";
+
+  constructor(readonly path: string, readonly version: number) {
+    super(
+      `cannot open "${path}": its schema is version ${version}, this Bellhook knows ` +
+        `${MIGRATIONS.length} at most; start the newer Bellhook that wrote it, or restore a backup`,
+    );
+  }
+}
+
+/** Thrown where a file is no database of ours, or is not there to be read. */
+export class NotOurDatabaseError extends Error {
+  override readonly name = "NotOurDatabaseError";
+
+  constructor(readonly path: string, why: string) {
+    super(`cannot open "${path}": ${why}`);
+  }
+}
+
+/** Brings a database to the newest schema, in one transaction. Throws before it changes a foreign one. */
+export function migrate(db: DatabaseSync, path: string): void {
+  const version = schemaVersion(db, path);
+  if (version === MIGRATIONS.length) return;
+  db.exec("begin immediate");
+  try {
+    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+    db.exec(`pragma application_id = ${APPLICATION_ID}`);
+    db.exec(`pragma user_version = ${MIGRATIONS.length}`);
+    db.exec("commit");
+  } catch (error) {
+    if (db.isTransaction) db.exec("rollback");
+    throw error;
+  }
+}
+
+/** Throws unless a database has exactly the schema that the readers' statements are written for. */
+export function assertCurrent(db: DatabaseSync, path: string): void {
+  const version = schemaVersion(db, path);
+  if (version === 0) throw new NotOurDatabaseError(path, "it is an empty database");
+  if (version < MIGRATIONS.length) {
+    throw new NotOurDatabaseError(
+      path,
+      `its schema is version ${version}, not ${MIGRATIONS.length}; start the daemon once to bring it up to date`,
+    );
+  }
+}
+
+/** 0 for a database without anything in it. */
+function schemaVersion(db: DatabaseSync, path: string): number {
+  const header = readHeader(db, path);
+  if (header.applicationId !== APPLICATION_ID) {
+    if (header.applicationId === 0 && header.version === 0 && header.tables === 0) return 0;
+    throw new NotOurDatabaseError(path, "it is a database of some other program");
+  }
+  if (header.version > MIGRATIONS.length) throw new NewerSchemaError(path, header.version);
+  return header.version;
+}
+
+function readHeader(db: DatabaseSync, path: string) {
+  try {
+    const [applicationId, version, tables] = [
+      "pragma application_id",
+      "pragma user_version",
+      "select count(*) from sqlite_schema",
+    ].map((sql) => Number(Object.values(db.prepare(sql).get()!)[0]));
+    return { applicationId, version, tables };
+  } catch (error) {
+    if ((error as { errcode?: number }).errcode !== SQLITE_NOTADB) throw error;
+    throw new NotOurDatabaseError(path, "it is no SQLite database");
+  }
+}
+
+const SQLITE_NOTADB = 26;

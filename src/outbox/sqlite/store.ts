@@ -1,0 +1,618 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Attempt } from "../../domain/attempt.ts";
+import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
+import type { Event } from "../../domain/event.ts";
+import type { Health } from "../../domain/health.ts";
+import type { Instant } from "../../domain/instant.ts";
+import type { Verdict } from "../../domain/verdict.ts";
+import type {
+  Claim,
+  Claimed,
+  ClaimRequest,
+  Enqueue,
+  Enqueued,
+  NewEvent,
+  Pruned,
+  Receipt,
+  Recording,
+} from "../outbox.ts";
+import { type Bytes, headersToBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
+import { Changes } from "./changes.ts";
+import { Claims } from "./claims.ts";
+import { deliveryId, parseDeliveryId, type Position } from "./delivery_id.ts";
+import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
+import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
+import { type PruneRequest, Pruning } from "./pruning.ts";
+import { eventFromRow, type EventRow, EVENT_BY_SEQ } from "./reading.ts";
+
+/** A change that needs a transaction, as plain data. */
+export type Operation =
+  | { readonly kind: "enqueue"; readonly request: Enqueue }
+  | { readonly kind: "record"; readonly recording: Recording }
+  | { readonly kind: "hasten"; readonly deliveryId: string; readonly now: Instant }
+  | { readonly kind: "redeliver"; readonly deliveryId: string; readonly now: Instant }
+  | {
+    readonly kind: "cancel";
+    readonly deliveryIds: readonly string[];
+    readonly reason: string;
+    readonly now: Instant;
+  }
+  | { readonly kind: "setHealth"; readonly subscription: string; readonly health: Health }
+  | { readonly kind: "shiftDue"; readonly from: Instant; readonly byMs: number }
+  | { readonly kind: "prune"; readonly before: PruneRequest };
+
+/** What each kind of operation is answered with. */
+export interface Answers {
+  readonly enqueue: Enqueued;
+  readonly record: boolean;
+  readonly hasten: boolean;
+  readonly redeliver: Delivery | undefined;
+  readonly cancel: number;
+  readonly setHealth: void;
+  readonly shiftDue: void;
+  readonly prune: Pruned;
+}
+
+export type Answer = Answers[keyof Answers];
+
+/** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
+export class Store {
+  readonly #db: DatabaseSync;
+  readonly #sql: Statements;
+  readonly #names: NameTables;
+  readonly #claims = new Claims();
+  readonly #insertion: Insertion;
+  readonly #pruning: Pruning;
+  readonly #pending: Map<number, number>;
+  #commits = 0;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#sql = prepare(db);
+    this.#names = {
+      subscriptions: new Names(db, SUBSCRIPTION_NAMES, { writes: true }),
+      types: new Names(db, TYPE_NAMES, { writes: true }),
+      formats: new Names(db, FORMAT_NAMES, { writes: true }),
+    };
+    this.#insertion = new Insertion(db, this.#names);
+    this.#pruning = new Pruning(db);
+    this.#pending = countPending(db);
+  }
+
+  /** Transactions so far. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /**
+   * Runs operations in one transaction, in their order, and answers each. What SQLite throws takes
+   * all of them back; what is merely refused (a conflict, a lost claim) is an answer and spoils none.
+   */
+  apply(operations: readonly Operation[]): Answer[] {
+    const changes = new Changes();
+    this.#sql.begin.run();
+    let answers: Answer[];
+    try {
+      answers = operations.map((operation) => this.#run(operation, changes));
+      this.#writeHealth(changes);
+      this.#sql.commit.run();
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+    this.#commits++;
+    this.#carryOver(changes);
+    return answers;
+  }
+
+  /** Claims what is pending, due and unclaimed, oldest due first. Reads only. */
+  claim({ subscription, now, limit, testsOnly = false }: ClaimRequest): Claimed {
+    const id = this.#names.subscriptions.find(subscription);
+    if (id === undefined) return { claims: [] };
+    // So many that even where all claimed ones come first, enough of the others follow.
+    const enough = limit + this.#claims.count(id) + 1;
+    const statement = testsOnly ? this.#sql.dueTests : this.#sql.due;
+    const rows = statement.all(id, enough) as unknown as DueRow[];
+    const free = rows.filter(({ seq }) => !this.#claims.isClaimed(id, seq));
+    const taken = free.slice(0, limit).filter(({ due_at }) => due_at <= now);
+    const claims = this.#load(taken, id, subscription);
+    const next = free[taken.length];
+    return next === undefined ? { claims } : { claims, nextDueAt: next.due_at };
+  }
+
+  /** Gives claims back; those that are not held any more are left alone. */
+  release(claims: readonly Claim[]): void {
+    for (const claim of claims) {
+      const grant = this.#grantOf(claim);
+      if (grant && this.#claims.holds(grant)) this.#claims.end(grant.subscription, grant.seq);
+    }
+  }
+
+  nextDue(): Map<string, Instant> {
+    const next = new Map<string, Instant>();
+    for (const [id, count] of this.#pending) {
+      const claimed = this.#claims.count(id);
+      if (claimed >= count) continue;
+      const rows = this.#sql.due.all(id, claimed + 1) as unknown as DueRow[];
+      const first = rows.find(({ seq }) => !this.#claims.isClaimed(id, seq));
+      if (first) next.set(this.#names.subscriptions.name(id), first.due_at);
+    }
+    return next;
+  }
+
+  /** Pending deliveries by subscription; counted along, for counting rows walks them all. */
+  pending(): Map<string, number> {
+    return new Map(
+      [...this.#pending].map(([id, count]) => [this.#names.subscriptions.name(id), count]),
+    );
+  }
+
+  /** Moves what the journal holds into the database once it is `pages` long, as far as readers let it. */
+  checkpoint(pages: number): void {
+    const { log, checkpointed } = this.#sql.journal.get() as unknown as Journal;
+    if (log - checkpointed >= pages) this.#sql.checkpoint.get();
+  }
+
+  /** Empties the journal and lets go of the file. */
+  close(): void {
+    try {
+      this.#db.prepare("pragma wal_checkpoint(truncate)").get();
+    } finally {
+      this.#db.close();
+    }
+  }
+
+  #run(operation: Operation, changes: Changes): Answer {
+    switch (operation.kind) {
+      case "enqueue":
+        return this.#enqueue(operation.request, changes);
+      case "record":
+        return this.#record(operation.recording, changes);
+      case "hasten":
+        return this.#hasten(operation.deliveryId, operation.now);
+      case "redeliver":
+        return this.#redeliver(operation.deliveryId, operation.now, changes);
+      case "cancel":
+        return this.#cancel(operation, changes);
+      case "setHealth":
+        changes.health.set(
+          this.#names.subscriptions.intern(operation.subscription),
+          operation.health,
+        );
+        return;
+      case "shiftDue":
+        this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
+        return;
+      case "prune":
+        return this.#pruning.bite(operation.before);
+    }
+  }
+
+  #rollBack(): void {
+    this.#names.subscriptions.forget();
+    this.#names.types.forget();
+    this.#names.formats.forget();
+    // SQLite rolls back by itself where it can't go on: a full disk, a failed write.
+    if (this.#db.isTransaction) this.#sql.rollback.run();
+  }
+
+  #carryOver(changes: Changes): void {
+    for (const grant of changes.granted) this.#claims.grant(grant);
+    for (const { subscription, seq } of changes.ended) this.#claims.end(subscription, seq);
+    for (const [subscription, by] of changes.pending) {
+      const count = (this.#pending.get(subscription) ?? 0) + by;
+      if (count === 0) this.#pending.delete(subscription);
+      else this.#pending.set(subscription, count);
+    }
+  }
+
+  #enqueue({ events, idempotency, at }: Enqueue, changes: Changes): Enqueued {
+    const repeat = idempotency && this.#findKey(idempotency);
+    if (repeat) return repeat;
+    const sorted = this.#tellNewFromKnown(events);
+    if ("kind" in sorted) return sorted;
+    const receipts: Receipt[] = [], claims: Claim[] = [], unclaimed = new Set<string>();
+    const fresh = new Map<string, Receipt>();
+    for (const [index, incoming] of events.entries()) {
+      const { id } = incoming.event;
+      if (!sorted.isNew[index]) {
+        receipts.push(fresh.get(id) ?? this.#firstReceipt(id));
+        continue;
+      }
+      const inserted = this.#insertion.event(incoming, at, changes);
+      const receipt: Receipt = {
+        id,
+        deliveries: incoming.deliveries.map(({ subscription }, i) => ({
+          id: inserted[i]!.id,
+          subscription,
+        })),
+      };
+      receipts.push(receipt);
+      fresh.set(id, receipt);
+      for (const [i, delivery] of incoming.deliveries.entries()) {
+        if (!delivery.claim) unclaimed.add(delivery.subscription);
+        else claims.push(this.#claimFresh({ incoming, index: i, inserted: inserted[i]!, at }, changes));
+      }
+    }
+    if (idempotency) {
+      this.#sql.insertKey.run(
+        idempotency.key,
+        idempotency.content,
+        toBytes(JSON.stringify(receipts.map(({ id }) => id))),
+        Math.round(at),
+      );
+    }
+    return {
+      kind: "accepted",
+      stored: fresh.size,
+      receipts,
+      claims,
+      unclaimed: [...unclaimed],
+    };
+  }
+
+  /** The first answer to an Idempotency-Key; undefined where it was never used. */
+  #findKey({ key, content }: NonNullable<Enqueue["idempotency"]>): Enqueued | undefined {
+    const known = this.#sql.findKey.get(key) as { content: Bytes; event_ids: Bytes } | undefined;
+    if (!known) return undefined;
+    if (!equalBytes(known.content, content)) return { kind: "keyConflict" };
+    const ids = JSON.parse(toText(known.event_ids)) as string[];
+    return {
+      kind: "accepted",
+      stored: 0,
+      receipts: ids.map((id) => this.#firstReceipt(id)),
+      claims: [],
+      unclaimed: [],
+    };
+  }
+
+  /** Looks at all events before any is stored: it is all of them or none. */
+  #tellNewFromKnown(events: readonly NewEvent[]): { isNew: boolean[] } | Enqueued {
+    const seen = new Map<string, Bytes | undefined>();
+    const isNew: boolean[] = [];
+    for (const [index, { event: { id }, contentHash }] of events.entries()) {
+      if (contentHash === undefined) {
+        // The daemon made up the id: it can't be known.
+        isNew.push(true);
+        continue;
+      }
+      const known = seen.has(id)
+        ? { content_hash: seen.get(id) ?? null }
+        : this.#sql.findEvent.get(toBytes(id)) as { content_hash: Bytes | null } | undefined;
+      if (known && !(known.content_hash && equalBytes(known.content_hash, contentHash))) {
+        return { kind: "idConflict", index, id };
+      }
+      isNew.push(known === undefined);
+      seen.set(id, contentHash);
+    }
+    return { isNew };
+  }
+
+  /** What the publisher was told when it first posted an event; without its deliveries once they are pruned. */
+  #firstReceipt(id: string): Receipt {
+    const rows = this.#sql.firstDeliveries.all(toBytes(id)) as unknown as {
+      seq: number;
+      subscription: number;
+      created_at: Instant;
+    }[];
+    const deliveries = rows.map(({ seq, subscription, created_at }) => ({
+      id: deliveryId({ createdAt: created_at, seq }),
+      subscription: this.#names.subscriptions.name(subscription),
+    }));
+    return { id, deliveries };
+  }
+
+  #claimFresh(
+    { incoming, index, inserted, at }: {
+      incoming: NewEvent;
+      index: number;
+      inserted: InsertedDelivery;
+      at: Instant;
+    },
+    changes: Changes,
+  ): Claim {
+    const { subscription, cause, format } = incoming.deliveries[index]!;
+    const { id, seq } = inserted;
+    const token = this.#claims.nextToken();
+    changes.granted.push({ subscription: inserted.subscription, seq, token });
+    return {
+      delivery: { id, subscription, cause, attemptCount: 0, createdAt: Math.round(at) },
+      event: incoming.event,
+      format,
+      token,
+    };
+  }
+
+  #load(rows: readonly DueRow[], subscription: number, name: string): Claim[] {
+    const events = new Map<number, Event>();
+    return rows.map(({ seq }) => {
+      const row = this.#sql.claimed.get(seq) as unknown as ClaimedRow;
+      let event = events.get(row.event);
+      if (!event) {
+        event = eventFromRow(this.#sql.event.get(row.event) as unknown as EventRow);
+        events.set(row.event, event);
+      }
+      const token = this.#claims.nextToken();
+      this.#claims.grant({ subscription, seq, token });
+      return {
+        delivery: {
+          id: deliveryId({ createdAt: row.created_at, seq }),
+          subscription: name,
+          cause: row.cause,
+          attemptCount: row.attempt_count,
+          createdAt: row.created_at,
+          ...(row.redelivery_of === null ? {} : { redeliveryOf: row.redelivery_of }),
+        },
+        event,
+        format: this.#names.formats.name(row.format),
+        ...(row.first_attempt_at === null ? {} : { firstAttemptAt: row.first_attempt_at }),
+        token,
+      };
+    });
+  }
+
+  /** A claim by numbers; undefined where its delivery's id or subscription is none of ours. */
+  #grantOf({ delivery, token }: Claim) {
+    const seq = parseDeliveryId(delivery.id)?.seq;
+    const subscription = this.#names.subscriptions.find(delivery.subscription);
+    return seq === undefined || subscription === undefined ? undefined : { subscription, seq, token };
+  }
+
+  #record(recording: Recording, changes: Changes): boolean {
+    const { claim, attempt, verdict, at, health, notices = [] } = recording;
+    const grant = this.#grantOf(claim);
+    if (!grant || !this.#claims.holds(grant)) return false;
+    const { subscription, seq } = grant;
+    const before = claim.delivery.attemptCount;
+    const next = rowAfter(verdict, at);
+    const status = attempt.outcome.kind === "answered" ? attempt.outcome.status : null;
+    const { changes: changed } = this.#sql.judge.run(
+      before + 1,
+      next.state,
+      next.dueAt,
+      next.finishedAt,
+      toNullableBytes(next.reason),
+      status,
+      seq,
+      before,
+    );
+    if (changed === 0) return false;
+    this.#insertAttempt(seq, before + 1, attempt);
+    if (next.state === STATE.pending) changes.ended.push({ subscription, seq });
+    else changes.finish(subscription, seq);
+    if (health) changes.health.set(subscription, health);
+    for (const notice of notices) this.#insertion.event(notice, at, changes);
+    return true;
+  }
+
+  #insertAttempt(seq: number, number: number, attempt: Attempt): void {
+    const { outcome } = attempt;
+    const answer = outcome.kind === "answered" ? outcome : undefined;
+    const error = outcome.kind === "failed" ? outcome.error : undefined;
+    this.#sql.insertAttempt.run(
+      seq,
+      number,
+      Math.round(attempt.startedAt),
+      Math.round(attempt.durationMs),
+      attempt.result === "success" ? 1 : 0,
+      toBytes(attempt.url),
+      headersToBytes(attempt.requestHeaders),
+      toNullableBytes(outcome.remoteAddress),
+      answer?.status ?? null,
+      answer ? headersToBytes(answer.headers) : null,
+      answer?.body ?? null,
+      answer ? Number(answer.truncated) : null,
+      error?.kind ?? null,
+      toNullableBytes(error?.message),
+    );
+  }
+
+  /** A claimed one is under way already; it stays claimed, and only its due time changes. */
+  #hasten(id: string, now: Instant): boolean {
+    const position = parseDeliveryId(id);
+    if (!position) return false;
+    return this.#sql.hasten.run({ ...byPosition(position), now: Math.round(now) }).changes === 1;
+  }
+
+  #redeliver(id: string, now: Instant, changes: Changes): Delivery | undefined {
+    const position = parseDeliveryId(id);
+    const row = position && this.#sql.finished.get(byPosition(position)) as unknown as
+      | { event: number; subscription: number; type: number; format: number; event_id: Bytes }
+      | undefined;
+    if (!row) return undefined;
+    const cause = "redelivery";
+    const inserted = this.#insertion.delivery({ ...row, cause, redeliveryOf: id }, now, changes);
+    this.#sql.raiseCount.run({ seq: row.event });
+    return {
+      id: inserted.id,
+      eventId: toText(row.event_id),
+      type: this.#names.types.name(row.type),
+      subscription: this.#names.subscriptions.name(row.subscription),
+      cause,
+      state: "pending",
+      attemptCount: 0,
+      dueAt: Math.round(now),
+      createdAt: Math.round(now),
+      redeliveryOf: id,
+    };
+  }
+
+  #cancel(
+    { deliveryIds, reason, now }: Operation & { kind: "cancel" },
+    changes: Changes,
+  ): number {
+    let cancelled = 0;
+    const why = toBytes(reason);
+    for (const id of deliveryIds) {
+      const position = parseDeliveryId(id);
+      const row = position && this.#sql.cancel.get({
+        ...byPosition(position),
+        reason: why,
+        now: Math.round(now),
+      }) as { subscription: number } | undefined;
+      if (!row) continue;
+      changes.finish(row.subscription, position.seq);
+      cancelled++;
+    }
+    return cancelled;
+  }
+
+  #writeHealth(changes: Changes): void {
+    for (const [subscription, health] of changes.health) {
+      this.#sql.writeHealth.run({
+        subscription,
+        failingSince: health.failingSince ?? null,
+        pausedAt: health.pausedAt ?? null,
+        pausedReason: toNullableBytes(health.pausedReason),
+        lastSuccessAt: health.lastSuccessAt ?? null,
+        consecutiveFailures: health.consecutiveFailures,
+        changedAt: health.changedAt ?? null,
+      });
+    }
+  }
+}
+
+const STATE = { pending: 0, delivered: 1, exhausted: 2, cancelled: 3 } as const;
+
+/** What a verdict writes into a delivery's row. */
+function rowAfter(verdict: Verdict, at: Instant) {
+  if (verdict.kind === "retry") {
+    // Rounded up: never early.
+    return { state: STATE.pending, dueAt: Math.ceil(verdict.dueAt), finishedAt: null };
+  }
+  return {
+    state: STATE[verdict.kind],
+    dueAt: null,
+    finishedAt: Math.round(at),
+    reason: verdict.reason,
+  };
+}
+
+function byPosition({ createdAt, seq }: Position) {
+  return { createdAt, seq };
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function countPending(db: DatabaseSync): Map<number, number> {
+  const rows = db.prepare(PENDING_COUNTS).all() as unknown as { subscription: number; n: number }[];
+  return new Map(rows.map(({ subscription, n }) => [subscription, n]));
+}
+
+interface DueRow {
+  readonly seq: number;
+  readonly due_at: Instant;
+}
+
+interface ClaimedRow {
+  readonly event: number;
+  readonly format: number;
+  readonly cause: DeliveryCause;
+  readonly attempt_count: number;
+  readonly created_at: Instant;
+  readonly redelivery_of: string | null;
+  readonly first_attempt_at: Instant | null;
+}
+
+interface Journal {
+  readonly log: number;
+  readonly checkpointed: number;
+}
+
+type Statements = Readonly<Record<keyof typeof SQL, StatementSync>>;
+
+function prepare(db: DatabaseSync): Statements {
+  const prepared = Object.entries(SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+  return Object.fromEntries(prepared);
+}
+
+const PENDING_COUNTS = `
+  select subscription, count(*) as n from deliveries indexed by deliveries_due
+  where state = 0 group by subscription`;
+
+/** The writer's statements by name; the tests ask SQLite how it would run each. */
+export const SQL = {
+  // Prepared, unlike db.exec, they say which error it was.
+  begin: "begin immediate",
+  commit: "commit",
+  rollback: "rollback",
+
+  journal: "pragma wal_checkpoint(noop)",
+  checkpoint: "pragma wal_checkpoint(passive)",
+
+  findEvent: "select content_hash from events where id = ?",
+
+  firstDeliveries: `
+    select d.seq, d.subscription, d.created_at
+    from events e join deliveries d on d.event = e.seq
+    where e.id = ? and d.cause = 'event' order by d.seq`,
+
+  findKey: "select content, event_ids from idempotency where key = ?",
+
+  insertKey: `
+    insert into idempotency (key, content, event_ids, created_at) values (?, ?, ?, ?)`,
+
+  due: `
+    select seq, due_at from deliveries
+    where subscription = ? and state = 0 order by due_at, seq limit ?`,
+
+  dueTests: `
+    select seq, due_at from deliveries indexed by deliveries_due_tests
+    where subscription = ? and state = 0 and cause = 'test' order by due_at, seq limit ?`,
+
+  claimed: `
+    select d.event, d.format, d.cause, d.attempt_count, d.created_at, d.redelivery_of,
+      a.started_at as first_attempt_at
+    from deliveries d left join attempts a on a.delivery = d.seq and a.number = 1
+    where d.seq = ?`,
+
+  event: EVENT_BY_SEQ,
+
+  judge: `
+    update deliveries
+    set attempt_count = ?, state = ?, due_at = ?, finished_at = ?, reason = ?, last_status = ?
+    where seq = ? and state = 0 and attempt_count = ?`,
+
+  insertAttempt: `
+    insert into attempts (
+      delivery, number, started_at, duration_ms, succeeded, url, request_headers, remote_address,
+      status, response_headers, response_body, truncated, error_kind, error_message
+    ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+
+  hasten: `
+    update deliveries set due_at = min(due_at, :now)
+    where seq = :seq and created_at = :createdAt and state = 0`,
+
+  finished: `
+    select d.event, d.subscription, d.type, d.format, e.id as event_id
+    from deliveries d join events e on e.seq = d.event
+    where d.seq = :seq and d.created_at = :createdAt and d.state <> 0`,
+
+  raiseCount: "update events set delivery_count = delivery_count + 1 where seq = :seq",
+
+  cancel: `
+    update deliveries set state = 3, due_at = null, finished_at = :now, reason = :reason
+    where seq = :seq and created_at = :createdAt and state = 0 returning subscription`,
+
+  shiftDue: `
+    update deliveries indexed by deliveries_due set due_at = due_at + :byMs
+    where state = 0 and due_at > :from`,
+
+  writeHealth: `
+    insert into health (
+      subscription, failing_since, paused_at, paused_reason, last_success_at,
+      consecutive_failures, changed_at
+    ) values (
+      :subscription, :failingSince, :pausedAt, :pausedReason, :lastSuccessAt,
+      :consecutiveFailures, :changedAt
+    )
+    on conflict (subscription) do update set
+      failing_since = excluded.failing_since,
+      paused_at = excluded.paused_at,
+      paused_reason = excluded.paused_reason,
+      last_success_at = excluded.last_success_at,
+      consecutive_failures = excluded.consecutive_failures,
+      changed_at = excluded.changed_at`,
+} as const;

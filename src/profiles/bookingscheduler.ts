@@ -1,0 +1,23 @@
+import type { ProfileWords } from "./words.ts";
+
+/** BookingScheduler's webhooks page. */
+export const bookingscheduler: ProfileWords = {
+  description: "BookingScheduler webhooks",
+  body: {
+    event: { from: "type" },
+    timestamp: { from: "timestamp", as: "iso" },
+    data: { from: "data" },
+  },
+  // The page's receiver parses the body and signs what JSON.stringify makes of it.
+  signature: { header: "X-BookingScheduler-Signature", over: "{body:reserialised}" },
+  secret: { form: "text", required: true },
+  events: [
+    "booking.created",
+    "booking.confirmed",
+    "booking.cancelled",
+    "booking.updated",
+    "payment.succeeded",
+    "payment.failed",
+    "customer.created",
+  ],
+};

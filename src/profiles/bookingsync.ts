@@ -1,0 +1,43 @@
+import type { ProfileWords } from "./words.ts";
+
+/** BookingSync's "Webhook subscriptions" page. */
+export const bookingsync: ProfileWords = {
+  description: "BookingSync webhook subscriptions",
+  body: {
+    account_id: { from: "scope.account_id" },
+    event: { from: "type" },
+    resource: { from: "data" },
+  },
+  headers: { "User-Agent": "BookingSync Webhook Delivery" },
+  signature: { header: "X-Content-Signature", algorithm: "sha1", over: "{body:encode64}" },
+  secret: { form: "text", required: true },
+  events: [
+    "account_destroyed",
+    "account_updated",
+    "amenity_created",
+    "amenity_destroyed",
+    "amenity_updated",
+    "availability_updated",
+    "booking_created",
+    "booking_destroyed",
+    "booking_updated",
+    "client_created",
+    "client_destroyed",
+    "client_updated",
+    "inquiry_created",
+    "inquiry_destroyed",
+    "inquiry_updated",
+    "photo_created",
+    "photo_destroyed",
+    "photo_updated",
+    "rental_created",
+    "rental_destroyed",
+    "rental_updated",
+    "rentals_amenity_created",
+    "rentals_amenity_destroyed",
+    "rentals_amenity_updated",
+    "payment_created",
+    "payment_destroyed",
+    "payment_updated",
+  ],
+};

@@ -1,0 +1,25 @@
+import type { ProfileWords } from "./words.ts";
+
+/** RoostSync's webhooks preview; its retry policy is the house ladder. */
+export const roostsync: ProfileWords = {
+  description: "RoostSync webhooks",
+  body: {
+    event: { from: "type" },
+    timestamp: { from: "timestamp", as: "iso" },
+    data: { from: "data" },
+    property_id: { from: "scope.property_id" },
+  },
+  signature: { header: "X-RoostSync-Signature", value: "sha256={signature}" },
+  secret: { form: "text", required: true },
+  events: [
+    "booking.created",
+    "booking.updated",
+    "booking.cancelled",
+    "guest.checkin",
+    "guest.checkout",
+    "order.created",
+    "order.completed",
+    "inventory.low",
+    "payment.received",
+  ],
+};

@@ -1,0 +1,12 @@
+import type { ProfileWords } from "./words.ts";
+
+/** Standard Webhooks (https://www.standardwebhooks.com): the default. */
+export const standard: ProfileWords = {
+  description: "Standard Webhooks",
+  body: {
+    type: { from: "type" },
+    timestamp: { from: "timestamp", as: "iso" },
+    data: { from: "data" },
+  },
+  secret: { form: "standard", required: true },
+};

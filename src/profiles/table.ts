@@ -1,0 +1,22 @@
+import type { Profile } from "../domain/profile.ts";
+import { bookingExperts } from "./booking_experts.ts";
+import { bookingscheduler } from "./bookingscheduler.ts";
+import { bookingshake } from "./bookingshake.ts";
+import { bookingsync } from "./bookingsync.ts";
+import { roostsync } from "./roostsync.ts";
+import { standard } from "./standard.ts";
+import { type ProfileWords, resolveProfile } from "./words.ts";
+
+const WORDS: Readonly<Record<string, ProfileWords>> = {
+  standard,
+  bookingsync,
+  "booking-experts": bookingExperts,
+  bookingshake,
+  bookingscheduler,
+  roostsync,
+};
+
+/** The profiles that come with Bellhook, by name. */
+export const BUILT_IN: ReadonlyMap<string, Profile> = new Map(
+  Object.entries(WORDS).map(([name, words]) => [name, resolveProfile(name, words, undefined)]),
+);

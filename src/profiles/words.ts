@@ -1,0 +1,374 @@
+/** The words that wire profiles are written in, the built-in ones and users' own alike. */
+import * as z from "zod";
+import { parseStatusRanges } from "../domain/attempt.ts";
+import { parseDuration } from "../domain/duration.ts";
+import { canonicalScalar, type JsonText, membersOf } from "../domain/json_text.ts";
+import { HOUSE_LADDER, type Ladder } from "../domain/ladder.ts";
+import { compilePattern } from "../domain/pattern.ts";
+import type {
+  AdmissionRule,
+  BodyShape,
+  BodySource,
+  BodyValue,
+  Profile,
+  SignatureRule,
+} from "../domain/profile.ts";
+import { headerNameProblem, headerValueProblem } from "./header.ts";
+import { IN_HEADERS, IN_SIGNATURE, IN_SIGNED_TEXT, templateProblem } from "./template.ts";
+
+/** A string that a function finds no fault with. */
+function checked(problemOf: (text: string) => string | undefined) {
+  return z.string().superRefine((text, context) => {
+    const message = problemOf(text);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+}
+
+const duration = z.string()
+  .regex(/^\d{1,9}(ms|s|m|h|d)$/, {
+    error: (issue) => `"${issue.input}" is no length of time; write it as "30s", "5m" or "2h"`,
+  })
+  .refine((text) => parseDuration(text) !== 0, { error: "a length of time must be above zero" });
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {
+  error: "a value must be a text, a number, true, false or null",
+});
+
+/** One `scope.KEY` and the values it may have. */
+const scopeValues = z.record(z.string(), z.array(scalar).min(1)).superRefine((wanted, context) => {
+  const names = Object.keys(wanted);
+  if (names.length !== 1) {
+    const message = `one "scope.KEY" must stand here, there are ${names.length}`;
+    context.addIssue({ code: "custom", message });
+  }
+  for (const name of names) {
+    if (/^scope\../s.test(name)) continue;
+    const message = `"${name}" is no key of an event's scope; write it as "scope.KEY"`;
+    context.addIssue({ code: "custom", path: [name], message });
+  }
+});
+
+/** The words for one member of the body: one of `from`, `value` and `members`. */
+export interface BodyValueWords {
+  from?: string | undefined;
+  as?: "iso" | "unixMs" | "unixSeconds" | undefined;
+  whenMissing?: "null" | "omit" | undefined;
+  nullWhen?: Record<string, (string | number | boolean | null)[]> | undefined;
+  value?: unknown;
+  members?: Record<string, BodyValueWords> | undefined;
+}
+
+// One object with a check instead of a union, so that a problem names the very word that is wrong.
+const bodyValue: z.ZodType<BodyValueWords> = z.lazy(() =>
+  z.strictObject({
+    from: z.string()
+      .regex(/^(type|id|timestamp|data|metadata|(scope|settings)\.[^]+)$/, {
+        error: (issue) =>
+          `"${issue.input}" is nothing a body can take from; there are "type", "id", "timestamp", ` +
+          `"data", "metadata", "scope.KEY" and "settings.KEY"`,
+      })
+      .optional()
+      .describe("What of the event, or of the subscription's settings, stands here"),
+    as: z.enum(["iso", "unixMs", "unixSeconds"]).optional()
+      .describe(
+        'How the timestamp is written: ISO 8601 text in UTC ("iso", the default) or a number',
+      ),
+    whenMissing: z.enum(["null", "omit"]).optional()
+      .describe('What happens where the event has no such thing: "null" is the default'),
+    nullWhen: scopeValues.optional()
+      .describe('Writes null where the event\'s scope holds one of the values: {"scope.KEY": […]}'),
+    value: z.unknown().optional().describe("A constant, any JSON"),
+    members: z.record(z.string(), bodyValue).optional().describe("An object of further members"),
+  }).superRefine((words, context) => {
+    const message = bodyValueProblem(words);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  })
+).meta({
+  id: "BodyValue",
+  oneOf: [{ required: ["from"] }, { required: ["value"] }, { required: ["members"] }],
+});
+
+function bodyValueProblem(words: BodyValueWords): string | undefined {
+  const kinds = ["from", "value", "members"].filter((kind) => Object.hasOwn(words, kind));
+  if (kinds.length !== 1) {
+    const found = kinds.length === 0 ? "none" : kinds.map((kind) => `"${kind}"`).join(" and ");
+    return `a member of the body has one of "from", "value" and "members"; here is ${found}`;
+  }
+  if (words.from === undefined) {
+    const stray = (["as", "whenMissing", "nullWhen"] as const).find((word) => words[word]);
+    return stray && `"${stray}" goes with "from" only, not with "${kinds[0]}"; take it away`;
+  }
+  return words.as !== undefined && words.from !== "timestamp"
+    ? `"as" says how a timestamp is written; "${words.from}" is none, take it away`
+    : undefined;
+}
+
+const headers = z.record(z.string(), z.string()).superRefine((wanted, context) => {
+  const seen = new Set<string>();
+  for (const [name, template] of Object.entries(wanted)) {
+    const repeated = seen.has(name.toLowerCase())
+      ? `"${name}" stands here twice, in another spelling; keep one`
+      : undefined;
+    seen.add(name.toLowerCase());
+    const message = headerNameProblem(name) ?? repeated ?? headerValueProblem(template) ??
+      templateProblem(template, IN_HEADERS);
+    if (message !== undefined) context.addIssue({ code: "custom", path: [name], message });
+  }
+});
+
+const signature = z.strictObject({
+  header: checked(headerNameProblem).describe(
+    "The header's name, in the spelling it goes out with",
+  ),
+  algorithm: z.enum(["sha1", "sha256", "sha384", "sha512"]).optional()
+    .describe('The hash beneath the HMAC: "sha256" is the default'),
+  encoding: z.enum(["hex", "base64"]).optional().describe('"hex" (lower case) is the default'),
+  over: checked((text) => text === "" ? "nothing is signed" : templateProblem(text, IN_SIGNED_TEXT))
+    .optional()
+    .describe(
+      'What is signed, a template: "{body}" is the default; {body:encode64} is Ruby\'s ' +
+        "Base64.encode64, {body:reserialised} JSON.stringify(JSON.parse(body)), {id} the webhook-id, " +
+        "{timestamp} Unix seconds of the attempt, {uuid} one of event and subscription, {type}",
+    ),
+  value: checked(signatureValueProblem).optional()
+    .describe('The header\'s value, a template: "{signature}" is the default'),
+  separator: checked((text) => text === "" ? "the separator is empty" : headerText(text))
+    .optional()
+    .describe(
+      "Divides the signatures of several live secrets, which then stand for {signature} together; " +
+        "without it only the current secret signs",
+    ),
+});
+
+function signatureValueProblem(text: string): string | undefined {
+  return headerValueProblem(text) ?? templateProblem(text, IN_SIGNATURE) ??
+    (text.includes("{signature}") ? undefined : `"${text}" has no "{signature}" in it; add it`);
+}
+
+/** Like a header's value, but spaces may stand at its ends. */
+function headerText(text: string): string | undefined {
+  return headerValueProblem(`|${text}|`);
+}
+
+const retry = z.union([
+  z.array(duration),
+  z.strictObject({
+    waits: z.array(duration).describe("The waits after the first failed attempts"),
+    thenEvery: duration.optional().describe("After these, one more attempt each time this is over"),
+    for: duration.optional().describe("No attempt is due later than this after the first one"),
+  }).superRefine((words, context) => {
+    if (words.thenEvery === undefined || words.for !== undefined) return;
+    const message = `"thenEvery" without "for" would never end; say for how long, as in "30d"`;
+    context.addIssue({ code: "custom", path: ["thenEvery"], message });
+  }),
+], {
+  error: 'the waits are a list like ["1m", "5m"], or an object of "waits", "thenEvery" and "for"',
+});
+
+const admissionRule = z.strictObject({
+  permission: z.literal(true).optional()
+    .describe("The event's resource, before `:` or `|`, is among the subscription's permissions"),
+  when: scopeValues.optional().describe("Where the scope holds one of these values …"),
+  require: scopeValues.optional().describe("… it holds one of these as well"),
+}).superRefine((words, context) => {
+  const alone = words.permission !== undefined && !words.when && !words.require;
+  const pair = words.permission === undefined && words.when && words.require;
+  if (alone || pair) return;
+  const message = `a rule is either {"permission": true} or has both "when" and "require"`;
+  context.addIssue({ code: "custom", message });
+}).meta({ oneOf: [{ required: ["permission"] }, { required: ["when", "require"] }] });
+
+/** The words of one profile, checked strictly; each word replaces the one of the base as a whole. */
+export const profileWords = z.strictObject({
+  extends: z.string().min(1).optional()
+    .describe("The profile that all words left out are taken from"),
+  description: z.string().optional().describe("What the profile is, for people"),
+  body: z.record(z.string(), bodyValue).optional()
+    .describe("The members of the body in their order; needed where nothing is extended"),
+  headers: headers.optional()
+    .describe("Headers by name, values are templates: {id}, {timestamp}, {uuid}, {type}"),
+  signature: signature.nullable().optional()
+    .describe("The platform's own signature header; null takes the base's away"),
+  secret: z.strictObject({
+    form: z.enum(["standard", "text", "either"]).optional()
+      .describe('"standard" is whsec_ or whsk_ and Base64, "text" any text: its bytes are the key'),
+    required: z.boolean().optional().describe("Whether a subscription must have a secret"),
+  }).optional(),
+  standardHeaders: z.boolean().optional()
+    .describe("Whether webhook-id, webhook-timestamp and webhook-signature go out as well"),
+  success: checked((text) =>
+    parseStatusRanges(text) === undefined
+      ? `"${text}" is no set of statuses; write it as "2xx", "200" or "200-204"`
+      : undefined
+  ).optional().describe('The statuses that count as success: "2xx", "200", "200-204,409"'),
+  timeout: duration.optional()
+    .describe("The deadline of one attempt: resolving, connecting, request and response together"),
+  retry: retry.optional()
+    .describe('The waits between attempts, each from the end of the one before: ["1m", "5m"]'),
+  https: z.enum(["required", "optional"]).optional()
+    .describe("Whether a receiver's URL must be https"),
+  events: z.array(z.string().min(1)).min(1).nullable().optional()
+    .describe("The receivers' names of all events there are, `*` stands for any text; null: open"),
+  admission: z.array(admissionRule).optional()
+    .describe("Rules of the platform that hold events back from a subscription"),
+  waitForConfirmation: z.boolean().optional()
+    .describe("Gives subscriptions the choice of that name, with this default"),
+  requiredSettings: z.array(z.string().min(1)).optional()
+    .describe("The keys of `settings` that a subscription must give"),
+}).superRefine((words, context) => {
+  if (words.extends === undefined && words.body === undefined) {
+    const message = `a profile that extends none has a "body"; add one, or "extends"`;
+    context.addIssue({ code: "custom", path: ["body"], message });
+  }
+  const header = words.signature?.header.toLowerCase();
+  const same = Object.keys(words.headers ?? {}).find((name) => name.toLowerCase() === header);
+  if (same !== undefined) {
+    const message = `"${same}" is the signature's header already; take it away here`;
+    context.addIssue({ code: "custom", path: ["headers", same], message });
+  }
+});
+
+/** The words of one profile, as they stand in a config file. */
+export type ProfileWords = z.infer<typeof profileWords>;
+
+/** The source text of the value at a path within the words, where a file has it. */
+export type ExactText = (path: (string | number)[]) => JsonText | undefined;
+
+/** What holds where neither a profile nor its base has a say. */
+const PLAIN: Omit<Profile, "name" | "body"> = {
+  headers: [],
+  secretForm: "either",
+  secretRequired: true,
+  standardHeaders: true,
+  success: [[200, 299]],
+  timeoutMs: 30_000,
+  ladder: HOUSE_LADDER,
+  httpsRequired: true,
+  admission: [],
+  requiredSettings: [],
+};
+
+/**
+ * The profile that checked words describe, over its base where it extends one. `exact` gives the
+ * source text of constants, so that their numbers keep their digits.
+ */
+export function resolveProfile(
+  name: string,
+  words: ProfileWords,
+  base: Profile | undefined,
+  exact: ExactText = () => undefined,
+): Profile {
+  const { description: _, signature: baseSignature, ...inherited } = base ?? { ...PLAIN, body: [] };
+  const signature = words.signature === undefined
+    ? baseSignature
+    : words.signature === null
+    ? undefined
+    : signatureRule(words.signature);
+  const headers = words.headers ? Object.entries(words.headers) : inherited.headers;
+  const { events: baseEvents, ...rest } = inherited;
+  const events = words.events === undefined ? baseEvents : words.events?.map(compilePattern);
+  const waitForConfirmation = words.waitForConfirmation ?? inherited.waitForConfirmation;
+  return {
+    ...rest,
+    name,
+    ...(words.description !== undefined && { description: words.description }),
+    body: words.body ? bodyShape(words.body, ["body"], exact) : inherited.body,
+    headers: headers.filter(([name]) => name.toLowerCase() !== signature?.header.toLowerCase()),
+    ...(signature && { signature }),
+    secretForm: words.secret?.form ?? inherited.secretForm,
+    secretRequired: words.secret?.required ?? inherited.secretRequired,
+    standardHeaders: words.standardHeaders ?? inherited.standardHeaders,
+    success: words.success === undefined ? inherited.success : parseStatusRanges(words.success)!,
+    timeoutMs: words.timeout === undefined ? inherited.timeoutMs : parseDuration(words.timeout)!,
+    ladder: words.retry === undefined ? inherited.ladder : ladder(words.retry),
+    httpsRequired: words.https === undefined ? inherited.httpsRequired : words.https === "required",
+    ...(events && { events }),
+    admission:
+      words.admission?.map((rule, index) => admission(rule, ["admission", index], exact)) ??
+        inherited.admission,
+    ...(waitForConfirmation !== undefined && { waitForConfirmation }),
+    requiredSettings: words.requiredSettings ?? inherited.requiredSettings,
+  };
+}
+
+function bodyShape(
+  members: Record<string, BodyValueWords>,
+  path: (string | number)[],
+  exact: ExactText,
+): BodyShape {
+  // A JavaScript object moves names like "1" to its front; the file's text has the true order.
+  const source = exact(path);
+  const names = source === undefined
+    ? Object.keys(members)
+    : membersOf(source)!.map(([name]) => name);
+  return names.map((name) => [name, bodyValueOf(members[name]!, [...path, name], exact)]);
+}
+
+function bodyValueOf(
+  words: BodyValueWords,
+  path: (string | number)[],
+  exact: ExactText,
+): BodyValue {
+  if (words.members) {
+    return { kind: "object", members: bodyShape(words.members, [...path, "members"], exact) };
+  }
+  if (words.from === undefined) {
+    return { kind: "constant", value: exact([...path, "value"]) ?? JSON.stringify(words.value) };
+  }
+  return {
+    kind: "from",
+    source: words.from as BodySource,
+    as: words.as ?? "iso",
+    whenMissing: words.whenMissing ?? "null",
+    ...(words.nullWhen && {
+      nullWhenScope: scopeRule(words.nullWhen, [...path, "nullWhen"], exact),
+    }),
+  };
+}
+
+function scopeRule(
+  words: Record<string, (string | number | boolean | null)[]>,
+  path: (string | number)[],
+  exact: ExactText,
+): { name: string; values: string[] } {
+  const [[key, values]] = Object.entries(words) as [[string, unknown[]]];
+  return {
+    name: key.slice("scope.".length),
+    values: values.map((value, index) =>
+      canonicalScalar(exact([...path, key, index]) ?? JSON.stringify(value))
+    ),
+  };
+}
+
+function signatureRule(words: NonNullable<ProfileWords["signature"]>): SignatureRule {
+  return {
+    header: words.header,
+    algorithm: words.algorithm ?? "sha256",
+    encoding: words.encoding ?? "hex",
+    over: words.over ?? "{body}",
+    value: words.value ?? "{signature}",
+    ...(words.separator !== undefined && { separator: words.separator }),
+  };
+}
+
+function ladder(words: NonNullable<ProfileWords["retry"]>): Ladder {
+  if (Array.isArray(words)) return { waitsMs: words.map((wait) => parseDuration(wait)!) };
+  return {
+    waitsMs: words.waits.map((wait) => parseDuration(wait)!),
+    ...(words.thenEvery !== undefined && { thenEveryMs: parseDuration(words.thenEvery)! }),
+    ...(words.for !== undefined && { forMs: parseDuration(words.for)! }),
+  };
+}
+
+function admission(
+  words: NonNullable<ProfileWords["admission"]>[number],
+  path: (string | number)[],
+  exact: ExactText,
+): AdmissionRule {
+  if (!words.when || !words.require) return { kind: "permission" };
+  return {
+    kind: "scope",
+    when: scopeRule(words.when, [...path, "when"], exact),
+    require: scopeRule(words.require, [...path, "require"], exact),
+  };
+}

@@ -1,0 +1,127 @@
+import { configure, getLogger, type LogRecord } from "@logtape/logtape";
+
+/**
+ * Every sentence the daemon logs, so that an operator's vocabulary is one page. No bodies, no
+ * secrets, no query strings. Written through LogTape; `logTo` says where it goes.
+ */
+export interface Log {
+  started(facts: { url: string; version: string; subscriptions: number; database: string }): void;
+  stopping(): void;
+  stopped(facts: { left: number }): void;
+  attempted(facts: AttemptFacts): void;
+  subscriptionFailing(subscription: string, reason: string): void;
+  subscriptionRecovered(subscription: string): void;
+  subscriptionPaused(subscription: string, reason: string): void;
+  deliveryExhausted(facts: { delivery: string; subscription: string; reason: string }): void;
+  /** A recording had to wait: the attempt is done, the database cannot take it yet. */
+  recordingDelayed(delivery: string, error: unknown): void;
+  /** The claim had passed on, or an operator had cancelled the delivery. */
+  claimLost(delivery: string): void;
+  claimFailed(subscription: string, error: unknown): void;
+  /** A fault of our own: the delivery stays pending. */
+  attemptBroke(delivery: string, error: unknown): void;
+  clockStepped(byMs: number): void;
+  shiftFailed(byMs: number, error: unknown): void;
+  pruned(facts: { deliveries: number; events: number }): void;
+  pruningFailed(error: unknown): void;
+  configReloaded(summary: string): void;
+  configRejected(problems: readonly string[]): void;
+  configWarning(problem: string): void;
+  requestBroke(facts: { method: string; path: string }, error: unknown): void;
+  storageFailed(error: unknown): void;
+}
+
+/** What one line about an attempt says. */
+export interface AttemptFacts {
+  readonly delivery: string;
+  readonly subscription: string;
+  readonly type: string;
+  readonly attempt: number;
+  readonly status?: number;
+  readonly failure?: string;
+  readonly durationMs: number;
+  readonly verdict: string;
+  /** RFC 3339. */
+  readonly nextAttemptAt?: string;
+}
+
+/** The daemon's log through LogTape's category `bellhook`. */
+export function systemLog(): Log {
+  const logger = getLogger(["bellhook"]);
+  return {
+    started: (facts) => logger.info("bellhook is ready", { ...facts }),
+    stopping: () => logger.info("stopping: no new events; attempts under way get their grace"),
+    stopped: (facts) => logger.info("stopped", { ...facts }),
+    attempted(facts) {
+      const failed = facts.status === undefined || facts.verdict !== "delivered";
+      if (failed) logger.warn("attempt failed", { ...facts });
+      else logger.info("attempt", { ...facts });
+    },
+    subscriptionFailing: (subscription, reason) =>
+      logger.error("subscription is failing", { subscription, reason }),
+    subscriptionRecovered: (subscription) =>
+      logger.info("subscription is healthy again", { subscription }),
+    subscriptionPaused: (subscription, reason) =>
+      logger.error("subscription was paused", { subscription, reason }),
+    deliveryExhausted: (facts) => logger.error("delivery is exhausted", { ...facts }),
+    recordingDelayed: (delivery, error) =>
+      logger.error("an attempt can't be recorded yet; trying again", { delivery, ...cause(error) }),
+    claimLost: (delivery) =>
+      logger.warn("an attempt was not recorded: its claim had ended", { delivery }),
+    claimFailed: (subscription, error) =>
+      logger.error("can't read what is due; trying again", { subscription, ...cause(error) }),
+    attemptBroke: (delivery, error) =>
+      logger.error("a fault inside bellhook kept an attempt back", { delivery, ...cause(error) }),
+    clockStepped: (byMs) =>
+      logger.warn("the wall clock was stepped; due times move with it", { byMs }),
+    shiftFailed: (byMs, error) =>
+      logger.error("due times could not follow the wall clock", { byMs, ...cause(error) }),
+    pruned: (facts) => logger.info("pruned what was kept long enough", { ...facts }),
+    pruningFailed: (error) => logger.error("pruning failed; trying again later", cause(error)),
+    configReloaded: (summary) => logger.info("config reloaded", { summary }),
+    configRejected: (problems) =>
+      logger.error("config rejected; the one before stays in force", {
+        problems: problems.join("; "),
+      }),
+    configWarning: (problem) => logger.warn("config", { problem }),
+    requestBroke: (facts, error) =>
+      logger.error("a fault inside bellhook broke a request", { ...facts, ...cause(error) }),
+    storageFailed: (error) =>
+      logger.fatal("the database failed; stopping rather than trust it", cause(error)),
+  };
+}
+
+function cause(error: unknown): { error: string } {
+  return { error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+}
+
+/** Says nothing: for tests and commands that report in their own words. */
+export const silentLog: Log = new Proxy({} as Log, { get: () => () => {} });
+
+/** Sends the log, a line a record, to where `write` takes it. */
+export async function logTo(write: (line: string) => void): Promise<void> {
+  await configure({
+    reset: true,
+    sinks: { lines: (record) => write(`${logfmt(record)}\n`) },
+    loggers: [
+      { category: ["bellhook"], sinks: ["lines"], lowestLevel: "info" },
+      { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "warning" },
+    ],
+  });
+}
+
+/** `time=… level=… msg="…" key=value …` */
+function logfmt(record: LogRecord): string {
+  const pairs: [string, unknown][] = [
+    ["time", new Date(record.timestamp).toISOString()],
+    ["level", record.level],
+    ["msg", record.message.join("")],
+    ...Object.entries(record.properties).filter(([, value]) => value !== undefined),
+  ];
+  return pairs.map(([name, value]) => `${name}=${quoted(String(value))}`).join(" ");
+}
+
+function quoted(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return /^[^\s"=\x00-\x1f\x7f]+$/.test(text) ? text : JSON.stringify(text);
+}

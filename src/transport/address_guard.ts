@@ -1,0 +1,131 @@
+import ipaddr from "ipaddr.js";
+
+/**
+ * Whether a request must not go to this literal IP address: it is not globally reachable unicast,
+ * and no network of `allowNetworks` (CIDR) names it. What cannot be read is forbidden, and so is
+ * an address with a zone id, for it names an interface of this machine.
+ */
+export function isForbidden(address: string, allowNetworks: readonly string[]): boolean {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return true;
+  const allowed = allowNetworks.some((text) => {
+    const network = parseNetwork(text);
+    return network !== undefined && contains(network, parsed);
+  });
+  return !allowed && !isPublic(parsed);
+}
+
+/** A CIDR range; IPv4-mapped ranges of IPv6 are held as the IPv4 range they stand for. */
+export interface Network {
+  readonly address: Address;
+  /** How many leading bits of the address count. */
+  readonly bits: number;
+}
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+/** Reads `"10.0.0.0/8"`, `"fd00::/8"` or a single address; undefined where the text is none. */
+export function parseNetwork(text: string): Network | undefined {
+  const parts = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text);
+  if (!parts) return undefined;
+  const address = parseLiteral(parts[1]!);
+  if (address === undefined) return undefined;
+  const width = address.kind() === "ipv4" ? 32 : 128;
+  const bits = Number(parts[2] ?? width);
+  if (bits > width) return undefined;
+  return isMapped(address) && bits >= 96
+    ? { address: address.toIPv4Address(), bits: bits - 96 }
+    : { address, bits };
+}
+
+/** What the host of a URL is before anything was resolved. */
+export type HostKind =
+  /** A literal IP address, in its usual spelling and without brackets. */
+  | { readonly kind: "address"; readonly address: string }
+  /** `localhost` or a name below it, which RFC 6761 keeps on this machine. */
+  | { readonly kind: "loopbackName" }
+  | { readonly kind: "name" };
+
+/** Tells what a URL's hostname is, in every spelling that the WHATWG URL parser takes. */
+export function hostKind(hostname: string): HostKind {
+  const host = normalise(hostname);
+  const bare = host.startsWith("[") ? host.slice(1, -1) : host;
+  if (parseLiteral(bare) !== undefined) return { kind: "address", address: bare };
+  return /^(?:.*\.)?localhost\.*$/.test(host) ? { kind: "loopbackName" } : { kind: "name" };
+}
+
+/** `0x7f.1`, `2130706433` and `0177.0.0.1` all come out as `127.0.0.1`. */
+function normalise(hostname: string): string {
+  const text = hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
+  return URL.parse(`http://${text}/`)?.hostname ?? hostname.toLowerCase();
+}
+
+/** An address as it is judged: an IPv4-mapped one is the IPv4 host that it reaches. */
+function parseAddress(text: string): Address | undefined {
+  const address = parseLiteral(text);
+  return address !== undefined && isMapped(address) ? address.toIPv4Address() : address;
+}
+
+function parseLiteral(text: string): Address | undefined {
+  // Four plain decimals alone: "010.0.0.1" is 8.0.0.1 to some and 10.0.0.1 to others.
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
+  if (text.includes("%") || !text.includes(":")) return undefined;
+  return ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text) : undefined;
+}
+
+function isMapped(address: Address): address is ipaddr.IPv6 {
+  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress();
+}
+
+function contains(network: Network, address: Address): boolean {
+  return network.address.kind() === address.kind() &&
+    address.match([network.address, network.bits] as [ipaddr.IPv4, number] & [ipaddr.IPv6, number]);
+}
+
+function isPublic(address: Address): boolean {
+  if (address.kind() === "ipv4") return !SPECIAL_IPV4.some((special) => contains(special, address));
+  return contains(GLOBAL_IPV6, address) &&
+    !SPECIAL_IPV6.some((special) => contains(special, address));
+}
+
+/**
+ * The blocks of IANA's IPv4 special-purpose registry that are not globally reachable, and multicast.
+ * https://www.iana.org/assignments/iana-ipv4-special-registry
+ */
+const SPECIAL_IPV4 = networks([
+  "0.0.0.0/8", // this network; Linux takes 0.0.0.0 for loopback
+  "10.0.0.0/8", // private
+  "100.64.0.0/10", // carrier-grade NAT, and Alibaba's metadata
+  "127.0.0.0/8", // loopback
+  "168.63.129.16/32", // Azure's platform service: a public number that only its machines reach
+  "169.254.0.0/16", // link-local, and the metadata of most clouds
+  "172.16.0.0/12", // private
+  "192.0.0.0/24", // protocol assignments, and Oracle's metadata
+  "192.0.2.0/24", // documentation
+  "192.88.99.0/24", // 6to4 relays, deprecated
+  "192.168.0.0/16", // private
+  "198.18.0.0/15", // benchmarks
+  "198.51.100.0/24", // documentation
+  "203.0.113.0/24", // documentation
+  "224.0.0.0/4", // multicast
+  "240.0.0.0/4", // reserved, and broadcast
+]);
+
+/**
+ * What IANA has opened for global unicast. All else is forbidden without being named: loopback,
+ * `fc00::/7`, `fe80::/10`, `fec0::/10`, multicast, `100::/64`, `5f00::/16`, IPv4-compatible
+ * addresses, and NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48`), which may reach any IPv4 address.
+ */
+const GLOBAL_IPV6 = networks(["2000::/3"])[0]!;
+
+/** The blocks within it that are not. https://www.iana.org/assignments/iana-ipv6-special-registry */
+const SPECIAL_IPV6 = networks([
+  "2001::/23", // protocol assignments, with Teredo, which may reach any IPv4 address
+  "2001:db8::/32", // documentation
+  "2002::/16", // 6to4, which may reach any IPv4 address
+  "3fff::/20", // documentation
+]);
+
+function networks(texts: readonly string[]): readonly Network[] {
+  return texts.map((text) => parseNetwork(text)!);
+}

@@ -1,0 +1,60 @@
+import type { Instant } from "../../src/domain/instant.ts";
+import type { Clock } from "../../src/runtime/clock.ts";
+
+interface Timer {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+/** A clock that goes only when told to. Its wall can be stepped; its monotonic time cannot. */
+export class FakeClock implements Clock {
+  #wall: Instant;
+  #monotonicMs = 0;
+  #timers: Timer[] = [];
+
+  constructor(startAt: Instant = Date.UTC(2024, 2, 15, 10, 30)) {
+    this.#wall = startAt;
+  }
+
+  wall(): Instant {
+    return this.#wall;
+  }
+
+  monotonicMs(): number {
+    return this.#monotonicMs;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.#monotonicMs + Math.max(0, ms), callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  /** Lets time pass, firing what falls due on the way in its order. */
+  advance(ms: number): void {
+    const until = this.#monotonicMs + ms;
+    for (;;) {
+      const next = this.#timers.reduce<Timer | undefined>(
+        (first, timer) => timer.at <= until && (!first || timer.at < first.at) ? timer : first,
+        undefined,
+      );
+      if (!next) break;
+      this.#goTo(Math.max(next.at, this.#monotonicMs));
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      next.callback();
+    }
+    this.#goTo(until);
+  }
+
+  /** Sets the wall clock forwards or back, as an administrator or NTP does. */
+  step(ms: number): void {
+    this.#wall += ms;
+  }
+
+  #goTo(monotonicMs: number): void {
+    this.#wall += monotonicMs - this.#monotonicMs;
+    this.#monotonicMs = monotonicMs;
+  }
+}

@@ -1,0 +1,13 @@
+/** Turns the event loop until the condition holds; fails after some 10 s of real time. */
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  what = String(condition),
+): Promise<NonNullable<T>> {
+  const startedAt = performance.now();
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (performance.now() - startedAt > 10_000) throw new Error(`never came about: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
