@@ -5,6 +5,7 @@ import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
 import { Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
+import { Steering } from "./dispatch/steering.ts";
 import { createApp, type ReloadReport } from "./http/app.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Registry } from "./ingest/registry.ts";
@@ -113,13 +114,36 @@ export async function startDaemon(initial: Config, ports: DaemonPorts): Promise<
       return report;
     }
 
+    const isHeld = (id: string) => !registry.find(id)?.enabled || health.isPaused(id);
+    const steering = new Steering({
+      outbox,
+      reader: outbox,
+      scheduler,
+      health,
+      steady,
+      subscription: (id) => registry.find(id),
+    });
     const app = createApp({
+      registry,
+      reader: outbox,
+      isHeld,
+      health: (id) => health.of(id),
+      operations: {
+        retry: (id) => steering.retry(id),
+        cancel: (id, by) => steering.cancel(id, by),
+        pause: (id, by) => steering.pause(id, by),
+        resume: (id) => steering.resume(id),
+        test: async (id, sample) => {
+          const subscription = registry.find(id);
+          return subscription && await ingest.test(subscription, sample);
+        },
+      },
       ingest,
       clock,
       log,
       config: () => config,
       closedBecause: () => closedBecause,
-      notReadyBecause: async () => closedBecause ?? await outbox.unavailableBecause(),
+      notReadyBecause: () => Promise.resolve(closedBecause),
       reload,
     });
     await scheduler.start();

@@ -70,7 +70,13 @@ export type NoticeKind =
 export type NoticeChannel =
   & { readonly on: readonly NoticeKind[] }
   & (
-    | { readonly kind: "webhook"; readonly url: string; readonly secret: Secret }
+    | {
+      readonly kind: "webhook";
+      readonly url: string;
+      readonly secret: Secret;
+      /** CIDR ranges that the address guard lets through; left out: public addresses alone. */
+      readonly allowNetworks?: readonly string[];
+    }
     | {
       readonly kind: "email";
       /** `smtp://user@host:port` or `smtps://…`. */

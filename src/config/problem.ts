@@ -5,9 +5,9 @@ import type { Problem } from "./config.ts";
  * A problem as people read it: file (from the working directory where it lies below it), line,
  * column and path, then the message, then the fix.
  */
-export function formatProblem(problem: Problem, workingDirectory: string = Deno.cwd()): string {
+export function formatProblem(problem: Problem): string {
   const place = problem.line === undefined ? "" : `:${problem.line}:${problem.column}`;
-  const head = `${shownFile(problem.file, workingDirectory)}${place}`;
+  const head = `${shownFile(problem.file, Deno.cwd())}${place}`;
   const lines = [problem.path === "" ? head : `${head}  ${problem.path}`, `  ${problem.message}`];
   if (problem.fix !== undefined) lines.push(`  fix: ${problem.fix}`);
   return lines.join("\n");
@@ -47,6 +47,14 @@ export function looksSecret(text: string): boolean {
   return /^\s*wh(?:sec|sk)_./s.test(text);
 }
 
+/** Message and fix of a sentence that tells both, as profiles do: a semicolon stands between. */
+export function splitFix(sentence: string): { message: string; fix?: string } {
+  const at = sentence.lastIndexOf("; ");
+  return at < 0
+    ? { message: sentence }
+    : { message: sentence.slice(0, at), fix: sentence.slice(at + 2) };
+}
+
 /** What was found wrong, or doubtful, so far. */
 export class Findings {
   readonly problems: Problem[] = [];
@@ -61,9 +69,9 @@ export class Findings {
   }
 }
 
-/** Problems by file, in the order the files were read, then by place; each once. */
-export function inOrder(problems: readonly Problem[]): Problem[] {
-  const files = [...new Set(problems.map((problem) => problem.file))];
+/** Problems by file, the config file first, then by place; each once. */
+export function inOrder(problems: readonly Problem[], configFile: string): Problem[] {
+  const files = [...new Set([configFile, ...problems.map((problem) => problem.file)])];
   const once = new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
   return [...once.values()].sort((a, b) =>
     files.indexOf(a.file) - files.indexOf(b.file) || (a.line ?? 0) - (b.line ?? 0) ||

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { parseStatusRanges } from "../domain/attempt.ts";
 import { parseDuration, parseSize } from "../domain/duration.ts";
 import { parseInstant } from "../domain/instant.ts";
+import { BUILT_IN } from "../profiles/table.ts";
 import { profileWords } from "../profiles/words.ts";
 import { parseNetwork } from "../transport/address_guard.ts";
 import { quoted } from "./problem.ts";
@@ -142,7 +143,7 @@ const REFERENCES = {
   env: line.describe("The name of the environment variable that holds it"),
   file: line.describe("The path of the file that holds it, relative to the config file"),
   credential: text((value) =>
-    value === "" || value === "." || value === ".." || /[/\0-\x1f]/.test(value)
+    value === "" || value === "." || value === ".." || value.includes("/") || hasControl(value)
       ? {
         message: `${quoted(value)} is no credential's name`,
         fix: "give the name alone, without a path",
@@ -195,7 +196,7 @@ const SETTINGS = {
   profile: z.string().min(1).optional().describe(
     "The wire format and delivery rules: standard, bookingsync, booking-experts, bookingshake, " +
       "bookingscheduler, roostsync, or one of `profiles`",
-  ),
+  ).meta({ default: DEFAULTS.profile, examples: [...BUILT_IN.keys()] }),
   waitForConfirmation: z.boolean().optional().describe(
     "Booking Experts' choice: true repeats until the receiver confirms, false sends once and " +
       "records the answer without acting on it",
@@ -260,6 +261,11 @@ export const subscriptionWords = z.strictObject({
   ...SETTINGS,
 }).meta({ id: "Subscription" });
 
+/** A subscription that is a file of its own: it may name its schema. */
+export const includedWords = subscriptionWords.extend({
+  $schema: z.string().optional().describe("For editors; not read"),
+});
+
 const publisher = z.strictObject({
   name: line.describe("Who it is, in the log and the history"),
   token: reference.describe("The bearer token"),
@@ -304,9 +310,11 @@ const notify = z.union([
     on,
   }),
   z.strictObject({
-    command: z.array(text((value) =>
-      value.includes("\0") ? { message: "the argument holds a NUL character" } : undefined
-    )).min(1).describe("A program and its arguments; the notice is its standard input"),
+    command: z.array(
+      text((value) =>
+        value.includes("\0") ? { message: "the argument holds a NUL character" } : undefined
+      ),
+    ).min(1).describe("A program and its arguments; the notice is its standard input"),
     on,
   }),
 ]).meta({ id: "Notify" });

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Findings, type Path, quoted } from "./problem.ts";
+import { type Findings, type Path, quoted, splitFix } from "./problem.ts";
 import type { Problem } from "./config.ts";
 import { ownName, type Place } from "./source.ts";
 import { suggestion } from "./suggestion.ts";
@@ -67,7 +67,9 @@ function withoutEchoes(branch: readonly Issue[], here: unknown): Issue[] {
 function isOfOtherKind(issue: Issue): boolean {
   return issue.code === "invalid_type" || issue.code === "invalid_value" ||
     issue.code === "invalid_union" && issue.errors.length > 0 &&
-      issue.errors.every((branch) => branch.some((one) => one.path.length === 0 && isOfOtherKind(one)));
+      issue.errors.every((branch) =>
+        branch.some((one) => one.path.length === 0 && isOfOtherKind(one))
+      );
 }
 
 function isMissing(issue: Issue, around: unknown): boolean {
@@ -120,10 +122,15 @@ function explain(issue: Issue, place: Place): { message: string; fix?: string | 
       const known = issue.values.map(String);
       if (place.kind !== "string") return mismatch(known.map(quoted), place);
       const found = place.value() as string;
-      return { message: `${quoted(found)} is none of the words for this`, fix: suggestion(found, known) };
+      return {
+        message: `${quoted(found)} is none of the words for this`,
+        fix: suggestion(found, known),
+      };
     }
     case "too_small":
-      if (issue.origin === "array") return { message: "the list is empty", fix: "add one, or more" };
+      if (issue.origin === "array") {
+        return { message: "the list is empty", fix: "add one, or more" };
+      }
       if (issue.origin === "string") return { message: "the text is empty" };
       return { message: `${place.json()} is less than ${issue.minimum}` };
     case "too_big":
@@ -134,7 +141,7 @@ function explain(issue: Issue, place: Place): { message: string; fix?: string | 
       return { message: `${place.json()} is more than ${issue.maximum}` };
     default: {
       const fix = (issue as { params?: { fix?: string } }).params?.fix;
-      return fix === undefined ? split(issue.message) : { message: issue.message, fix };
+      return fix === undefined ? splitFix(issue.message) : { message: issue.message, fix };
     }
   }
 }
@@ -186,20 +193,12 @@ function kindsOf(issue: Issue): string[] {
   );
 }
 
-/** Words that are checked elsewhere tell message and fix in one sentence, a semicolon between. */
-function split(sentence: string): { message: string; fix?: string } {
-  const at = sentence.lastIndexOf("; ");
-  return at < 0
-    ? { message: sentence }
-    : { message: sentence.slice(0, at), fix: sentence.slice(at + 2) };
-}
-
 function takeOut(root: { value: unknown }, issue: Issue): void {
   const path = ["value", ...issue.path];
   const around = valueAt(root, path.slice(0, -1));
   if (issue.code === "unrecognized_keys") {
     const holder = valueAt(root, path);
-    if (isObject(holder)) for (const key of issue.keys) delete holder[key];
+    if (isObject(holder)) { for (const key of issue.keys) delete holder[key]; }
     return;
   }
   // Elements keep their index: the place of a value is found by it.
@@ -259,8 +258,6 @@ function alternatives(
   return [
     schema,
     ...(target ? alternatives(target, defs) : []),
-    ...[...(schema.anyOf ?? []), ...(schema.allOf ?? [])].flatMap((one) =>
-      alternatives(one, defs)
-    ),
+    ...[...(schema.anyOf ?? []), ...(schema.allOf ?? [])].flatMap((one) => alternatives(one, defs)),
   ];
 }

@@ -2,9 +2,8 @@ import {
   createScanner,
   type Node,
   type ParseError,
-  ParseErrorCode,
   parseTree,
-  SyntaxKind,
+  printParseErrorCode,
 } from "jsonc-parser";
 import { compact, type JsonText, JsonTextError, MAX_DEPTH } from "../domain/json_text.ts";
 import type { Problem } from "./config.ts";
@@ -88,23 +87,28 @@ export class Place {
     );
   }
 
-  /** The same file, the paths of what is found counted from here. */
-  asRoot(): Place {
-    return new Place(this.#source, [], this.#node, this.#anchor);
-  }
-
   /**
    * The value, numbers as JavaScript reads them. A key that would be a prototype gets a NUL at its
    * end, so that no library loses or obeys it; `ownName` takes it off again.
    */
   value(): unknown {
+    return this.#valueWith(safeName);
+  }
+
+  /** As value(), with every key as it stands in the file. */
+  plainValue(): unknown {
+    return this.#valueWith((name) => name);
+  }
+
+  #valueWith(nameOf: (name: string) => string): unknown {
     switch (this.kind) {
       case "object":
+        // fromEntries makes a key of its own even of `__proto__`, where an assignment would not.
         return Object.fromEntries(
-          this.members().map(([name, place]) => [safeName(name), place.value()]),
+          this.members().map(([name, place]) => [nameOf(name), place.#valueWith(nameOf)]),
         );
       case "array":
-        return this.elements().map((place) => place.value());
+        return this.elements().map((place) => place.#valueWith(nameOf));
       default:
         return this.#node?.value;
     }
@@ -195,7 +199,8 @@ export function ownName(name: string): string {
   return /^__proto__\0+$/.test(name) ? name.slice(0, -1) : name;
 }
 
-function safeName(name: string): string {
+/** The key of `Place.value()` for a name as it stands in the file. */
+export function safeName(name: string): string {
   return /^__proto__\0*$/.test(name) ? `${name}\0` : name;
 }
 
@@ -248,9 +253,11 @@ function repeatedKeys(place: Place): Problem[] {
 function offsetOfDepth(text: string, limit: number): number | undefined {
   const scanner = createScanner(text, true);
   let depth = 0;
-  for (let token = scanner.scan(); token !== SyntaxKind.EOF; token = scanner.scan()) {
-    if (token === SyntaxKind.OpenBraceToken || token === SyntaxKind.OpenBracketToken) depth++;
-    if (token === SyntaxKind.CloseBraceToken || token === SyntaxKind.CloseBracketToken) depth--;
+  // Tokens are told by their first character: a bracket begins no other.
+  for (scanner.scan(); scanner.getTokenOffset() < text.length; scanner.scan()) {
+    const first = text[scanner.getTokenOffset()];
+    if (first === "{" || first === "[") depth++;
+    if (first === "}" || first === "]") depth--;
     if (depth > limit) return scanner.getTokenOffset();
   }
   return undefined;
@@ -263,47 +270,48 @@ function syntaxProblems(source: Source, errors: readonly ParseError[]): Problem[
   // The parser stumbles on after a fault; what it says of the same spot again is an echo.
   const first = new Map(errors.toReversed().map((error) => [error.offset, error]));
   return [...first.values()].toReversed().map(({ error, offset }) =>
-    source.problem(offset, [], SYNTAX[error] ?? { message: "this is no JSON" })
+    source.problem(offset, [], SYNTAX[printParseErrorCode(error)] ?? { message: "this is no JSON" })
   );
 }
 
-const SYNTAX: { readonly [code in ParseErrorCode]?: { message: string; fix?: string } } = {
-  [ParseErrorCode.InvalidSymbol]: {
+/** By the parser's names of its errors. */
+const SYNTAX: Readonly<Record<string, { message: string; fix?: string }>> = {
+  InvalidSymbol: {
     message: "this is no JSON value",
     fix: 'put texts and keys in double quotes: "…"',
   },
-  [ParseErrorCode.InvalidNumberFormat]: { message: "this is no JSON number" },
-  [ParseErrorCode.PropertyNameExpected]: {
+  InvalidNumberFormat: { message: "this is no JSON number" },
+  PropertyNameExpected: {
     message: "a key is expected here",
     fix: 'write "key": value',
   },
-  [ParseErrorCode.ValueExpected]: { message: "a value is expected here" },
-  [ParseErrorCode.ColonExpected]: { message: 'a ":" is expected here' },
-  [ParseErrorCode.CommaExpected]: { message: 'a "," is expected before this' },
-  [ParseErrorCode.CloseBraceExpected]: { message: 'a "}" is expected here' },
-  [ParseErrorCode.CloseBracketExpected]: { message: 'a "]" is expected here' },
-  [ParseErrorCode.EndOfFileExpected]: {
+  ValueExpected: { message: "a value is expected here" },
+  ColonExpected: { message: 'a ":" is expected here' },
+  CommaExpected: { message: 'a "," is expected before this' },
+  CloseBraceExpected: { message: 'a "}" is expected here' },
+  CloseBracketExpected: { message: 'a "]" is expected here' },
+  EndOfFileExpected: {
     message: "the file goes on after its value",
     fix: "keep one value: { … }",
   },
-  [ParseErrorCode.InvalidCommentToken]: { message: "this is no comment" },
-  [ParseErrorCode.UnexpectedEndOfComment]: {
+  InvalidCommentToken: { message: "this is no comment" },
+  UnexpectedEndOfComment: {
     message: "the comment has no end",
     fix: 'close it with "*/"',
   },
-  [ParseErrorCode.UnexpectedEndOfString]: {
+  UnexpectedEndOfString: {
     message: "the text has no end on this line",
     fix: "close it with a double quote",
   },
-  [ParseErrorCode.UnexpectedEndOfNumber]: { message: "the number has no end" },
-  [ParseErrorCode.InvalidUnicode]: {
+  UnexpectedEndOfNumber: { message: "the number has no end" },
+  InvalidUnicode: {
     message: "the text holds a \\u without four hexadecimal digits",
   },
-  [ParseErrorCode.InvalidEscapeCharacter]: {
+  InvalidEscapeCharacter: {
     message: "the text holds a \\ before a character that knows none",
     fix: 'write "\\\\" for a backslash',
   },
-  [ParseErrorCode.InvalidCharacter]: {
+  InvalidCharacter: {
     message: "the text holds a control character",
     fix: "write it as an escape such as \\t",
   },

@@ -46,6 +46,8 @@ export class Scheduler {
   #queued = 0;
   #inFlight = 0;
   #running = false;
+  /** Due times are being moved: nothing is read until they are, or it could be read as due. */
+  #shifting = false;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
   #cancelClockCheck: (() => void) | undefined;
@@ -91,6 +93,13 @@ export class Scheduler {
     if (lane.dueInOutboxAt !== undefined && lane.dueInOutboxAt <= at) return; // it wakes before
     lane.dueInOutboxAt = at;
     this.#wakeAt(lane, at);
+  }
+
+  /** Lets go of deliveries that ended while they waited in memory. */
+  forget(deliveryIds: ReadonlySet<string>): void {
+    for (const lane of this.#lanes.values()) {
+      this.#queued -= lane.drain((claim) => deliveryIds.has(claim.delivery.id)).length;
+    }
   }
 
   /** Looks at every lane anew: after a reload, a pause, a resume. */
@@ -161,7 +170,7 @@ export class Scheduler {
 
   /** Reads due deliveries from the outbox; of a held lane only tests, which nothing holds. */
   async #fetch(lane: Lane, held: boolean): Promise<void> {
-    if (!this.#ports.subscription(lane.id)) return;
+    if (this.#shifting || !this.#ports.subscription(lane.id)) return;
     lane.fetching = true;
     lane.dueInOutboxAt = undefined;
     try {
@@ -278,23 +287,32 @@ export class Scheduler {
   /** Where the wall clock was stepped, due times move with it, so that no wait gets shorter. */
   #followClock(): void {
     const stepMs = this.#ports.steady.steppedByMs();
-    if (stepMs === 0) return;
+    if (stepMs === 0 || this.#shifting) return;
     const from = this.#now();
     this.#ports.log.clockStepped(stepMs);
     // The outbox works in order: what was recorded before this moves, what comes after it needn't.
-    this.#ports.outbox.shiftDue(from, stepMs).catch((error) =>
-      this.#ports.log.shiftFailed(stepMs, error)
-    );
+    void this.#shiftDue(from, stepMs);
     this.#ports.steady.follow(stepMs);
-    this.#wakes.clear();
-    for (const lane of this.#lanes.values()) {
-      lane.shift(from, stepMs);
-      if (lane.dueInOutboxAt !== undefined) this.#wakes.push(lane.dueInOutboxAt, lane);
-      if (lane.queued > 0) this.#ready(lane);
+    for (const lane of this.#lanes.values()) lane.shift(from, stepMs);
+  }
+
+  async #shiftDue(from: Instant, stepMs: number): Promise<void> {
+    this.#shifting = true;
+    for (;;) {
+      try {
+        await this.#ports.outbox.shiftDue(from, stepMs);
+        break;
+      } catch (error) {
+        this.#ports.log.shiftFailed(stepMs, error);
+        if (!this.#running) return;
+        await new Promise<void>((resolve) => this.#ports.clock.after(FAULT_PAUSE_MS, resolve));
+      }
     }
-    this.#timerAt = Infinity;
+    this.#shifting = false;
+    this.#wakes.clear();
     this.#cancelTimer?.();
-    this.#armTimer();
+    this.#timerAt = Infinity;
+    for (const lane of this.#lanes.values()) this.#look(lane);
     this.#pump();
   }
 }

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { createHash } from "node:crypto";
 import type { Config, Operator, Publisher } from "../config/config.ts";
 import type { Secret } from "../domain/secret.ts";
@@ -33,6 +33,13 @@ export function access(
     }
     await next();
   };
+}
+
+/** Who is asking, as the records name them. */
+export function callerName(context: Context<{ Variables: AccessVariables }>): string {
+  const caller = context.get("caller");
+  if (caller.kind === "operator") return caller.operator.name;
+  return caller.kind === "publisher" ? caller.publisher.name : "local";
 }
 
 /** Lets operators pass, and everybody where there are no tokens. */

@@ -1,14 +1,26 @@
 import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
-import { OutboxFailed } from "../outbox/outbox.ts";
+import type { Health } from "../domain/health.ts";
+import type { Registry } from "../ingest/registry.ts";
+import { OutboxFailed, type OutboxReader } from "../outbox/outbox.ts";
 import type { Log } from "../runtime/log.ts";
 import { access, type AccessVariables, operatorsOnly } from "./access.ts";
+import { deliveriesRoutes } from "./deliveries.ts";
+import { eventsRoutes } from "./events.ts";
+import { matchRoutes } from "./match.ts";
+import type { Operations } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
 import { type PublishPorts, publishRoutes, RETRY_AFTER_SECONDS, unavailable } from "./publish.ts";
+import type { IsHeld } from "./views.ts";
 
 export interface AppPorts extends PublishPorts {
   readonly config: () => Config;
   readonly log: Log;
+  readonly registry: Registry;
+  readonly reader: OutboxReader;
+  readonly operations: Operations;
+  readonly isHeld: IsHeld;
+  readonly health: (subscription: string) => Health;
   /** Undefined while the daemon may take events, else why not; may try the storage to find out. */
   readonly notReadyBecause: () => Promise<string | undefined>;
   readonly reload: () => Promise<ReloadReport>;
@@ -80,5 +92,11 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
     });
   });
   app.route("/v1/events", publishRoutes(ports));
+  for (const path of ["events", "deliveries", "subscriptions", "match", "replays"]) {
+    app.use(`/v1/${path}/*`, operatorsOnly);
+  }
+  app.route("/v1/events", eventsRoutes(ports));
+  app.route("/v1/deliveries", deliveriesRoutes(ports));
+  app.route("/v1/match", matchRoutes(ports));
   return app;
 }

@@ -3,7 +3,6 @@ import type { Config, Publisher } from "../config/config.ts";
 import type { DeliveryCause } from "../domain/delivery.ts";
 import { type Event, unmetScope } from "../domain/event.ts";
 import type { Instant } from "../domain/instant.ts";
-import type { JsonText } from "../domain/json_text.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, NewDelivery, NewEvent, Outbox, Receipt } from "../outbox/outbox.ts";
 import { formatOf } from "../profiles/render.ts";
@@ -11,6 +10,7 @@ import type { Random } from "../runtime/random.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { Fault, PostedEvent } from "./posted_event.ts";
 import type { Registry } from "./registry.ts";
+import { testEvent, type TestRequest } from "./test_event.ts";
 
 export interface IngestPorts {
   readonly outbox: Outbox;
@@ -75,10 +75,11 @@ export class Ingest {
   /** One event for one subscription alone, whatever it wants and whether or not it is held. */
   async test(
     subscription: Subscription,
-    { type, data }: { type: string; data: JsonText },
+    request: TestRequest,
   ): Promise<{ event: string; delivery: string }> {
     const at = this.#ports.steady.now();
-    const event = this.#event({ type, scope: sampleScope(subscription), data }, at);
+    const { eventTypes } = this.#ports.config();
+    const event = this.#event(testEvent(subscription, request, eventTypes), at);
     const delivery = this.#delivery(subscription, "test");
     const enqueued = await this.#ports.outbox.enqueue({
       events: [{ event, deliveries: [delivery] }],
@@ -162,18 +163,6 @@ function notAllowed(
     }
     return [];
   });
-}
-
-/** A test event's scope meets the subscription's own condition: the first of each name's values. */
-function sampleScope(subscription: Subscription): ReadonlyMap<string, JsonText> {
-  return new Map([...subscription.scope].map(([name, values]) => [name, plain(values[0]!)]));
-}
-
-/** A canonical scalar as a person would write it: `12e0` is 12. */
-function plain(canonical: string): JsonText {
-  const whole = /^(-?\d+)e(\d{1,3})$/.exec(canonical);
-  if (whole) return whole[1]! + "0".repeat(Number(whole[2]));
-  return /^-?\d/.test(canonical) ? JSON.stringify(Number(canonical)) : canonical;
 }
 
 function contentHash(event: PostedEvent): Uint8Array<ArrayBuffer> {

@@ -151,7 +151,7 @@ function valueRenderer(value: FrozenValue, nameOf: (event: Event) => string): Re
 }
 
 function sourceRenderer(
-  { from, as, whenMissing }: FrozenValue & { from: EventSource },
+  { from, as, whenMissing }: Extract<FrozenValue, { from: EventSource }>,
   nameOf: (event: Event) => string,
 ): Renderer {
   const missing = whenMissing === "omit" ? undefined : "null";
@@ -183,7 +183,7 @@ const frozenShape: z.ZodType<FrozenShape> = z.lazy(() =>
     z.string(),
     z.union([
       z.strictObject({
-        from: z.string().regex(/^(type|id|timestamp|data|metadata|scope\.[^]+)$/) as z.ZodType<
+        from: z.string().regex(/^(type|id|timestamp|data|metadata|scope\..+)$/) as z.ZodType<
           EventSource
         >,
         as: z.enum(["unixMs", "unixSeconds"]).optional(),

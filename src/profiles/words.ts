@@ -62,7 +62,7 @@ export interface BodyValueWords {
 const bodyValue: z.ZodType<BodyValueWords> = z.lazy(() =>
   z.strictObject({
     from: z.string()
-      .regex(/^(type|id|timestamp|data|metadata|(scope|settings)\.[^]+)$/, {
+      .regex(/^(type|id|timestamp|data|metadata|(scope|settings)\..+)$/, {
         error: (issue) =>
           `"${issue.input}" is nothing a body can take from; there are "type", "id", "timestamp", ` +
           `"data", "metadata", "scope.KEY" and "settings.KEY"`,
@@ -193,7 +193,8 @@ export const profileWords = z.strictObject({
     form: z.enum(["standard", "text", "either"]).optional()
       .describe('"standard" is whsec_ or whsk_ and Base64, "text" any text: its bytes are the key'),
     required: z.boolean().optional().describe("Whether a subscription must have a secret"),
-  }).optional(),
+  }).optional()
+    .describe("What a subscription's secret looks like, and whether it must have one"),
   standardHeaders: z.boolean().optional()
     .describe("Whether webhook-id, webhook-timestamp and webhook-signature go out as well"),
   success: checked((text) =>

@@ -29,29 +29,39 @@ export function openBody(
   }
 }
 
-/** Holds the body's keys and their order against the page's; a name with `?` may be missing. */
-export function keysProblem(opened: Opened, expected: readonly string[]): Problem | undefined {
-  return orderProblem(opened.members.map(([name]) => name), expected, "the body");
+/** Holds the body's keys and their order against the page's. */
+export function keysProblem(
+  opened: Opened,
+  expected: readonly string[],
+  optional: readonly string[] = [],
+): Problem | undefined {
+  const found = opened.members.map(([name]) => name);
+  return orderProblem(found, { expected, optional, where: "the body" });
 }
 
-/** As keysProblem, for any object: `where` names it in the problem. */
+/** As keysProblem, for any object. */
 export function orderProblem(
   found: readonly string[],
-  expected: readonly string[],
-  where: string,
+  { expected, optional, where }: {
+    expected: readonly string[];
+    /** Those of them that may be missing. */
+    optional: readonly string[];
+    /** The object's name in the problem. */
+    where: string;
+  },
 ): Problem | undefined {
-  const wanted = expected.filter((name) => !name.endsWith("?") || found.includes(name.slice(0, -1)))
-    .map((name) => name.replace(/\?$/, ""));
-  if (found.length === wanted.length && wanted.every((name, at) => name === found[at])) {
-    return undefined;
-  }
+  const wanted = expected.filter((name) => found.includes(name) || !optional.includes(name));
+  const same = found.length === wanted.length && wanted.every((name, at) => name === found[at]);
+  if (same) return undefined;
+  const inOrder = expected.map((name) => optional.includes(name) ? `${name} (optional)` : name);
   return formProblem(
-    `${where} has the keys ${list(found)}, expected ${list(expected)} in this order`,
+    `${where} has the keys ${list(found)}, expected ${list(inOrder)}, in this order`,
   );
 }
 
 function list(names: readonly string[]): string {
-  return names.length === 0 ? "(none)" : names.map((name) => name.slice(0, 40)).join(", ");
+  const some = names.slice(0, 20).map((name) => name.slice(0, 60));
+  return names.length === 0 ? "(none)" : some.join(", ") + (names.length > 20 ? ", …" : "");
 }
 
 /** What a JSON value is, in the words of the platforms' pages. */
@@ -65,7 +75,7 @@ export function kindProblem(
 ): Problem | undefined {
   const value = memberOf(opened, name);
   if (value !== undefined && kinds.includes(kindOf(value))) return undefined;
-  return formProblem(`${name} is ${shown(value)}, expected ${withArticles(kinds)}`);
+  return formProblem(`${name} is ${shown(value)}, expected ${kinds.map(withArticle).join(" or ")}`);
 }
 
 /** The JSON text of a member, or undefined. */
@@ -103,10 +113,8 @@ export function shown(value: JsonText | undefined): string {
   return value.length > 80 ? `${value.slice(0, 79)}…` : value;
 }
 
-function withArticles(kinds: readonly Kind[]): string {
-  return kinds.map((kind) =>
-    kind === "null" ? kind : `${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`
-  ).join(" or ");
+function withArticle(kind: Kind): string {
+  return kind === "null" ? kind : `${kind === "object" || kind === "array" ? "an" : "a"} ${kind}`;
 }
 
 /** A timestamp in ISO 8601, in UTC, with a `Z`. */

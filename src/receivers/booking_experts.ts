@@ -3,20 +3,25 @@ import { formProblem, type Opened, type Problem } from "./verification.ts";
 
 /** Booking Experts' page, "Target URL" and "Event Metadata": nothing is signed, so its form is all. */
 export function bookingExperts(opened: Opened): Problem | undefined {
-  const keys = ["event", "subscription_id", "record", "context", "context_id", "event_metadata?"];
-  return keysProblem(opened, keys) ??
+  return keysProblem(opened, KEYS, ["event_metadata"]) ??
     eventNameProblem(opened) ??
     kindProblem(opened, "subscription_id", ["string", "number"]) ??
     kindProblem(opened, "record", ["object"]) ??
     contextProblem(opened) ??
-    (memberOf(opened, "event_metadata") && kindProblem(opened, "event_metadata", ["object"]) ||
-      undefined);
+    metadataProblem(opened);
 }
+
+const KEYS = ["event", "subscription_id", "record", "context", "context_id", "event_metadata"];
 
 function eventNameProblem(opened: Opened): Problem | undefined {
   if (/^[^:|]+[:|][^:|]+$/.test(stringOf(opened, "event") ?? "")) return undefined;
   const found = shown(memberOf(opened, "event"));
   return formProblem(`event is ${found}, expected "resource:action" or "resource|action"`);
+}
+
+function metadataProblem(opened: Opened): Problem | undefined {
+  if (memberOf(opened, "event_metadata") === undefined) return undefined;
+  return kindProblem(opened, "event_metadata", ["object"]);
 }
 
 /** An administration or organization has an id; what is global has none. */

@@ -30,7 +30,7 @@ function hmacSha1(key: string, content: string | Uint8Array): string {
 }
 
 /** Array#pack("m"): each 45 bytes make a line of 60 characters, and every line ends, the last too. */
-function encode64(bytes: Uint8Array): string {
+export function encode64(bytes: Uint8Array): string {
   let lines = "";
   for (let at = 0; at < bytes.length; at += 45) lines += base64(bytes.subarray(at, at + 45)) + "\n";
   return lines;

@@ -4,7 +4,7 @@
  */
 import { createHmac, createPrivateKey, createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { Instant } from "../domain/instant.ts";
-import { isoProblem, keysProblem, memberOf } from "./body.ts";
+import { isoProblem, keysProblem, kindProblem, memberOf } from "./body.ts";
 import { sameText } from "./signature.ts";
 import { formProblem, type Opened, type Problem, quoted } from "./verification.ts";
 import { signatureProblem } from "./verification.ts";
@@ -16,6 +16,7 @@ export const TOLERANCE_MS = 5 * 60_000;
 export function standard(opened: Opened): Problem | undefined {
   return trioProblem(opened, "standard") ??
     keysProblem(opened, ["type", "timestamp", "data"]) ??
+    kindProblem(opened, "type", ["string"]) ??
     isoProblem("timestamp", memberOf(opened, "timestamp"));
 }
 
@@ -81,7 +82,7 @@ function anySignatureProblem(
   const key = readSecret(secret, reading);
   if (key === undefined) {
     return signatureProblem(
-      'webhook-signature can\'t be checked: this receiver\'s secret is not "whsec_" and Base64 ' +
+      "webhook-signature can't be checked: this receiver's secret is not \"whsec_\" and Base64 " +
         'of 24 to 64 bytes, nor "whpk_" or "whsk_" and Base64 of an Ed25519 key',
     );
   }
@@ -111,11 +112,20 @@ function isGood(signature: string, key: Key, content: Uint8Array): boolean {
   return bytes?.length === 64 && verify(null, content, key.publicKey, bytes);
 }
 
+/** The bytes of a secret that signs by HMAC; undefined where it is none, or not in that form. */
+export function hmacKey(secret: string, reading: SecretReading): Uint8Array | undefined {
+  const key = readSecret(secret, reading);
+  return key?.version === "v1" ? key.bytes : undefined;
+}
+
 function readSecret(secret: string, reading: SecretReading): Key | undefined {
+  const asText = { version: "v1", bytes: new TextEncoder().encode(secret) } as const;
+  if (reading === "text") return asText;
+  return readStandard(secret) ?? (reading === "either" ? asText : undefined);
+}
+
+function readStandard(secret: string): Key | undefined {
   const [, prefix, base64] = /^(whsec|whpk|whsk)_(.*)$/s.exec(secret) ?? [];
-  if (reading === "text" || (reading === "either" && prefix === undefined)) {
-    return { version: "v1", bytes: new TextEncoder().encode(secret) };
-  }
   const bytes = base64 === undefined ? undefined : fromBase64(base64);
   if (bytes === undefined) return undefined;
   if (prefix === "whsec") {

@@ -14,7 +14,10 @@ export async function openWriter(path: string): Promise<DatabaseSync> {
   // Opening may have to recover a large journal, or wait for another that does.
   const db = new DatabaseSync(path, { timeout: 10_000 });
   try {
-    migrateReadably(db, path);
+    // First, for all else would write to a file that may not be ours.
+    migrate(db, path);
+    db.exec(SETTINGS);
+    db.exec("pragma journal_mode = wal");
     db.exec(`pragma busy_timeout = ${BUSY_MS}`);
   } catch (error) {
     db.close();
@@ -25,20 +28,13 @@ export async function openWriter(path: string): Promise<DatabaseSync> {
 
 const CREATE: Deno.OpenOptions = { write: true, create: true, mode: 0o600 };
 
-function migrateReadably(db: DatabaseSync, path: string): void {
-  db.exec(SETTINGS);
-  migrate(db, path);
-  // Only now: it writes the header of a file that may not have been ours.
-  db.exec("pragma journal_mode = wal");
-}
-
 /** Opens a connection that only reads, beside a running daemon or without one. */
 export function openReading(path: string): DatabaseSync {
   assertFile(path);
   const db = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
   try {
-    db.exec(SETTINGS);
     assertCurrent(db, path);
+    db.exec(SETTINGS);
   } catch (error) {
     db.close();
     throw error;

@@ -37,8 +37,14 @@ export async function lockDatabase(path: string): Promise<Lock> {
     }
     return {
       release() {
-        Deno.removeSync(lockPath);
-        file.close();
+        // Removed while it is held: who opens it from now on finds out, and takes a new one.
+        try {
+          Deno.removeSync(lockPath);
+        } catch (error) {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        } finally {
+          file.close();
+        }
       },
     };
   }

@@ -97,8 +97,7 @@ const FIND_EVENT = "select accepted_at, delivery_count from events where seq = :
 
 export const DELETE_EVENT = "delete from events where seq = :seq";
 
-const LOWER_COUNT =
-  "update events set delivery_count = delivery_count - :by where seq = :seq";
+const LOWER_COUNT = "update events set delivery_count = delivery_count - :by where seq = :seq";
 
 export const BARE_EVENTS = `
   select seq from events where delivery_count = 0 and accepted_at < :before

@@ -175,12 +175,12 @@ function schemaVersion(db: DatabaseSync, path: string): number {
 
 function readHeader(db: DatabaseSync, path: string) {
   try {
-    const [applicationId, version, tables] = [
-      "pragma application_id",
-      "pragma user_version",
-      "select count(*) from sqlite_schema",
-    ].map((sql) => Number(Object.values(db.prepare(sql).get()!)[0]));
-    return { applicationId, version, tables };
+    const ask = (sql: string) => Number(Object.values(db.prepare(sql).get()!)[0]);
+    return {
+      applicationId: ask("pragma application_id"),
+      version: ask("pragma user_version"),
+      tables: ask("select count(*) from sqlite_schema"),
+    };
   } catch (error) {
     if ((error as { errcode?: number }).errcode !== SQLITE_NOTADB) throw error;
     throw new NotOurDatabaseError(path, "it is no SQLite database");

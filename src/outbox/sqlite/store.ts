@@ -19,11 +19,11 @@ import type {
 import { type Bytes, headersToBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import { Changes } from "./changes.ts";
 import { Claims } from "./claims.ts";
-import { deliveryId, parseDeliveryId, type Position } from "./delivery_id.ts";
+import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import { type PruneRequest, Pruning } from "./pruning.ts";
-import { eventFromRow, type EventRow, EVENT_BY_SEQ } from "./reading.ts";
+import { EVENT_BY_SEQ, eventFromRow, type EventRow } from "./reading.ts";
 
 /** A change that needs a transaction, as plain data. */
 export type Operation =
@@ -153,13 +153,13 @@ export class Store {
     if (log - checkpointed >= pages) this.#sql.checkpoint.get();
   }
 
-  /** Empties the journal and lets go of the file. */
+  /** Moves all of the journal into the database, so that its file alone is a copy. */
+  emptyJournal(): void {
+    this.#db.prepare("pragma wal_checkpoint(truncate)").get();
+  }
+
   close(): void {
-    try {
-      this.#db.prepare("pragma wal_checkpoint(truncate)").get();
-    } finally {
-      this.#db.close();
-    }
+    this.#db.close();
   }
 
   #run(operation: Operation, changes: Changes): Answer {
@@ -231,7 +231,9 @@ export class Store {
       fresh.set(id, receipt);
       for (const [i, delivery] of incoming.deliveries.entries()) {
         if (!delivery.claim) unclaimed.add(delivery.subscription);
-        else claims.push(this.#claimFresh({ incoming, index: i, inserted: inserted[i]!, at }, changes));
+        else {claims.push(
+            this.#claimFresh({ incoming, index: i, inserted: inserted[i]!, at }, changes),
+          );}
       }
     }
     if (idempotency) {
@@ -355,7 +357,9 @@ export class Store {
   #grantOf({ delivery, token }: Claim) {
     const seq = parseDeliveryId(delivery.id)?.seq;
     const subscription = this.#names.subscriptions.find(delivery.subscription);
-    return seq === undefined || subscription === undefined ? undefined : { subscription, seq, token };
+    return seq === undefined || subscription === undefined
+      ? undefined
+      : { subscription, seq, token };
   }
 
   #record(recording: Recording, changes: Changes): boolean {
@@ -411,12 +415,12 @@ export class Store {
   #hasten(id: string, now: Instant): boolean {
     const position = parseDeliveryId(id);
     if (!position) return false;
-    return this.#sql.hasten.run({ ...byPosition(position), now: Math.round(now) }).changes === 1;
+    return this.#sql.hasten.run({ ...position, now: Math.round(now) }).changes === 1;
   }
 
   #redeliver(id: string, now: Instant, changes: Changes): Delivery | undefined {
     const position = parseDeliveryId(id);
-    const row = position && this.#sql.finished.get(byPosition(position)) as unknown as
+    const row = position && this.#sql.finished.get({ ...position }) as unknown as
       | { event: number; subscription: number; type: number; format: number; event_id: Bytes }
       | undefined;
     if (!row) return undefined;
@@ -446,7 +450,7 @@ export class Store {
     for (const id of deliveryIds) {
       const position = parseDeliveryId(id);
       const row = position && this.#sql.cancel.get({
-        ...byPosition(position),
+        ...position,
         reason: why,
         now: Math.round(now),
       }) as { subscription: number } | undefined;
@@ -486,10 +490,6 @@ function rowAfter(verdict: Verdict, at: Instant) {
     finishedAt: Math.round(at),
     reason: verdict.reason,
   };
-}
-
-function byPosition({ createdAt, seq }: Position) {
-  return { createdAt, seq };
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,0 +1,119 @@
+import { compilePattern } from "../domain/pattern.ts";
+import { Secret } from "../domain/secret.ts";
+import type { Config, Operator, Publisher } from "./config.ts";
+import { readScope } from "./conditions.ts";
+import { undeclared } from "./event_names.ts";
+import { type Findings, quoted } from "./problem.ts";
+import type { ConfigWords } from "./schema.ts";
+import type { SecretReader } from "./secrets.ts";
+import type { Sound } from "./shape.ts";
+import type { Place } from "./source.ts";
+
+type AuthWords = NonNullable<Sound<ConfigWords>["auth"]>;
+
+interface Surroundings {
+  readonly secrets: SecretReader;
+  /** The publisher's types; undefined where any is taken. */
+  readonly declared: ReadonlySet<string> | undefined;
+  readonly findings: Findings;
+}
+
+/** Who may call, with their tokens; what is not sound is left out, and found. */
+export async function readAuth(
+  place: Place,
+  words: AuthWords,
+  surroundings: Surroundings,
+): Promise<NonNullable<Config["auth"]>> {
+  const { findings } = surroundings;
+  checkNames(place.at("publishers"), findings);
+  checkNames(place.at("operators"), findings);
+  if (place.at("publishers").elements().length + place.at("operators").elements().length === 0) {
+    findings.warn(place.problem(
+      "nobody is named here, so nobody may call",
+      'name somebody in "publishers" and "operators", or take "auth" out',
+    ));
+  }
+  const tokens: Tokens = new Map();
+  const publishers: Publisher[] = [];
+  for (const [index, one] of (words.publishers ?? []).entries()) {
+    if (!one) continue;
+    const at = place.at("publishers", index);
+    const token = await readToken(
+      { words: one.token, place: at.at("token"), tokens },
+      surroundings,
+    );
+    for (const type of at.at("types").elements()) {
+      const text = type.value();
+      const problem = typeof text === "string" && text !== "" &&
+        undeclared(text, type, surroundings.declared);
+      if (problem) findings.add(problem);
+    }
+    if (token === undefined || one.name === undefined) continue;
+    publishers.push({
+      name: one.name,
+      token,
+      ...(one.types && {
+        types: one.types.filter((type) => type !== undefined).map(compilePattern),
+      }),
+      ...(at.at("scope").exists && { scope: readScope(at.at("scope")) }),
+    });
+  }
+  const operators: Operator[] = [];
+  for (const [index, one] of (words.operators ?? []).entries()) {
+    if (!one) continue;
+    const at = place.at("operators", index, "token");
+    const token = await readToken({ words: one.token, place: at, tokens }, surroundings);
+    if (token !== undefined && one.name !== undefined) operators.push({ name: one.name, token });
+  }
+  return { publishers, operators };
+}
+
+function checkNames(list: Place, findings: Findings): void {
+  const first = new Map<string, Place>();
+  for (const place of list.elements()) {
+    const at = place.at("name");
+    const name = at.value();
+    if (typeof name !== "string") continue;
+    const earlier = first.get(name);
+    if (earlier === undefined) {
+      first.set(name, at);
+      continue;
+    }
+    const message = `the name ${quoted(name)} is taken by another, ${earlier.where(at)}`;
+    findings.add(at.problem(message, "give this one a name of its own"));
+  }
+}
+
+/** Whose each token is, to tell callers apart by it. */
+type Tokens = Map<string, Place>;
+
+async function readToken(
+  { words, place, tokens }: {
+    words: Parameters<SecretReader["read"]>[0];
+    place: Place;
+    tokens: Tokens;
+  },
+  { secrets, findings }: Surroundings,
+): Promise<Secret | undefined> {
+  const token = await secrets.read(words, place);
+  if (token === undefined) return undefined;
+  if (!(token instanceof Secret)) {
+    findings.add(token);
+    return undefined;
+  }
+  const text = token.reveal();
+  if (!/^[\x21-\x7e]+$/.test(text)) {
+    const message = "the token holds a space, a control character or one outside ASCII";
+    findings.add(place.problem(message, "choose one that fits into an Authorization header"));
+  }
+  if (text.length < 16) {
+    const message = "the token has fewer than 16 characters: it can be guessed";
+    findings.warn(place.problem(message, "choose one of 32 random characters"));
+  }
+  const earlier = tokens.get(text);
+  if (earlier !== undefined) {
+    const message = `the token is another caller's as well, ${earlier.where(place)}`;
+    findings.add(place.problem(message, "give each caller a token of its own"));
+  } else tokens.set(text, place);
+  return token;
+}

@@ -1,0 +1,271 @@
+import { formatDuration, formatSize } from "../domain/duration.ts";
+import { formatInstant } from "../domain/instant.ts";
+import { NumberText } from "../domain/json_text.ts";
+import type { Profile } from "../domain/profile.ts";
+import { Secret } from "../domain/secret.ts";
+import type { Subscription } from "../domain/subscription.ts";
+import { BUILT_IN } from "../profiles/table.ts";
+import type { Config, Listen, NoticeChannel, Operator, Publisher } from "./config.ts";
+import { formatPath } from "./problem.ts";
+
+/** What a reload changes. Of a secret it tells that it changed, and nothing else. */
+export interface ConfigDiff {
+  /** Subscriptions by id. */
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+  /** Keys beside subscriptions that changed, those that need a restart among them. */
+  readonly settings: readonly string[];
+  /** Of these the ones that only a restart puts in force. */
+  readonly needsRestart: readonly string[];
+  /** What changed of the changed subscriptions, then of the settings. */
+  readonly changes: readonly Change[];
+}
+
+/** A key of the config file whose effective value changed, defaults included. */
+export interface Change {
+  /** Whose key it is; left out for settings beside subscriptions. */
+  readonly subscription?: string;
+  readonly key: string;
+  /** As the file would say it; left out where there was none, or it must not be shown. */
+  readonly before?: string;
+  readonly after?: string;
+}
+
+/** Compares two configs by what they make the daemon do. */
+export function diffConfigs(before: Config, after: Config): ConfigDiff {
+  const old = new Map(before.subscriptions.map((one) => [one.id, one]));
+  const now = new Map(after.subscriptions.map((one) => [one.id, one]));
+  const ofSubscriptions = [...now].filter(([id]) => old.has(id)).flatMap(([id, subscription]) =>
+    changesBetween(subscriptionFacets(old.get(id)!), subscriptionFacets(subscription))
+      .map((change) => ({ subscription: id, ...change }))
+  );
+  const ofSettings = changesBetween(settingFacets(before), settingFacets(after));
+  const settings = ofSettings.map((change) => change.key);
+  return {
+    added: [...now.keys()].filter((id) => !old.has(id)),
+    changed: [...new Set(ofSubscriptions.map((change) => change.subscription))],
+    removed: [...old.keys()].filter((id) => !now.has(id)),
+    settings,
+    needsRestart: settings.filter((key) => NEED_RESTART.includes(key)),
+    changes: [...ofSubscriptions, ...ofSettings],
+  };
+}
+
+/** The sockets and the database are opened once. */
+const NEED_RESTART: readonly string[] = ["server.listen", "storage.url"];
+
+/** Whether there is no difference at all. */
+export function isUnchanged({ added, removed, changes }: ConfigDiff): boolean {
+  return added.length + removed.length + changes.length === 0;
+}
+
+/** A diff for people, a line for each subscription and setting; none where nothing changed. */
+export function formatDiff(
+  { added, changed, removed, needsRestart, changes }: ConfigDiff,
+): string[] {
+  const of = (id: string | undefined) => changes.filter((change) => change.subscription === id);
+  return [
+    ...added.map((id) => `+ ${id}`),
+    ...changed.map((id) => `~ ${id}: ${of(id).map(formatChange).join(", ")}`),
+    ...removed.map((id) => `- ${id}`),
+    ...of(undefined).map((change) => {
+      const restart = needsRestart.includes(change.key) ? " (needs a restart)" : "";
+      return `~ ${formatChange(change)}${restart}`;
+    }),
+  ];
+}
+
+function formatChange({ key, before, after }: Change): string {
+  if (before === undefined && after === undefined) return key;
+  return `${key} ${before ?? "unset"} → ${after ?? "unset"}`;
+}
+
+/** One key's value: what is compared, and what of it may be shown. */
+interface Facet {
+  readonly text: string;
+  readonly shown?: string;
+  readonly secrets: readonly Secret[];
+}
+
+type Facets = ReadonlyMap<string, Facet>;
+
+function changesBetween(before: Facets, after: Facets): Change[] {
+  const keys = [...new Set([...before.keys(), ...after.keys()])];
+  return keys.filter((key) => !isSame(before.get(key), after.get(key))).map((key) => {
+    const [from, to] = [before.get(key)?.shown, after.get(key)?.shown];
+    // Equal texts would say that nothing changed: what did is not to be shown.
+    if (from === to) return { key };
+    return {
+      key,
+      ...(from !== undefined && { before: from }),
+      ...(to !== undefined && { after: to }),
+    };
+  });
+}
+
+function isSame(a: Facet | undefined, b: Facet | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.text === b.text && a.secrets.length === b.secrets.length &&
+    a.secrets.every((secret, index) => secret.equals(b.secrets[index]));
+}
+
+function shown(text: string): Facet {
+  return { text, shown: text, secrets: [] };
+}
+
+function json(value: unknown): Facet {
+  return shown(plain(value));
+}
+
+/** Compared in full and shown by a short name, if at all. */
+function hidden(
+  value: unknown,
+  { secrets = [], name }: { secrets?: readonly Secret[]; name?: string } = {},
+): Facet {
+  return { text: plain(value), secrets, ...(name !== undefined && { shown: name }) };
+}
+
+/** JSON of our own values: maps as lists, numbers by their digits, patterns by their text. */
+function plain(value: unknown): string {
+  return JSON.stringify(value, (_, inner) => {
+    if (inner instanceof Map) return [...inner];
+    if (inner instanceof NumberText) return { number: inner.text };
+    return inner;
+  });
+}
+
+function subscriptionFacets(subscription: Subscription): Facets {
+  const { profile, secret, previousSecret, headers, rateLimit } = subscription;
+  const values = headers.map(([, value]) => value);
+  const facets: [string, Facet | undefined][] = [
+    ["url", shown(subscription.url)],
+    ["description", optional(subscription.description, json)],
+    ["events", json(subscription.events.map((pattern) => pattern.text))],
+    ["profile", hidden(profile, { name: profile.name })],
+    ["secret", secret && hidden("", { secrets: [secret] })],
+    [
+      "previousSecret",
+      previousSecret && hidden(previousSecret.until, {
+        secrets: [previousSecret.secret],
+        name: `until ${formatInstant(previousSecret.until)}`,
+      }),
+    ],
+    ["scope", nonEmpty(subscription.scope.size, hidden(subscription.scope))],
+    ["match", nonEmpty(subscription.match.length, hidden(subscription.match))],
+    [
+      "headers",
+      // Values written into the file may be secrets all the same: only the names are shown.
+      nonEmpty(
+        headers.length,
+        hidden(headers, {
+          secrets: values.filter((value) => value instanceof Secret),
+          name: plain(headers.map(([name]) => name)),
+        }),
+      ),
+    ],
+    [
+      "rename",
+      nonEmpty(subscription.rename.size, json(Object.fromEntries(subscription.rename))),
+    ],
+    ["enabled", json(subscription.enabled)],
+    ["settings", nonEmpty(subscription.settings.size, hidden(subscription.settings))],
+    ["permissions", nonEmpty(subscription.permissions.length, json(subscription.permissions))],
+    ["timeout", shown(formatDuration(subscription.timeoutMs))],
+    ["retry", shownLadder(subscription.ladder)],
+    ["jitter", json(subscription.jitter)],
+    ["success", shown(formatStatuses(subscription.success))],
+    ["waitForConfirmation", json(subscription.waitForConfirmation)],
+    ["concurrency", json(subscription.concurrency)],
+    [
+      "rateLimit",
+      optional(
+        rateLimit,
+        ({ count, perMs }) => shown(`${count}/${formatDuration(perMs).slice(1)}`),
+      ),
+    ],
+    ["standardHeaders", json(subscription.standardHeaders)],
+    ["allowHttp", json(subscription.allowHttp)],
+    ["allowNetworks", json(subscription.allowNetworks)],
+  ];
+  return present(facets);
+}
+
+function settingFacets(config: Config): Facets {
+  const { server, storage, auth } = config;
+  return present([
+    ["server.listen", shown(formatListen(server.listen))],
+    ["server.maxBody", shown(formatSize(server.maxBodyBytes))],
+    ["server.shutdownGrace", shown(formatDuration(server.shutdownGraceMs))],
+    ["auth", auth && hidden("", { name: "set" })],
+    ...(auth?.publishers ?? []).map(publisherFacet),
+    ...(auth?.operators ?? []).map(operatorFacet),
+    ["storage.url", shown(`sqlite:${storage.path}`)],
+    ["storage.keepDelivered", shown(formatDuration(storage.keepDeliveredMs))],
+    ["storage.keepExhausted", shown(formatDuration(storage.keepExhaustedMs))],
+    ["delivery.totalConcurrency", json(config.totalConcurrency)],
+    ["notify", nonEmpty(config.notify.length, noticeFacet(config.notify))],
+    ["eventTypes", config.eventTypes && hidden("", { name: "set" })],
+    ...[...config.eventTypes ?? []].map(([name, type]): [string, Facet] => [
+      formatPath(["eventTypes", name]),
+      hidden(type, { name: "declared" }),
+    ]),
+    ...[...config.profiles].filter(([name]) => !BUILT_IN.has(name)).map(profileFacet),
+  ]);
+}
+
+function publisherFacet({ name, token, types, scope }: Publisher): [string, Facet] {
+  const rights = { types: types?.map((type) => type.text), scope };
+  return [
+    formatPath(["auth", "publishers", name]),
+    hidden(rights, { secrets: [token], name: "set" }),
+  ];
+}
+
+function operatorFacet({ name, token }: Operator): [string, Facet] {
+  return [formatPath(["auth", "operators", name]), hidden("", { secrets: [token], name: "set" })];
+}
+
+function noticeFacet(channels: readonly NoticeChannel[]): Facet {
+  const secrets = channels.flatMap((channel) => {
+    if (channel.kind === "webhook") return [channel.secret];
+    return channel.kind === "email" && channel.password ? [channel.password] : [];
+  });
+  return hidden(channels, { secrets, name: channels.map(({ kind }) => kind).join(", ") });
+}
+
+function profileFacet([name, profile]: [string, Profile]): [string, Facet] {
+  return [formatPath(["profiles", name]), hidden(profile, { name: "set" })];
+}
+
+function present(facets: readonly (readonly [string, Facet | undefined])[]): Facets {
+  return new Map(
+    facets.filter((pair): pair is [string, Facet] => pair[1] !== undefined),
+  );
+}
+
+function optional<T>(value: T | undefined, facet: (value: T) => Facet): Facet | undefined {
+  return value === undefined ? undefined : facet(value);
+}
+
+function nonEmpty(size: number, facet: Facet): Facet | undefined {
+  return size === 0 ? undefined : facet;
+}
+
+function shownLadder({ waitsMs, thenEveryMs, forMs }: Subscription["ladder"]): Facet {
+  const waits = plain(waitsMs.map(formatDuration));
+  const then = thenEveryMs === undefined ? "" : ` then every ${formatDuration(thenEveryMs)}`;
+  return shown(`${waits}${then}${forMs === undefined ? "" : ` for ${formatDuration(forMs)}`}`);
+}
+
+function formatStatuses(ranges: Subscription["success"]): string {
+  return ranges.map(([from, to]) => {
+    if (from === to) return `${from}`;
+    return from % 100 === 0 && to === from + 99 ? `${from / 100}xx` : `${from}-${to}`;
+  }).join(",");
+}
+
+function formatListen(listen: Listen): string {
+  if (listen.kind === "unix") return `unix:${listen.path}`;
+  return `${listen.host.includes(":") ? `[${listen.host}]` : listen.host}:${listen.port}`;
+}

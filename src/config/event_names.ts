@@ -1,0 +1,99 @@
+import { compilePattern, patternsOverlap } from "../domain/pattern.ts";
+import type { Profile } from "../domain/profile.ts";
+import { type Findings, quoted } from "./problem.ts";
+import type { Place } from "./source.ts";
+import { suggestion } from "./suggestion.ts";
+
+/** What the names of a subscription are checked against. */
+export interface Names {
+  /** The publisher's types; undefined where any is taken. */
+  readonly declared: ReadonlySet<string> | undefined;
+  /** The receiver's; undefined where the profile is not known. */
+  readonly profile: Profile | undefined;
+  /** The receiver's name by the publisher's. */
+  readonly rename: ReadonlyMap<string, string>;
+}
+
+/** Finds patterns that can never fit: not the publisher's types, or not the profile's events. */
+export function checkEvents(events: Place, names: Names, findings: Findings): void {
+  for (const place of events.elements()) {
+    const pattern = place.value();
+    if (typeof pattern !== "string" || pattern === "") continue;
+    const problem = undeclared(pattern, place, names.declared) ??
+      notInCatalogue(pattern, place, names);
+    if (problem !== undefined) findings.add(problem);
+  }
+}
+
+/** A pattern that fits no declared type; undefined where it fits one, or any type is taken. */
+export function undeclared(
+  pattern: string,
+  place: Place,
+  declared: ReadonlySet<string> | undefined,
+) {
+  if (declared === undefined || fitting(pattern, declared).length > 0) return undefined;
+  const message = pattern.includes("*")
+    ? `no declared event type fits ${quoted(pattern)}`
+    : `no event type ${quoted(pattern)} is declared`;
+  return place.problem(message, suggestion(pattern, declared) ?? 'declare it in "eventTypes"');
+}
+
+function notInCatalogue(pattern: string, place: Place, { declared, profile, rename }: Names) {
+  if (!profile?.events) return undefined;
+  const has = (name: string) => profile.events!.some((known) => known.matches(name));
+  const known = profile.events.map((event) => event.text);
+  if (!pattern.includes("*")) {
+    // A name it is renamed to is checked where it is renamed.
+    if (rename.has(pattern) || has(pattern)) return undefined;
+    const message = `profile ${quoted(profile.name)} has no event ${quoted(pattern)}`;
+    const fix = declared?.has(pattern)
+      ? `name the receiver's event: "rename": {${quoted(pattern)}: "…"}`
+      : suggestion(pattern, known);
+    return place.problem(message, fix);
+  }
+  const fits = declared
+    ? fitting(pattern, declared).some((type) => has(rename.get(type) ?? type))
+    : known.some((event) => patternsOverlap(pattern, event)) ||
+      fitting(pattern, rename.keys()).length > 0;
+  if (fits) return undefined;
+  const message = `profile ${quoted(profile.name)} has no event that fits ${quoted(pattern)}`;
+  return place.problem(message, suggestion(pattern, known));
+}
+
+/** Finds names that cannot be renamed, or not to that. */
+export function checkRename(
+  place: Place,
+  { patterns, names }: { patterns: readonly string[]; names: Names },
+  findings: Findings,
+): void {
+  const { declared, profile } = names;
+  for (const [from, at] of place.members()) {
+    const to = at.value();
+    if (from === "" || from.includes("*")) {
+      const message = `${
+        quoted(from)
+      } is no event type, and only one type can be renamed at a time`;
+      findings.add(place.problemAtKey(from, message, "give the type's full name"));
+    } else if (declared !== undefined && !declared.has(from)) {
+      const message = `no event type ${quoted(from)} is declared`;
+      findings.add(place.problemAtKey(from, message, suggestion(from, declared)));
+    } else if (!patterns.some((pattern) => compilePattern(pattern).matches(from))) {
+      const message = `the subscription gets no event ${quoted(from)}, so none is renamed`;
+      findings.warn(place.problemAtKey(from, message, 'add it to "events", or take it out here'));
+    }
+    if (typeof to !== "string" || to === "") continue;
+    if (to.includes("*")) {
+      const message = `${quoted(to)} is no event name: "*" stands for any text`;
+      findings.add(at.problem(message, "give the receiver's full name of the event"));
+    } else if (profile?.events && !profile.events.some((known) => known.matches(to))) {
+      const known = profile.events.map((event) => event.text);
+      const message = `profile ${quoted(profile.name)} has no event ${quoted(to)}`;
+      findings.add(at.problem(message, suggestion(to, known)));
+    }
+  }
+}
+
+function fitting(pattern: string, types: Iterable<string>): string[] {
+  const compiled = compilePattern(pattern);
+  return [...types].filter((type) => compiled.matches(type));
+}

@@ -1,0 +1,214 @@
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { parseDuration, parseSize } from "../domain/duration.ts";
+import { type Clock, systemClock } from "../runtime/clock.ts";
+import { readAuth } from "./access.ts";
+import type { Config, EventType, Listen, Problem } from "./config.ts";
+import { type ConfigFiles, readIncludes, systemFiles } from "./include.ts";
+import { isLocal, parseListen } from "./listen.ts";
+import { readNotices } from "./notices.ts";
+import { type Profiles, readProfiles, unknownProfile } from "./own_profiles.ts";
+import { Findings, inOrder, quoted } from "./problem.ts";
+import { type ConfigWords, configWords, DEFAULTS, includedWords } from "./schema.ts";
+import { reasonOf, SecretReader, type SecretSources } from "./secrets.ts";
+import { checkShape, type Sound } from "./shape.ts";
+import { parseSource, type Place } from "./source.ts";
+import { type Entry, readSubscriptions } from "./subscriptions.ts";
+
+export { formatProblem } from "./problem.ts";
+
+/** What came of reading a config file: a config, or everything that is wrong with it. */
+export type Loaded =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
+  | {
+    readonly ok: false;
+    readonly problems: readonly Problem[];
+    readonly warnings: readonly Problem[];
+  };
+
+/** Reads, checks and fills in a config file with all that it includes. */
+export async function loadConfig(path: string, sources: SecretSources): Promise<Loaded> {
+  const file = resolve(path);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(file);
+  } catch (error) {
+    const message = `the config file cannot be read: ${reasonOf(error)}`;
+    const fix = 'name another with "-c FILE", or make one with "bellhook init"';
+    return { ok: false, problems: [{ file, path: "", message, fix }], warnings: [] };
+  }
+  return await readConfig({ path: file, text, sources });
+}
+
+/** A config's text, and the world it is read in. */
+export interface ReadRequest {
+  /** Where the text is from, or would be: relative paths in it start there. */
+  readonly path: string;
+  readonly text: string;
+  readonly sources: SecretSources;
+  /** For `include`; the machine's own by default. */
+  readonly files?: ConfigFiles;
+  /** Tells whether a rotation is over; the machine's own by default. */
+  readonly clock?: Clock;
+}
+
+/** As loadConfig, for a text that is at hand. */
+export async function readConfig(request: ReadRequest): Promise<Loaded> {
+  const path = resolve(request.path);
+  const findings = new Findings();
+  const { root, problems } = parseSource(path, request.text);
+  findings.add(...problems);
+  const words = root && checkShape(root, configWords, findings);
+  const config = root && words && await build({ root, words, request, findings });
+  const warnings = inOrder(findings.warnings, path);
+  if (config === undefined || findings.problems.length > 0) {
+    return { ok: false, problems: inOrder(findings.problems, path), warnings };
+  }
+  return { ok: true, config, warnings };
+}
+
+/** The config; complete only where no problem was found. */
+async function build(
+  { root, words, request, findings }: {
+    root: Place;
+    words: Sound<ConfigWords>;
+    request: ReadRequest;
+    findings: Findings;
+  },
+): Promise<Config> {
+  const directory = dirname(root.file);
+  const secrets = new SecretReader(request.sources, directory);
+  const defaults = words.delivery ?? {};
+  const profiles = readProfiles(root.at("profiles"), findings);
+  checkDefaultProfile(root.at("delivery", "profile"), profiles, findings);
+  const eventTypes = root.at("eventTypes").kind === "object"
+    ? readEventTypes(root.at("eventTypes"), findings)
+    : undefined;
+  const declared = eventTypes && new Set(eventTypes.keys());
+  const auth = words.auth &&
+    await readAuth(root.at("auth"), words.auth, { secrets, declared, findings });
+  const notify = await readNotices(root.at("notify"), words.notify ?? [], {
+    defaults,
+    secrets,
+    findings,
+  });
+  const subscriptions = await readSubscriptions(
+    await readEntries(root, { words, request, findings }),
+    {
+      profiles,
+      defaults,
+      declared,
+      secrets,
+      now: (request.clock ?? systemClock).wall(),
+      findings,
+    },
+  );
+  return {
+    path: root.file,
+    server: {
+      listen: readListen(root, words, findings),
+      maxBodyBytes: parseSize(words.server?.maxBody ?? DEFAULTS.maxBody)!,
+      shutdownGraceMs: parseDuration(words.server?.shutdownGrace ?? DEFAULTS.shutdownGrace)!,
+    },
+    ...(auth && { auth }),
+    storage: {
+      path: readStorage(root.at("storage", "url"), directory, findings),
+      keepDeliveredMs: parseDuration(words.storage?.keepDelivered ?? DEFAULTS.keepDelivered)!,
+      keepExhaustedMs: parseDuration(words.storage?.keepExhausted ?? DEFAULTS.keepExhausted)!,
+    },
+    totalConcurrency: defaults.totalConcurrency ?? DEFAULTS.totalConcurrency,
+    notify,
+    ...(eventTypes && { eventTypes }),
+    profiles: new Map([...profiles].flatMap(([name, profile]) => profile ? [[name, profile]] : [])),
+    subscriptions,
+  };
+}
+
+function checkDefaultProfile(place: Place, profiles: Profiles, findings: Findings): void {
+  const name = place.value();
+  if (typeof name !== "string" || name === "" || profiles.has(name)) return;
+  findings.add(unknownProfile(name, place, profiles.keys()));
+}
+
+function readEventTypes(place: Place, findings: Findings): ReadonlyMap<string, EventType> {
+  const types = new Map<string, EventType>();
+  for (const [name, at] of place.members()) {
+    if (!isTypeName(name)) {
+      findings.add(place.problemAtKey(
+        name,
+        `${quoted(name)} cannot be an event type`,
+        'use 1 to 255 characters, no "*" and no control character',
+      ));
+    }
+    const description = at.at("description").value();
+    const example = at.at("example").exists ? at.at("example").tryJson() : undefined;
+    if (typeof example === "object") findings.add(example);
+    types.set(name, {
+      ...(typeof description === "string" && { description }),
+      ...(typeof example === "string" && { example }),
+    });
+  }
+  return types;
+}
+
+function isTypeName(name: string): boolean {
+  // deno-lint-ignore no-control-regex
+  return /^[^*\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,255}$/.test(name);
+}
+
+/** The file's own entries, then those of the files it includes. */
+async function readEntries(
+  root: Place,
+  { words, request, findings }: {
+    words: Sound<ConfigWords>;
+    request: ReadRequest;
+    findings: Findings;
+  },
+): Promise<Entry[]> {
+  const own = (words.subscriptions ?? []).flatMap((one, index) =>
+    one ? [{ place: root.at("subscriptions", index), words: one }] : []
+  );
+  const included = await readIncludes(
+    root.at("include"),
+    request.files ?? systemFiles,
+    findings,
+  );
+  return [
+    ...own,
+    ...included.flatMap((place) => {
+      const one = checkShape(place, includedWords, findings);
+      return one ? [{ place, words: one }] : [];
+    }),
+  ];
+}
+
+function readListen(root: Place, words: Sound<ConfigWords>, findings: Findings): Listen {
+  const place = root.at("server", "listen");
+  const listen = parseListen(words.server?.listen ?? DEFAULTS.listen, dirname(root.file));
+  if (listen.kind === "fault") {
+    findings.add(place.problem(listen.message, listen.fix));
+    return parseListen(DEFAULTS.listen, "") as Listen;
+  }
+  if (!isLocal(listen) && !root.at("auth").exists) {
+    findings.add(place.problem(
+      'others than this machine could call, and anybody may without "auth"',
+      'add "auth", or listen on "127.0.0.1:8420" or a socket',
+    ));
+  }
+  return listen;
+}
+
+function readStorage(place: Place, directory: string, findings: Findings): string {
+  const url = place.value() ?? DEFAULTS.storageUrl;
+  const name = typeof url === "string" && url.startsWith("sqlite:")
+    ? url.slice("sqlite:".length).replace(/^\/\/(?=\/)/, "")
+    : undefined;
+  if (name === undefined || name === "" || name.startsWith("//")) {
+    if (typeof url === "string" && url !== "") {
+      const fix = 'write it as "sqlite:bellhook.db" or "sqlite:/var/lib/bellhook/bellhook.db"';
+      findings.add(place.problem("the text names no SQLite database", fix));
+    }
+    return "";
+  }
+  if (name === ":memory:") return name;
+  return isAbsolute(name) ? name : join(directory, name);
+}

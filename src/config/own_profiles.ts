@@ -1,0 +1,69 @@
+import type { Profile } from "../domain/profile.ts";
+import { BUILT_IN } from "../profiles/table.ts";
+import { type ProfileWords, profileWords, resolveProfile } from "../profiles/words.ts";
+import { type Findings, quoted } from "./problem.ts";
+import type { Place } from "./source.ts";
+import { suggestion } from "./suggestion.ts";
+
+/** Profiles by name; undefined stands for one that is declared, but in words that are wrong. */
+export type Profiles = ReadonlyMap<string, Profile | undefined>;
+
+/** The built-in profiles and the file's own, whose words the schema has been told of already. */
+export function readProfiles(place: Place, findings: Findings): Profiles {
+  const profiles = new Map<string, Profile | undefined>(BUILT_IN);
+  const own = new Map(place.members());
+  for (const [name] of own) {
+    if (!BUILT_IN.has(name)) continue;
+    const fix = "give yours another name, and extend it where you need to";
+    findings.add(place.problemAtKey(name, `the profile ${quoted(name)} is built in`, fix));
+    own.delete(name);
+  }
+  const resolve = (name: string, chain: readonly string[]): Profile | undefined => {
+    if (profiles.has(name)) return profiles.get(name);
+    const at = own.get(name)!;
+    const base = at.at("extends").value();
+    if (typeof base === "string" && [...chain, name].includes(base)) {
+      findings.add(circle([...chain, name, base], at.at("extends")));
+      profiles.set(name, undefined);
+    } else if (typeof base === "string" && !profiles.has(base) && !own.has(base)) {
+      findings.add(unknownProfile(base, at.at("extends"), [...profiles.keys(), ...own.keys()]));
+      profiles.set(name, undefined);
+    } else {
+      const parent = typeof base === "string" ? resolve(base, [...chain, name]) : undefined;
+      const lost = typeof base === "string" && parent === undefined;
+      // The circle that the parent was found in goes through this profile: it is told of.
+      const profile = lost ? undefined : readProfile(name, { place: at, base: parent, findings });
+      profiles.set(name, profile);
+    }
+    return profiles.get(name);
+  };
+  for (const name of own.keys()) resolve(name, []);
+  return profiles;
+}
+
+/** A name that no profile has. */
+export function unknownProfile(name: string, place: Place, known: Iterable<string>) {
+  const others = [...known].filter((one) => one !== place.path.at(-2));
+  return place.problem(`there is no profile ${quoted(name)}`, suggestion(name, others));
+}
+
+function readProfile(
+  name: string,
+  { place, base, findings }: { place: Place; base: Profile | undefined; findings: Findings },
+): Profile | undefined {
+  if (!profileWords.safeParse(place.value()).success) return undefined;
+  const json = place.tryJson();
+  if (typeof json !== "string") {
+    findings.add(json);
+    return undefined;
+  }
+  return resolveProfile(name, place.plainValue() as ProfileWords, base, (path) => {
+    const at = place.at(...path);
+    return at.exists ? at.json() : undefined;
+  });
+}
+
+function circle(chain: readonly string[], place: Place) {
+  const names = chain.slice(chain.indexOf(chain.at(-1)!)).map(quoted).join(" extends ");
+  return place.problem(`profiles extend each other: ${names}`, "let one of them extend none");
+}

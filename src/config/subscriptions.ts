@@ -1,0 +1,407 @@
+import { parseStatusRanges } from "../domain/attempt.ts";
+import { parseDuration } from "../domain/duration.ts";
+import { type Instant, parseInstant } from "../domain/instant.ts";
+import type { JsonText } from "../domain/json_text.ts";
+import { compilePattern } from "../domain/pattern.ts";
+import type { BodyShape, Profile } from "../domain/profile.ts";
+import { Secret } from "../domain/secret.ts";
+import type { Subscription } from "../domain/subscription.ts";
+import { headerNameProblem, headerValueProblem } from "../profiles/header.ts";
+import { readMatch, readScope } from "./conditions.ts";
+import { checkEvents, checkRename } from "./event_names.ts";
+import { type Profiles, unknownProfile } from "./own_profiles.ts";
+import { type Findings, quoted, splitFix } from "./problem.ts";
+import { type Allowed, receiverUrlProblem } from "./receiver_url.ts";
+import { type ConfigWords, DEFAULTS, type SubscriptionWords } from "./schema.ts";
+import { secretFormProblem } from "./secret_form.ts";
+import type { SecretReader } from "./secrets.ts";
+import type { Sound } from "./shape.ts";
+import { type Place, safeName } from "./source.ts";
+import { nearest } from "./suggestion.ts";
+
+/** An entry as it stands in a file, and what of it is sound. */
+export interface Entry {
+  readonly place: Place;
+  readonly words: Sound<SubscriptionWords>;
+}
+
+/** What all subscriptions are read with. */
+export interface Surroundings {
+  readonly profiles: Profiles;
+  /** The `delivery` block. */
+  readonly defaults: NonNullable<Sound<ConfigWords>["delivery"]>;
+  /** The publisher's types; undefined where any is taken. */
+  readonly declared: ReadonlySet<string> | undefined;
+  readonly secrets: SecretReader;
+  readonly now: Instant;
+  readonly findings: Findings;
+}
+
+/** The subscriptions that are sound enough to be made; what is wrong with any is found. */
+export async function readSubscriptions(
+  entries: readonly Entry[],
+  surroundings: Surroundings,
+): Promise<Subscription[]> {
+  checkIds(entries, surroundings.findings);
+  const subscriptions: Subscription[] = [];
+  for (const entry of entries) {
+    const subscription = await readSubscription(entry, surroundings);
+    if (subscription) subscriptions.push(subscription);
+  }
+  checkDoubles(entries, surroundings.findings);
+  return subscriptions;
+}
+
+function checkIds(entries: readonly Entry[], findings: Findings): void {
+  const first = new Map<string, Place>();
+  for (const { place, words } of entries) {
+    if (words.id === undefined) continue;
+    const at = place.at("id");
+    const earlier = first.get(words.id);
+    if (earlier === undefined) {
+      first.set(words.id, at);
+      continue;
+    }
+    const where = earlier.where(at);
+    findings.add(at.problem(
+      `the id ${quoted(words.id)} is taken by another subscription, ${where}`,
+      "give this one an id of its own",
+    ));
+  }
+}
+
+/** Entries that differ in nothing but their id send everything twice; hardly anybody means that. */
+function checkDoubles(entries: readonly Entry[], findings: Findings): void {
+  const first = new Map<string, Place>();
+  for (const { place, words } of entries) {
+    if (words.url === undefined || words.events === undefined) continue;
+    const key = JSON.stringify([words.url, words.events, words.scope, words.match, words.profile]);
+    const earlier = first.get(key);
+    if (earlier === undefined) {
+      first.set(key, place);
+      continue;
+    }
+    const where = earlier.where(place);
+    const message = `another subscription sends the same events to the same URL, ${where}`;
+    findings.warn(place.problem(message, "take one of them out if that is not meant"));
+  }
+}
+
+async function readSubscription(
+  { place, words }: Entry,
+  surroundings: Surroundings,
+): Promise<Subscription | undefined> {
+  const { findings, defaults } = surroundings;
+  const profile = profileOf(words, place, surroundings);
+  const rename = readRename(place.at("rename"));
+  const names = { declared: surroundings.declared, profile, rename };
+  const patterns = (words.events ?? []).filter((pattern) => pattern !== undefined);
+  checkEvents(place.at("events"), names, findings);
+  checkRename(place.at("rename"), { patterns, names }, findings);
+  checkPermissions(place, { words, profile, rename }, findings);
+  const settings = readSettings(place.at("settings"), profile, findings);
+  const match = readMatch(place.at("match"), findings);
+  const allowed = allowedBy(words, defaults, profile);
+  if (words.url !== undefined) {
+    const problem = receiverUrlProblem(words.url, allowed, place.at("url"));
+    if (problem) findings.add(problem);
+  }
+  checkConfirmation(words, profile, place, findings);
+  const secret = await readSecret({ place, words, profile }, surroundings);
+  const previousSecret = await readPreviousSecret({ place, words, profile }, surroundings);
+  const headers = await readHeaders(place.at("headers"), { words, profile }, surroundings);
+  if (profile === undefined || words.id === undefined || words.url === undefined) return undefined;
+  const standardHeaders = words.standardHeaders ?? defaults.standardHeaders ??
+    profile.standardHeaders;
+  if (secret !== undefined && !standardHeaders && profile.signature === undefined) {
+    findings.warn(
+      place.at(words.standardHeaders === undefined ? "id" : "standardHeaders").problem(
+        `without the standard headers nothing is signed: profile ${quoted(profile.name)} has no ` +
+          "signature of its own",
+        'take "standardHeaders": false out',
+      ),
+    );
+  }
+  const rate = words.rateLimit ?? defaults.rateLimit;
+  return {
+    id: words.id,
+    url: words.url,
+    ...(words.description !== undefined && { description: words.description }),
+    events: patterns.map(compilePattern),
+    profile,
+    ...(secret && { secret }),
+    ...(previousSecret && { previousSecret }),
+    scope: readScope(place.at("scope")),
+    match,
+    headers,
+    rename,
+    enabled: words.enabled ?? true,
+    settings,
+    permissions: (words.permissions ?? []).filter((one) => one !== undefined),
+    timeoutMs: msOf(words.timeout ?? defaults.timeout) ?? profile.timeoutMs,
+    ladder: ladderOf(words.retry ?? defaults.retry) ?? profile.ladder,
+    jitter: words.jitter ?? defaults.jitter ?? DEFAULTS.jitter,
+    success: parseStatusRanges(words.success ?? defaults.success ?? "") ?? profile.success,
+    waitForConfirmation: profile.waitForConfirmation === undefined ||
+      (words.waitForConfirmation ?? defaults.waitForConfirmation ?? profile.waitForConfirmation),
+    concurrency: words.concurrency ?? defaults.concurrency ?? DEFAULTS.concurrency,
+    ...(rate !== undefined && { rateLimit: rateOf(rate) }),
+    standardHeaders,
+    allowHttp: allowed.http,
+    allowNetworks: allowed.networks,
+  };
+}
+
+/** The profile; undefined where there is none of that name, or its own words are wrong. */
+function profileOf(
+  words: Entry["words"],
+  place: Place,
+  { profiles, defaults, findings }: Surroundings,
+): Profile | undefined {
+  const name = words.profile ?? (place.at("profile").exists ? undefined : defaults.profile ??
+    DEFAULTS.profile);
+  if (name === undefined) return undefined;
+  if (words.profile !== undefined && !profiles.has(name)) {
+    findings.add(unknownProfile(name, place.at("profile"), profiles.keys()));
+  }
+  return profiles.get(name);
+}
+
+function readRename(place: Place): ReadonlyMap<string, string> {
+  return new Map(
+    place.members().map(([from, to]): [string, unknown] => [from, to.value()])
+      .filter((pair): pair is [string, string] => typeof pair[1] === "string"),
+  );
+}
+
+interface Parts {
+  readonly place: Place;
+  readonly words: Entry["words"];
+  readonly profile: Profile | undefined;
+}
+
+function checkPermissions(
+  place: Place,
+  { words, profile, rename }: Omit<Parts, "place"> & { rename: ReadonlyMap<string, string> },
+  findings: Findings,
+): void {
+  const { permissions } = words;
+  if (profile === undefined) return;
+  if (!profile.admission.some((rule) => rule.kind === "permission")) {
+    if (permissions === undefined) return;
+    const message = `profile ${quoted(profile.name)} asks for no permissions`;
+    findings.warn(place.at("permissions").problem(message, "take them out"));
+    return;
+  }
+  if (!place.at("permissions").exists || permissions?.length === 0) {
+    const message = `profile ${quoted(profile.name)} delivers nothing without permissions`;
+    findings.add(
+      place.at("permissions").problem(
+        message,
+        'list the resources it may read: "permissions": ["reservation"]',
+      ),
+    );
+    return;
+  }
+  if (permissions === undefined || permissions.includes(undefined)) return;
+  for (const [index, pattern] of (words.events ?? []).entries()) {
+    if (pattern === undefined) continue;
+    const resource = (rename.get(pattern) ?? pattern).split(/[:|]/, 1)[0]!;
+    if (resource.includes("*") || permissions.includes(resource)) continue;
+    const message = `nothing is delivered for this: ${
+      quoted(resource)
+    } is not among the permissions`;
+    findings.warn(place.at("events", index).problem(message, 'add it to "permissions"'));
+  }
+}
+
+function readSettings(
+  place: Place,
+  profile: Profile | undefined,
+  findings: Findings,
+): ReadonlyMap<string, JsonText> {
+  const settings = new Map<string, JsonText>();
+  const used = profile && [...profile.requiredSettings, ...settingsIn(profile.body)];
+  for (const [name, at] of place.members()) {
+    const json = at.tryJson();
+    if (typeof json === "string") settings.set(name, json);
+    else findings.add(json);
+    if (profile === undefined || used!.includes(name)) continue;
+    const near = nearest(name, used!.filter((one) => !place.at(one).exists));
+    const message = `profile ${quoted(profile.name)} has no use for the setting ${quoted(name)}`;
+    const fix = near === undefined ? "take it out" : `did you mean ${quoted(near)}?`;
+    findings.warn(place.problemAtKey(name, message, fix));
+  }
+  for (const name of profile?.requiredSettings ?? []) {
+    if (settings.has(name) || place.exists && place.kind !== "object") continue;
+    const message = `profile ${quoted(profile!.name)} needs the setting ${quoted(name)}`;
+    findings.add(place.at(name).problem(message, `add "settings": {${quoted(name)}: …}`));
+  }
+  return settings;
+}
+
+function settingsIn(shape: BodyShape): string[] {
+  return shape.flatMap(([, value]) => {
+    if (value.kind === "object") return settingsIn(value.members);
+    return value.kind === "from" && value.source.startsWith("settings.")
+      ? [value.source.slice("settings.".length)]
+      : [];
+  });
+}
+
+function allowedBy(
+  words: Entry["words"],
+  defaults: Surroundings["defaults"],
+  profile: Profile | undefined,
+): Allowed {
+  const networks = words.allowNetworks ?? defaults.allowNetworks ?? [];
+  return {
+    http: words.allowHttp ?? defaults.allowHttp ?? profile?.httpsRequired === false,
+    networks: networks.filter((network) => network !== undefined),
+    where: "",
+  };
+}
+
+function checkConfirmation(
+  words: Entry["words"],
+  profile: Profile | undefined,
+  place: Place,
+  findings: Findings,
+): void {
+  if (words.waitForConfirmation === undefined || profile === undefined) return;
+  if (profile.waitForConfirmation !== undefined) return;
+  const message = `profile ${quoted(profile.name)} knows no choice of waiting for confirmation`;
+  findings.add(place.at("waitForConfirmation").problem(message, "take it out"));
+}
+
+async function readSecret(
+  { place, words, profile }: Parts,
+  surroundings: Surroundings,
+): Promise<Secret | undefined> {
+  if (place.at("secret").exists) {
+    return await readKey(words.secret, place.at("secret"), { profile, surroundings });
+  }
+  if (profile?.secretRequired) {
+    surroundings.findings.add(
+      place.at("secret").problem(
+        `profile ${quoted(profile.name)} needs a secret`,
+        'name where it is to be found: "secret": {"env": "NAME"}',
+      ),
+    );
+  } else if (place.at("previousSecret").exists) {
+    surroundings.findings.add(
+      place.at("secret").problem(
+        "there is a previous secret, but none that follows it",
+        'add "secret", or rename "previousSecret"',
+      ),
+    );
+  }
+  return undefined;
+}
+
+async function readPreviousSecret(
+  { place, words, profile }: Parts,
+  surroundings: Surroundings,
+): Promise<Subscription["previousSecret"]> {
+  const { findings, now } = surroundings;
+  const at = place.at("previousSecret");
+  const until = parseInstant(words.previousSecret?.until ?? "");
+  const secret = await readKey(words.previousSecret, at, { profile, surroundings });
+  if (until !== undefined && until <= now) {
+    const message = "the previous secret's time is over: it signs no more";
+    findings.warn(at.at("until").problem(message, 'take "previousSecret" out'));
+  }
+  if (at.exists && profile?.signature !== undefined && profile.signature.separator === undefined) {
+    findings.warn(at.problem(
+      `${
+        quoted(profile.signature.header)
+      } has room for one signature, so only "secret" makes it; ` +
+        "the previous one signs in webhook-signature alone",
+      "change the receiver's secret and this one at the same time",
+    ));
+  }
+  return secret && until !== undefined ? { secret, until } : undefined;
+}
+
+async function readKey(
+  reference: Parameters<SecretReader["read"]>[0],
+  place: Place,
+  { profile, surroundings }: { profile: Profile | undefined; surroundings: Surroundings },
+): Promise<Secret | undefined> {
+  const found = await surroundings.secrets.read(reference, place);
+  if (found === undefined) return undefined;
+  if (!(found instanceof Secret)) {
+    surroundings.findings.add(found);
+    return undefined;
+  }
+  const fault = profile && secretFormProblem(found.reveal(), profile.secretForm);
+  if (!fault) return found;
+  surroundings.findings.add(place.problem(fault.message, fault.fix));
+  return undefined;
+}
+
+/** Names under which secrets travel; a text there is most likely one. */
+const TELLING_NAMES =
+  /^(authorization|proxy-authorization|cookie|x-api-key|api-key|x-auth-token)$/i;
+
+async function readHeaders(
+  place: Place,
+  { words, profile }: Omit<Parts, "place">,
+  { secrets, findings }: Surroundings,
+): Promise<Subscription["headers"]> {
+  const headers: [string, string | Secret][] = [];
+  const seen = new Set<string>();
+  for (const [name, at] of place.members()) {
+    const fault = headerNameProblem(name) ?? ownHeaderProblem(name, profile);
+    const found = fault !== undefined
+      ? splitFix(fault)
+      : seen.has(name.toLowerCase())
+      ? { message: `the header ${quoted(name)} is given twice`, fix: "keep one of them" }
+      : undefined;
+    if (found) findings.add(place.problemAtKey(name, found.message, found.fix));
+    seen.add(name.toLowerCase());
+    const wanted = words.headers?.[safeName(name)];
+    if (wanted === undefined) continue;
+    const value = typeof wanted === "string" ? wanted : await secrets.read(wanted, at);
+    if (value === undefined) continue;
+    if (typeof value !== "string" && !(value instanceof Secret)) {
+      findings.add(value);
+      continue;
+    }
+    const wrong = headerValueProblem(typeof value === "string" ? value : value.reveal());
+    if (wrong !== undefined) {
+      const { message, fix } = splitFix(wrong);
+      findings.add(at.problem(message, fix));
+    } else if (typeof value === "string" && TELLING_NAMES.test(name)) {
+      const message = `the value of ${quoted(name)} is written into the file, and shown by the API`;
+      findings.warn(at.problem(message, 'if it is a secret, write {"env": "NAME"} instead'));
+    }
+    headers.push([name, value]);
+  }
+  return headers;
+}
+
+function ownHeaderProblem(name: string, profile: Profile | undefined): string | undefined {
+  if (profile === undefined) return undefined;
+  const same = (other: string) => other.toLowerCase() === name.toLowerCase();
+  const own = profile.headers.some(([other]) => same(other)) ||
+    profile.signature !== undefined && same(profile.signature.header);
+  return own
+    ? `profile ${quoted(profile.name)} writes the header ${quoted(name)} itself; take it out`
+    : undefined;
+}
+
+function msOf(duration: string | undefined): number | undefined {
+  return duration === undefined ? undefined : parseDuration(duration);
+}
+
+function ladderOf(waits: readonly (string | undefined)[] | undefined) {
+  return waits && { waitsMs: waits.map((wait) => msOf(wait) ?? 0) };
+}
+
+const PER_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+function rateOf(rate: string): { count: number; perMs: number } {
+  const [count, unit] = rate.split("/") as [string, keyof typeof PER_MS];
+  return { count: Number(count), perMs: PER_MS[unit] };
+}

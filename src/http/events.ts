@@ -1,0 +1,45 @@
+import { Hono } from "hono";
+import type { OutboxReader } from "../outbox/outbox.ts";
+import type { AccessVariables } from "./access.ts";
+import { defined, instants } from "./deliveries.ts";
+import { query } from "./input.ts";
+import { ProblemError } from "./problem.ts";
+import { eventsQuery } from "./schemas.ts";
+import { deliveryView, eventText, type IsHeld } from "./views.ts";
+
+/** `GET /v1/events`: what was posted. */
+export function eventsRoutes(
+  { reader, isHeld }: { reader: OutboxReader; isHeld: IsHeld },
+): Hono<{ Variables: AccessVariables }> {
+  const routes = new Hono<{ Variables: AccessVariables }>();
+
+  routes.get("/", async (context) => {
+    const { since, until, ...filter } = query(context, eventsQuery);
+    const page = await reader.events({
+      ...defined(filter),
+      limit: filter.limit,
+      ...instants({ since, until }),
+    });
+    const items = page.items.map((event) => eventText(event)).join(",");
+    const next = page.next === undefined ? "" : `,"next":${JSON.stringify(page.next)}`;
+    return context.body(`{"items":[${items}]${next}}`, 200, JSON_TYPE);
+  });
+
+  routes.get("/:id", async (context) => {
+    const id = context.req.param("id");
+    const event = await reader.event(id);
+    if (!event) {
+      throw new ProblemError({
+        status: 404,
+        title: "Not Found",
+        detail: `there is no event "${id}"; it may have been pruned`,
+      });
+    }
+    const deliveries = (await reader.deliveriesOf(id)).map((one) => deliveryView(one, isHeld));
+    return context.body(eventText(event, { deliveries }), 200, JSON_TYPE);
+  });
+
+  return routes;
+}
+
+const JSON_TYPE = { "content-type": "application/json" };

@@ -1,0 +1,60 @@
+import { Hono } from "hono";
+import { formatInstant, parseInstant } from "../domain/instant.ts";
+import type { OutboxReader } from "../outbox/outbox.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { type AccessVariables, callerName } from "./access.ts";
+import { defined } from "./deliveries.ts";
+import { jsonBody } from "./input.ts";
+import type { Operations } from "./operations.ts";
+import { ProblemError } from "./problem.ts";
+import { replayRequest } from "./schemas.ts";
+
+export interface ReplaysPorts {
+  readonly reader: OutboxReader;
+  readonly operations: Operations;
+  readonly clock: Clock;
+}
+
+/** `/v1/replays`: finished deliveries sent again, at a pace, across restarts. */
+export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVariables }> {
+  const { reader, operations, clock } = ports;
+  const routes = new Hono<{ Variables: AccessVariables }>();
+
+  routes.post("/", async (context) => {
+    const { value: { dryRun, since, until, ...which } } = await jsonBody(
+      context,
+      replayRequest,
+      { clock },
+    );
+    const filter = {
+      ...defined(which),
+      since: parseInstant(since)!,
+      until: until === undefined ? clock.wall() + 1 : parseInstant(until)!,
+    };
+    if (dryRun) return context.json({ count: await operations.countReplay(filter) });
+    return context.json({ id: await operations.startReplay(filter, callerName(context)) }, 202);
+  });
+
+  routes.get("/:id", async (context) => {
+    const id = context.req.param("id");
+    const replay = await reader.replay(id);
+    if (!replay) {
+      throw new ProblemError({
+        status: 404,
+        title: "Not Found",
+        detail: `there is no replay "${id}"`,
+      });
+    }
+    const { createdAt, finishedAt } = replay;
+    return context.json({
+      id: replay.id,
+      state: finishedAt === undefined ? "running" : "finished",
+      total: replay.total,
+      done: replay.done,
+      createdAt: formatInstant(createdAt),
+      ...(finishedAt === undefined ? {} : { finishedAt: formatInstant(finishedAt) }),
+    });
+  });
+
+  return routes;
+}

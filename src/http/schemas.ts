@@ -1,0 +1,196 @@
+import * as z from "zod";
+import { parseInstant } from "../domain/instant.ts";
+import { MAX_EVENTS, postedEventSchema } from "../ingest/posted_event.ts";
+
+/**
+ * What the API takes and gives. The routes validate with the request schemas, the tests hold every
+ * answer against the response schemas, and the OpenAPI document is made from both.
+ */
+
+const instant = z.string().describe("RFC 3339 in UTC").meta({ format: "date-time" });
+
+const instantQuery = z.string().refine((text) => parseInstant(text) !== undefined, {
+  error: 'must be an RFC 3339 instant, as in "2024-03-15T10:30:00Z"',
+}).describe("RFC 3339 instant").meta({ format: "date-time" });
+
+const deliveryState = z.enum(["pending", "delivered", "exhausted", "cancelled"]);
+
+/** Lists: newest first, `limit` at a time; `cursor` is a page's `next`. */
+export const pageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(500).default(50).describe("Items a page, at most 500"),
+  cursor: z.string().max(200).optional().describe("The `next` of the page before"),
+});
+
+export const eventsQuery = pageQuery.extend({
+  type: z.string().optional().describe("Exactly this event type"),
+  since: instantQuery.optional().describe("Accepted at or after"),
+  until: instantQuery.optional().describe("Accepted before"),
+});
+
+export const deliveriesQuery = pageQuery.extend({
+  state: deliveryState.optional(),
+  subscription: z.string().optional(),
+  type: z.string().optional().describe("Exactly this event type"),
+  event: z.string().optional().describe("The event's id"),
+  status: z.coerce.number().int().min(100).max(599).optional()
+    .describe("The status of the last answer"),
+  since: instantQuery.optional().describe("Created at or after"),
+  until: instantQuery.optional().describe("Created before"),
+  q: z.string().min(1).max(200).optional().describe("Text in the event's data"),
+});
+
+export const testRequest = z.strictObject({
+  type: z.string().min(1).max(256).optional().describe(
+    "The event type; the profile's first example",
+  ),
+  data: z.json().optional().describe("The event's data; the profile's example"),
+});
+
+export const replayRequest = z.strictObject({
+  subscription: z.string().optional(),
+  type: z.string().optional().describe("Exactly this event type"),
+  state: z.enum(["delivered", "exhausted", "cancelled"]).optional()
+    .describe("Only deliveries that ended so; all finished ones where left out"),
+  since: instantQuery.describe("Deliveries created at or after"),
+  until: instantQuery.optional().describe("… and before; now where left out"),
+  dryRun: z.boolean().default(false).describe("Only count"),
+}).describe("Which finished deliveries to send again");
+
+export const receipt = z.object({
+  id: z.string().describe("The event's id"),
+  deliveries: z.array(z.object({ id: z.string(), subscription: z.string() })),
+}).describe("An event that is stored, and who gets it");
+
+export const delivery = z.object({
+  id: z.string(),
+  event: z.string().describe("The event's id"),
+  type: z.string(),
+  subscription: z.string(),
+  state: deliveryState,
+  reason: z.string().optional(),
+  held: z.boolean().describe("Pending, and its subscription is paused, disabled or removed"),
+  attemptCount: z.number().int(),
+  nextAttemptAt: instant.optional(),
+  createdAt: instant,
+  finishedAt: instant.optional(),
+  redeliveryOf: z.string().optional(),
+}).describe("One event for one subscription");
+
+export const attempt = z.object({
+  number: z.number().int().min(1),
+  startedAt: instant,
+  durationMs: z.number().int(),
+  result: z.enum(["success", "failure"]),
+  status: z.number().int().optional(),
+  error: z.object({
+    kind: z.enum(["dns", "connect", "tls", "timeout", "reset", "blocked", "protocol"]),
+    message: z.string(),
+  }).optional(),
+  diagnosis: z.string().optional().describe("What a failure means and what to do about it"),
+  remoteAddress: z.string().optional(),
+  request: z.object({
+    url: z.string(),
+    headers: z.record(z.string(), z.string()),
+    body: z.string(),
+  }),
+  response: z.object({
+    headers: z.record(z.string(), z.string()),
+    body: z.string(),
+    truncated: z.boolean(),
+  }).optional(),
+}).describe("One HTTP request of a delivery");
+
+export const deliveryWithAttempts = delivery.extend({ attempts: z.array(attempt) });
+
+export const storedEvent = z.object({
+  id: z.string(),
+  type: z.string(),
+  timestamp: instant,
+  scope: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  data: z.json(),
+  metadata: z.json().optional(),
+  acceptedAt: instant,
+  publisher: z.string().optional(),
+});
+
+export const eventWithDeliveries = storedEvent.extend({ deliveries: z.array(delivery) });
+
+export const health = z.object({
+  state: z.enum(["healthy", "failing", "paused", "disabled"]),
+  since: instant.optional(),
+  reason: z.string().optional(),
+  lastSuccessAt: instant.optional(),
+  consecutiveFailures: z.number().int(),
+  pending: z.number().int(),
+});
+
+export const subscription = z.object({
+  id: z.string(),
+  url: z.string(),
+  description: z.string().optional(),
+  profile: z.string(),
+  events: z.array(z.string()),
+  enabled: z.boolean(),
+  config: z.record(z.string(), z.json()).describe("All settings in force, secrets left out"),
+  health,
+  counts: z.object({
+    pending: z.number().int(),
+    delivered: z.number().int(),
+    exhausted: z.number().int(),
+    cancelled: z.number().int(),
+  }).describe("Deliveries on record, by state"),
+});
+
+export const matchAnswer = z.object({
+  matches: z.array(z.object({
+    subscription: z.string(),
+    type: z.string().describe("The name the receiver knows the event by"),
+    held: z.boolean(),
+  })),
+  others: z.array(z.object({
+    subscription: z.string(),
+    rule: z.enum(["events", "scope", "match", "catalogue", "admission"]),
+    why: z.string(),
+  })),
+});
+
+export const replay = z.object({
+  id: z.string(),
+  state: z.enum(["running", "finished"]),
+  total: z.number().int().describe("Deliveries that the filter found"),
+  done: z.number().int().describe("Deliveries that were created again"),
+  createdAt: instant,
+  finishedAt: instant.optional(),
+});
+
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+}).describe("RFC 9457");
+
+export const testAnswer = z.object({ event: z.string(), delivery: z.string() });
+export const replayAnswer = z.object({ id: z.string() });
+export const countAnswer = z.object({ count: z.number().int() });
+
+export const reloadReport = z.object({
+  kind: z.literal("reloaded"),
+  added: z.array(z.string()),
+  changed: z.array(z.string()),
+  removed: z.array(z.string()),
+  settings: z.array(z.string()),
+  needsRestart: z.array(z.string()),
+  warnings: z.array(z.string()),
+});
+
+export const postedEvents = z.union([
+  postedEventSchema,
+  z.array(postedEventSchema).min(1).max(MAX_EVENTS),
+]);
+
+/** A page of a list. */
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), next: z.string().optional() });
+}

@@ -1,0 +1,85 @@
+import { Hono } from "hono";
+import type { Health } from "../domain/health.ts";
+import { membersOf } from "../domain/json_text.ts";
+import type { Subscription } from "../domain/subscription.ts";
+import type { Registry } from "../ingest/registry.ts";
+import type { OutboxReader } from "../outbox/outbox.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { type AccessVariables, callerName } from "./access.ts";
+import { jsonBody, query } from "./input.ts";
+import type { Operations } from "./operations.ts";
+import { ProblemError } from "./problem.ts";
+import { pageQuery, testRequest } from "./schemas.ts";
+import { type Counts, subscriptionView } from "./views.ts";
+
+export interface SubscriptionsPorts {
+  readonly registry: Registry;
+  readonly reader: OutboxReader;
+  readonly operations: Operations;
+  readonly clock: Clock;
+  readonly health: (subscription: string) => Health;
+}
+
+/** `/v1/subscriptions`: who gets events, and how their receivers are doing. */
+export function subscriptionsRoutes(
+  ports: SubscriptionsPorts,
+): Hono<{ Variables: AccessVariables }> {
+  const { registry, reader, operations } = ports;
+  const routes = new Hono<{ Variables: AccessVariables }>();
+
+  routes.get("/", async (context) => {
+    const { limit, cursor } = query(context, pageQuery);
+    const after = [...registry.all].map(({ id }) => id).filter((id) => id > (cursor ?? "")).sort();
+    const counts = await reader.counts();
+    const items = after.slice(0, limit).map((id) => view(registry.find(id)!, counts));
+    return context.json({ items, ...(after.length > limit ? { next: after[limit - 1]! } : {}) });
+  });
+
+  routes.get("/:id", async (context) => {
+    return context.json(await viewOf(context.req.param("id")));
+  });
+
+  routes.post("/:id/test", async (context) => {
+    const { value, text } = await jsonBody(context, testRequest, ports);
+    const data = value.data === undefined ? {} : { data: new Map(membersOf(text)!).get("data")! };
+    const type = value.type === undefined ? {} : { type: value.type };
+    const id = context.req.param("id");
+    const tested = await operations.test(id, { ...type, ...data });
+    if (!tested) throw new ProblemError(unknown(id));
+    return context.json(tested, 202);
+  });
+
+  for (const action of ["pause", "resume"] as const) {
+    routes.post(`/:id/${action}`, async (context) => {
+      await context.req.text();
+      const id = context.req.param("id");
+      if (!await operations[action](id, callerName(context))) throw new ProblemError(unknown(id));
+      return context.json(await viewOf(id));
+    });
+  }
+
+  async function viewOf(id: string) {
+    const subscription = registry.find(id);
+    if (!subscription) throw new ProblemError(unknown(id));
+    return view(subscription, await reader.counts());
+  }
+
+  function view(subscription: Subscription, counts: ReadonlyMap<string, Counts>) {
+    return subscriptionView(subscription, {
+      health: ports.health(subscription.id),
+      counts: counts.get(subscription.id) ?? NONE,
+    });
+  }
+
+  return routes;
+}
+
+const NONE: Counts = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
+
+function unknown(id: string) {
+  return {
+    status: 404,
+    title: "Not Found",
+    detail: `the config has no subscription "${id}"`,
+  } as const;
+}

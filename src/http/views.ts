@@ -1,0 +1,176 @@
+import type { Attempt, Headers } from "../domain/attempt.ts";
+import type { Delivery } from "../domain/delivery.ts";
+import type { Event } from "../domain/event.ts";
+import { formatDuration } from "../domain/duration.ts";
+import { type Health, healthState } from "../domain/health.ts";
+import { formatInstant, type Instant } from "../domain/instant.ts";
+import type { JsonText } from "../domain/json_text.ts";
+import { Secret } from "../domain/secret.ts";
+import type { Subscription } from "../domain/subscription.ts";
+import type { StoredEvent } from "../outbox/outbox.ts";
+
+/** How things look in the API. Texts where a value's digits have to survive. */
+
+/** Whether a delivery of this subscription would wait: paused, disabled or gone from the config. */
+export type IsHeld = (subscription: string) => boolean;
+
+export function deliveryView(delivery: Delivery, isHeld: IsHeld) {
+  const pending = delivery.state === "pending";
+  const held = pending && isHeld(delivery.subscription);
+  return {
+    id: delivery.id,
+    event: delivery.eventId,
+    type: delivery.type,
+    subscription: delivery.subscription,
+    state: delivery.state,
+    ...given("reason", delivery.reason),
+    held,
+    attemptCount: delivery.attemptCount,
+    ...instantOf("nextAttemptAt", pending && !held ? delivery.dueAt : undefined),
+    createdAt: formatInstant(delivery.createdAt),
+    ...instantOf("finishedAt", delivery.finishedAt),
+    ...given("redeliveryOf", delivery.redeliveryOf),
+  };
+}
+
+export function attemptView(attempt: Attempt, { body, diagnosis }: {
+  body: string;
+  diagnosis: string | undefined;
+}) {
+  const { outcome } = attempt;
+  return {
+    number: attempt.number,
+    startedAt: formatInstant(attempt.startedAt),
+    durationMs: attempt.durationMs,
+    result: attempt.result,
+    ...(outcome.kind === "answered" ? { status: outcome.status } : { error: outcome.error }),
+    ...given("diagnosis", diagnosis),
+    ...given("remoteAddress", outcome.remoteAddress),
+    request: { url: attempt.url, headers: headersView(attempt.requestHeaders), body },
+    ...(outcome.kind === "answered"
+      ? {
+        response: {
+          headers: headersView(outcome.headers),
+          body: new TextDecoder().decode(outcome.body),
+          truncated: outcome.truncated,
+        },
+      }
+      : {}),
+  };
+}
+
+/** By name; what stands several times is joined, as RFC 9110 allows. */
+function headersView(headers: Headers): Record<string, string> {
+  const view = new Map<string, string>();
+  for (const [name, value] of headers) {
+    const before = view.get(name);
+    view.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return Object.fromEntries(view);
+}
+
+/** An event as JSON text, its numbers as they came; `more` are further members. */
+export function eventText(event: StoredEvent, more: Record<string, unknown> = {}): JsonText {
+  const members: [string, JsonText | undefined][] = [
+    ["id", JSON.stringify(event.id)],
+    ["type", JSON.stringify(event.type)],
+    ["timestamp", JSON.stringify(formatInstant(event.occurredAt))],
+    ["scope", scopeText(event)],
+    ["data", event.data],
+    ["metadata", event.metadata],
+    ["acceptedAt", JSON.stringify(formatInstant(event.acceptedAt))],
+    ["publisher", JSON.stringify(event.publisher)],
+    ...Object.entries(more).map(([name, value]): [string, string] => [name, JSON.stringify(value)]),
+  ];
+  const given = members.filter(([, text]) => text !== undefined);
+  return `{${given.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(",")}}`;
+}
+
+function scopeText(event: Event): JsonText {
+  return `{${[...event.scope].map(([name, v]) => `${JSON.stringify(name)}:${v}`).join(",")}}`;
+}
+
+export function subscriptionView(
+  subscription: Subscription,
+  { health, counts }: { health: Health; counts: Counts },
+) {
+  return {
+    id: subscription.id,
+    url: subscription.url,
+    ...given("description", subscription.description),
+    profile: subscription.profile.name,
+    events: subscription.events.map(({ text }) => text),
+    enabled: subscription.enabled,
+    config: settingsView(subscription),
+    health: healthView(health, { enabled: subscription.enabled, pending: counts.pending }),
+    counts,
+  };
+}
+
+export interface Counts {
+  readonly pending: number;
+  readonly delivered: number;
+  readonly exhausted: number;
+  readonly cancelled: number;
+}
+
+export function healthView(
+  health: Health,
+  { enabled, pending }: { enabled: boolean; pending: number },
+) {
+  return {
+    state: healthState(health, enabled),
+    ...instantOf("since", health.changedAt),
+    ...given("reason", health.pausedReason),
+    ...instantOf("lastSuccessAt", health.lastSuccessAt),
+    consecutiveFailures: health.consecutiveFailures,
+    pending,
+  };
+}
+
+/** Everything a subscription goes by, defaults filled in; of secrets only that they are there. */
+function settingsView(subscription: Subscription) {
+  const { ladder, rateLimit, previousSecret } = subscription;
+  return {
+    scope: Object.fromEntries(subscription.scope),
+    match: Object.fromEntries(subscription.match.map(({ path, anyOf }) => [path, anyOf.length])),
+    headers: Object.fromEntries(
+      subscription.headers.map(([name, v]) => [name, v instanceof Secret ? "[redacted]" : v]),
+    ),
+    rename: Object.fromEntries(subscription.rename),
+    settings: Object.fromEntries([...subscription.settings].map(([k, v]) => [k, JSON.parse(v)])),
+    permissions: subscription.permissions,
+    hasSecret: subscription.secret !== undefined,
+    ...instantOf("previousSecretUntil", previousSecret?.until),
+    waitForConfirmation: subscription.waitForConfirmation,
+    timeout: formatDuration(subscription.timeoutMs),
+    retry: [
+      ...ladder.waitsMs.map(formatDuration),
+      ...(ladder.thenEveryMs === undefined ? [] : [
+        `then every ${formatDuration(ladder.thenEveryMs)} for ${formatDuration(ladder.forMs!)}`,
+      ]),
+    ],
+    jitter: subscription.jitter,
+    success: subscription.success.map(([from, to]) => from === to ? `${from}` : `${from}-${to}`)
+      .join(","),
+    concurrency: subscription.concurrency,
+    ...given(
+      "rateLimit",
+      rateLimit && `${rateLimit.count}/${formatDuration(rateLimit.perMs).replace(/^1(?=\D)/, "")}`,
+    ),
+    standardHeaders: subscription.standardHeaders,
+    allowHttp: subscription.allowHttp,
+    allowNetworks: subscription.allowNetworks,
+  };
+}
+
+function instantOf<Name extends string>(name: Name, at: Instant | undefined) {
+  return given(name, at === undefined ? undefined : formatInstant(at));
+}
+
+function given<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): { [name in Name]?: Value } {
+  return value === undefined ? {} : { [name]: value } as { [name in Name]: Value };
+}

@@ -1,0 +1,154 @@
+import type { DatabaseSync } from "node:sqlite";
+import { formatInstant, type Instant } from "../../domain/instant.ts";
+import type { Audit } from "../outbox.ts";
+import { type Bytes, toText } from "./bytes.ts";
+import { deliveryId } from "./delivery_id.ts";
+import { STATES } from "./schema.ts";
+
+/** Holds the promises against the rows, all of them as of one moment. */
+export function auditDatabase(db: DatabaseSync): Audit {
+  db.exec("begin");
+  try {
+    return { ...count(db), faults: CHECKS.flatMap((check) => runCheck(db, check)) };
+  } finally {
+    db.exec("rollback");
+  }
+}
+
+/** A database that is badly broken would fill the memory with its faults. */
+const MOST_FAULTS = 1_000;
+
+type Row = Readonly<Record<string, unknown>>;
+
+interface Check {
+  /** Selects the rows that break a promise. */
+  readonly sql: string;
+  /** Says of one which and how. */
+  readonly say: (row: Row) => string;
+}
+
+function count(db: DatabaseSync): Omit<Audit, "faults"> {
+  const { events, attempts } = db.prepare(COUNTS).get() as { events: number; attempts: number };
+  const deliveries = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
+  for (const { state, n } of db.prepare(STATE_COUNTS).all() as { state: number; n: number }[]) {
+    const name = STATES[state];
+    if (name) deliveries[name] = n;
+  }
+  return { events, deliveries, attempts };
+}
+
+function runCheck(db: DatabaseSync, { sql, say }: Check): string[] {
+  const faults: string[] = [];
+  for (const row of db.prepare(sql).iterate()) {
+    if (faults.length === MOST_FAULTS) {
+      return [...faults, `… and more of the same kind as the last ${MOST_FAULTS}`];
+    }
+    faults.push(say(row));
+  }
+  return faults;
+}
+
+const COUNTS = `
+  select (select count(*) from events) as events, (select count(*) from attempts) as attempts`;
+
+const STATE_COUNTS = "select state, count(*) as n from deliveries group by state";
+
+function delivery(row: Row): string {
+  const id = deliveryId({ createdAt: row.created_at as Instant, seq: row.seq as number });
+  return `delivery ${id}`;
+}
+
+function event(row: Row): string {
+  return `event "${toText(row.id as Bytes)}"`;
+}
+
+const CHECKS: readonly Check[] = [
+  {
+    sql: "select integrity_check from pragma_integrity_check(100) where integrity_check <> 'ok'",
+    say: (row) => `the file is damaged: ${row.integrity_check}`,
+  },
+  {
+    sql: "pragma foreign_key_check",
+    say: (row) => `row ${row.rowid} of ${row.table} refers to a row of ${row.parent} that is gone`,
+  },
+  {
+    sql: `
+      select e.id, e.delivery_count, (select count(*) from deliveries where event = e.seq) as found
+      from events e where found <> e.delivery_count`,
+    say: (row) =>
+      `${
+        event(row)
+      } has ${row.found} deliveries on record where ${row.delivery_count} were stored: ` +
+      "some were dropped silently",
+  },
+  {
+    sql: "select seq, created_at, state from deliveries where state not between 0 and 3",
+    say: (row) => `${delivery(row)} is in no known state: ${row.state}`,
+  },
+  {
+    sql: "select seq, created_at from deliveries where state = 0 and due_at is null",
+    say: (row) => `${delivery(row)} is pending and never due: it would not be attempted again`,
+  },
+  {
+    sql: "select seq, created_at from deliveries where state = 0 and finished_at is not null",
+    say: (row) => `${delivery(row)} is pending and finished at once`,
+  },
+  {
+    sql: "select seq, created_at, state from deliveries where state <> 0 and due_at is not null",
+    say: (row) => `${delivery(row)} is ${STATES[row.state as number]} and yet due`,
+  },
+  {
+    sql: "select seq, created_at, state from deliveries where state <> 0 and finished_at is null",
+    say: (row) => `${delivery(row)} is ${STATES[row.state as number]}, nobody knows since when`,
+  },
+  {
+    sql: "select seq, created_at, state from deliveries where state in (2, 3) and reason is null",
+    say: (row) => `${delivery(row)} is ${STATES[row.state as number]} without a reason`,
+  },
+  {
+    sql: `
+      select d.seq, d.created_at, d.attempt_count, count(a.number) as found,
+        coalesce(max(a.number), 0) as highest
+      from deliveries d left join attempts a on a.delivery = d.seq
+      group by d.seq having found <> d.attempt_count or highest <> d.attempt_count`,
+    say: (row) =>
+      `${delivery(row)} counts ${row.attempt_count} attempts, and has ${row.found} on record, ` +
+      `the last of them number ${row.highest}`,
+  },
+  {
+    sql: `
+      select d.seq, d.created_at
+      from deliveries d left join attempts a on a.delivery = d.seq and a.number = d.attempt_count
+      where d.state = 1 and d.reason is null and coalesce(a.succeeded, 0) = 0`,
+    say: (row) => `${delivery(row)} is delivered, but its last attempt on record did not succeed`,
+  },
+  {
+    sql: `
+      select d.seq, d.created_at
+      from deliveries d join attempts a on a.delivery = d.seq and a.number = d.attempt_count
+      where d.state = 0 and a.succeeded = 1`,
+    say: (row) => `${delivery(row)} is pending, though its last attempt succeeded`,
+  },
+  {
+    sql: `
+      select d.seq, d.created_at
+      from deliveries d join attempts a on a.delivery = d.seq and a.number = d.attempt_count
+      where d.last_status is not a.status`,
+    say: (row) => `${delivery(row)} tells another last status than its last attempt`,
+  },
+  {
+    // One millisecond each for the rounding of start and length.
+    sql: `
+      select d.seq, d.created_at, b.number, b.started_at, a.started_at + a.duration_ms as ended_at
+      from attempts a
+        join attempts b on b.delivery = a.delivery and b.number = a.number + 1
+        join deliveries d on d.seq = a.delivery
+      where b.started_at + 2 < a.started_at + a.duration_ms`,
+    say: (row) =>
+      `${delivery(row)} began attempt ${row.number} at ${
+        formatInstant(row.started_at as Instant)
+      }, ` +
+      `before the one before it ended at ${formatInstant(row.ended_at as Instant)}` +
+      " (or the clock was set back between them)",
+  },
+];

@@ -1,0 +1,366 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Attempt } from "../../domain/attempt.ts";
+import type { Delivery } from "../../domain/delivery.ts";
+import type { Health } from "../../domain/health.ts";
+import type { Instant } from "../../domain/instant.ts";
+import { InvalidCursorError } from "../outbox.ts";
+import type {
+  Audit,
+  DeliveryFilter,
+  EventFilter,
+  OutboxReader,
+  Page,
+  StoredDelivery,
+  StoredEvent,
+} from "../outbox.ts";
+import { auditDatabase } from "./audit.ts";
+import { type Bytes, toBytes, toText } from "./bytes.ts";
+import { openReading } from "./connection.ts";
+import { decodePosition, encodePosition, parseDeliveryId, type Position } from "./delivery_id.ts";
+import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
+import {
+  attemptFromRow,
+  type AttemptRow,
+  ATTEMPTS_OF,
+  DELIVERY_BY_SEQ,
+  deliveryFromRow,
+  type DeliveryRow,
+  EVENT_BY_ID,
+  EVENT_BY_SEQ,
+  type EventRow,
+  HEALTH,
+  healthFromRow,
+  type HealthRow,
+  storedEventFromRow,
+} from "./reading.ts";
+import { STATES } from "./schema.ts";
+
+/**
+ * Opens a database to read it, beside a running daemon or without one. Never creates it.
+ * Throws NotOurDatabaseError, NewerSchemaError.
+ */
+export function openReader(path: string): SqliteReader {
+  return new SqliteReader(openReading(path));
+}
+
+/** How many rows one call looks at for those that fit a filter no index answers. */
+export const SCANNED_ROWS = 2_000;
+
+/** The reading side, over a connection that sees only what is committed. */
+export class SqliteReader implements OutboxReader {
+  readonly #db: DatabaseSync;
+  readonly #sql: Readonly<Record<keyof typeof READER_SQL, StatementSync>>;
+  readonly #subscriptions: Names;
+  readonly #types: Names;
+  readonly #formats: Names;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    const prepared = Object.entries(READER_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+    this.#sql = Object.fromEntries(prepared);
+    this.#subscriptions = new Names(db, SUBSCRIPTION_NAMES, { writes: false });
+    this.#types = new Names(db, TYPE_NAMES, { writes: false });
+    this.#formats = new Names(db, FORMAT_NAMES, { writes: false });
+  }
+
+  // Asynchronous as the port is: what SQLite throws becomes a rejection.
+
+  // deno-lint-ignore require-await
+  async event(id: string): Promise<StoredEvent | undefined> {
+    const row = this.#sql.eventById.get(toBytes(id)) as unknown as EventRow | undefined;
+    return row && storedEventFromRow(row);
+  }
+
+  // deno-lint-ignore require-await
+  async delivery(id: string): Promise<StoredDelivery | undefined> {
+    const row = this.#find(id);
+    if (!row) return undefined;
+    return {
+      ...deliveryFromRow(row),
+      event: storedEventFromRow(this.#sql.eventBySeq.get(row.event) as unknown as EventRow),
+      format: this.#formats.name(row.format),
+    };
+  }
+
+  // deno-lint-ignore require-await
+  async deliveriesOf(eventId: string): Promise<Delivery[]> {
+    const rows = this.#sql.deliveriesOf.all(toBytes(eventId)) as unknown as { seq: number }[];
+    return rows.map(({ seq }) => this.#delivery(seq));
+  }
+
+  // deno-lint-ignore require-await
+  async attempts(deliveryId: string): Promise<Attempt[]> {
+    const delivery = this.#find(deliveryId);
+    if (!delivery) return [];
+    const rows = this.#sql.attempts.all(delivery.seq) as unknown as AttemptRow[];
+    return rows.map(attemptFromRow);
+  }
+
+  /**
+   * Newest first. Where no index answers the whole filter, one call looks at SCANNED_ROWS rows at
+   * most: its page may be short, or empty, and still have a `next`.
+   */
+  // deno-lint-ignore require-await
+  async deliveries(filter: DeliveryFilter): Promise<Page<Delivery>> {
+    const scan = this.#scanFor(filter);
+    if (!scan) return { items: [] };
+    const fits = this.#testFor(filter);
+    const items: Delivery[] = [];
+    let before = startOf(filter);
+    for (let scanned = 0; scanned < SCANNED_ROWS;) {
+      const limit = Math.min(Math.max(filter.limit + 1, CHUNK_ROWS), SCANNED_ROWS - scanned);
+      const rows = scan.statement.all({
+        ...scan.bindings,
+        since: filter.since ?? 0,
+        beforeAt: before.createdAt,
+        beforeSeq: before.seq,
+        limit,
+      }) as unknown as ScannedRow[];
+      for (const row of rows) {
+        if (items.length === filter.limit) return { items, next: encodePosition(before) };
+        before = { createdAt: row.created_at, seq: row.seq };
+        if (fits(row)) items.push(this.#delivery(row.seq));
+      }
+      if (rows.length < limit) return { items };
+      scanned += rows.length;
+    }
+    return { items, next: encodePosition(before) };
+  }
+
+  // deno-lint-ignore require-await
+  async events(filter: EventFilter): Promise<Page<StoredEvent>> {
+    const type = filter.type === undefined ? undefined : this.#types.find(filter.type);
+    if (filter.type !== undefined && type === undefined) return { items: [] };
+    const before = startOf(filter);
+    const statement = type === undefined ? this.#sql.eventsByTime : this.#sql.eventsByType;
+    const rows = statement.all({
+      ...(type === undefined ? {} : { type }),
+      since: filter.since ?? 0,
+      beforeAt: before.createdAt,
+      beforeSeq: before.seq,
+      limit: filter.limit + 1,
+    }) as unknown as { seq: number; accepted_at: Instant }[];
+    const page = rows.slice(0, filter.limit);
+    const items = page.map(({ seq }) =>
+      storedEventFromRow(this.#sql.eventBySeq.get(seq) as unknown as EventRow)
+    );
+    const last = page.at(-1);
+    return rows.length === page.length || !last
+      ? { items }
+      : { items, next: encodePosition({ createdAt: last.accepted_at, seq: last.seq }) };
+  }
+
+  // deno-lint-ignore require-await
+  async health(): Promise<ReadonlyMap<string, Health>> {
+    const rows = this.#sql.health.all() as unknown as HealthRow[];
+    return new Map(rows.map((row) => [toText(row.subscription), healthFromRow(row)]));
+  }
+
+  // deno-lint-ignore require-await
+  async pending(): Promise<ReadonlyMap<string, number>> {
+    const rows = this.#sql.pending.all() as unknown as { subscription: Bytes; n: number }[];
+    return new Map(rows.map(({ subscription, n }) => [toText(subscription), n]));
+  }
+
+  // deno-lint-ignore require-await
+  async audit(): Promise<Audit> {
+    return auditDatabase(this.#db);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #find(id: string): DeliveryRow | undefined {
+    const position = parseDeliveryId(id);
+    if (!position) return undefined;
+    const row = this.#sql.delivery.get(position.seq) as unknown as DeliveryRow | undefined;
+    return row?.created_at === position.createdAt ? row : undefined;
+  }
+
+  #delivery(seq: number): Delivery {
+    return deliveryFromRow(this.#sql.delivery.get(seq) as unknown as DeliveryRow);
+  }
+
+  /** The index that leaves the fewest rows to look at; undefined where nothing can fit. */
+  #scanFor({ eventId, status, state, subscription, type }: DeliveryFilter): Scan | undefined {
+    const ids = {
+      event: eventId === undefined
+        ? undefined
+        : (this.#sql.eventSeq.get(toBytes(eventId)) as { seq: number } | undefined)?.seq,
+      subscription: subscription === undefined ? undefined : this.#subscriptions.find(subscription),
+      type: type === undefined ? undefined : this.#types.find(type),
+    };
+    if (eventId !== undefined) return scan(this.#sql.byEvent, { event: ids.event });
+    if (subscription !== undefined && ids.subscription === undefined) return undefined;
+    if (type !== undefined && ids.type === undefined) return undefined;
+    if (state === "pending" && ids.subscription !== undefined && this.#isShort(ids.subscription)) {
+      return scan(this.#sql.pendingOf, { subscription: ids.subscription });
+    }
+    if (status !== undefined && status >= 300) return scan(this.#sql.byStatus, { status });
+    if (state !== undefined && state !== "delivered") {
+      return scan(this.#sql.byState, { state: STATES.indexOf(state) });
+    }
+    if (subscription !== undefined) {
+      return scan(this.#sql.bySubscription, { subscription: ids.subscription });
+    }
+    if (type !== undefined) return scan(this.#sql.byType, { type: ids.type });
+    return { statement: this.#sql.byTime, bindings: {} };
+  }
+
+  /** Whether a subscription's pending deliveries are few enough to be sorted for each page. */
+  #isShort(subscription: number): boolean {
+    const { n } = this.#sql.countPending.get(subscription, SCANNED_ROWS) as { n: number };
+    return n < SCANNED_ROWS;
+  }
+
+  #testFor(filter: DeliveryFilter): (row: ScannedRow) => boolean {
+    const state = filter.state === undefined ? undefined : STATES.indexOf(filter.state);
+    const subscription = filter.subscription === undefined
+      ? undefined
+      : this.#subscriptions.find(filter.subscription);
+    const type = filter.type === undefined ? undefined : this.#types.find(filter.type);
+    const text = filter.q === undefined || filter.q === "" ? undefined : {
+      asWritten: toBytes(filter.q),
+      // As it stands within a JSON string: a quote in it has a backslash there.
+      asString: toBytes(JSON.stringify(filter.q).slice(1, -1)),
+    };
+    return (row) =>
+      (state === undefined || row.state === state) &&
+      (subscription === undefined || row.subscription === subscription) &&
+      (type === undefined || row.type === type) &&
+      (filter.status === undefined || row.last_status === filter.status) &&
+      (text === undefined ||
+        (this.#sql.dataHolds.get({ ...text, event: row.event }) as { holds: number }).holds === 1);
+  }
+}
+
+const CHUNK_ROWS = 250;
+
+interface Scan {
+  readonly statement: StatementSync;
+  readonly bindings: Readonly<Record<string, number>>;
+}
+
+function scan(
+  statement: StatementSync,
+  bindings: Readonly<Record<string, number | undefined>>,
+): Scan | undefined {
+  const isBound = Object.values(bindings).every((value) => value !== undefined);
+  return isBound ? { statement, bindings: bindings as Record<string, number> } : undefined;
+}
+
+interface ScannedRow {
+  readonly seq: number;
+  readonly event: number;
+  readonly subscription: number;
+  readonly type: number;
+  readonly state: number;
+  readonly last_status: number | null;
+  readonly created_at: Instant;
+}
+
+/** The position that a list begins below: its cursor, or the end of its time. */
+function startOf(
+  { cursor, until = Number.MAX_SAFE_INTEGER }: { cursor?: string; until?: Instant },
+): Position {
+  const end = { createdAt: until, seq: 0 };
+  if (cursor === undefined) return end;
+  const position = decodePosition(cursor);
+  if (!position) {
+    throw new InvalidCursorError(
+      `cannot read on from cursor "${cursor}": no list hands out such a one; start without it`,
+    );
+  }
+  return position.createdAt < until ? position : end;
+}
+
+/** The reader's statements by name; the tests ask SQLite how it would run each. */
+export const READER_SQL = {
+  eventById: EVENT_BY_ID,
+  eventBySeq: EVENT_BY_SEQ,
+  eventSeq: "select seq from events where id = ?",
+  delivery: DELIVERY_BY_SEQ,
+  attempts: ATTEMPTS_OF,
+  health: HEALTH,
+
+  deliveriesOf: `
+    select d.seq from events e join deliveries d on d.event = e.seq where e.id = ? order by d.seq`,
+
+  pending: `
+    select s.name as subscription, p.n
+    from (
+      select subscription, count(*) as n from deliveries indexed by deliveries_due
+      where state = 0 group by subscription
+    ) p join subscriptions s on s.id = p.subscription`,
+
+  dataHolds: `
+    select instr(data, :asWritten) > 0 or instr(data, :asString) > 0 as holds
+    from events where seq = :event`,
+
+  byTime: `
+    select seq, event, subscription, type, state, last_status, created_at
+    from deliveries indexed by deliveries_by_time
+    where created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    order by created_at desc, seq desc limit :limit`,
+
+  bySubscription: `
+    select seq, event, subscription, type, state, last_status, created_at
+    from deliveries indexed by deliveries_by_subscription
+    where subscription = :subscription
+      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    order by created_at desc, seq desc limit :limit`,
+
+  byType: `
+    select seq, event, subscription, type, state, last_status, created_at
+    from deliveries indexed by deliveries_by_type
+    where type = :type
+      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    order by created_at desc, seq desc limit :limit`,
+
+  byState: `
+    select seq, event, subscription, type, state, last_status, created_at
+    from deliveries indexed by deliveries_undelivered
+    where state = :state and state <> 1
+      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    order by created_at desc, seq desc limit :limit`,
+
+  byStatus: `
+    select seq, event, subscription, type, state, last_status, created_at
+    from deliveries indexed by deliveries_refused
+    where last_status = :status and last_status >= 300
+      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    order by created_at desc, seq desc limit :limit`,
+
+  countPending: `
+    select count(*) as n from (
+      select 1 from deliveries indexed by deliveries_due
+      where subscription = ? and state = 0 limit ?
+    )`,
+
+  pendingOf: `
+    select seq, event, subscription, type, state, last_status, created_at
+    from deliveries indexed by deliveries_due
+    where subscription = :subscription and state = 0
+      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    order by created_at desc, seq desc limit :limit`,
+
+  // The rows of one event are few: they are sorted.
+  byEvent: `
+    select seq, event, subscription, type, state, last_status, created_at
+    from deliveries indexed by deliveries_of_event
+    where event = :event
+      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    order by created_at desc, seq desc limit :limit`,
+
+  eventsByTime: `
+    select seq, accepted_at from events indexed by events_by_time
+    where accepted_at >= :since and (accepted_at, seq) < (:beforeAt, :beforeSeq)
+    order by accepted_at desc, seq desc limit :limit`,
+
+  eventsByType: `
+    select seq, accepted_at from events indexed by events_by_type
+    where type = :type
+      and accepted_at >= :since and (accepted_at, seq) < (:beforeAt, :beforeSeq)
+    order by accepted_at desc, seq desc limit :limit`,
+} as const;

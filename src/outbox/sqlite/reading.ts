@@ -1,0 +1,173 @@
+import type { Attempt, FailureKind, Outcome } from "../../domain/attempt.ts";
+import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
+import type { Event } from "../../domain/event.ts";
+import type { Health } from "../../domain/health.ts";
+import type { Instant } from "../../domain/instant.ts";
+import type { StoredEvent } from "../outbox.ts";
+import { type Bytes, bytesToHeaders, bytesToScope, toText } from "./bytes.ts";
+import { deliveryId } from "./delivery_id.ts";
+import { STATES } from "./schema.ts";
+
+/** What EVENT_BY_SEQ and EVENT_BY_ID select. */
+export interface EventRow {
+  readonly seq: number;
+  readonly id: Bytes;
+  readonly type: Bytes;
+  readonly occurred_at: Instant;
+  readonly accepted_at: Instant;
+  readonly publisher: Bytes | null;
+  readonly scope: Bytes | null;
+  readonly metadata: Bytes | null;
+  readonly data: Bytes;
+}
+
+export const EVENT_BY_SEQ = `
+  select e.seq, e.id, t.name as type, e.occurred_at, e.accepted_at, e.publisher, e.scope,
+    e.metadata, e.data
+  from events e join types t on t.id = e.type where e.seq = ?`;
+
+export const EVENT_BY_ID = `
+  select e.seq, e.id, t.name as type, e.occurred_at, e.accepted_at, e.publisher, e.scope,
+    e.metadata, e.data
+  from events e join types t on t.id = e.type where e.id = ?`;
+
+export function eventFromRow(row: EventRow): Event {
+  return {
+    id: toText(row.id),
+    type: toText(row.type),
+    occurredAt: row.occurred_at,
+    scope: bytesToScope(row.scope),
+    data: toText(row.data),
+    ...(row.metadata === null ? {} : { metadata: toText(row.metadata) }),
+  };
+}
+
+export function storedEventFromRow(row: EventRow): StoredEvent {
+  return {
+    ...eventFromRow(row),
+    acceptedAt: row.accepted_at,
+    ...(row.publisher === null ? {} : { publisher: toText(row.publisher) }),
+  };
+}
+
+/** What DELIVERY_BY_SEQ selects. */
+export interface DeliveryRow {
+  readonly seq: number;
+  readonly event: number;
+  readonly event_id: Bytes;
+  readonly type: Bytes;
+  readonly subscription: Bytes;
+  readonly format: number;
+  readonly cause: DeliveryCause;
+  readonly state: number;
+  readonly reason: Bytes | null;
+  readonly attempt_count: number;
+  readonly due_at: Instant | null;
+  readonly created_at: Instant;
+  readonly finished_at: Instant | null;
+  readonly redelivery_of: string | null;
+}
+
+export const DELIVERY_BY_SEQ = `
+  select d.seq, d.event, e.id as event_id, t.name as type, s.name as subscription, d.format,
+    d.cause, d.state, d.reason, d.attempt_count, d.due_at, d.created_at, d.finished_at,
+    d.redelivery_of
+  from deliveries d
+    join events e on e.seq = d.event
+    join types t on t.id = d.type
+    join subscriptions s on s.id = d.subscription
+  where d.seq = ?`;
+
+export function deliveryFromRow(row: DeliveryRow): Delivery {
+  return {
+    id: deliveryId({ createdAt: row.created_at, seq: row.seq }),
+    eventId: toText(row.event_id),
+    type: toText(row.type),
+    subscription: toText(row.subscription),
+    cause: row.cause,
+    state: STATES[row.state]!,
+    ...(row.reason === null ? {} : { reason: toText(row.reason) }),
+    attemptCount: row.attempt_count,
+    ...(row.due_at === null ? {} : { dueAt: row.due_at }),
+    createdAt: row.created_at,
+    ...(row.finished_at === null ? {} : { finishedAt: row.finished_at }),
+    ...(row.redelivery_of === null ? {} : { redeliveryOf: row.redelivery_of }),
+  };
+}
+
+/** What ATTEMPTS_OF selects. */
+export interface AttemptRow {
+  readonly number: number;
+  readonly started_at: Instant;
+  readonly duration_ms: number;
+  readonly succeeded: number;
+  readonly url: Bytes;
+  readonly request_headers: Bytes;
+  readonly remote_address: Bytes | null;
+  readonly status: number | null;
+  readonly response_headers: Bytes | null;
+  readonly response_body: Bytes | null;
+  readonly truncated: number | null;
+  readonly error_kind: FailureKind | null;
+  readonly error_message: Bytes | null;
+}
+
+export const ATTEMPTS_OF = `
+  select number, started_at, duration_ms, succeeded, url, request_headers, remote_address,
+    status, response_headers, response_body, truncated, error_kind, error_message
+  from attempts where delivery = ? order by number`;
+
+export function attemptFromRow(row: AttemptRow): Attempt {
+  return {
+    number: row.number,
+    startedAt: row.started_at,
+    durationMs: row.duration_ms,
+    result: row.succeeded ? "success" : "failure",
+    url: toText(row.url),
+    requestHeaders: bytesToHeaders(row.request_headers),
+    outcome: outcomeFromRow(row),
+  };
+}
+
+function outcomeFromRow(row: AttemptRow): Outcome {
+  const remote = row.remote_address === null ? {} : { remoteAddress: toText(row.remote_address) };
+  if (row.status === null) {
+    const error = { kind: row.error_kind!, message: toText(row.error_message!) };
+    return { kind: "failed", error, ...remote };
+  }
+  return {
+    kind: "answered",
+    status: row.status,
+    headers: bytesToHeaders(row.response_headers!),
+    body: row.response_body!,
+    truncated: row.truncated === 1,
+    ...remote,
+  };
+}
+
+/** What HEALTH selects. */
+export interface HealthRow {
+  readonly subscription: Bytes;
+  readonly failing_since: Instant | null;
+  readonly paused_at: Instant | null;
+  readonly paused_reason: Bytes | null;
+  readonly last_success_at: Instant | null;
+  readonly consecutive_failures: number;
+  readonly changed_at: Instant | null;
+}
+
+export const HEALTH = `
+  select s.name as subscription, h.failing_since, h.paused_at, h.paused_reason, h.last_success_at,
+    h.consecutive_failures, h.changed_at
+  from health h join subscriptions s on s.id = h.subscription`;
+
+export function healthFromRow(row: HealthRow): Health {
+  return {
+    ...(row.failing_since === null ? {} : { failingSince: row.failing_since }),
+    ...(row.paused_at === null ? {} : { pausedAt: row.paused_at }),
+    ...(row.paused_reason === null ? {} : { pausedReason: toText(row.paused_reason) }),
+    ...(row.last_success_at === null ? {} : { lastSuccessAt: row.last_success_at }),
+    consecutiveFailures: row.consecutive_failures,
+    ...(row.changed_at === null ? {} : { changedAt: row.changed_at }),
+  };
+}

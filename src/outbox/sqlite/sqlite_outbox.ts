@@ -1,0 +1,344 @@
+import type { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers";
+import type { Attempt } from "../../domain/attempt.ts";
+import type { Delivery } from "../../domain/delivery.ts";
+import type { Health } from "../../domain/health.ts";
+import type { Instant } from "../../domain/instant.ts";
+import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
+import type {
+  Audit,
+  Claim,
+  Claimed,
+  ClaimRequest,
+  DeliveryFilter,
+  Enqueue,
+  Enqueued,
+  EventFilter,
+  Outbox,
+  OutboxReader,
+  Page,
+  Pruned,
+  Recording,
+  StoredDelivery,
+  StoredEvent,
+} from "../outbox.ts";
+import { IN_MEMORY, openReading, openWriter } from "./connection.ts";
+import { faultOf } from "./faults.ts";
+import { type Lock, lockDatabase } from "./lock.ts";
+import type { PruneRequest } from "./pruning.ts";
+import { SqliteReader } from "./reader.ts";
+import { type Answer, type Answers, type Operation, Store } from "./store.ts";
+
+/**
+ * Opens the outbox in a SQLite file, creating it if need be, or in `:memory:`. One process at a time.
+ * Throws OutboxLocked, NewerSchemaError, NotOurDatabaseError, OutboxFailed where it is corrupt.
+ */
+export async function openSqliteOutbox(path: string): Promise<SqliteOutbox> {
+  if (path === IN_MEMORY) {
+    const db = await openWriter(path);
+    return new SqliteOutbox(path, { store: new Store(db), reader: new SqliteReader(db) });
+  }
+  const file = await resolve(path);
+  const lock = await lockDatabase(file);
+  let db: DatabaseSync | undefined;
+  try {
+    db = await openWriter(file);
+    const store = new Store(db);
+    return new SqliteOutbox(file, { store, reader: new SqliteReader(openReading(file)), lock });
+  } catch (error) {
+    db?.close();
+    lock.release();
+    throw faultOf(error, file);
+  }
+}
+
+/** One name for a file, so that a link to it does not pass the lock by. */
+async function resolve(path: string): Promise<string> {
+  try {
+    return await Deno.realPath(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return path;
+    throw error;
+  }
+}
+
+/** At most this many rows a commit, so that none holds up the loop for long. */
+const COMMIT_ROWS = 500;
+
+/** How many pages (4 KiB each) may wait in the journal before they are moved into the database. */
+const JOURNAL_PAGES = 2_000;
+
+interface Parts {
+  readonly store: Store;
+  readonly reader: SqliteReader;
+  /** None in memory, where writer and reader share one connection. */
+  readonly lock?: Lock;
+}
+
+interface Waiting {
+  readonly operation: Operation;
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+}
+
+/**
+ * The outbox in SQLite. Whatever is asked for in one turn of the event loop, or while a commit runs,
+ * shares the next commit: its fsync is what a change costs.
+ */
+export class SqliteOutbox implements Outbox, OutboxReader {
+  /** Resolves when the storage can no longer be trusted: the process must end. */
+  readonly failed: Promise<OutboxFailed>;
+  readonly #path: string;
+  readonly #store: Store;
+  readonly #reader: SqliteReader;
+  readonly #lock: Lock | undefined;
+  readonly #tellFailed: (error: OutboxFailed) => void;
+  #queue: Waiting[] = [];
+  #isCommitDue = false;
+  #failure: OutboxFailed | undefined;
+  #closed: PromiseWithResolvers<void> | undefined;
+
+  constructor(path: string, { store, reader, lock }: Parts) {
+    this.#path = path;
+    this.#store = store;
+    this.#reader = reader;
+    this.#lock = lock;
+    const { promise, resolve } = Promise.withResolvers<OutboxFailed>();
+    this.failed = promise;
+    this.#tellFailed = resolve;
+  }
+
+  /** Transactions committed so far. */
+  get commits(): number {
+    return this.#store.commits;
+  }
+
+  enqueue(request: Enqueue): Promise<Enqueued> {
+    return this.#submit({ kind: "enqueue", request });
+  }
+
+  record(recording: Recording): Promise<boolean> {
+    return this.#submit({ kind: "record", recording });
+  }
+
+  hasten(deliveryId: string, now: Instant): Promise<boolean> {
+    return this.#submit({ kind: "hasten", deliveryId, now });
+  }
+
+  redeliver(deliveryId: string, now: Instant): Promise<Delivery | undefined> {
+    return this.#submit({ kind: "redeliver", deliveryId, now });
+  }
+
+  cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number> {
+    return this.#submit({ kind: "cancel", deliveryIds, reason, now });
+  }
+
+  setHealth(subscription: string, health: Health): Promise<void> {
+    return this.#submit({ kind: "setHealth", subscription, health });
+  }
+
+  shiftDue(from: Instant, byMs: number): Promise<void> {
+    return this.#submit({ kind: "shiftDue", from, byMs });
+  }
+
+  prune(before: PruneRequest): Promise<Pruned> {
+    return this.#submit({ kind: "prune", before });
+  }
+
+  // What follows needs no commit: it runs at once.
+
+  claim(request: ClaimRequest): Promise<Claimed> {
+    return this.#read(() => this.#store.claim(request));
+  }
+
+  release(claims: readonly Claim[]): Promise<void> {
+    return this.#read(() => this.#store.release(claims));
+  }
+
+  nextDue(): Promise<ReadonlyMap<string, Instant>> {
+    return this.#read(() => this.#store.nextDue());
+  }
+
+  pending(): Promise<ReadonlyMap<string, number>> {
+    return this.#read(() => this.#store.pending());
+  }
+
+  event(id: string): Promise<StoredEvent | undefined> {
+    return this.#read(() => this.#reader.event(id));
+  }
+
+  delivery(id: string): Promise<StoredDelivery | undefined> {
+    return this.#read(() => this.#reader.delivery(id));
+  }
+
+  deliveriesOf(eventId: string): Promise<Delivery[]> {
+    return this.#read(() => this.#reader.deliveriesOf(eventId));
+  }
+
+  attempts(deliveryId: string): Promise<Attempt[]> {
+    return this.#read(() => this.#reader.attempts(deliveryId));
+  }
+
+  deliveries(filter: DeliveryFilter): Promise<Page<Delivery>> {
+    return this.#read(() => this.#reader.deliveries(filter));
+  }
+
+  events(filter: EventFilter): Promise<Page<StoredEvent>> {
+    return this.#read(() => this.#reader.events(filter));
+  }
+
+  health(): Promise<ReadonlyMap<string, Health>> {
+    return this.#read(() => this.#reader.health());
+  }
+
+  audit(): Promise<Audit> {
+    return this.#read(() => this.#reader.audit());
+  }
+
+  close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = Promise.withResolvers<void>();
+      if (this.#queue.length === 0) this.#letGo();
+    }
+    return this.#closed.promise;
+  }
+
+  #submit<Kind extends Operation["kind"]>(
+    operation: Operation & { readonly kind: Kind },
+  ): Promise<Answers[Kind]> {
+    return new Promise((resolve, reject) => {
+      const refusal = this.#refusal();
+      if (refusal) return reject(refusal);
+      // The store answers each operation with its own kind of answer.
+      this.#queue.push({ operation, resolve: resolve as (answer: Answer) => void, reject });
+      this.#scheduleCommit();
+    });
+  }
+
+  async #read<Value>(read: () => Value | Promise<Value>): Promise<Value> {
+    const refusal = this.#refusal();
+    if (refusal) throw refusal;
+    try {
+      return await read();
+    } catch (error) {
+      throw this.#judge(error);
+    }
+  }
+
+  #refusal(): Error | undefined {
+    if (this.#failure) return this.#failure;
+    if (this.#closed) {
+      return new OutboxUnavailable(`"${this.#path}" is closed: Bellhook is stopping`);
+    }
+    return undefined;
+  }
+
+  #scheduleCommit(): void {
+    if (this.#isCommitDue) return;
+    this.#isCommitDue = true;
+    // Not a timer, not a microtask: everything this turn of the loop brings comes along.
+    setImmediate(() => {
+      this.#isCommitDue = false;
+      this.#commit(this.#takeBatch());
+      this.#checkpoint();
+      if (this.#queue.length > 0) this.#scheduleCommit();
+      else if (this.#closed) this.#letGo();
+    });
+  }
+
+  /** The oldest operations that fit into a commit; one that is too large alone goes alone. */
+  #takeBatch(): Waiting[] {
+    let count = 0;
+    for (let rows = 0; count < this.#queue.length; count++) {
+      rows += rowsOf(this.#queue[count]!.operation);
+      if (rows > COMMIT_ROWS && count > 0) break;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  #commit(batch: readonly Waiting[]): void {
+    let answers: Answer[];
+    try {
+      if (this.#failure) throw this.#failure;
+      answers = this.#store.apply(batch.map(({ operation }) => operation));
+    } catch (error) {
+      const judged = this.#judge(error);
+      const isOurs = judged === error && judged !== this.#failure;
+      // One that can't be stored, by a fault of ours, must not take its neighbours along.
+      if (isOurs && batch.length > 1) { for (const waiting of batch) this.#commit([waiting]); }
+      else for (const { reject } of batch) reject(judged);
+      return;
+    }
+    for (const [i, { resolve }] of batch.entries()) resolve(answers[i]!);
+  }
+
+  #checkpoint(): void {
+    if (this.#failure) return;
+    try {
+      this.#store.checkpoint(JOURNAL_PAGES);
+    } catch (error) {
+      // A full or busy disk is left to the next commit to tell: the journal holds all that counts.
+      this.#judge(error);
+    }
+  }
+
+  /** What a thrown thing means to callers; marks the outbox as failed where it must be. */
+  #judge(error: unknown): Error {
+    const fault = faultOf(error, this.#path);
+    if (fault instanceof OutboxFailed && !this.#failure) {
+      this.#failure = fault;
+      this.#tellFailed(fault);
+    }
+    return fault;
+  }
+
+  #letGo(): void {
+    const closed = this.#closed!;
+    try {
+      if (this.#failure) this.#closeUntouched();
+      else this.#closeAsOneFile();
+      closed.resolve();
+    } catch (error) {
+      closed.reject(this.#judge(error));
+    } finally {
+      this.#lock?.release();
+    }
+  }
+
+  #closeAsOneFile(): void {
+    if (this.#lock) this.#reader.close();
+    try {
+      this.#store.emptyJournal();
+    } catch (error) {
+      // On a full disk the journal stays beside the file, and is as durable there.
+      if (!(this.#judge(error) instanceof OutboxUnavailable)) throw error;
+    } finally {
+      this.#store.close();
+    }
+  }
+
+  /** The last connection to close moves the journal over, unless it is one that only reads. */
+  #closeUntouched(): void {
+    this.#store.close();
+    if (this.#lock) this.#reader.close();
+  }
+}
+
+/** About how many rows an operation writes. */
+function rowsOf(operation: Operation): number {
+  switch (operation.kind) {
+    case "enqueue":
+      return operation.request.events.reduce(
+        (rows, { deliveries }) => rows + 1 + deliveries.length,
+        0,
+      );
+    case "record":
+      return 2;
+    case "cancel":
+      return operation.deliveryIds.length;
+    case "prune":
+      return operation.before.limit;
+    default:
+      return 1;
+  }
+}

@@ -1,0 +1,28 @@
+import { Buffer } from "node:buffer";
+import type { Profile } from "../domain/profile.ts";
+import type { Random } from "../runtime/random.ts";
+import { ed25519Pair } from "./signing_key.ts";
+
+/**
+ * A fresh secret in a profile's form; with `ed25519` a key pair instead, the public half of which the
+ * receiver gets. Throws an Error where the profile can't sign with a key pair.
+ */
+export function newSecret(
+  profile: Profile,
+  random: Random,
+  { ed25519 = false }: { ed25519?: boolean } = {},
+): { secret: string; publicKey?: string } {
+  const bytes = random.bytes(32);
+  if (ed25519) {
+    if (profile.secretForm === "text" || profile.signature) {
+      throw new Error(
+        `cannot make an Ed25519 key for profile "${profile.name}": its receivers know HMAC only; ` +
+          "ask for a secret without --ed25519",
+      );
+    }
+    return ed25519Pair(bytes);
+  }
+  return profile.secretForm === "text"
+    ? { secret: Buffer.from(bytes).toString("base64url") }
+    : { secret: `whsec_${Buffer.from(bytes).toString("base64")}` };
+}

@@ -1,0 +1,74 @@
+import type { JsonText } from "../../domain/json_text.ts";
+import { BOOKING_EXPERTS } from "./booking_experts.ts";
+import { BOOKINGSCHEDULER } from "./bookingscheduler.ts";
+import { BOOKINGSHAKE } from "./bookingshake.ts";
+import { BOOKINGSYNC } from "./bookingsync.ts";
+import { ROOSTSYNC } from "./roostsync.ts";
+import { STANDARD } from "./standard.ts";
+
+/** An event as its publisher would post it, so that it comes out as the platform's page prints it. */
+export interface Sample {
+  readonly type: string;
+  /** RFC 3339; left out where the platform's body has no timestamp. */
+  readonly timestamp?: string;
+  readonly scope?: JsonText;
+  readonly data: JsonText;
+  readonly metadata?: JsonText;
+}
+
+/** The sample events of each built-in profile. */
+export const SAMPLES: ReadonlyMap<string, readonly Sample[]> = new Map([
+  ["standard", STANDARD],
+  ["bookingsync", BOOKINGSYNC],
+  ["booking-experts", BOOKING_EXPERTS],
+  ["bookingshake", BOOKINGSHAKE],
+  ["bookingscheduler", BOOKINGSCHEDULER],
+  ["roostsync", ROOSTSYNC],
+]);
+
+/** The scope member that tells samples of one profile from those of another. */
+const SAMPLE_OF = "sample_of";
+
+/** What a subscription to a profile's samples holds beside id, URL and secret, as in a config file. */
+export interface SampleSubscription {
+  readonly profile: string;
+  readonly events: readonly string[];
+  /** Met by what `sampleEvent` writes of this profile's samples, and of no others. */
+  readonly scope: { readonly [name: string]: string };
+  readonly settings?: { readonly [name: string]: string | number };
+  readonly permissions?: readonly string[];
+}
+
+/** For each built-in profile, the subscription that gets all of its samples and no others. */
+export const SAMPLE_SUBSCRIPTIONS: ReadonlyMap<string, SampleSubscription> = new Map(
+  [...SAMPLES.keys()].map((profile) => [
+    profile,
+    {
+      profile,
+      events: ["*"],
+      scope: { [SAMPLE_OF]: profile },
+      ...(profile === "booking-experts" && {
+        settings: { subscription_id: "sub_77" },
+        permissions: ["reservation", "channel", "category", "currency"],
+      }),
+    },
+  ]),
+);
+
+/**
+ * A sample as the JSON of a POST to /v1/events. Its scope says whose sample it is, since profiles
+ * share names of events (three have `booking.created`); no body shows that part of the scope.
+ */
+export function sampleEvent(profile: string, sample: Sample): JsonText {
+  const { type, timestamp, scope = "{}", data, metadata } = sample;
+  const mark = `${JSON.stringify(SAMPLE_OF)}:${JSON.stringify(profile)}`;
+  const marked = scope === "{}" ? `{${mark}}` : `${scope.slice(0, -1)},${mark}}`;
+  const members = [
+    `"type":${JSON.stringify(type)}`,
+    ...(timestamp === undefined ? [] : [`"timestamp":${JSON.stringify(timestamp)}`]),
+    `"scope":${marked}`,
+    `"data":${data}`,
+    ...(metadata === undefined ? [] : [`"metadata":${metadata}`]),
+  ];
+  return `{${members.join(",")}}`;
+}

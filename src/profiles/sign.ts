@@ -1,0 +1,273 @@
+import { Buffer } from "node:buffer";
+import { createHash, createHmac, sign } from "node:crypto";
+import type { Headers } from "../domain/attempt.ts";
+import type { Event } from "../domain/event.ts";
+import type { Instant } from "../domain/instant.ts";
+import { Secret } from "../domain/secret.ts";
+import { receiverName, type Subscription } from "../domain/subscription.ts";
+import { VERSION } from "../version.ts";
+import { headerNameProblem, inHeader } from "./header.ts";
+import { type SigningKey, signingKey } from "./signing_key.ts";
+import {
+  IN_HEADERS,
+  IN_SIGNATURE,
+  IN_SIGNED_TEXT,
+  parseTemplate,
+  type Placeholder,
+  type Template,
+} from "./template.ts";
+
+/** A header as it goes out; a secret one is never shown. */
+export interface SentHeader {
+  readonly name: string;
+  readonly value: string;
+  readonly secret: boolean;
+}
+
+/** One attempt's worth of what headers are made from. */
+export interface Signable {
+  readonly subscription: Subscription;
+  readonly event: Event;
+  /** What `renderBody` made, as the bytes that are sent. */
+  readonly body: Uint8Array;
+  /** When the attempt starts, on the wall clock. */
+  readonly at: Instant;
+}
+
+/**
+ * All headers of one attempt, in their order: `Content-Type`, the profile's own, its signature, the
+ * Standard Webhooks trio, the operator's. What comes from the event can't break out of its header.
+ */
+export function headersFor(signable: Signable): SentHeader[] {
+  const { subscription, at } = signable;
+  const signer = signerOf(subscription);
+  const keys = signer.previous && at < signer.previous.until
+    ? [...signer.keys, signer.previous.key]
+    : signer.keys;
+  const facts = new Facts(signable);
+  const headers = [CONTENT_TYPE];
+  for (const { name, template } of signer.plain) {
+    headers.push({ name, value: facts.header(template), secret: false });
+  }
+  if (signer.own && keys.length > 0) {
+    headers.push({
+      name: signer.own.header,
+      value: ownValue(signer.own, keys, facts),
+      secret: false,
+    });
+  }
+  if (subscription.standardHeaders) headers.push(...trio(keys, facts));
+  headers.push(...signer.operators);
+  return headers;
+}
+
+/** Headers as they may be shown and kept: signatures stay, secrets don't. */
+export function redact(headers: readonly SentHeader[]): Headers {
+  return headers.map(({ name, value, secret }) => [name, secret ? "[redacted]" : value]);
+}
+
+const CONTENT_TYPE: SentHeader = {
+  name: "Content-Type",
+  value: "application/json",
+  secret: false,
+};
+
+/** What a subscription's headers are made with; worked out once, for this is the hot path. */
+interface Signer {
+  readonly plain: readonly { readonly name: string; readonly template: Template }[];
+  readonly own?: OwnSignature;
+  /** The current one; none where the subscription has no secret. */
+  readonly keys: readonly SigningKey[];
+  readonly previous?: { readonly key: SigningKey; readonly until: Instant };
+  readonly operators: readonly SentHeader[];
+}
+
+interface OwnSignature {
+  readonly header: string;
+  readonly algorithm: string;
+  readonly encoding: "hex" | "base64";
+  readonly over: Template;
+  readonly value: Template;
+  readonly separator?: string;
+}
+
+const signers = new WeakMap<Subscription, Signer>();
+
+function signerOf(subscription: Subscription): Signer {
+  let signer = signers.get(subscription);
+  if (!signer) {
+    signer = makeSigner(subscription);
+    signers.set(subscription, signer);
+  }
+  return signer;
+}
+
+function makeSigner(subscription: Subscription): Signer {
+  const { profile, secret, previousSecret } = subscription;
+  const { signature } = profile;
+  const operators = subscription.headers
+    .filter(([name]) => headerNameProblem(name) === undefined && !same(name, signature?.header))
+    .map(([name, value]) => ({
+      name,
+      value: value instanceof Secret ? value.reveal() : value,
+      secret: value instanceof Secret,
+    }));
+  // The operator's word is the last: a header given in the config replaces the profile's.
+  const plain = [["User-Agent", `Bellhook/${VERSION}`] as const, ...profile.headers]
+    .filter(([name], index, all) =>
+      !operators.some((own) => same(own.name, name)) &&
+      !all.slice(index + 1).some(([later]) => same(later, name))
+    )
+    .map(([name, value]) => ({ name, template: parseTemplate(value, IN_HEADERS) }));
+  return {
+    plain,
+    ...(signature && {
+      own: {
+        ...signature,
+        over: parseTemplate(signature.over, IN_SIGNED_TEXT),
+        value: parseTemplate(signature.value, IN_SIGNATURE),
+      },
+    }),
+    keys: secret ? [signingKey(secret, profile.secretForm)] : [],
+    ...(previousSecret && {
+      previous: {
+        key: signingKey(previousSecret.secret, profile.secretForm),
+        until: previousSecret.until,
+      },
+    }),
+    operators,
+  };
+}
+
+function same(name: string, other: string | undefined): boolean {
+  return name.toLowerCase() === other?.toLowerCase();
+}
+
+function ownValue(own: OwnSignature, keys: readonly SigningKey[], facts: Facts): string {
+  const signed = facts.signed(own.over);
+  const live = own.separator === undefined ? keys.slice(0, 1) : keys;
+  const signatures = live.map((key) => {
+    if (key.kind === "hmac") return hmac(own.algorithm, key.bytes, signed).digest(own.encoding);
+    throw new Error(`cannot sign "${own.header}": an Ed25519 key makes no HMAC`);
+  });
+  return facts.header(own.value, signatures.join(own.separator));
+}
+
+/** The Standard Webhooks headers; without a secret there is an id and a timestamp, no signature. */
+function trio(keys: readonly SigningKey[], facts: Facts): SentHeader[] {
+  const id = facts.textOf("id"), timestamp = facts.textOf("timestamp");
+  const headers = [
+    { name: "webhook-id", value: id, secret: false },
+    { name: "webhook-timestamp", value: timestamp, secret: false },
+  ];
+  if (keys.length === 0) return headers;
+  const signed = [`${id}.${timestamp}.`, facts.body];
+  const value = keys.map((key) => standardSignature(key, signed)).join(" ");
+  return [...headers, { name: "webhook-signature", value, secret: false }];
+}
+
+/** What is signed, in pieces: texts by their UTF-8, the body by its bytes. */
+type Signed = readonly (string | Uint8Array)[];
+
+function standardSignature(key: SigningKey, signed: Signed): string {
+  if (key.kind === "hmac") return `v1,${hmac("sha256", key.bytes, signed).digest("base64")}`;
+  const bytes = Buffer.concat(signed.map((piece) => Buffer.from(piece)));
+  return `v1a,${sign(null, bytes, key.privateKey).toString("base64")}`;
+}
+
+function hmac(algorithm: string, key: Uint8Array, signed: Signed) {
+  const hmac = createHmac(algorithm, key);
+  for (const piece of signed) hmac.update(piece);
+  return hmac;
+}
+
+/** What placeholders stand for in one attempt; each is worked out when it is asked for. */
+class Facts {
+  readonly #signable: Signable;
+
+  constructor(signable: Signable) {
+    this.#signable = signable;
+  }
+
+  get body(): Uint8Array {
+    return this.#signable.body;
+  }
+
+  /** A header's value. */
+  header(template: Template, signature = ""): string {
+    let value = "";
+    for (const piece of template) {
+      if (typeof piece === "string") value += piece;
+      else if (piece.placeholder === "signature") value += signature;
+      else value += inHeader(this.textOf(piece.placeholder));
+    }
+    return value;
+  }
+
+  /** What a template says is to be signed. */
+  signed(template: Template): Signed {
+    return template.map((piece) => {
+      if (typeof piece === "string") return piece;
+      return piece.placeholder === "body" ? this.body : this.textOf(piece.placeholder);
+    });
+  }
+
+  textOf(placeholder: Placeholder): string {
+    const { subscription, event, body, at } = this.#signable;
+    switch (placeholder) {
+      case "body:encode64":
+        return encode64(body);
+      case "body:reserialised":
+        return JSON.stringify(JSON.parse(utf8.decode(body)));
+      case "id":
+        return webhookId(event.id);
+      case "timestamp":
+        return String(Math.floor(at / 1_000));
+      case "uuid":
+        return uuidOf(event.id, subscription.id);
+      case "type":
+        return receiverName(subscription, event.type);
+      case "body":
+      case "signature":
+        throw new Error(`"{${placeholder}}" has no text of its own`);
+    }
+  }
+}
+
+const utf8 = new TextDecoder();
+
+/** Ruby's Base64.encode64: a newline after every 60 characters and at a non-empty text's end. */
+function encode64(bytes: Uint8Array): string {
+  const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+  return base64.replace(/.{1,60}/g, "$&\n");
+}
+
+/** An event's id where it can stand in a Standard Webhooks header, else a stable hash of it. */
+function webhookId(eventId: string): string {
+  if (/^[A-Za-z0-9_-]+$/.test(eventId)) return eventId;
+  // As JSON, for UTF-8 has no spelling for a lone surrogate and would make two such ids one.
+  const hash = createHash("sha256").update(JSON.stringify(eventId), "utf8").digest("hex");
+  return `evt_${hash.slice(0, 32)}`;
+}
+
+/** Bellhook's own namespace: it must never change, for receivers dedupe on what it makes. */
+const NAMESPACE = Buffer.from("57367dbb9c33472c936130734bb7065b", "hex");
+
+/**
+ * The same UUID for all attempts of one event to one subscription: version 5 (RFC 9562, section 5.5),
+ * since many receivers' checks know no version above it.
+ */
+function uuidOf(eventId: string, subscriptionId: string): string {
+  const name = JSON.stringify([eventId, subscriptionId]);
+  const bytes = createHash("sha1").update(NAMESPACE).update(name, "utf8").digest().subarray(0, 16);
+  bytes[6] = bytes[6]! & 0x0f | 0x50;
+  bytes[8] = bytes[8]! & 0x3f | 0x80;
+  const hex = bytes.toString("hex");
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join("-");
+}

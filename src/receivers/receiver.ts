@@ -1,0 +1,232 @@
+import type { Instant } from "../domain/instant.ts";
+import type { Profile } from "../domain/profile.ts";
+import type { Secret } from "../domain/secret.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { hasRecipe, verify } from "./recipes.ts";
+import { verifyByRule } from "./rule.ts";
+import type { ReceivedRequest, Verification } from "./verification.ts";
+
+/** What a receiver verifies, and how it misbehaves. */
+export interface ReceiverOptions {
+  readonly profile: Profile;
+  readonly secret?: Secret;
+  readonly clock: Clock;
+  /** Called for every request when its answer is ready, verified or not. */
+  readonly onReceived: (received: Received) => void;
+  /** 0, the default, takes any free port; always on 127.0.0.1. */
+  readonly port?: number;
+  /** Answers every request with this status, 200 to 599. */
+  readonly fail?: number;
+  /** Answers the first so many requests with 503. */
+  readonly failFirst?: number;
+  /** Waits this long before each answer. */
+  readonly delayMs?: number;
+}
+
+/** A running receiver. */
+export interface Receiver {
+  readonly port: number;
+  /** `http://127.0.0.1:PORT/` */
+  readonly url: string;
+  /** Closes at once, requests under way too. */
+  stop(): Promise<void>;
+}
+
+/** One request, and what was made of it. */
+export interface Received {
+  /** Left out where the body doesn't name one. */
+  readonly event?: string;
+  readonly profile: string;
+  /** What was answered. */
+  readonly status: number;
+  readonly durationMs: number;
+  readonly verified: boolean;
+  /** Whether a signature was checked; false for a format without one. */
+  readonly signed: boolean;
+  readonly problem?: string;
+  readonly webhookId?: string;
+  /** How often this event has come, by its webhook-id or Idempotency-Key: 2 is the first retry. */
+  readonly attemptHint?: number;
+}
+
+/** More than any publisher here sends at once. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+
+/** Starts a server on loopback that verifies each request as the profile's platform tells to. */
+export function startReceiver(options: ReceiverOptions): Receiver {
+  const { profile, clock, fail, delayMs = 0 } = options;
+  if (fail !== undefined && !(Number.isInteger(fail) && fail >= 200 && fail <= 599)) {
+    throw new RangeError(`cannot answer with status ${fail}: a final status is from 200 to 599`);
+  }
+  const stopping = new AbortController();
+  const sightings = new Sightings();
+  let failuresLeft = options.failFirst ?? 0;
+
+  async function respond(request: Request): Promise<Response> {
+    const startedMs = clock.monotonicMs();
+    const receivedAt = clock.wall();
+    const forced = fail ?? (failuresLeft > 0 && failuresLeft-- > 0 ? 503 : undefined);
+    const judged = await judge(request, options, receivedAt);
+    if (delayMs > 0) await pause(clock, delayMs, stopping.signal);
+    const { verification } = judged;
+    const status = forced ?? judged.status;
+    const webhookId = request.headers.get("webhook-id");
+    const attemptHint = sightings.count(webhookId ?? request.headers.get("idempotency-key"));
+    options.onReceived({
+      ...(verification.event !== undefined && { event: verification.event }),
+      profile: profile.name,
+      status,
+      durationMs: clock.monotonicMs() - startedMs,
+      verified: verification.ok,
+      signed: verification.ok && verification.signed,
+      ...(!verification.ok && { problem: verification.problem }),
+      ...(webhookId !== null && { webhookId }),
+      ...(attemptHint !== undefined && { attemptHint }),
+    });
+    return answer(status, forced === undefined ? verification : undefined);
+  }
+
+  const server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: options.port ?? 0,
+    signal: stopping.signal,
+    onListen: () => {},
+    // What the peer breaks off in the middle is its own affair.
+    onError: () => new Response(null, { status: 500 }),
+  }, respond);
+  return {
+    port: server.addr.port,
+    url: `http://127.0.0.1:${server.addr.port}/`,
+    async stop() {
+      stopping.abort();
+      await server.finished;
+    },
+  };
+}
+
+interface Judged {
+  readonly status: number;
+  readonly verification: Verification;
+}
+
+async function judge(
+  request: Request,
+  { profile, secret }: ReceiverOptions,
+  receivedAt: Instant,
+): Promise<Judged> {
+  const rawBody = await readAtMost(request.body, MAX_BODY_BYTES);
+  if (rawBody === undefined) {
+    return refused(413, `the body is longer than ${MAX_BODY_BYTES} bytes, expected a webhook`);
+  }
+  if (request.method !== "POST") {
+    return refused(405, `the method is ${request.method}, expected POST`);
+  }
+  const verification = verifyAs(
+    profile,
+    { headers: request.headers, rawBody, receivedAt },
+    secret?.reveal(),
+  );
+  if (verification.ok) return { status: 200, verification };
+  return { status: verification.kind === "signature" ? 401 : 400, verification };
+}
+
+/** Verifies by the platform's own recipe, or by the profile's data where the profile is a user's. */
+export function verifyAs(
+  profile: Profile,
+  request: ReceivedRequest,
+  secret: string | undefined,
+): Verification {
+  return hasRecipe(profile.name)
+    ? verify(profile.name, request, secret)
+    : verifyByRule(profile, request, secret);
+}
+
+function refused(status: number, problem: string): Judged {
+  return { status, verification: { ok: false, kind: "form", problem } };
+}
+
+/** The whole body; undefined, and the rest left unread, where it is longer. */
+async function readAtMost(
+  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
+  most: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for await (const piece of body ?? []) {
+    length += piece.length;
+    if (length > most) return undefined;
+    pieces.push(piece);
+  }
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
+}
+
+function pause(clock: Clock, ms: number, stopping: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const takeBack = clock.after(ms, resolve);
+  const onStop = () => {
+    takeBack();
+    resolve();
+  };
+  stopping.addEventListener("abort", onStop);
+  return promise.finally(() => stopping.removeEventListener("abort", onStop));
+}
+
+/** How often each id has come. */
+class Sightings {
+  readonly #counts = new Map<string, number>();
+
+  count(id: string | null): number | undefined {
+    if (id === null) return undefined;
+    const count = (this.#counts.get(id) ?? 0) + 1;
+    this.#counts.delete(id);
+    this.#counts.set(id, count);
+    // The oldest goes, so that a receiver left running for weeks stays small.
+    if (this.#counts.size > 10_000) this.#counts.delete(this.#counts.keys().next().value!);
+    return count;
+  }
+}
+
+/** These statuses have no body (RFC 9110). */
+const BODILESS = [204, 205, 304];
+
+function answer(status: number, verification: Verification | undefined): Response {
+  const text = verification === undefined
+    ? `status ${status}, as this receiver was told to\n`
+    : verification.ok
+    ? "ok\n"
+    : `${verification.problem}\n`;
+  const headers = new Headers({ "Content-Type": "text/plain; charset=utf-8" });
+  if (status === 405) headers.set("Allow", "POST");
+  if (BODILESS.includes(status)) return new Response(null, { status });
+  return new Response(text, { status, headers });
+}
+
+/** One line for one request: event, profile, status, time, and what verifying it came to. */
+export function formatReceived(received: Received, { colour }: { colour: boolean }): string {
+  const paint = (code: number, text: string) => colour ? `\x1b[${code}m${text}\x1b[0m` : text;
+  const { event = "(no event)", profile, status, durationMs, verified, attemptHint } = received;
+  const columns = [
+    paint(BOLD, printable(event).padEnd(24)),
+    profile.padEnd(16),
+    paint(status < 300 ? GREEN : RED, String(status)),
+    `${Math.round(durationMs)} ms`.padStart(7),
+    paint(verified ? GREEN : RED, verdictOf(received)),
+  ];
+  if (attemptHint !== undefined && attemptHint > 1) columns.push(`(attempt ${attemptHint})`);
+  return columns.join("  ");
+}
+
+const BOLD = 1, RED = 31, GREEN = 32;
+
+function verdictOf({ verified, signed, problem }: Received): string {
+  if (!verified) return printable(problem ?? "not verified");
+  return signed ? "signature good" : "no signature in this format";
+}
+
+/** Text from outside must not steer the terminal: control and format characters are spelled out. */
+function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
+}

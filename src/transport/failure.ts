@@ -1,0 +1,23 @@
+import type { FailureKind, Outcome } from "../domain/attempt.ts";
+
+/** Why no complete answer came, on its way from where it was noticed to the outcome. */
+export class Failure extends Error {
+  override readonly name = "Failure";
+
+  constructor(
+    readonly kind: FailureKind,
+    message: string,
+    /** The address that was being talked to. */
+    readonly remoteAddress?: string,
+  ) {
+    super(message);
+  }
+
+  outcome(): Outcome {
+    return {
+      kind: "failed",
+      error: { kind: this.kind, message: this.message },
+      ...(this.remoteAddress !== undefined && { remoteAddress: this.remoteAddress }),
+    };
+  }
+}

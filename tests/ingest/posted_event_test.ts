@@ -1,0 +1,120 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { compact } from "../../src/domain/json_text.ts";
+import { parseEvents, type PostedEvent } from "../../src/ingest/posted_event.ts";
+
+function oneEvent(text: string): PostedEvent {
+  const parsed = parseEvents(text, "events");
+  assert(parsed.kind === "parsed" && parsed.events.length === 1, JSON.stringify(parsed));
+  return parsed.events[0]!;
+}
+
+function faultsOf(text: string, format: "events" | "cloudevents" = "events"): string[] {
+  const parsed = parseEvents(text, format);
+  assert(parsed.kind === "invalid", JSON.stringify(parsed));
+  return parsed.faults.map(({ path, message }) => `${path}: ${message}`);
+}
+
+Deno.test("parseEvents(): data, scope and metadata come through as text, digit for digit", () => {
+  const event = oneEvent(`{ "type": "t", "data": {"b": 1.10, "a": 9007199254740993},
+    "scope": {"account_id": 12345678901234567890, "x": null}, "metadata": [1e3], "id": "e-1" }`);
+  assertEquals(event.data, '{"b":1.10,"a":9007199254740993}');
+  assertEquals([...event.scope], [["account_id", "12345678901234567890"], ["x", "null"]]);
+  assertEquals([event.metadata, event.id, event.occurredAt], ["[1e3]", "e-1", undefined]);
+});
+
+Deno.test("parseEvents(): a timestamp in any zone becomes its instant", () => {
+  const event = oneEvent('{"type":"t","data":1,"timestamp":"2024-03-15T12:30:00+02:00"}');
+  assertEquals(event.occurredAt, Date.UTC(2024, 2, 15, 10, 30));
+});
+
+Deno.test("parseEvents(): every fault is named with its path", () => {
+  assertEquals(faultsOf('{"typ":"t","data":{}}'), [
+    "type: is missing",
+    'typ: is no member of an event; did you mean "type"?',
+  ]);
+  assertEquals(faultsOf('[{"type":"t","data":1},{"type":"t"},7]'), [
+    "[1].data: is missing",
+    "[2]: an event is a JSON object",
+  ]);
+  assertEquals(faultsOf('{"type":"t","data":1,"scope":{"venue_id":{}}}'), [
+    "scope.venue_id: must be a string, a number, a boolean or null",
+  ]);
+  assertEquals(faultsOf('{"type":"t","data":1,"timestamp":"yesterday"}'), [
+    'timestamp: must be an RFC 3339 instant, as in "2024-03-15T10:30:00Z"',
+  ]);
+  assertEquals(faultsOf('{"type":"t","type":"u","data":1}'), ["type: stands twice"]);
+  assertEquals(faultsOf("[]"), [": an array of events must hold at least one"]);
+  for (const type of ["", "a b", "a\\r\\nX-Evil: 1", "\\u0000", "x".repeat(257)]) {
+    assertEquals(faultsOf(`{"type":"${type}","data":1}`)[0]?.slice(0, 6), "type: ");
+  }
+});
+
+Deno.test("parseEvents(): a thousand events are taken, one more is not", () => {
+  const list = (length: number) => `[${Array(length).fill('{"type":"t","data":1}').join(",")}]`;
+  const parsed = parseEvents(list(1_000), "events");
+  assertEquals(parsed.kind === "parsed" && parsed.events.length, 1_000);
+  assertEquals(faultsOf(list(1_001)), [": 1001 events in one request; at most 1000 are taken"]);
+});
+
+Deno.test("parseEvents(): CloudEvents bring source, subject and extensions as scope", () => {
+  const parsed = parseEvents(
+    `{"specversion":"1.0","id":"A-1","source":"/bookings","type":"com.example.booked","subject":"bk_1",
+      "time":"2024-03-15T10:30:00Z","datacontenttype":"application/json","venueid":"v1","data":{"n":1.0}}`,
+    "cloudevents",
+  );
+  assert(parsed.kind === "parsed");
+  const [event] = parsed.events;
+  assertEquals([event!.id, event!.type, event!.data], ["A-1", "com.example.booked", '{"n":1.0}']);
+  assertEquals([...event!.scope], [
+    ["source", '"/bookings"'],
+    ["subject", '"bk_1"'],
+    ["venueid", '"v1"'],
+  ]);
+  assertEquals(event!.occurredAt, Date.UTC(2024, 2, 15, 10, 30));
+});
+
+Deno.test("parseEvents(): what is no CloudEvent is refused with the attribute's name", () => {
+  assertEquals(faultsOf('{"specversion":"0.3","id":"1","source":"/s","type":"t"}', "cloudevents"), [
+    'specversion: must be "1.0"',
+  ]);
+  assertEquals(
+    faultsOf(
+      '{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"AA=="}',
+      "cloudevents",
+    ),
+    ["data_base64: binary data can't be sent as JSON; put it into data"],
+  );
+  assertEquals(
+    faultsOf(
+      '{"specversion":"1.0","id":"1","source":"/s","type":"t","ext":{"a":1}}',
+      "cloudevents",
+    ),
+    ["ext: an extension attribute is a scalar"],
+  );
+});
+
+Deno.test("parseEvents(): any JSON for data comes through unchanged; any text never throws", () => {
+  fc.assert(
+    fc.property(fc.json(), fc.nat(3), (data, indent) => {
+      const spaced = JSON.stringify(JSON.parse(data), null, indent);
+      assertEquals(oneEvent(`{"type":"t","data":${spaced}}`).data, compact(spaced));
+    }),
+    { numRuns: 300 },
+  );
+  const texts = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.json().map((json) => `{"type":"t","data":${json}`),
+  );
+  fc.assert(
+    fc.property(
+      texts,
+      fc.constantFrom("events" as const, "cloudevents" as const),
+      (text, format) => {
+        parseEvents(text, format);
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+});

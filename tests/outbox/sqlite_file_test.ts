@@ -1,0 +1,387 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { faultOf } from "../../src/outbox/sqlite/faults.ts";
+import { OutboxLocked } from "../../src/outbox/sqlite/lock.ts";
+import { openReader, SCANNED_ROWS, SqliteReader } from "../../src/outbox/sqlite/reader.ts";
+import {
+  MIGRATIONS,
+  NewerSchemaError,
+  NotOurDatabaseError,
+} from "../../src/outbox/sqlite/schema.ts";
+import { openSqliteOutbox, SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { Store } from "../../src/outbox/sqlite/store.ts";
+import {
+  accepted,
+  aDelivery,
+  anEvent,
+  aNewEvent,
+  delivered,
+  exhausted,
+  NOON,
+  toRetry,
+} from "./building.ts";
+
+function story(what: string, tell: (path: string) => Promise<void>): void {
+  Deno.test(`SqliteOutbox: ${what}`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await tell(`${folder}/outbox.db`);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+story("what was stored is there after reopening, claimed by nobody", async (path) => {
+  const before = await openSqliteOutbox(path);
+  const deliveries = [aDelivery({ claim: true })];
+  const { claims } = accepted(
+    await before.enqueue({ events: [aNewEvent({ deliveries })], at: NOON }),
+  );
+  await before.record(toRetry(claims[0]!, { at: NOON + 20, dueAt: NOON + 60 }));
+  await before.close();
+
+  const after = await openSqliteOutbox(path);
+  assertEquals(await after.nextDue(), new Map([["crm", NOON + 60]]));
+  assertEquals(await after.pending(), new Map([["crm", 1]]));
+  const [claim] = (await after.claim({ subscription: "crm", now: NOON + 60, limit: 1 })).claims;
+  assertEquals(claim!.delivery, { ...claims[0]!.delivery, attemptCount: 1 });
+  assertEquals(claim!.event, claims[0]!.event);
+  const [receipt] = accepted(await after.enqueue({ events: [aNewEvent()], at: NOON })).receipts;
+  assert(receipt!.deliveries[0]!.id > claim!.delivery.id);
+  await after.close();
+});
+
+story("close() leaves one file, which is all of the database", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  await outbox.enqueue({ events: [aNewEvent()], at: NOON });
+  await outbox.close();
+  const names = Array.from(Deno.readDirSync(path.slice(0, path.lastIndexOf("/"))), (f) => f.name);
+  assertEquals(names, ["outbox.db"]);
+});
+
+story("what was acknowledged survives kill -9, and the next one opens at once", async (path) => {
+  const { child, lines } = enqueueForever(path);
+  const acknowledged: string[] = [];
+  for await (const line of lines) {
+    if (line !== "open") acknowledged.push(line);
+    if (acknowledged.length >= 700) break;
+  }
+  child.kill("SIGKILL");
+  await child.status;
+
+  const outbox = await openSqliteOutbox(path);
+  for (const id of acknowledged) assertEquals((await outbox.event(id))?.id, id);
+  const { faults, deliveries } = await outbox.audit();
+  assertEquals(faults, []);
+  assert(deliveries.pending > 0 && deliveries.delivered > 0);
+  await outbox.close();
+});
+
+story("a second daemon is refused with the first one's process id", async (path) => {
+  const { child, lines } = enqueueForever(path);
+  for await (const line of lines) if (line === "open") break;
+  const error = await assertRejects(() => openSqliteOutbox(path), OutboxLocked);
+  assertEquals(error.pid, child.pid);
+  assertStringIncludes(error.message, `process ${child.pid} is running on it`);
+  child.kill("SIGKILL");
+  await child.status;
+});
+
+story("the lock holds for a link to the file too, and goes with close()", async (path) => {
+  const first = await openSqliteOutbox(path);
+  await Deno.symlink(path, `${path}-link`);
+  const error = await assertRejects(() => openSqliteOutbox(`${path}-link`), OutboxLocked);
+  assertEquals(error.pid, Deno.pid);
+  await first.close();
+  await (await openSqliteOutbox(`${path}-link`)).close();
+});
+
+story("a newer schema is refused, to write and to read", async (path) => {
+  await (await openSqliteOutbox(path)).close();
+  change(path, `pragma user_version = ${MIGRATIONS.length + 1}`);
+  await assertRejects(() => openSqliteOutbox(path), NewerSchemaError, "schema is version 2");
+  assertThrows(() => openReader(path), NewerSchemaError);
+});
+
+story("a database of another program is refused, and left as it is", async (path) => {
+  change(path, "create table notes (text)");
+  const before = await Deno.readFile(path);
+  await assertRejects(() => openSqliteOutbox(path), NotOurDatabaseError, "some other program");
+  assertEquals(await Deno.readFile(path), before);
+});
+
+story("a file that is no database is refused", async (path) => {
+  await Deno.writeTextFile(path, "Dear diary, ".repeat(500));
+  await assertRejects(() => openSqliteOutbox(path), NotOurDatabaseError, "no SQLite database");
+});
+
+story("openReader() reads beside the running daemon, and never creates a file", async (path) => {
+  assertThrows(() => openReader(path), NotOurDatabaseError, "no such file");
+  const outbox = await openSqliteOutbox(path);
+  const reader = openReader(path);
+  await outbox.enqueue({ events: [aNewEvent()], at: NOON });
+  assertEquals((await reader.audit()).events, 1);
+  assertEquals(await reader.pending(), new Map([["crm", 1]]));
+  reader.close();
+  await outbox.close();
+});
+
+story("the file is readable by its owner alone", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  for (const name of [path, `${path}-wal`, `${path}-lock`]) {
+    assertEquals(Deno.statSync(name).mode! & 0o777, 0o600, name);
+  }
+  await outbox.close();
+});
+
+story("what is asked at once shares a commit", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  const ask = (count: number) =>
+    Promise.all(
+      Array.from({ length: count }, () => outbox.enqueue({ events: [aNewEvent()], at: NOON })),
+    );
+  await ask(100);
+  assertEquals(outbox.commits, 1);
+  // Two rows each, and no commit has more than 500.
+  await ask(600);
+  assertEquals(outbox.commits, 4);
+  await outbox.close();
+});
+
+Deno.test("SqliteOutbox: a full disk refuses, and takes again once there is room", async () => {
+  const { db, outbox } = await inMemory();
+  const { page_count } = db.prepare("pragma page_count").get() as { page_count: number };
+  db.exec(`pragma max_page_count = ${page_count + 20}`);
+  const large = () => aNewEvent({ event: anEvent({ data: JSON.stringify("x".repeat(30_000)) }) });
+  await outbox.enqueue({ events: [large()], at: NOON });
+  const refused = () => outbox.enqueue({ events: [large(), large(), large()], at: NOON });
+  await assertRejects(refused, OutboxUnavailable, "the disk is full");
+  db.exec("pragma max_page_count = 10000");
+  assertEquals((await refused()).kind, "accepted");
+  const { faults, events } = await outbox.audit();
+  assertEquals([faults, events], [[], 4]);
+  await outbox.close();
+});
+
+Deno.test("SqliteOutbox: names that a rollback took back are given anew", async () => {
+  const { db, outbox } = await inMemory();
+  const { page_count } = db.prepare("pragma page_count").get() as { page_count: number };
+  db.exec(`pragma max_page_count = ${page_count + 2}`);
+  const to = (subscription: string, data: string) =>
+    aNewEvent({ event: anEvent({ data }), deliveries: [aDelivery({ subscription })] });
+  const large = to("a", JSON.stringify("x".repeat(30_000)));
+  await assertRejects(() => outbox.enqueue({ events: [large], at: NOON }), OutboxUnavailable);
+  db.exec("pragma max_page_count = 10000");
+  await outbox.enqueue({ events: [to("b", "1")], at: NOON });
+  assertEquals((await outbox.claim({ subscription: "a", now: NOON, limit: 1 })).claims, []);
+  assertEquals(await outbox.pending(), new Map([["b", 1]]));
+  await outbox.close();
+});
+
+story("a locked database refuses, and takes again once it is free", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  const other = new DatabaseSync(path);
+  other.exec("begin immediate");
+  const ask = () => outbox.enqueue({ events: [aNewEvent()], at: NOON });
+  await assertRejects(ask, OutboxUnavailable, "another program has locked it");
+  other.exec("rollback");
+  other.close();
+  assertEquals((await ask()).kind, "accepted");
+  await outbox.close();
+});
+
+story("a corrupt file fails the outbox for good, and says so", async (path) => {
+  await (await openSqliteOutbox(path)).close();
+  await overwriteRootOf("events_by_time", path);
+  const outbox = await openSqliteOutbox(path);
+  const ask = () => outbox.enqueue({ events: [aNewEvent()], at: NOON });
+  await assertRejects(ask, OutboxFailed, "it is corrupt");
+  await assertRejects(ask, OutboxFailed);
+  await assertRejects(() => outbox.nextDue(), OutboxFailed);
+  await assertRejects(() => outbox.event("evt_1"), OutboxFailed);
+  assertStringIncludes((await outbox.failed).message, `cannot trust "${path}" any more`);
+  await outbox.close();
+});
+
+story("a file too corrupt to open says so", async (path) => {
+  await (await openSqliteOutbox(path)).close();
+  await overwriteRootOf("deliveries_due", path);
+  await assertRejects(() => openSqliteOutbox(path), OutboxFailed, "it is corrupt");
+});
+
+async function overwriteRootOf(index: string, path: string): Promise<void> {
+  const db = new DatabaseSync(path);
+  const root = db.prepare("select rootpage from sqlite_schema where name = ?").get(index)!;
+  db.close();
+  const file = await Deno.open(path, { write: true });
+  await file.seek((Number(root.rootpage) - 1) * 4_096, Deno.SeekMode.Start);
+  await file.write(new Uint8Array(4_096).fill(0xff));
+  file.close();
+}
+
+Deno.test("SqliteOutbox: what it can't store spoils nothing that is asked with it", async () => {
+  const { outbox } = await inMemory();
+  const event = anEvent();
+  // Two made-up ids are never the same; if they were, the second could not be stored.
+  const ask = () => outbox.enqueue({ events: [aNewEvent({ event })], at: NOON });
+  const other = () => outbox.enqueue({ events: [aNewEvent()], at: NOON });
+  const answers = await Promise.allSettled([ask(), other(), ask(), other()]);
+  assertEquals(answers.map(({ status }) => status), [
+    "fulfilled",
+    "fulfilled",
+    "rejected",
+    "fulfilled",
+  ]);
+  assertEquals((await outbox.audit()).events, 3);
+  await outbox.close();
+});
+
+Deno.test("SqliteOutbox: a failed write means stop, a full index of the journal does not", () => {
+  const IOERR_FSYNC = 1034, IOERR_WRITE = 778, IOERR_SHMSIZE = 4874, CORRUPT_INDEX = 779;
+  const CONSTRAINT_UNIQUE = 2067, FULL = 13, BUSY_SNAPSHOT = 517, READONLY = 8;
+  const kinds = [IOERR_FSYNC, IOERR_WRITE, CORRUPT_INDEX].map(kindOf);
+  assertEquals(kinds, Array(3).fill(OutboxFailed));
+  assertEquals(
+    [IOERR_SHMSIZE, FULL, BUSY_SNAPSHOT, READONLY].map(kindOf),
+    Array(4).fill(OutboxUnavailable),
+  );
+  assertEquals(kindOf(CONSTRAINT_UNIQUE), Error);
+
+  function kindOf(errcode: number) {
+    return faultOf(Object.assign(new Error("sqlite"), { errcode }), "x.db").constructor;
+  }
+});
+
+Deno.test("SqliteOutbox: columns refuse what is not of their type", async () => {
+  const db = await openWriter(":memory:");
+  assertThrows(
+    () => db.exec("insert into types (id, name) values (1, 'a text')"),
+    Error,
+    "cannot store TEXT value in BLOB column",
+  );
+  assertThrows(
+    () => db.exec("insert into idempotency values (x'00', x'00', x'00', 1.5)"),
+    Error,
+    "cannot store REAL value in INTEGER column",
+  );
+  db.close();
+});
+
+Deno.test("SqliteOutbox: a text that hardly occurs is sought in bounded steps", async () => {
+  const { outbox } = await inMemory();
+  await outbox.enqueue({ events: [aNewEvent({ event: anEvent({ data: '"needle"' }) })], at: NOON });
+  const hay = Array.from({ length: 1_000 }, () => aNewEvent());
+  for (let stored = 0; stored < SCANNED_ROWS; stored += hay.length) {
+    const events = hay.map((incoming) => ({ ...incoming, event: anEvent() }));
+    await outbox.enqueue({ events, at: NOON + 1 });
+  }
+  const first = await outbox.deliveries({ q: "needle", limit: 10 });
+  assertEquals(first.items, []);
+  const second = await outbox.deliveries({ q: "needle", limit: 10, cursor: first.next! });
+  assertEquals([second.items.length, second.next], [1, undefined]);
+  await outbox.close();
+});
+
+Deno.test("audit(): each broken promise is told with the id it broke for", async () => {
+  for (const [breakIt, told] of BREAKS) {
+    const { db, outbox } = await inMemory();
+    const deliveries = [aDelivery({ claim: true })];
+    const claim = async () =>
+      accepted(
+        await outbox.enqueue({
+          events: [aNewEvent({ event: anEvent({ id: "the event" }), deliveries })],
+          at: NOON,
+        }),
+      ).claims[0]!;
+    const first = await claim();
+    await outbox.record(toRetry(first, { at: NOON + 20, dueAt: NOON + 60 }));
+    const again = (await outbox.claim({ subscription: "crm", now: NOON + 60, limit: 1 }))
+      .claims[0]!;
+    await outbox.record(delivered(again, NOON + 99));
+    const { id } = (await outbox.redeliver(first.delivery.id, NOON + 100))!;
+    const last = (await outbox.claim({ subscription: "crm", now: NOON + 100, limit: 1 }))
+      .claims[0]!;
+    await outbox.record(exhausted(last, NOON + 200));
+    assertEquals((await outbox.audit()).faults, []);
+    db.exec("pragma foreign_keys = off; pragma ignore_check_constraints = on");
+    db.exec(breakIt);
+    const { faults } = await outbox.audit();
+    const expected = told.replace("FIRST", first.delivery.id).replace("SECOND", id);
+    assert(
+      faults.some((fault) => fault.includes(expected)),
+      `${breakIt}: ${expected} is not in\n${faults.join("\n")}`,
+    );
+    await outbox.close();
+  }
+});
+
+/** What breaks a promise, and what the audit says of it. */
+const BREAKS: readonly [sql: string, told: string][] = [
+  ["delete from deliveries where seq = 2", 'event "the event" has 1 deliveries on record where 2'],
+  ["delete from events", "row 1 of deliveries refers to a row of events that is gone"],
+  ["delete from deliveries where seq = 1", "of attempts refers to a row of deliveries"],
+  ["update deliveries set state = 7 where seq = 1", "delivery FIRST is in no known state: 7"],
+  [
+    "update deliveries set state = 0, finished_at = null",
+    "delivery FIRST is pending and never due",
+  ],
+  ["update deliveries set state = 0", "delivery SECOND is pending and finished at once"],
+  ["update deliveries set due_at = 5", "delivery FIRST is delivered and yet due"],
+  ["update deliveries set finished_at = null", "delivery SECOND is exhausted, nobody knows since"],
+  ["update deliveries set reason = null", "delivery SECOND is exhausted without a reason"],
+  [
+    "delete from attempts where number = 2",
+    "delivery FIRST counts 2 attempts, and has 1 on record",
+  ],
+  ["update attempts set number = 3 where number = 2", "the last of them number 3"],
+  ["update attempts set succeeded = 0", "delivery FIRST is delivered, but its last attempt"],
+  [
+    "update deliveries set state = 0",
+    "delivery FIRST is pending, though its last attempt succeeded",
+  ],
+  ["update deliveries set last_status = 404", "delivery SECOND tells another last status"],
+  [
+    "update attempts set started_at = started_at - 80 where number = 2",
+    "delivery FIRST began attempt 2 at 2024-03-15T12:00:00.007Z, before",
+  ],
+];
+
+function enqueueForever(path: string) {
+  const script = new URL("./enqueue_forever.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "--no-check", "--allow-read", "--allow-write", script, path],
+    stdout: "piped",
+  }).spawn();
+  return { child, lines: linesOf(child.stdout) };
+}
+
+async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+}
+
+/** An outbox in memory, with a hand on its connection. */
+async function inMemory(): Promise<{ db: DatabaseSync; outbox: SqliteOutbox }> {
+  const db = await openWriter(":memory:");
+  const parts = { store: new Store(db), reader: new SqliteReader(db) };
+  return { db, outbox: new SqliteOutbox(":memory:", parts) };
+}
+
+function change(path: string, sql: string): void {
+  const db = new DatabaseSync(path);
+  db.exec(sql);
+  db.close();
+}

@@ -1,0 +1,68 @@
+import type { Config } from "../../src/config/config.ts";
+import { type Daemon, type DaemonPorts, startDaemon } from "../../src/daemon.ts";
+import { silentLog } from "../../src/runtime/log.ts";
+import { systemRandom } from "../../src/runtime/random.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+
+/** A daemon under test, and its API by method and path. */
+export interface TestDaemon extends Daemon {
+  /** JSON in, JSON out. */
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // deno-lint-ignore no-explicit-any
+  readonly body: any;
+}
+
+/** Starts the real daemon on real sockets; the clock and the log may be the test's own. */
+export async function aDaemon(
+  config: Config,
+  ports: Partial<DaemonPorts> = {},
+): Promise<TestDaemon> {
+  const daemon = await startDaemon(config, {
+    clock: systemClock,
+    random: systemRandom(),
+    log: silentLog,
+    ...ports,
+  });
+  return {
+    ...daemon,
+    call: (method, path, body, headers) => call(`${daemon.url}${path}`, { method, body, headers }),
+    [Symbol.asyncDispose]: () => daemon.stop(),
+  };
+}
+
+/** One HTTP request; a string body goes out as it is, anything else as JSON. */
+export async function call(
+  url: string,
+  { method = "GET", body, headers = {} }: {
+    method?: string | undefined;
+    body?: unknown;
+    headers?: Record<string, string> | undefined;
+  } = {},
+): Promise<Answer> {
+  const response = await fetch(url, {
+    method,
+    ...(body === undefined ? {} : {
+      body: typeof body === "string" ? body : JSON.stringify(body),
+      headers: { "content-type": "application/json", ...headers },
+    }),
+    ...(body === undefined ? { headers } : {}),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get("content-type")?.includes("json");
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: isJson ? JSON.parse(text) : text,
+  };
+}
