@@ -50,10 +50,14 @@ export function looksSecret(text: string): boolean {
 /** Message and fix of a sentence that tells both, as profiles do: a semicolon stands between. */
 export function splitFix(sentence: string): { message: string; fix?: string } {
   const at = sentence.lastIndexOf("; ");
-  return at < 0
-    ? { message: sentence }
-    : { message: sentence.slice(0, at), fix: sentence.slice(at + 2) };
+  const fix = sentence.slice(at + 2);
+  return at >= 0 && ADVICE.test(fix)
+    ? { message: sentence.slice(0, at), fix }
+    : { message: sentence };
 }
+
+/** How advice begins: what follows a semicolon may also be a second half of the finding. */
+const ADVICE = /^(add|choose|give|keep|make|name|say|set|take|there are|use|write)\b/;
 
 /** What was found wrong, or doubtful, so far. */
 export class Findings {

@@ -53,7 +53,13 @@ function leavesOf(issues: readonly Issue[], value: unknown, prefix: PropertyKey[
     if (missing.length < meant.length) return leavesOf(best, value, path);
     const keys = missing.map((one) => quoted(String(one.path[0])));
     const message = `one of ${[...new Set(keys)].join(", ")} is missing`;
-    return [{ code: "custom", path, message, input: undefined, params: {} }];
+    return [{
+      code: "custom",
+      path,
+      message,
+      input: undefined,
+      params: { fix: "add one of them" },
+    }];
   });
 }
 
@@ -82,7 +88,7 @@ function problemsOf(issue: Issue, root: Place, schema: z.ZodType): Problem[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => unknownKey(ownName(key), place, knownKeys(schema, path)));
   }
-  if (!place.exists) return [missingKey(path, root)];
+  if (!place.exists && issue.code !== "custom") return [missingKey(path, root)];
   const { message, fix } = explain(issue, place);
   return [place.problem(message, fix)];
 }
@@ -94,7 +100,7 @@ function unknownKey(key: string, place: Place, known: readonly string[]): Proble
     const message = others.length > 0
       ? `the key ${quoted(key)} does not go with ${others.join(", ")}`
       : `the key ${quoted(key)} does not go here`;
-    return place.problemAtKey(key, message, "keep what is meant");
+    return place.problemAtKey(key, message, "keep one of them");
   }
   const free = known.filter((name) => !place.at(name).exists);
   return place.problemAtKey(key, `the key ${quoted(key)} is unknown`, suggestion(key, free));

@@ -195,7 +195,7 @@ function checkPermissions(
   }
   if (!place.at("permissions").exists || permissions?.length === 0) {
     const message = `profile ${quoted(profile.name)} delivers nothing without permissions`;
-    findings.add(
+    findings.warn(
       place.at("permissions").problem(
         message,
         'list the resources it may read: "permissions": ["reservation"]',

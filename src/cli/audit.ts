@@ -1,0 +1,51 @@
+import type { Command } from "commander";
+import { openReader } from "../outbox/sqlite/reader.ts";
+import { databasePath } from "./config_file.ts";
+import { CommandError, EXIT } from "./exit_code.ts";
+import type { Shell } from "./shell.ts";
+
+/** `bellhook audit`: the promises, proved from the database; with or without a daemon running. */
+export function addAudit(program: Command, shell: Shell): void {
+  program.command("audit")
+    .description("prove from the database that no delivery was lost")
+    .addHelpText("after", EXAMPLES)
+    .action(shell.does(async (options) => {
+      const path = await databasePath(options, shell.terminal.environment);
+      await assertThere(path);
+      const reader = openReader(path);
+      try {
+        const audit = await reader.audit();
+        if (options.json) shell.print(JSON.stringify(audit));
+        else {
+          const { events, deliveries, attempts, faults } = audit;
+          const states = Object.entries(deliveries).map(([state, count]) => `${count} ${state}`);
+          shell.print(`events      ${events}`);
+          shell.print(`deliveries  ${states.join(", ")}`);
+          shell.print(`attempts    ${attempts}`);
+          shell.print(`faults      ${faults.length}`);
+          for (const fault of faults) shell.print(`  ${fault}`);
+        }
+        return audit.faults.length === 0 ? EXIT.done : EXIT.failed;
+      } finally {
+        reader.close();
+      }
+    }));
+}
+
+async function assertThere(path: string): Promise<void> {
+  try {
+    await Deno.stat(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new CommandError(
+      EXIT.notFound,
+      `there is no database at "${path}" yet; "bellhook serve" makes it`,
+    );
+  }
+}
+
+const EXAMPLES = `
+Examples:
+  $ bellhook audit
+  $ bellhook audit -c /etc/bellhook/config.json --json
+`;

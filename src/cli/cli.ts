@@ -1,0 +1,82 @@
+import { Command, CommanderError } from "commander";
+import { VERSION } from "../version.ts";
+import { addAudit } from "./audit.ts";
+import { addCheck } from "./check.ts";
+import { addDev } from "./dev.ts";
+import { CommandError, EXIT } from "./exit_code.ts";
+import { addInit } from "./init.ts";
+import { addListen } from "./listen.ts";
+import { addReload } from "./reload.ts";
+import { addSchema } from "./schema.ts";
+import { addSecret } from "./secret.ts";
+import { addSend } from "./send.ts";
+import { addServe } from "./serve.ts";
+import { Shell } from "./shell.ts";
+import { systemTerminal, type Terminal } from "./terminal.ts";
+
+/** Runs the command line and answers with its exit code. Tests replace parts of the terminal. */
+export async function run(
+  args: readonly string[],
+  replaced: Partial<Terminal> = {},
+): Promise<number> {
+  const shell = new Shell(systemTerminal(replaced));
+  const program = bellhook(shell);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return shell.exitCode;
+  } catch (error) {
+    return report(error, shell.terminal);
+  }
+}
+
+function bellhook(shell: Shell): Command {
+  const program = new Command("bellhook");
+  program
+    .description("Webhooks out, durably: every event that was accepted reaches its receivers")
+    .version(`bellhook ${VERSION}`, "-V, --version", "show the version")
+    .helpOption("-h, --help", "show help")
+    .helpCommand("help [command]", "show help for a command")
+    .option("-c, --config <file>", "the config file ($BELLHOOK_CONFIG, else ./config.json)")
+    .option("--url <url>", "the daemon: http://… or unix:/path ($BELLHOOK_URL, else the config's)")
+    .option("--json", "print one JSON object a line")
+    .configureOutput({ writeOut: shell.terminal.stdout, writeErr: shell.terminal.stderr })
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(see "bellhook --help")')
+    .exitOverride();
+  program.addHelpText("after", EXAMPLES);
+  for (const add of COMMANDS) add(program, shell);
+  return program;
+}
+
+/** In the order that help lists them. */
+const COMMANDS = [
+  addDev,
+  addInit,
+  addSecret,
+  addCheck,
+  addServe,
+  addReload,
+  addSend,
+  addListen,
+  addAudit,
+  addSchema,
+];
+
+const EXAMPLES = `
+Examples:
+  $ bellhook dev                      try it: nothing to configure
+  $ bellhook init && bellhook check   a config file to start from
+  $ bellhook serve                    run the daemon
+  $ bellhook send booking.created --data '{"booking_id": "bk_1"}'
+
+Environment: BELLHOOK_CONFIG, BELLHOOK_URL, BELLHOOK_TOKEN (the bearer token), NO_COLOR
+Exit codes:  0 done, 1 failed, 2 not valid, 3 not found, 4 daemon not reachable, 5 not allowed
+`;
+
+function report(error: unknown, terminal: Terminal): number {
+  // Commander has said what it had to say; help and version are no errors.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.notValid;
+  const message = error instanceof Error ? error.message : String(error);
+  terminal.stderr(`bellhook: ${message}\n`);
+  return error instanceof CommandError ? error.exitCode : EXIT.failed;
+}

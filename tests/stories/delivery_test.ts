@@ -1,0 +1,285 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Subscription } from "../../src/domain/subscription.ts";
+import { compilePattern } from "../../src/domain/pattern.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { BUILT_IN } from "../../src/profiles/table.ts";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
+import { aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { startRawServer } from "../support/raw_server.ts";
+import { until } from "../support/until.ts";
+
+const EVENT = { type: "booking.created", data: { id: "bk_1" } };
+
+function to(url: string, overrides: Partial<Subscription> = {}): Subscription {
+  return aSubscription({ url, allowHttp: true, allowNetworks: ["127.0.0.0/8"], ...overrides });
+}
+
+async function post(daemon: TestDaemon, event: unknown = EVENT) {
+  const { status, body } = await daemon.call("POST", "/v1/events", event);
+  assertEquals(status, 202);
+  return body;
+}
+
+// deno-lint-ignore no-explicit-any
+async function delivery(daemon: TestDaemon, id: string): Promise<any> {
+  return (await daemon.call("GET", `/v1/deliveries/${id}`)).body;
+}
+
+function inState(daemon: TestDaemon, id: string, state: string) {
+  return until(async () => {
+    const found = await delivery(daemon, id);
+    return found.state === state && found;
+  }, `${id} is ${state}`);
+}
+
+Deno.test("story: what is posted arrives signed, is recorded, and is shown with its answer", async () => {
+  await using receiver = startRawServer({
+    status: 201,
+    headers: [["X-Got", "it"]],
+    body: "thanks",
+  });
+  const headers: Subscription["headers"] = [["X-Tenant", "acme"], ["X-Key", new Secret("s3cr3t")]];
+  await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url, { headers })] }));
+  const { id, deliveries } = await post(daemon, { ...EVENT, id: "evt_1" });
+  const shown = await inState(daemon, deliveries[0].id, "delivered");
+  const [request] = receiver.requests;
+  assertEquals(request!.header("X-Key"), "s3cr3t");
+  const [attempt] = shown.attempts;
+  assertEquals(attempt.result, "success");
+  assertEquals([attempt.number, attempt.status, attempt.response.body], [1, 201, "thanks"]);
+  assertEquals(attempt.response.headers["X-Got"], "it");
+  assertEquals(attempt.request.headers["X-Key"], "[redacted]");
+  assertEquals(attempt.request.headers["webhook-signature"], request!.header("webhook-signature"));
+  assertEquals(attempt.request.body, request!.text());
+  assertEquals([shown.event, shown.type, shown.attemptCount], [id, "booking.created", 1]);
+  assert(!JSON.stringify(shown).includes("s3cr3t"));
+});
+
+Deno.test("story: disabled holds, tests go out all the same, and enabling sends what was held", async () => {
+  await using receiver = startRawServer();
+  const disabled = to(receiver.url, { id: "new", enabled: false });
+  const config = aConfig({ subscriptions: [disabled] });
+  const enabled = aConfig({ subscriptions: [{ ...disabled, enabled: true }] });
+  await using daemon = await aDaemon(config, {
+    reload: () => Promise.resolve({ ok: true, config: enabled, warnings: [] }),
+  });
+  const { deliveries: [held] } = await post(daemon);
+  const test = await daemon.call("POST", "/v1/subscriptions/new/test", { type: "ping", data: 1.0 });
+  assertEquals(test.status, 202);
+  await inState(daemon, test.body.delivery, "delivered");
+  assertEquals(receiver.requests.map((one) => JSON.parse(one.text()).type), ["ping"]);
+  const shown = await delivery(daemon, held.id);
+  assertEquals([shown.state, shown.held, shown.nextAttemptAt], ["pending", true, undefined]);
+
+  const report = await daemon.call("POST", "/-/reload");
+  assertEquals([report.status, report.body.changed], [200, ["new"]]);
+  await inState(daemon, held.id, "delivered");
+});
+
+Deno.test("story: a removed subscription's deliveries are held and listed until it comes back", async () => {
+  const clock = new FakeClock();
+  await using receiver = startRawServer([{ status: 500 }, { status: 200 }]);
+  const present = aConfig({ subscriptions: [to(receiver.url)] });
+  let config = aConfig();
+  await using daemon = await aDaemon(present, {
+    clock,
+    reload: () => Promise.resolve({ ok: true, config, warnings: [] }),
+  });
+  const { deliveries: [{ id }] } = await post(daemon);
+  await until(async () => (await delivery(daemon, id)).attemptCount === 1);
+  await daemon.call("POST", "/-/reload");
+  clock.advance(3_600_000);
+  const listed = await daemon.call("GET", "/v1/deliveries?state=pending");
+  assertEquals(listed.body.items.map((one: { held: boolean }) => one.held), [true]);
+  assertEquals(receiver.requests.length, 1);
+  config = present;
+  await daemon.call("POST", "/-/reload");
+  await inState(daemon, id, "delivered");
+});
+
+Deno.test("story: 410 cancels its delivery and pauses the subscription; resume sends the rest", async () => {
+  const clock = new FakeClock();
+  await using receiver = startRawServer([{ status: 500 }, { status: 410 }, { status: 200 }]);
+  await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url)] }), { clock });
+  const { deliveries: [first] } = await post(daemon);
+  await until(async () => (await delivery(daemon, first.id)).attemptCount === 1);
+  const { deliveries: [second] } = await post(daemon);
+  const gone = await inState(daemon, second.id, "cancelled");
+  assertEquals(gone.reason, "the receiver answered 410 Gone");
+  clock.advance(86_400_000);
+  const { deliveries: [third] } = await post(daemon);
+  assertEquals(receiver.requests.length, 2);
+  assertEquals((await delivery(daemon, third.id)).held, true);
+  const resumed = await daemon.call("POST", "/v1/subscriptions/a-subscription/resume");
+  assertEquals(resumed.status, 200);
+  await inState(daemon, first.id, "delivered");
+  await inState(daemon, third.id, "delivered");
+  assertEquals((await delivery(daemon, second.id)).state, "cancelled");
+});
+
+Deno.test("story: Retry-After postpones the next attempt, and only postpones it", async () => {
+  const clock = new FakeClock();
+  await using receiver = startRawServer([{ status: 429, headers: [["Retry-After", "600"]] }, {}]);
+  await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url)] }), { clock });
+  const { deliveries: [{ id }] } = await post(daemon);
+  await until(async () => (await delivery(daemon, id)).attemptCount === 1);
+  clock.advance(599_999);
+  await daemon.call("GET", "/-/healthy");
+  assertEquals(receiver.requests.length, 1);
+  clock.advance(1);
+  await inState(daemon, id, "delivered");
+});
+
+Deno.test("story: Booking Experts without confirmation gets one attempt, whatever comes of it", async () => {
+  const clock = new FakeClock();
+  await using receiver = startRawServer({ status: 500 });
+  const subscription = to(receiver.url, {
+    profile: BUILT_IN.get("booking-experts")!,
+    permissions: ["reservation"],
+    waitForConfirmation: false,
+  });
+  await using daemon = await aDaemon(aConfig({ subscriptions: [subscription] }), { clock });
+  const scope = { context: "global" };
+  const { deliveries: [{ id }] } = await post(daemon, {
+    type: "reservation:created",
+    scope,
+    data: {},
+  });
+  const shown = await inState(daemon, id, "delivered");
+  assertEquals(shown.reason, "the receiver answered 500; no confirmation is awaited");
+  assertEquals(shown.attempts[0].result, "failure");
+  clock.advance(90 * 86_400_000);
+  await daemon.call("GET", "/-/healthy");
+  assertEquals(receiver.requests.length, 1);
+});
+
+Deno.test("story: concurrency is a subscription's bound on attempts under way", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let open = 0, most = 0;
+  await using receiver = startRawServer(async () => {
+    most = Math.max(most, ++open);
+    await promise;
+    open--;
+    return {};
+  });
+  const subscriptions = [to(receiver.url, { concurrency: 3 })];
+  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  const receipts = await post(daemon, Array(20).fill(EVENT));
+  await receiver.received(3);
+  await daemon.call("GET", "/-/healthy");
+  assertEquals(receiver.requests.length, 3);
+  resolve();
+  for (const { deliveries: [{ id }] } of receipts) await inState(daemon, id, "delivered");
+  assertEquals(most, 3);
+});
+
+Deno.test("story: a rate limit paces a backlog, to the millisecond", async () => {
+  const clock = new FakeClock();
+  await using receiver = startRawServer();
+  const subscriptions = [to(receiver.url, { rateLimit: { count: 2, perMs: 1_000 } })];
+  await using daemon = await aDaemon(aConfig({ subscriptions }), { clock });
+  const receipts = await post(daemon, Array(6).fill(EVENT));
+  for (const seconds of [0, 1, 2]) {
+    await receiver.received(2 * (seconds + 1));
+    await daemon.call("GET", "/-/healthy");
+    clock.advance(999);
+    await daemon.call("GET", "/-/healthy");
+    assertEquals(receiver.requests.length, 2 * (seconds + 1));
+    clock.advance(1);
+  }
+  for (const { deliveries: [{ id }] } of receipts) await inState(daemon, id, "delivered");
+});
+
+Deno.test("story: while one receiver hangs with a backlog, all others are served", async () => {
+  const clock = new FakeClock();
+  await using hanging = startRawServer({ hang: true });
+  await using healthy = startRawServer();
+  const subscriptions = [
+    to(hanging.url, { id: "hanging" }),
+    ...Array.from(
+      { length: 20 },
+      (_, i) => to(healthy.url, { id: `h${i}`, events: [compilePattern(`only.${i}`)] }),
+    ),
+  ];
+  const config = aConfig({ subscriptions, totalConcurrency: 32 });
+  await using daemon = await aDaemon(
+    { ...config, server: { ...config.server, shutdownGraceMs: 0 } },
+    { clock },
+  );
+  for (let i = 0; i < 10; i++) await post(daemon, Array(100).fill(EVENT));
+  await hanging.received(16);
+  const wanted = Array.from({ length: 20 }, (_, i) => ({ type: `only.${i}`, data: i }));
+  await post(daemon, wanted);
+  await healthy.received(20);
+  assertEquals(hanging.requests.length, 16);
+  const stopped = daemon.stop();
+  await Promise.resolve();
+  clock.advance(0);
+  await stopped;
+});
+
+Deno.test("story: a backlog larger than memory holds drains in full, each once", async () => {
+  await using receiver = startRawServer();
+  const subscriptions = [to(receiver.url, { concurrency: 64 })];
+  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  for (let i = 0; i < 3; i++) await post(daemon, Array(1_000).fill(EVENT));
+  await until(async () => {
+    const { body } = await daemon.call("GET", "/v1/deliveries?state=pending&limit=1");
+    return body.items.length === 0;
+  }, "the backlog drains");
+  assertEquals(receiver.requests.length, 3_000);
+  assertEquals(new Set(receiver.requests.map((one) => one.header("webhook-id"))).size, 3_000);
+});
+
+Deno.test("story: retry sends a pending delivery now and a finished one again, under the same ids", async () => {
+  const clock = new FakeClock();
+  await using receiver = startRawServer([{ status: 500 }, { status: 200 }]);
+  await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url)] }), { clock });
+  const { deliveries: [{ id }] } = await post(daemon);
+  await until(async () => (await delivery(daemon, id)).attemptCount === 1);
+  const now = await daemon.call("POST", `/v1/deliveries/${id}/retry`);
+  assertEquals([now.status, now.body.id], [202, id]);
+  await inState(daemon, id, "delivered");
+  const again = await daemon.call("POST", `/v1/deliveries/${id}/retry`);
+  assertEquals([again.status, again.body.redeliveryOf], [202, id]);
+  await inState(daemon, again.body.id, "delivered");
+  assertEquals(new Set(receiver.requests.map((one) => one.header("webhook-id"))).size, 1);
+  assertEquals(new Set(receiver.requests.map((one) => one.text())).size, 1);
+  assertEquals((await daemon.call("POST", "/v1/deliveries/dlv_none/retry")).status, 404);
+});
+
+Deno.test("story: cancel ends a pending delivery for good, and a final state stays", async () => {
+  const clock = new FakeClock();
+  await using receiver = startRawServer({ status: 500 });
+  await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url)] }), { clock });
+  const { deliveries: [{ id }] } = await post(daemon);
+  await until(async () => (await delivery(daemon, id)).attemptCount === 1);
+  const cancelled = await daemon.call("POST", `/v1/deliveries/${id}/cancel`);
+  assertEquals([cancelled.status, cancelled.body.state], [200, "cancelled"]);
+  assertEquals(cancelled.body.reason, "cancelled by local");
+  assertEquals((await daemon.call("POST", `/v1/deliveries/${id}/cancel`)).status, 409);
+  clock.advance(86_400_000);
+  await daemon.call("GET", "/-/healthy");
+  assertEquals(receiver.requests.length, 1);
+});
+
+Deno.test("story: a step of the wall clock makes no retry early, and none late", async () => {
+  for (const stepMs of [3_600_000, -3_600_000, 86_400_000, -86_400_000]) {
+    const clock = new FakeClock();
+    await using receiver = startRawServer([{ status: 500 }, { status: 200 }]);
+    await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url)] }), { clock });
+    const { deliveries: [{ id }] } = await post(daemon);
+    await until(async () => (await delivery(daemon, id)).attemptCount === 1);
+    clock.advance(20_000);
+    clock.step(stepMs);
+    clock.advance(39_999);
+    for (let i = 0; i < 5; i++) await daemon.call("GET", "/-/healthy");
+    assertEquals(receiver.requests.length, 1, `early after a step of ${stepMs}`);
+    const shown = await delivery(daemon, id);
+    assertEquals(Date.parse(shown.nextAttemptAt), clock.wall() + 1);
+    clock.advance(1);
+    await inState(daemon, id, "delivered");
+  }
+});
