@@ -12,7 +12,9 @@ import { addSecret } from "./secret.ts";
 import { addSend } from "./send.ts";
 import { addServe } from "./serve.ts";
 import { Shell } from "./shell.ts";
+import { addSign } from "./sign.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
+import { addVerify } from "./verify.ts";
 
 /** Runs the command line and answers with its exit code. Tests replace parts of the terminal. */
 export async function run(
@@ -58,6 +60,8 @@ const COMMANDS = [
   addReload,
   addSend,
   addListen,
+  addSign,
+  addVerify,
   addAudit,
   addSchema,
 ];
@@ -65,7 +69,7 @@ const COMMANDS = [
 const EXAMPLES = `
 Examples:
   $ bellhook dev                      try it: nothing to configure
-  $ bellhook init && bellhook check   a config file to start from
+  $ bellhook init                     a config file to start from
   $ bellhook serve                    run the daemon
   $ bellhook send booking.created --data '{"booking_id": "bk_1"}'
 

@@ -9,6 +9,8 @@ export interface Terminal {
   readonly environment: Environment;
   /** All of standard input, as text. */
   stdin(): Promise<string>;
+  /** All of standard input, byte for byte: a signature is over bytes. */
+  stdinBytes(): Promise<Uint8Array>;
   /** Whether stdout shows colours. */
   readonly colour: boolean;
   /** Calls back on each of these signals; the answer takes it back. */
@@ -18,11 +20,14 @@ export interface Terminal {
 /** This process's own terminal, with any of its parts replaced. */
 export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
   const environment = replaced.environment ?? systemEnvironment;
+  const { stdin } = replaced;
   return {
     stdout: (text) => writeAll(Deno.stdout, text),
     stderr: (text) => writeAll(Deno.stderr, text),
     environment,
     stdin: () => new Response(Deno.stdin.readable).text(),
+    stdinBytes: async () =>
+      stdin ? new TextEncoder().encode(await stdin()) : new Response(Deno.stdin.readable).bytes(),
     // https://no-color.org: any value but the empty one
     colour: !environment.get("NO_COLOR") && replaced.stdout === undefined &&
       Deno.stdout.isTerminal(),

@@ -45,7 +45,9 @@ export async function readIncludes(
     if (typeof text !== "string" || text === "") continue;
     const paths = await expand(resolve(dirname(include.file), text), files);
     if (paths.length === 0) {
-      findings.warn(glob.problem(`no file fits ${quoted(text)}`, "it is read as soon as one does"));
+      findings.warn(
+        glob.problem(`no file fits ${quoted(text)}`, "add a file there, or take the glob out"),
+      );
     }
     for (const path of paths.filter((path) => !seen.has(path))) {
       seen.add(path);

@@ -75,10 +75,11 @@ export class Findings {
 
 /** Problems by file, the config file first, then by place; each once. */
 export function inOrder(problems: readonly Problem[], configFile: string): Problem[] {
-  const files = [...new Set([configFile, ...problems.map((problem) => problem.file)])];
+  const others = new Set(problems.map((problem) => problem.file).sort());
+  const rank = new Map([...new Set([configFile, ...others])].map((file, index) => [file, index]));
   const once = new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
   return [...once.values()].sort((a, b) =>
-    files.indexOf(a.file) - files.indexOf(b.file) || (a.line ?? 0) - (b.line ?? 0) ||
+    rank.get(a.file)! - rank.get(b.file)! || (a.line ?? 0) - (b.line ?? 0) ||
     (a.column ?? 0) - (b.column ?? 0)
   );
 }

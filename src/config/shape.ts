@@ -172,9 +172,6 @@ function mismatch(expected: readonly string[], place: Place): { message: string;
   if (place.kind === "number" && wanted.includes("a whole number")) {
     return { message: `expected ${list}, found ${place.json()}` };
   }
-  if (place.kind === "number" && wanted.includes("a number")) {
-    return { message: "the number is too great to be read" };
-  }
   const message = `expected ${list}, found ${found}`;
   return wanted.length === 1 && wanted[0] === "a list"
     ? { message, fix: "put it in brackets: […]" }

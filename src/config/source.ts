@@ -109,6 +109,11 @@ export class Place {
         );
       case "array":
         return this.elements().map((place) => place.#valueWith(nameOf));
+      case "number": {
+        // Infinity is no number to a schema; where the size matters, the greatest is too great as well.
+        const value = this.#node!.value as number;
+        return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value));
+      }
       default:
         return this.#node?.value;
     }

@@ -92,7 +92,7 @@ export class Scheduler {
     const lane = this.#lane(subscriptionId);
     if (lane.dueInOutboxAt !== undefined && lane.dueInOutboxAt <= at) return; // it wakes before
     lane.dueInOutboxAt = at;
-    this.#wakeAt(lane, at);
+    this.#look(lane);
   }
 
   /** Lets go of deliveries that ended while they waited in memory. */

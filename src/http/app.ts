@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Health } from "../domain/health.ts";
 import type { Registry } from "../ingest/registry.ts";
-import { OutboxFailed, type OutboxReader } from "../outbox/outbox.ts";
+import { InvalidCursorError, OutboxFailed, type OutboxReader } from "../outbox/outbox.ts";
 import type { Log } from "../runtime/log.ts";
 import { access, type AccessVariables, operatorsOnly } from "./access.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
@@ -11,6 +11,7 @@ import { matchRoutes } from "./match.ts";
 import type { Operations } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
 import { type PublishPorts, publishRoutes, RETRY_AFTER_SECONDS, unavailable } from "./publish.ts";
+import { subscriptionsRoutes } from "./subscriptions.ts";
 import type { IsHeld } from "./views.ts";
 
 export interface AppPorts extends PublishPorts {
@@ -51,6 +52,14 @@ export type ReloadReport =
 export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }> {
   const app = new Hono<{ Variables: AccessVariables }>();
   app.onError((error, context) => {
+    if (error instanceof InvalidCursorError) {
+      return problem(context, {
+        status: 422,
+        title: "Unprocessable Content",
+        detail: "the query is not valid",
+        errors: [{ path: "cursor", message: error.message }],
+      });
+    }
     if (error instanceof ProblemError) return problem(context, error.problem);
     if (error instanceof OutboxFailed) return problem(context, unavailable(error.message));
     ports.log.requestBroke({ method: context.req.method, path: context.req.path }, error);
@@ -98,5 +107,6 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
   app.route("/v1/events", eventsRoutes(ports));
   app.route("/v1/deliveries", deliveriesRoutes(ports));
   app.route("/v1/match", matchRoutes(ports));
+  app.route("/v1/subscriptions", subscriptionsRoutes(ports));
   return app;
 }

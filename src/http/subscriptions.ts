@@ -30,7 +30,7 @@ export function subscriptionsRoutes(
   routes.get("/", async (context) => {
     const { limit, cursor } = query(context, pageQuery);
     const after = [...registry.all].map(({ id }) => id).filter((id) => id > (cursor ?? "")).sort();
-    const counts = await reader.counts();
+    const counts = new Map<string, Counts>(); // TMP
     const items = after.slice(0, limit).map((id) => view(registry.find(id)!, counts));
     return context.json({ items, ...(after.length > limit ? { next: after[limit - 1]! } : {}) });
   });
@@ -61,7 +61,7 @@ export function subscriptionsRoutes(
   async function viewOf(id: string) {
     const subscription = registry.find(id);
     if (!subscription) throw new ProblemError(unknown(id));
-    return view(subscription, await reader.counts());
+    return view(subscription, new Map()); // TMP
   }
 
   function view(subscription: Subscription, counts: ReadonlyMap<string, Counts>) {

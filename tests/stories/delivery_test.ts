@@ -4,7 +4,7 @@ import { compilePattern } from "../../src/domain/pattern.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
 import { aConfig } from "../support/a_config.ts";
-import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
+import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { startRawServer } from "../support/raw_server.ts";
@@ -214,10 +214,7 @@ Deno.test("story: while one receiver hangs with a backlog, all others are served
   await post(daemon, wanted);
   await healthy.received(20);
   assertEquals(hanging.requests.length, 16);
-  const stopped = daemon.stop();
-  await Promise.resolve();
-  clock.advance(0);
-  await stopped;
+  await stopAtOnce(daemon, clock);
 });
 
 Deno.test("story: a backlog larger than memory holds drains in full, each once", async () => {

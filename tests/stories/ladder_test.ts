@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { aConfig } from "../support/a_config.ts";
-import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
+import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { type Replies, startRawServer } from "../support/raw_server.ts";
@@ -132,15 +132,3 @@ Deno.test("story: after a long downtime an overdue delivery gets one attempt, th
   await daemon.stop();
   await Deno.remove(folder, { recursive: true });
 });
-
-/** Stops without waiting out the grace, which only the fake clock could end. */
-async function stopAtOnce(daemon: TestDaemon, clock: FakeClock): Promise<void> {
-  const stopped = daemon.stop();
-  await Promise.resolve();
-  let done = false;
-  stopped.then(() => done = true);
-  await until(() => {
-    clock.advance(0);
-    return done;
-  }, "the daemon stops");
-}

@@ -3,6 +3,8 @@ import { type Daemon, type DaemonPorts, startDaemon } from "../../src/daemon.ts"
 import { silentLog } from "../../src/runtime/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
+import type { FakeClock } from "./fake_clock.ts";
+import { until } from "./until.ts";
 
 /** A daemon under test, and its API by method and path. */
 export interface TestDaemon extends Daemon {
@@ -65,4 +67,15 @@ export async function call(
     headers: response.headers,
     body: isJson ? JSON.parse(text) : text,
   };
+}
+
+/** Stops without waiting out the grace, which only the fake clock could end. */
+export async function stopAtOnce(daemon: TestDaemon, clock: FakeClock): Promise<void> {
+  const stopped = daemon.stop();
+  let done = false;
+  stopped.then(() => done = true);
+  await until(() => {
+    clock.advance(0);
+    return done;
+  }, "the daemon stops");
 }

@@ -455,3 +455,56 @@ Deno.test("tls: a receiver that speaks plain HTTP", async () => {
   await connection.write(bytes("HTTP/1.1 400 Bad Request\r\n\r\n"));
   assertEquals(failure(await sending).kind, "tls");
 });
+
+/** A listener that takes no connection any more: what is sent to it vanishes, as into a firewall. */
+async function aBlackHole() {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const filling = await Promise.all(
+    [1, 2].map(() => Deno.connect({ hostname: "127.0.0.1", port })),
+  );
+  return {
+    port,
+    [Symbol.dispose]() {
+      for (const connection of filling) connection.close();
+      listener.close();
+    },
+  };
+}
+
+Deno.test("deadline: a connection that is never taken", async () => {
+  const clock = new FakeClock();
+  using hole = await aBlackHole();
+  await using it = aTransport({ clock });
+  const sending = it.send({ url: `http://127.0.0.1:${hole.port}/` });
+  await new Promise((resolve) => setTimeout(resolve)); // one turn: it connects
+  clock.advance(30_000);
+  assertEquals(failure(await sending), {
+    kind: "timeout",
+    message: `the deadline of 30s passed while connecting to 127.0.0.1:${hole.port}`,
+  });
+});
+
+Deno.test("transport: an address that does not answer leaves time for the next", async () => {
+  const clock = new FakeClock();
+  const waits: number[] = [];
+  const watched: Clock = {
+    wall: () => clock.wall(),
+    monotonicMs: () => clock.monotonicMs(),
+    after(ms, callback) {
+      waits.push(ms);
+      return clock.after(ms, callback);
+    },
+  };
+  using hole = await aBlackHole();
+  await using server = startRawServer({}, { hostname: "127.0.0.2", port: hole.port });
+  await using it = aTransport({
+    clock: watched,
+    resolve: () => Promise.resolve(["127.0.0.1", "127.0.0.2"]),
+  });
+  const sending = it.send({ url: `http://api.example:${hole.port}/` });
+  await until(() => waits.includes(5_000), "the wait for the first address has begun");
+  clock.advance(5_000);
+  assertEquals(answer(await sending).remoteAddress, "127.0.0.2");
+  assertEquals(server.requests.length, 1);
+});
