@@ -1,20 +1,26 @@
 import type { Config } from "./config/config.ts";
-import { diffConfigs } from "./config/diff.ts";
+import { diffConfigs, formatDiff } from "./config/diff.ts";
 import { formatProblem, type Loaded } from "./config/load.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
+import { type Notice, Notices } from "./dispatch/notices.ts";
+import { Replayer } from "./dispatch/replayer.ts";
 import { Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
-import { createApp, type ReloadReport } from "./http/app.ts";
+import { createApp } from "./http/app.ts";
+import { ChangeFeed } from "./http/change_feed.ts";
+import type { ReloadReport } from "./http/reload.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Registry } from "./ingest/registry.ts";
 import { openSqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
 import type { Clock } from "./runtime/clock.ts";
+import { type Environment, systemEnvironment } from "./runtime/environment.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Random } from "./runtime/random.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
 import type { Transport } from "./transport/transport.ts";
+import { noticeTransport } from "./transport/notice_transport.ts";
 import { undiciTransport } from "./transport/undici_transport.ts";
 import { VERSION } from "./version.ts";
 
@@ -25,6 +31,8 @@ export interface DaemonPorts {
   readonly log: Log;
   /** Undici, unless another is given. */
   readonly transport?: Transport;
+  /** The process's own, unless another is given. */
+  readonly environment?: Environment;
   /** Reads the config anew; without it a reload is refused. */
   readonly reload?: () => Promise<Loaded>;
 }
@@ -52,14 +60,31 @@ export async function startDaemon(initial: Config, ports: DaemonPorts): Promise<
   try {
     const registry = new Registry(config.subscriptions);
     const health = new HealthBoard(outbox, await outbox.health());
-    const transport = ports.transport ?? undiciTransport({ clock });
-    const dispatcher = new Dispatcher({ outbox, transport, clock, steady, health, log });
-    const scheduler = new Scheduler({
+    const notices = new Notices({ random, config });
+    const transport = noticeTransport({
+      http: ports.transport ?? undiciTransport({ clock }),
+      clock,
+      environment: ports.environment ?? systemEnvironment,
+      channel: (id) => notices.channel(id),
+    });
+    const find = (id: string) => registry.find(id) ?? notices.subscription(id);
+    const dispatcher: Dispatcher = new Dispatcher({
+      outbox,
+      transport,
+      clock,
+      steady,
+      health,
+      notices,
+      log,
+      nextDueAt: (id) => scheduler.nextDueAt(id),
+      onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
+    });
+    const scheduler: Scheduler = new Scheduler({
       outbox,
       clock,
       steady,
       log,
-      subscription: (id) => registry.find(id),
+      subscription: find,
       isPaused: (id) => health.isPaused(id),
       attempt: (claim, subscription) => dispatcher.attempt(claim, subscription),
       totalConcurrency: () => config.totalConcurrency,
@@ -84,11 +109,30 @@ export async function startDaemon(initial: Config, ports: DaemonPorts): Promise<
       onStored: (claims, unclaimed) => scheduler.accept(claims, unclaimed),
     });
 
-    async function reload(): Promise<ReloadReport> {
+    const replayer = new Replayer({
+      outbox,
+      reader: outbox,
+      clock,
+      steady,
+      log,
+      onDue: (id) => scheduler.noteDue(id, steady.now()),
+    });
+    const feed = new ChangeFeed({ reader: outbox, clock });
+    const streams = new Set<() => void>();
+
+    /** Tells operators of something that no attempt brought about. */
+    async function notify(notice: Notice): Promise<void> {
+      const event = notices.compose(notice);
+      if (!event) return;
+      const told = await outbox.enqueue({ events: [event], at: notice.at });
+      if (told.kind === "accepted") scheduler.accept(told.claims, told.unclaimed);
+    }
+
+    async function reload({ dryRun = false, by = "signal" } = {}): Promise<ReloadReport> {
       if (!ports.reload) return rejected([{ path: "", message: "this daemon has no config file" }]);
       const loaded = await ports.reload();
       if (!loaded.ok) {
-        log.configRejected(loaded.problems.map(formatProblem));
+        if (!dryRun) await reject(loaded.problems.map(formatProblem), by);
         return rejected(
           loaded.problems.map(({ file, line, path, message, fix }) => ({
             path: path || `${file}${line === undefined ? "" : `:${line}`}`,
@@ -97,57 +141,116 @@ export async function startDaemon(initial: Config, ports: DaemonPorts): Promise<
         );
       }
       const diff = diffConfigs(config, loaded.config);
-      // What only a restart can change stays as it is, whatever the file says.
-      config = {
-        ...loaded.config,
-        server: { ...loaded.config.server, listen: config.server.listen },
-        storage: { ...loaded.config.storage, path: config.storage.path },
-      };
-      registry.swap(config.subscriptions);
-      await scheduler.refresh();
       const report: ReloadReport = {
         kind: "reloaded",
         ...diff,
+        changes: formatDiff(diff),
         warnings: loaded.warnings.map(formatProblem),
       };
-      log.configReloaded(summaryOf(report));
+      if (!dryRun) await putInForce(loaded.config, report, by);
       return report;
     }
 
-    const isHeld = (id: string) => !registry.find(id)?.enabled || health.isPaused(id);
+    async function putInForce(
+      next: Config,
+      report: ReloadReport & { kind: "reloaded" },
+      by: string,
+    ) {
+      // What only a restart can change stays as it is, whatever the file says.
+      config = {
+        ...next,
+        server: { ...next.server, listen: config.server.listen },
+        storage: { ...next.storage, path: config.storage.path },
+      };
+      registry.swap(config.subscriptions);
+      notices.swap(config);
+      await scheduler.refresh();
+      const cause = report.changes.join("; ") || "nothing changed";
+      log.configReloaded(cause);
+      await outbox.remember({ at: steady.now(), kind: "reloaded", cause, by });
+    }
+
+    async function reject(problems: readonly string[], by: string) {
+      log.configRejected(problems);
+      const at = steady.now();
+      await outbox.remember({ at, kind: "rejected", cause: problems[0] ?? "", by });
+      await notify({
+        at,
+        kind: "config.rejected",
+        summary: `the config file has ${problems.length} problems; the one before stays in force`,
+        problems,
+        by,
+        command: "bellhook check",
+      });
+    }
+
+    const isHeld = (id: string) => !find(id)?.enabled || health.isPaused(id);
     const steering = new Steering({
       outbox,
       reader: outbox,
       scheduler,
       health,
       steady,
-      subscription: (id) => registry.find(id),
+      subscription: find,
+      onPaused: (id, { at, cause, by }) =>
+        notify({
+          at,
+          kind: "subscription.paused",
+          summary: `${id} was ${cause}`,
+          subscription: id,
+          since: at,
+          by,
+          command: `bellhook resume ${id}`,
+        }),
     });
     const app = createApp({
+      ingest,
       registry,
       reader: outbox,
-      isHeld,
-      health: (id) => health.of(id),
-      operations: {
-        retry: (id) => steering.retry(id),
-        cancel: (id, by) => steering.cancel(id, by),
-        pause: (id, by) => steering.pause(id, by),
-        resume: (id) => steering.resume(id),
-        test: async (id, sample) => {
-          const subscription = registry.find(id);
-          return subscription && await ingest.test(subscription, sample);
-        },
-      },
-      ingest,
       clock,
       log,
+      feed,
+      isHeld,
+      isEnabled: (id) => find(id)?.enabled ?? false,
+      health: (id) => health.of(id),
       config: () => config,
       closedBecause: () => closedBecause,
-      notReadyBecause: () => Promise.resolve(closedBecause),
+      notReadyBecause: async () => closedBecause ?? await outbox.unavailableBecause(),
+      onShutdown: (end) => {
+        streams.add(end);
+        return () => streams.delete(end);
+      },
       reload,
+      operations: {
+        retry: (id, by) => steering.retry(id, by),
+        cancel: (id, by) => steering.cancel(id, by),
+        pause: (id, by) => steering.pause(id, by),
+        resume: (id, by) => steering.resume(id, by),
+        async test(id, { by, ...request }) {
+          const subscription = registry.find(id);
+          if (!subscription) return undefined;
+          const tested = await ingest.test(subscription, request);
+          const { delivery } = tested;
+          const about = { at: steady.now(), subscription: id, delivery, by };
+          await outbox.remember({ ...about, kind: "tested", cause: "a test event was sent" });
+          return tested;
+        },
+        async startReplay(filter, by) {
+          const at = steady.now();
+          const { id, total } = await outbox.startReplay({ filter, by, at });
+          const about = filter.subscription === undefined
+            ? {}
+            : { subscription: filter.subscription };
+          const cause = `${total} deliveries are sent again by ${id}`;
+          await outbox.remember({ at, kind: "replayed", ...about, cause, by });
+          replayer.wake();
+          return id;
+        },
+      },
     });
     await scheduler.start();
     retention.start();
+    replayer.wake();
     const server = listen(config.server.listen, (request) => app.fetch(request));
     log.started({
       url: server.url,
@@ -161,6 +264,9 @@ export async function startDaemon(initial: Config, ports: DaemonPorts): Promise<
       closedBecause = "the daemon is stopping";
       log.stopping();
       retention.stop();
+      replayer.stop();
+      for (const end of [...streams]) end();
+      feed.close();
       await scheduler.stop({ graceMs: config.server.shutdownGraceMs });
       const left = scheduler.inFlight;
       dispatcher.stop();
@@ -172,7 +278,7 @@ export async function startDaemon(initial: Config, ports: DaemonPorts): Promise<
     return {
       url: server.url,
       failed: outbox.failed,
-      reload,
+      reload: () => reload(),
       stop: () => stopping ??= stop(),
     };
   } catch (error) {
@@ -183,13 +289,6 @@ export async function startDaemon(initial: Config, ports: DaemonPorts): Promise<
 
 function rejected(problems: (ReloadReport & { kind: "rejected" })["problems"]): ReloadReport {
   return { kind: "rejected", problems };
-}
-
-function summaryOf(report: ReloadReport & { kind: "reloaded" }): string {
-  const parts = (["added", "changed", "removed", "settings", "needsRestart"] as const)
-    .filter((name) => report[name].length > 0)
-    .map((name) => `${name}: ${report[name].join(", ")}`);
-  return parts.length === 0 ? "nothing changed" : parts.join("; ");
 }
 
 interface Listening {

@@ -1,5 +1,4 @@
-import type { Clock } from "../runtime/clock.ts";
-import { systemClock } from "../runtime/clock.ts";
+import { type Clock, systemClock } from "../runtime/clock.ts";
 import { VERSION } from "../version.ts";
 import { daemonUrl } from "./config_file.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
@@ -35,22 +34,26 @@ export class ApiClient {
   }
 
   /** The daemon that a command's options, the environment or the config file names. */
-  static async for(options: GlobalOptions, { environment }: Terminal): Promise<ApiClient> {
+  static async for(
+    options: GlobalOptions,
+    { environment, clock }: Terminal,
+  ): Promise<ApiClient> {
     const token = environment.get("BELLHOOK_TOKEN");
     return new ApiClient({
       url: await daemonUrl(options, environment),
+      clock,
       ...(token !== undefined && token !== "" && { token }),
     });
   }
 
   async get<Answer>(path: string): Promise<Answer> {
-    return (await this.#call(new Request(`${this.#base}${path}`))).answer as Answer;
+    return (await this.#call(this.#request(path))).answer as Answer;
   }
 
   /** Posts a JSON text as it stands; `status` tells a new thing from a repeat. */
   async post<Answer>(path: string, body?: string): Promise<{ status: number; answer: Answer }> {
     const { status, answer } = await this.#call(
-      new Request(`${this.#base}${path}`, {
+      this.#request(path, {
         method: "POST",
         ...(body !== undefined && { body, headers: { "content-type": "application/json" } }),
       }),
@@ -58,30 +61,98 @@ export class ApiClient {
     return { status, answer: answer as Answer };
   }
 
+  /** A list to its end, page by page. A page may be short, even empty, and not be the last. */
+  async *pages<Item>(path: string, query: Query = {}): AsyncGenerator<readonly Item[]> {
+    let cursor: string | undefined;
+    do {
+      const text = queryText({ ...query, cursor });
+      const page: Page<Item> = await this.get(`${path}${text}`);
+      yield page.items;
+      cursor = page.next;
+    } while (cursor !== undefined);
+  }
+
+  /** Undefined while the daemon takes events, else why it does not. */
+  async notReadyBecause(): Promise<string | undefined> {
+    const { ok, status, text } = await this.#exchange(this.#request("/-/ready"));
+    if (ok) return undefined;
+    const { detail } = (parsed(text) ?? {}) as Problem;
+    if (status === 503 && detail !== undefined) return detail;
+    throw refused(this.#url, status, text);
+  }
+
+  /** An answer without an end, until it breaks off or the controller ends it. */
+  async stream(
+    path: string,
+    { controller, headers }: { controller: AbortController; headers: Record<string, string> },
+  ): Promise<ReadableStream<Uint8Array>> {
+    return await this.#inTime(controller, async () => {
+      const response = await this.#fetch(this.#request(path, { headers }), controller);
+      if (!response.ok) throw refused(this.#url, response.status, await response.text());
+      return response.body ?? new Blob([]).stream();
+    });
+  }
+
   [Symbol.dispose](): void {
     this.#http?.close();
   }
 
+  #request(path: string, init: RequestInit = {}): Request {
+    return new Request(`${this.#base}${path}`, init);
+  }
+
   async #call(request: Request): Promise<{ status: number; answer: unknown }> {
+    const { ok, status, text } = await this.#exchange(request);
+    if (!ok) throw refused(this.#url, status, text);
+    return { status, answer: parsed(text) };
+  }
+
+  async #exchange(request: Request): Promise<{ ok: boolean; status: number; text: string }> {
+    const controller = new AbortController();
+    return await this.#inTime(controller, async () => {
+      const response = await this.#fetch(request, controller);
+      return { ok: response.ok, status: response.status, text: await response.text() };
+    });
+  }
+
+  async #fetch(request: Request, { signal }: AbortController): Promise<Response> {
     request.headers.set("user-agent", `bellhook/${VERSION}`);
     if (this.#token !== undefined) request.headers.set("authorization", `Bearer ${this.#token}`);
-    const controller = new AbortController();
+    return await fetch(request, {
+      redirect: "manual",
+      signal,
+      ...(this.#http && { client: this.#http }),
+    });
+  }
+
+  async #inTime<Answer>(
+    controller: AbortController,
+    answer: () => Promise<Answer>,
+  ): Promise<Answer> {
     const stopTimer = this.#clock.after(ANSWER_WITHIN_MS, () => controller.abort());
     try {
-      const response = await fetch(request, {
-        redirect: "manual",
-        signal: controller.signal,
-        ...(this.#http && { client: this.#http }),
-      });
-      const text = await response.text();
-      if (!response.ok) throw refused(this.#url, response.status, text);
-      return { status: response.status, answer: parsed(text) };
+      return await answer();
     } catch (error) {
       throw error instanceof CommandError ? error : unreachable(this.#url, error as Error);
     } finally {
       stopTimer();
     }
   }
+}
+
+/** Parameters of a query; the undefined ones stay away. */
+export type Query = { readonly [name: string]: string | number | undefined };
+
+/** `?a=1&b=2`; empty where nothing is given. */
+function queryText(query: Query): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return "";
+  return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+}
+
+interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next?: string;
 }
 
 const ANSWER_WITHIN_MS = 60_000;

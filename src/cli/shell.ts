@@ -16,15 +16,12 @@ export class Shell {
   constructor(readonly terminal: Terminal) {}
 
   /** A commander action that hands over all options and the arguments, and keeps the exit code. */
-  does<Options>(
-    body: (
-      options: Options & GlobalOptions,
-      ...args: (string | undefined)[]
-    ) => Promise<ExitCode>,
+  does<Options, Args extends readonly unknown[] = (string | undefined)[]>(
+    body: (options: Options & GlobalOptions, ...args: Args) => Promise<ExitCode>,
   ): (...given: unknown[]) => Promise<void> {
     return async (...given) => {
       const command = given.at(-1) as Command;
-      const args = given.slice(0, -2) as (string | undefined)[];
+      const args = given.slice(0, -2) as unknown as Args;
       this.exitCode = await body(command.optsWithGlobals<Options & GlobalOptions>(), ...args);
     };
   }

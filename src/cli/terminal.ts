@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Environment, systemEnvironment } from "../runtime/environment.ts";
 
 /** Where a command's words go and come from. */
@@ -7,12 +8,21 @@ export interface Terminal {
   /** Takes talk: what a person reads beside it. */
   stderr(text: string): void;
   readonly environment: Environment;
+  readonly clock: Clock;
   /** All of standard input, as text. */
   stdin(): Promise<string>;
   /** All of standard input, byte for byte: a signature is over bytes. */
   stdinBytes(): Promise<Uint8Array>;
+  /** The next line of standard input, without its end; empty where there is none. */
+  line(): Promise<string>;
+  /** Whether a person is there to be asked. */
+  readonly interactive: boolean;
   /** Whether stdout shows colours. */
   readonly colour: boolean;
+  /** How many characters a line of stdout has; undefined where stdout is no terminal. */
+  readonly columns: number | undefined;
+  /** False once whoever read stdout has gone, as `| head` does. */
+  hasReader(): boolean;
   /** Calls back on each of these signals; the answer takes it back. */
   onSignal(signals: readonly Deno.Signal[], callback: (signal: Deno.Signal) => void): () => void;
 }
@@ -21,29 +31,51 @@ export interface Terminal {
 export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
   const environment = replaced.environment ?? systemEnvironment;
   const { stdin } = replaced;
+  const isOwn = replaced.stdout === undefined && Deno.stdout.isTerminal();
+  let hasReader = true;
   return {
-    stdout: (text) => writeAll(Deno.stdout, text),
-    stderr: (text) => writeAll(Deno.stderr, text),
+    stdout: (text) => hasReader = writeAll(Deno.stdout, text),
+    stderr: (text) => void writeAll(Deno.stderr, text),
     environment,
+    clock: systemClock,
     stdin: () => new Response(Deno.stdin.readable).text(),
     stdinBytes: async () =>
       stdin ? new TextEncoder().encode(await stdin()) : new Response(Deno.stdin.readable).bytes(),
+    line: async () => stdin ? (await stdin()).split("\n")[0]! : await lineOf(Deno.stdin),
+    interactive: stdin === undefined && Deno.stdin.isTerminal(),
     // https://no-color.org: any value but the empty one
-    colour: !environment.get("NO_COLOR") && replaced.stdout === undefined &&
-      Deno.stdout.isTerminal(),
+    colour: !environment.get("NO_COLOR") && isOwn,
+    columns: isOwn ? Deno.consoleSize().columns || undefined : undefined,
+    hasReader: () => hasReader,
     onSignal,
     ...replaced,
   };
 }
 
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/** False where nobody reads any more. */
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
   let bytes = new TextEncoder().encode(text);
   try {
     while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+    return true;
   } catch (error) {
     // `bellhook … | head` has read enough.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    return false;
   }
+}
+
+/** A terminal hands over a line at a time. */
+async function lineOf(stream: { read(bytes: Uint8Array): Promise<number | null> }) {
+  const decoder = new TextDecoder();
+  const bytes = new Uint8Array(1024);
+  let text = "";
+  while (!text.includes("\n")) {
+    const count = await stream.read(bytes);
+    if (count === null) break;
+    text += decoder.decode(bytes.subarray(0, count), { stream: true });
+  }
+  return text.split("\n")[0]!;
 }
 
 function onSignal(

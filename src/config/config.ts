@@ -1,5 +1,6 @@
 import type { ScopeCondition } from "../domain/event.ts";
 import type { JsonText } from "../domain/json_text.ts";
+import type { NoticeChannel } from "../domain/notice.ts";
 import type { Pattern } from "../domain/pattern.ts";
 import type { Profile } from "../domain/profile.ts";
 import type { Secret } from "../domain/secret.ts";
@@ -58,35 +59,6 @@ export interface EventType {
   readonly description?: string;
   readonly example?: JsonText;
 }
-
-export type NoticeKind =
-  | "subscription.failing"
-  | "subscription.recovered"
-  | "subscription.paused"
-  | "delivery.exhausted"
-  | "config.rejected";
-
-/** Where notices go; `on` says which kinds. */
-export type NoticeChannel =
-  & { readonly on: readonly NoticeKind[] }
-  & (
-    | {
-      readonly kind: "webhook";
-      readonly url: string;
-      readonly secret: Secret;
-      /** CIDR ranges that the address guard lets through; left out: public addresses alone. */
-      readonly allowNetworks?: readonly string[];
-    }
-    | {
-      readonly kind: "email";
-      /** `smtp://user@host:port` or `smtps://…`. */
-      readonly smtp: string;
-      readonly password?: Secret;
-      readonly from: string;
-      readonly to: readonly string[];
-    }
-    | { readonly kind: "command"; readonly command: readonly string[] }
-  );
 
 /** Something wrong, or doubtful, in a config file, and how to mend it. */
 export interface Problem {

@@ -1,11 +1,12 @@
 import { formatDuration, formatSize } from "../domain/duration.ts";
 import { formatInstant } from "../domain/instant.ts";
 import { NumberText } from "../domain/json_text.ts";
+import type { NoticeChannel } from "../domain/notice.ts";
 import type { Profile } from "../domain/profile.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { BUILT_IN } from "../profiles/table.ts";
-import type { Config, Listen, NoticeChannel, Operator, Publisher } from "./config.ts";
+import type { Config, Listen, Operator, Publisher } from "./config.ts";
 import { formatPath } from "./problem.ts";
 
 /** What a reload changes. Of a secret it tells that it changed, and nothing else. */

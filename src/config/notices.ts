@@ -1,5 +1,6 @@
 import { Secret } from "../domain/secret.ts";
-import type { NoticeChannel, Problem } from "./config.ts";
+import type { NoticeChannel } from "../domain/notice.ts";
+import type { Problem } from "./config.ts";
 import type { Findings } from "./problem.ts";
 import { receiverUrlProblem } from "./receiver_url.ts";
 import { type ConfigWords, NOTICE_KINDS } from "./schema.ts";

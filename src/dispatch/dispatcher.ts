@@ -1,11 +1,12 @@
 import type { Attempt, Outcome } from "../domain/attempt.ts";
 import { isSuccess } from "../domain/attempt.ts";
 import type { Event } from "../domain/event.ts";
+import type { Health, HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import { chanceOf } from "../domain/ladder.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { decide, type Verdict } from "../domain/verdict.ts";
-import type { Claim, Outbox, Recording } from "../outbox/outbox.ts";
+import type { Claim, HistoryEntry, NewEvent, Outbox, Recording } from "../outbox/outbox.ts";
 import { renderBody } from "../profiles/render.ts";
 import { headersFor, redact, type SentHeader } from "../profiles/sign.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -13,6 +14,7 @@ import type { Log } from "../runtime/log.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { HealthBoard } from "./health_board.ts";
+import { CHANGE_KINDS, type Notice, type Notices } from "./notices.ts";
 
 /** How long a recording that the database refused waits before it is tried again. */
 const RECORD_AGAIN_MS = 1_000;
@@ -23,7 +25,12 @@ export interface DispatcherPorts {
   readonly clock: Clock;
   readonly steady: SteadyClock;
   readonly health: HealthBoard;
+  readonly notices: Notices;
   readonly log: Log;
+  /** When the next attempt of anything for the subscription is due, as far as is known. */
+  readonly nextDueAt: (subscription: string) => Instant | undefined;
+  /** Told of each channel that has a notice to send. */
+  readonly onNotice: (channel: string) => void;
 }
 
 /** Carries out what the scheduler decided: one attempt, from rendering to its record. */
@@ -91,22 +98,84 @@ export class Dispatcher {
       requestHeaders: redact(sent.headers),
       outcome,
     };
-    const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, {
-      succeeded,
-      at,
-    });
+    const facts = { succeeded, at };
+    const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, facts);
     this.#tell(claim, attempt, verdict, change);
-    return { claim, attempt, verdict, at, health };
+    const judged = { claim, attempt, verdict, at, health };
+    // A notice that fails is only logged: one about it would go the same way.
+    if (claim.delivery.cause === "notice") return judged;
+    return {
+      ...judged,
+      notices: this.#noticesOf(judged, subscription, change),
+      ...(change === undefined ? {} : { history: [entryOf(judged, change)] }),
+    };
+  }
+
+  /** What operators are to be told of this attempt, as events for their channels. */
+  #noticesOf(
+    { claim, attempt, verdict, at, health }: Judged,
+    subscription: Subscription,
+    change: HealthChange | undefined,
+  ): NewEvent[] {
+    const { id } = subscription;
+    const about = {
+      at,
+      subscription: id,
+      url: withoutQuery(subscription.url),
+      delivery: { id: claim.delivery.id, type: claim.event.type, attempts: attempt.number },
+      lastOutcome: attempt.outcome,
+    };
+    const notices: Notice[] = [];
+    if (verdict.kind === "exhausted") {
+      notices.push({
+        ...about,
+        kind: "delivery.exhausted",
+        summary: `a delivery to ${id} is exhausted: ${verdict.reason}`,
+        command: `bellhook retry ${claim.delivery.id}`,
+      });
+    }
+    if (change === "recovered") {
+      const { lastOutcome: _, ...rest } = about;
+      notices.push({
+        ...rest,
+        kind: "subscription.recovered",
+        summary: `${id} is healthy again`,
+        since: at,
+        command: `bellhook deliveries --subscription ${id} --state exhausted`,
+      });
+    } else if (change !== undefined) {
+      const reason = verdict.kind === "exhausted" || verdict.kind === "cancelled"
+        ? verdict.reason
+        : "";
+      const dueAt = change === "failing" ? this.#ports.nextDueAt(id) : undefined;
+      notices.push({
+        ...about,
+        kind: CHANGE_KINDS[change],
+        summary: change === "failing"
+          ? `${id} is failing: ${reason}`
+          : `${id} was paused: ${reason}`,
+        since: health.changedAt ?? at,
+        ...(dueAt === undefined ? {} : { nextAttemptAt: dueAt }),
+        command: change === "failing" ? `bellhook status ${id}` : `bellhook resume ${id}`,
+      });
+    }
+    return notices.map((notice) => this.#ports.notices.compose(notice)).filter((one) => !!one);
   }
 
   /** Goes on trying: what a receiver was sent must stand on record before it is judged again. */
   async #record(recording: Recording): Promise<Instant | undefined> {
-    const { claim, verdict } = recording;
+    const { claim, verdict, notices = [], history = [] } = recording;
     while (!this.#stopped) {
       try {
-        const recorded = await this.#ports.outbox.record(recording);
-        if (!recorded) this.#ports.log.claimLost(claim.delivery.id);
-        return recorded && verdict.kind === "retry" ? verdict.dueAt : undefined;
+        if (await this.#ports.outbox.record(recording)) {
+          for (const { deliveries } of notices) {
+            for (const { subscription } of deliveries) this.#ports.onNotice(subscription);
+          }
+          return verdict.kind === "retry" ? verdict.dueAt : undefined;
+        }
+        this.#ports.log.claimLost(claim.delivery.id);
+        if (history.length > 0) await this.#ports.health.keep(claim.delivery.subscription);
+        return undefined;
       } catch (error) {
         this.#ports.log.recordingDelayed(claim.delivery.id, error);
         await new Promise<void>((resolve) => this.#ports.clock.after(RECORD_AGAIN_MS, resolve));
@@ -142,6 +211,25 @@ export class Dispatcher {
     }
     if (change === "recovered") log.subscriptionRecovered(subscription);
   }
+}
+
+type Judged = Pick<Recording, "claim" | "attempt" | "verdict" | "at"> & {
+  readonly health: Health;
+};
+
+function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryEntry {
+  return {
+    at,
+    kind: change,
+    subscription: claim.delivery.subscription,
+    delivery: claim.delivery.id,
+    cause: "reason" in verdict && verdict.reason !== undefined ? verdict.reason : "a success",
+  };
+}
+
+/** A query may hold a token; notices are read by many. */
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*$/, "");
 }
 
 interface Sent {

@@ -1,7 +1,7 @@
 import { type Health, healthAfter, type HealthChange, UNTRIED } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Verdict } from "../domain/verdict.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { HistoryEntry, Outbox } from "../outbox/outbox.ts";
 
 /** How every subscription's receiver is doing, kept in memory as the outbox has it. */
 export class HealthBoard {
@@ -33,34 +33,44 @@ export class HealthBoard {
   }
 
   /** False where it was paused already. */
-  async pause(subscription: string, reason: string, at: Instant): Promise<boolean> {
+  async pause(subscription: string, deed: HealthDeed): Promise<boolean> {
     if (this.isPaused(subscription)) return false;
-    const health = this.of(subscription);
-    await this.#store(subscription, {
-      ...health,
-      pausedAt: at,
-      pausedReason: reason,
-      changedAt: at,
-    });
+    const { at, cause } = deed;
+    const paused = { pausedAt: at, pausedReason: cause, changedAt: at };
+    const health = { ...this.of(subscription), ...paused };
+    await this.#store(subscription, health, { kind: "paused", subscription, ...deed });
     return true;
   }
 
   /** False where it was not paused. */
-  async resume(subscription: string, at: Instant): Promise<boolean> {
+  async resume(subscription: string, deed: HealthDeed): Promise<boolean> {
     if (!this.isPaused(subscription)) return false;
     const { pausedAt: _, pausedReason: __, ...rest } = this.of(subscription);
-    await this.#store(subscription, { ...rest, changedAt: at });
+    const health = { ...rest, changedAt: deed.at };
+    await this.#store(subscription, health, { kind: "resumed", subscription, ...deed });
     return true;
   }
 
-  async #store(subscription: string, health: Health): Promise<void> {
+  /** Stores a health that memory has already, where the attempt that led to it left no record. */
+  async keep(subscription: string): Promise<void> {
+    await this.#outbox.setHealth(subscription, this.of(subscription));
+  }
+
+  async #store(subscription: string, health: Health, entry: HistoryEntry): Promise<void> {
     const before = this.of(subscription);
     this.#health.set(subscription, health);
     try {
-      await this.#outbox.setHealth(subscription, health);
+      await this.#outbox.setHealth(subscription, health, entry);
     } catch (error) {
       this.#health.set(subscription, before);
       throw error;
     }
   }
+}
+
+/** What an operator did to a subscription, and when. */
+export interface HealthDeed {
+  readonly cause: string;
+  readonly by: string;
+  readonly at: Instant;
 }

@@ -102,6 +102,11 @@ export class Scheduler {
     }
   }
 
+  /** When the first delivery that waits for this subscription in the outbox is due. */
+  nextDueAt(subscriptionId: string): Instant | undefined {
+    return this.#lanes.get(subscriptionId)?.dueInOutboxAt;
+  }
+
   /** Looks at every lane anew: after a reload, a pause, a resume. */
   async refresh(): Promise<void> {
     for (const [id, at] of await this.#ports.outbox.nextDue()) this.noteDue(id, at);

@@ -1,7 +1,8 @@
+import type { Steered } from "../domain/delivery.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Outbox, OutboxReader } from "../outbox/outbox.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
-import type { HealthBoard } from "./health_board.ts";
+import type { HealthBoard, HealthDeed } from "./health_board.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 export interface SteeringPorts {
@@ -11,14 +12,9 @@ export interface SteeringPorts {
   readonly health: HealthBoard;
   readonly steady: SteadyClock;
   readonly subscription: (id: string) => Subscription | undefined;
+  /** Tells those who are to be told that an operator has paused a subscription. */
+  readonly onPaused: (id: string, change: HealthDeed) => Promise<void>;
 }
-
-/** What came of steering one delivery. */
-export type Steered =
-  /** The delivery that goes on: the same, or the new one that sends it again. */
-  | { readonly kind: "done"; readonly delivery: string }
-  | { readonly kind: "unknown" }
-  | { readonly kind: "refused"; readonly why: string };
 
 /** An operator's hand on deliveries and subscriptions. */
 export class Steering {
@@ -29,7 +25,7 @@ export class Steering {
   }
 
   /** Makes a pending delivery due now; sends a finished one again as a new one. */
-  async retry(deliveryId: string): Promise<Steered> {
+  async retry(deliveryId: string, by: string): Promise<Steered> {
     const { outbox, reader, scheduler, steady } = this.#ports;
     const delivery = await reader.delivery(deliveryId);
     if (!delivery) return { kind: "unknown" };
@@ -41,42 +37,63 @@ export class Steering {
       if (why !== undefined) return refused(why);
       if (await outbox.hasten(deliveryId, now)) {
         scheduler.noteDue(subscription, now);
+        await this.#remember("retried", delivery, {
+          by,
+          cause: "the next attempt was put forward",
+        });
         return { kind: "done", delivery: deliveryId };
       }
     }
     const again = await outbox.redeliver(deliveryId, now);
     if (!again) return refused(`delivery "${deliveryId}" is changing at this moment; ask again`);
     scheduler.noteDue(subscription, now);
+    await this.#remember("retried", delivery, { by, cause: `sent again as ${again.id}` });
     return { kind: "done", delivery: again.id };
   }
 
   /** Ends a pending delivery; an attempt under way is not called back, but nothing follows it. */
   async cancel(deliveryId: string, by: string): Promise<Steered> {
     const { outbox, reader, scheduler, steady } = this.#ports;
-    const ended = await outbox.cancel([deliveryId], `cancelled by ${by}`, steady.now());
-    if (ended > 0) {
-      scheduler.forget(new Set([deliveryId]));
-      return { kind: "done", delivery: deliveryId };
-    }
     const delivery = await reader.delivery(deliveryId);
     if (!delivery) return { kind: "unknown" };
+    const reason = `cancelled by ${by}`;
+    if (await outbox.cancel([deliveryId], reason, steady.now()) > 0) {
+      scheduler.forget(new Set([deliveryId]));
+      await this.#remember("cancelled", delivery, { by, cause: reason });
+      return { kind: "done", delivery: deliveryId };
+    }
     return refused(`delivery "${deliveryId}" is ${delivery.state} already; a final state stays`);
   }
 
   /** False where the config has no such subscription. */
   async pause(subscriptionId: string, by: string): Promise<boolean> {
+    const { health, scheduler, steady } = this.#ports;
     if (!this.#ports.subscription(subscriptionId)) return false;
-    await this.#ports.health.pause(subscriptionId, `paused by ${by}`, this.#ports.steady.now());
-    await this.#ports.scheduler.refresh();
+    const change = { cause: `paused by ${by}`, by, at: steady.now() };
+    if (await health.pause(subscriptionId, change)) {
+      await this.#ports.onPaused(subscriptionId, change);
+      await scheduler.refresh();
+    }
     return true;
   }
 
   /** False where the config has no such subscription. */
-  async resume(subscriptionId: string): Promise<boolean> {
+  async resume(subscriptionId: string, by: string): Promise<boolean> {
+    const { health, scheduler, steady } = this.#ports;
     if (!this.#ports.subscription(subscriptionId)) return false;
-    await this.#ports.health.resume(subscriptionId, this.#ports.steady.now());
-    await this.#ports.scheduler.refresh();
+    const change = { cause: `resumed by ${by}`, by, at: steady.now() };
+    if (await health.resume(subscriptionId, change)) await scheduler.refresh();
     return true;
+  }
+
+  /** Keeps on record who did what; the deed itself stands whether or not this succeeds. */
+  async #remember(
+    kind: "retried" | "cancelled",
+    { id, subscription }: { id: string; subscription: string },
+    { by, cause }: { by: string; cause: string },
+  ): Promise<void> {
+    const at = this.#ports.steady.now();
+    await this.#ports.outbox.remember({ at, kind, subscription, delivery: id, cause, by });
   }
 
   #heldBecause(subscriptionId: string): string | undefined {

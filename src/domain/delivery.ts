@@ -26,3 +26,11 @@ export interface Delivery {
   /** The delivery this one sends again. */
   readonly redeliveryOf?: string;
 }
+
+/** What came of an operator's wish for one delivery. */
+export type Steered =
+  /** The delivery that goes on: the same, or the new one that sends it again. */
+  | { readonly kind: "done"; readonly delivery: string }
+  | { readonly kind: "unknown" }
+  /** It is not in a state for it; `why` says which, and what helps. */
+  | { readonly kind: "refused"; readonly why: string };

@@ -2,19 +2,29 @@ import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Health } from "../domain/health.ts";
 import type { Registry } from "../ingest/registry.ts";
-import { InvalidCursorError, OutboxFailed, type OutboxReader } from "../outbox/outbox.ts";
+import {
+  InvalidCursorError,
+  OutboxFailed,
+  type OutboxReader,
+  OutboxUnavailable,
+} from "../outbox/outbox.ts";
 import type { Log } from "../runtime/log.ts";
 import { access, type AccessVariables, operatorsOnly } from "./access.ts";
+import { allowedMethods } from "./allowed_methods.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
 import { matchRoutes } from "./match.ts";
+import { openapiText } from "./openapi.ts";
 import type { Operations } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
 import { type PublishPorts, publishRoutes, RETRY_AFTER_SECONDS, unavailable } from "./publish.ts";
+import { type Reload, reloadRoutes } from "./reload.ts";
+import { replaysRoutes } from "./replays.ts";
+import { type StreamPorts, streamRoutes } from "./stream.ts";
 import { subscriptionsRoutes } from "./subscriptions.ts";
 import type { IsHeld } from "./views.ts";
 
-export interface AppPorts extends PublishPorts {
+export interface AppPorts extends PublishPorts, StreamPorts {
   readonly config: () => Config;
   readonly log: Log;
   readonly registry: Registry;
@@ -24,29 +34,8 @@ export interface AppPorts extends PublishPorts {
   readonly health: (subscription: string) => Health;
   /** Undefined while the daemon may take events, else why not; may try the storage to find out. */
   readonly notReadyBecause: () => Promise<string | undefined>;
-  readonly reload: () => Promise<ReloadReport>;
+  readonly reload: Reload;
 }
-
-/** What a reload did, or why it did nothing. */
-export type ReloadReport =
-  | {
-    readonly kind: "reloaded";
-    readonly added: readonly string[];
-    readonly changed: readonly string[];
-    readonly removed: readonly string[];
-    /** Other settings that changed, by path. */
-    readonly settings: readonly string[];
-    /** Changed settings that only a restart puts in force. */
-    readonly needsRestart: readonly string[];
-    readonly warnings: readonly string[];
-  }
-  | {
-    readonly kind: "rejected";
-    readonly problems: readonly {
-      readonly path: string;
-      readonly message: string;
-    }[];
-  };
 
 /** Everything the daemon answers over HTTP. */
 export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }> {
@@ -61,7 +50,9 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
       });
     }
     if (error instanceof ProblemError) return problem(context, error.problem);
-    if (error instanceof OutboxFailed) return problem(context, unavailable(error.message));
+    if (error instanceof OutboxFailed || error instanceof OutboxUnavailable) {
+      return problem(context, unavailable(error.message));
+    }
     ports.log.requestBroke({ method: context.req.method, path: context.req.path }, error);
     return problem(context, {
       status: 500,
@@ -69,13 +60,23 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
       detail: "a fault inside bellhook; its log says more",
     });
   });
-  app.notFound((context) =>
-    problem(context, {
+  app.notFound((context) => {
+    const { method, path } = context.req;
+    const allow = allowedMethods(app, path);
+    if (allow.length > 0) {
+      return problem(context, {
+        status: 405,
+        title: "Method Not Allowed",
+        detail: `${path} takes no ${method}; it takes ${allow.join(", ")}`,
+        allow,
+      });
+    }
+    return problem(context, {
       status: 404,
       title: "Not Found",
-      detail: `there is nothing at ${context.req.method} ${context.req.path}`,
-    })
-  );
+      detail: `there is nothing at ${path}; GET /openapi.json lists what there is`,
+    });
+  });
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();
@@ -87,26 +88,22 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
       retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
   });
+  app.get(
+    "/openapi.json",
+    (context) => context.body(openapiText(), 200, { "content-type": "application/json" }),
+  );
   app.use("/v1/*", access(ports.config));
   app.use("/-/reload", access(ports.config), operatorsOnly);
-  app.post("/-/reload", async (context) => {
-    await context.req.text();
-    const report = await ports.reload();
-    if (report.kind === "reloaded") return context.json(report);
-    return problem(context, {
-      status: 422,
-      title: "Unprocessable Content",
-      detail: "the config file has problems; the config before stays in force",
-      errors: report.problems,
-    });
-  });
+  app.route("/-/reload", reloadRoutes(ports.reload));
   app.route("/v1/events", publishRoutes(ports));
-  for (const path of ["events", "deliveries", "subscriptions", "match", "replays"]) {
+  for (const path of ["events", "deliveries", "subscriptions", "match", "replays", "stream"]) {
     app.use(`/v1/${path}/*`, operatorsOnly);
   }
   app.route("/v1/events", eventsRoutes(ports));
   app.route("/v1/deliveries", deliveriesRoutes(ports));
   app.route("/v1/match", matchRoutes(ports));
   app.route("/v1/subscriptions", subscriptionsRoutes(ports));
+  app.route("/v1/replays", replaysRoutes(ports));
+  app.route("/v1/stream", streamRoutes(ports));
   return app;
 }

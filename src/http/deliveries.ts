@@ -1,11 +1,12 @@
 import { type Context, Hono } from "hono";
+import type { Steered } from "../domain/delivery.ts";
 import { diagnose } from "../domain/diagnosis.ts";
 import { parseInstant } from "../domain/instant.ts";
 import type { OutboxReader, StoredDelivery } from "../outbox/outbox.ts";
 import { renderBody } from "../profiles/render.ts";
 import { type AccessVariables, callerName } from "./access.ts";
 import { query } from "./input.ts";
-import type { Operations, Steered } from "./operations.ts";
+import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
 import { deliveriesQuery } from "./schemas.ts";
 import { attemptView, deliveryView, type IsHeld } from "./views.ts";

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type * as z from "zod";
+import { compact } from "../domain/json_text.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { readText } from "./body.ts";
 import { ProblemError } from "./problem.ts";
@@ -18,9 +19,10 @@ export async function jsonBody<Schema extends z.ZodType>(
   schema: Schema,
   { clock }: { clock: Clock },
 ): Promise<{ value: z.output<Schema>; text: string }> {
-  const text = await readText(context.req.raw, { maxBytes: 256 * 1024, clock }) || "{}";
+  let text = await readText(context.req.raw, { maxBytes: 256 * 1024, clock }) || "{}";
   let value: unknown;
   try {
+    text = compact(text);
     value = JSON.parse(text);
   } catch (error) {
     throw new ProblemError({

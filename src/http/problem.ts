@@ -10,12 +10,18 @@ export interface Problem {
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
   /** Seconds after which a repeat may work. */
   readonly retryAfterSeconds?: number;
+  /** The methods that would be taken. */
+  readonly allow?: readonly string[];
 }
 
-export function problem(context: Context, { retryAfterSeconds, ...body }: Problem): Response {
+export function problem(
+  context: Context,
+  { retryAfterSeconds, allow, ...body }: Problem,
+): Response {
   return context.body(JSON.stringify({ type: "about:blank", ...body }), body.status, {
     "content-type": "application/problem+json",
     ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
+    ...(allow === undefined ? {} : { allow: allow.join(", ") }),
     ...(body.status === 401 ? { "www-authenticate": 'Bearer realm="bellhook"' } : {}),
   });
 }

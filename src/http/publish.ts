@@ -2,7 +2,6 @@ import { type Context, Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Ingest, Submitted } from "../ingest/ingest.ts";
 import { parseEvents } from "../ingest/posted_event.ts";
-import { OutboxUnavailable } from "../outbox/outbox.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { AccessVariables } from "./access.ts";
 import { readText } from "./body.ts";
@@ -52,9 +51,6 @@ export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVari
       isArray: parsed.isArray,
       ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
       ...(key === undefined ? {} : { idempotencyKey: key }),
-    }).catch((error) => {
-      if (error instanceof OutboxUnavailable) throw new ProblemError(unavailable(error.message));
-      throw error;
     });
     return answer(context, submitted, parsed.isArray);
   });

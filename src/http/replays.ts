@@ -31,7 +31,7 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
       since: parseInstant(since)!,
       until: until === undefined ? clock.wall() + 1 : parseInstant(until)!,
     };
-    if (dryRun) return context.json({ count: await operations.countReplay(filter) });
+    if (dryRun) return context.json({ count: await reader.countReplay(filter) });
     return context.json({ id: await operations.startReplay(filter, callerName(context)) }, 202);
   });
 

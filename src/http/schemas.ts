@@ -39,10 +39,13 @@ export const deliveriesQuery = pageQuery.extend({
   q: z.string().min(1).max(200).optional().describe("Text in the event's data"),
 });
 
+export const reloadQuery = z.strictObject({
+  dryRun: z.enum(["true", "false"]).default("false").describe("Only say what would change"),
+});
+
 export const testRequest = z.strictObject({
-  type: z.string().min(1).max(256).optional().describe(
-    "The event type; the profile's first example",
-  ),
+  type: postedEventSchema.shape.type.optional()
+    .describe("The event type; the profile's first example"),
   data: z.json().optional().describe("The event's data; the profile's example"),
 });
 
@@ -182,6 +185,7 @@ export const reloadReport = z.object({
   removed: z.array(z.string()),
   settings: z.array(z.string()),
   needsRestart: z.array(z.string()),
+  changes: z.array(z.string()),
   warnings: z.array(z.string()),
 });
 

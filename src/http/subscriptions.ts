@@ -30,7 +30,7 @@ export function subscriptionsRoutes(
   routes.get("/", async (context) => {
     const { limit, cursor } = query(context, pageQuery);
     const after = [...registry.all].map(({ id }) => id).filter((id) => id > (cursor ?? "")).sort();
-    const counts = new Map<string, Counts>(); // TMP
+    const counts = await reader.counts();
     const items = after.slice(0, limit).map((id) => view(registry.find(id)!, counts));
     return context.json({ items, ...(after.length > limit ? { next: after[limit - 1]! } : {}) });
   });
@@ -44,7 +44,7 @@ export function subscriptionsRoutes(
     const data = value.data === undefined ? {} : { data: new Map(membersOf(text)!).get("data")! };
     const type = value.type === undefined ? {} : { type: value.type };
     const id = context.req.param("id");
-    const tested = await operations.test(id, { ...type, ...data });
+    const tested = await operations.test(id, { ...type, ...data, by: callerName(context) });
     if (!tested) throw new ProblemError(unknown(id));
     return context.json(tested, 202);
   });
@@ -61,7 +61,7 @@ export function subscriptionsRoutes(
   async function viewOf(id: string) {
     const subscription = registry.find(id);
     if (!subscription) throw new ProblemError(unknown(id));
-    return view(subscription, new Map()); // TMP
+    return view(subscription, await reader.counts());
   }
 
   function view(subscription: Subscription, counts: ReadonlyMap<string, Counts>) {

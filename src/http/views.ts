@@ -4,9 +4,9 @@ import type { Event } from "../domain/event.ts";
 import { formatDuration } from "../domain/duration.ts";
 import { type Health, healthState } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
-import type { JsonText } from "../domain/json_text.ts";
+import { canonicalScalar, type JsonText, NumberText } from "../domain/json_text.ts";
 import { Secret } from "../domain/secret.ts";
-import type { Subscription } from "../domain/subscription.ts";
+import type { Operator, Subscription, ValueTest } from "../domain/subscription.ts";
 import type { StoredEvent } from "../outbox/outbox.ts";
 
 /** How things look in the API. Texts where a value's digits have to survive. */
@@ -132,8 +132,12 @@ export function healthView(
 function settingsView(subscription: Subscription) {
   const { ladder, rateLimit, previousSecret } = subscription;
   return {
-    scope: Object.fromEntries(subscription.scope),
-    match: Object.fromEntries(subscription.match.map(({ path, anyOf }) => [path, anyOf.length])),
+    scope: Object.fromEntries(
+      [...subscription.scope].map(([name, anyOf]) => [name, anyOf.map(scalarView)]),
+    ),
+    match: Object.fromEntries(
+      subscription.match.map(({ path, anyOf }) => [path, anyOf.map(conditionView)]),
+    ),
     headers: Object.fromEntries(
       subscription.headers.map(([name, v]) => [name, v instanceof Secret ? "[redacted]" : v]),
     ),
@@ -162,6 +166,24 @@ function settingsView(subscription: Subscription) {
     allowHttp: subscription.allowHttp,
     allowNetworks: subscription.allowNetworks,
   };
+}
+
+function conditionView(test: ValueTest) {
+  if (test.kind === "equals") return scalarView(test.value);
+  return Object.fromEntries(
+    test.operators.map((operator) => [operator.name, operandView(operator)]),
+  );
+}
+
+function operandView({ name, operand }: Operator) {
+  if (operand instanceof NumberText) return scalarView(canonicalScalar(operand.text));
+  return name === "!=" ? scalarView(operand) : operand;
+}
+
+/** A canonical scalar as its value; as its text where a JavaScript number can't hold its digits. */
+function scalarView(canonical: string): unknown {
+  const value = JSON.parse(canonical);
+  return canonicalScalar(JSON.stringify(value)) === canonical ? value : canonical;
 }
 
 function instantOf<Name extends string>(name: Name, at: Instant | undefined) {

@@ -33,7 +33,8 @@ export const postedEventSchema = z.strictObject({
   type,
   timestamp: z.string().refine((text) => parseInstant(text) !== undefined, {
     error: 'must be an RFC 3339 instant, as in "2024-03-15T10:30:00Z"',
-  }).optional().describe("When it happened; when it was accepted where left out"),
+  }).meta({ format: "date-time" }).optional()
+    .describe("When it happened; when it was accepted where left out"),
   scope: z.record(z.string().min(1).max(256), scalar).optional()
     .describe("What the event is about beside its data: a venue, an account"),
   data: z.json().describe("The event's data; passed on as it is, digit for digit"),
@@ -49,7 +50,7 @@ export const cloudEventSchema = z.looseObject({
   subject: z.string().min(1).optional(),
   time: z.string().refine((text) => parseInstant(text) !== undefined, {
     error: "must be an RFC 3339 instant",
-  }).optional(),
+  }).meta({ format: "date-time" }).optional(),
   datacontenttype: z.string().optional(),
   dataschema: z.string().optional(),
   data: z.json().optional(),

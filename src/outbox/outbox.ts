@@ -1,7 +1,7 @@
 /**
- * What must survive a crash, as a port: events, their deliveries, the attempts of each, and how
- * each subscription is doing. Everything here resolves only once it is durable; a rejection means
- * that nothing was stored.
+ * What must survive a crash, as a port: events, their deliveries, the attempts of each, how each
+ * subscription is doing, and what operators did. Everything here resolves only once it is durable; a
+ * rejection means that nothing was stored, but for what says that it takes several commits.
  */
 import type { Attempt } from "../domain/attempt.ts";
 import type { Delivery, DeliveryCause, DeliveryState, FormatText } from "../domain/delivery.ts";
@@ -89,6 +89,67 @@ export interface Recording {
   readonly health?: Health;
   /** Notices that this attempt gives rise to. */
   readonly notices?: readonly NewEvent[];
+  /** What this attempt changed that an operator may ask about later. */
+  readonly history?: readonly HistoryEntry[];
+}
+
+/** Something that happened to a subscription, a delivery or the whole daemon, and why. */
+export interface HistoryEntry {
+  readonly at: Instant;
+  readonly kind:
+    | "failing"
+    | "recovered"
+    | "paused"
+    | "resumed"
+    | "retried"
+    | "cancelled"
+    | "replayed"
+    | "tested"
+    | "reloaded"
+    | "rejected";
+  readonly subscription?: string;
+  /** The delivery's id. */
+  readonly delivery?: string;
+  /** Why, in words for an operator. */
+  readonly cause: string;
+  /** The operator who did it; undefined where nobody did. */
+  readonly by?: string;
+}
+
+/**
+ * Which finished deliveries to send again. Left out are those of tests and notices, and those that
+ * were sent again already: of an event's redeliveries to a subscription only the last counts.
+ */
+export interface ReplayFilter {
+  readonly subscription?: string;
+  readonly type?: string;
+  readonly state?: Exclude<DeliveryState, "pending">;
+  /** Created at or after. */
+  readonly since: Instant;
+  /** Created before. */
+  readonly until: Instant;
+}
+
+/** Finished deliveries being sent again, or sent again, step by step. */
+export interface Replay {
+  /** `rpl_` and 26 characters that sort by age. */
+  readonly id: string;
+  readonly filter: ReplayFilter;
+  /** How many there were to send when it began. */
+  readonly total: number;
+  /** How many it has sent; fewer than all in the end where others were faster, or pruning was. */
+  readonly done: number;
+  readonly by: string;
+  readonly createdAt: Instant;
+  readonly finishedAt?: Instant;
+}
+
+/** What one step of a replay did. */
+export interface ReplayStep {
+  /** Those that got new deliveries, due at once. */
+  readonly subscriptions: string[];
+  /** Whether nothing is left to do, now or ever. */
+  readonly finished: boolean;
 }
 
 /** How many finished deliveries, and events left without any, one bite took away. */
@@ -117,7 +178,10 @@ export interface Outbox {
   enqueue(request: Enqueue): Promise<Enqueued>;
   /** Claims what is pending, due and unclaimed. */
   claim(request: ClaimRequest): Promise<Claimed>;
-  /** False, and nothing changed, where the claim is no longer held or the delivery is final. */
+  /**
+   * False, and nothing changed, where the claim is no longer held or the delivery is final. One thing
+   * is kept even so: the attempt that was under way when its delivery was cancelled.
+   */
   record(recording: Recording): Promise<boolean>;
   /** Gives claims back unused: their deliveries are due as before. */
   release(claims: readonly Claim[]): Promise<void>;
@@ -125,9 +189,26 @@ export interface Outbox {
   hasten(deliveryId: string, now: Instant): Promise<boolean>;
   /** Sends a finished delivery again as a new one; undefined where it is unknown or pending. */
   redeliver(deliveryId: string, now: Instant): Promise<Delivery | undefined>;
-  /** Ends pending deliveries, claimed ones too; answers how many it ended. */
+  /**
+   * Ends pending deliveries, claimed ones too; answers how many it ended. Many ids take several
+   * commits: where it rejects, some may have ended, and asking again ends the rest.
+   */
   cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number>;
-  setHealth(subscription: string, health: Health): Promise<void>;
+  setHealth(subscription: string, health: Health, history?: HistoryEntry): Promise<void>;
+  /** Keeps one entry of history. */
+  remember(entry: HistoryEntry): Promise<void>;
+  /** Begins a replay of what has finished by now; stepReplay() carries it out. */
+  startReplay(
+    request: { readonly filter: ReplayFilter; readonly by: string; readonly at: Instant },
+  ): Promise<Replay>;
+  /**
+   * Sends the next deliveries of a replay again, at most `limit`, and stores how far it got: nothing is
+   * sent twice or missed, whatever dies. A step is short, and may find nothing, where few fit.
+   */
+  stepReplay(
+    id: string,
+    step: { readonly limit: number; readonly at: Instant },
+  ): Promise<ReplayStep>;
   /** Moves every due time after `from` by so much: the wall clock was stepped. */
   shiftDue(from: Instant, byMs: number): Promise<void>;
   /** For each subscription with unclaimed pending deliveries, when the first of them is due. */
@@ -136,6 +217,11 @@ export interface Outbox {
   prune(
     before: { readonly delivered: Instant; readonly exhausted: Instant; readonly limit: number },
   ): Promise<Pruned>;
+  /**
+   * Why nothing can be stored now; undefined where it can. After a commit that failed it tries
+   * a write, and answers the reason for as long as that fails.
+   */
+  unavailableBecause(): Promise<string | undefined>;
   /** Waits for what is under way, then lets go of the storage. */
   close(): Promise<void>;
 }
@@ -152,8 +238,35 @@ export interface OutboxReader {
   health(): Promise<ReadonlyMap<string, Health>>;
   /** Pending deliveries by subscription. */
   pending(): Promise<ReadonlyMap<string, number>>;
+  /** Deliveries on record by subscription, of every one that has any. */
+  counts(): Promise<ReadonlyMap<string, Counts>>;
+  /** How many deliveries a replay would send again. */
+  countReplay(filter: ReplayFilter): Promise<number>;
+  replay(id: string): Promise<Replay | undefined>;
+  /** Replays that are not finished, the oldest first. */
+  openReplays(): Promise<Replay[]>;
+  /** Newest first. */
+  history(filter: HistoryFilter): Promise<Page<RememberedEntry>>;
   audit(): Promise<Audit>;
+  /**
+   * Tells a listener of what each commit from now on changed, right after it; the answer ends that.
+   * A listener that throws is its own trouble.
+   */
+  watch(listener: (changes: readonly Change[]) => void): () => void;
 }
+
+/** How many deliveries of a subscription are on record, by state. */
+export type Counts = { readonly [state in DeliveryState]: number };
+
+/** What became durable, as it is afterwards. */
+export type Change =
+  /**
+   * Created, due at another time, finished, or another attempt on record. Not told: that shiftDue()
+   * moved it, for it moves all that wait at once.
+   */
+  | { readonly kind: "delivery"; readonly delivery: Delivery }
+  /** It began or ceased to fail or to be paused. */
+  | { readonly kind: "subscription"; readonly subscription: string; readonly health: Health };
 
 export interface StoredEvent extends Event {
   readonly acceptedAt: Instant;
@@ -182,6 +295,17 @@ export interface EventFilter extends PageRequest {
   readonly until?: Instant;
 }
 
+export interface HistoryFilter extends PageRequest {
+  readonly subscription?: string;
+  /** The delivery's id. */
+  readonly delivery?: string;
+}
+
+/** An entry with its number; later ones have greater numbers. */
+export interface RememberedEntry extends HistoryEntry {
+  readonly seq: number;
+}
+
 export interface DeliveryFilter extends PageRequest {
   readonly state?: DeliveryState;
   readonly subscription?: string;
@@ -198,7 +322,7 @@ export interface DeliveryFilter extends PageRequest {
 /** What the database says of the promises: counts, and every row that breaks one. */
 export interface Audit {
   readonly events: number;
-  readonly deliveries: { readonly [state in DeliveryState]: number };
+  readonly deliveries: Counts;
   readonly attempts: number;
   /** Sentences, each naming what breaks which promise; empty when all is well. */
   readonly faults: readonly string[];

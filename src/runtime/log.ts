@@ -22,6 +22,7 @@ export interface Log {
   attemptBroke(delivery: string, error: unknown): void;
   clockStepped(byMs: number): void;
   shiftFailed(byMs: number, error: unknown): void;
+  replayFailed(error: unknown): void;
   pruned(facts: { deliveries: number; events: number }): void;
   pruningFailed(error: unknown): void;
   configReloaded(summary: string): void;
@@ -76,6 +77,7 @@ export function systemLog(): Log {
       logger.warn("the wall clock was stepped; due times move with it", { byMs }),
     shiftFailed: (byMs, error) =>
       logger.error("due times could not follow the wall clock", { byMs, ...cause(error) }),
+    replayFailed: (error) => logger.error("a replay can't go on now; trying again", cause(error)),
     pruned: (facts) => logger.info("pruned what was kept long enough", { ...facts }),
     pruningFailed: (error) => logger.error("pruning failed; trying again later", cause(error)),
     configReloaded: (summary) => logger.info("config reloaded", { summary }),

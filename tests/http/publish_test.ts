@@ -2,9 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { Secret } from "../../src/domain/secret.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { aConfig } from "../support/a_config.ts";
-import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
+import type { TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { aConformingDaemon } from "./conforming.ts";
 
 const EVENT = { type: "booking.created", data: { id: "bk_1" } };
 
@@ -20,7 +21,7 @@ async function storedEvents(daemon: TestDaemon): Promise<number> {
 }
 
 Deno.test("POST /v1/events: 202 names the event and who gets it", async () => {
-  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { status, body } = await daemon.call("POST", "/v1/events", EVENT);
   assertEquals(status, 202);
   assert(/^evt_[0-9A-Z]{26}$/.test(body.id), body.id);
@@ -30,14 +31,14 @@ Deno.test("POST /v1/events: 202 names the event and who gets it", async () => {
 });
 
 Deno.test("POST /v1/events: an event that nobody wants is stored as well", async () => {
-  await using daemon = await aDaemon(aConfig());
+  await using daemon = await aConformingDaemon(aConfig());
   const { status, body } = await daemon.call("POST", "/v1/events", { id: "lonely", ...EVENT });
   assertEquals([status, body], [202, { id: "lonely", deliveries: [] }]);
   assertEquals((await daemon.call("GET", "/v1/events/lonely")).body.deliveries, []);
 });
 
 Deno.test("POST /v1/events: an array is answered with an array, in its order", async () => {
-  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { status, body } = await daemon.call("POST", "/v1/events", [
     { id: "a", ...EVENT },
     { id: "b", type: "payment.received", data: null },
@@ -48,14 +49,14 @@ Deno.test("POST /v1/events: an array is answered with an array, in its order", a
 });
 
 Deno.test("POST /v1/events: an array with one bad event stores none of them", async () => {
-  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { status, body } = await daemon.call("POST", "/v1/events", [EVENT, { type: "x" }]);
   assertEquals([status, body.errors], [422, [{ path: "[1].data", message: "is missing" }]]);
   assertEquals(await storedEvents(daemon), 0);
 });
 
 Deno.test("POST /v1/events: an id repeated is 200 with the first answer, other content 409", async () => {
-  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const first = await daemon.call("POST", "/v1/events", { id: "e1", ...EVENT });
   const again = await daemon.call(
     "POST",
@@ -73,14 +74,14 @@ Deno.test("POST /v1/events: an id repeated is 200 with the first answer, other c
 });
 
 Deno.test("POST /v1/events: numbers of other digits are other content", async () => {
-  await using daemon = await aDaemon(aConfig());
+  await using daemon = await aConformingDaemon(aConfig());
   const withTotal = (total: string) => `{"id":"e1","type":"t","data":{"total":${total}}}`;
   assertEquals((await daemon.call("POST", "/v1/events", withTotal("1.1"))).status, 202);
   assertEquals((await daemon.call("POST", "/v1/events", withTotal("1.10"))).status, 409);
 });
 
 Deno.test("POST /v1/events: an Idempotency-Key repeats a whole request", async () => {
-  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const key = { "idempotency-key": "order-77" };
   const first = await daemon.call("POST", "/v1/events", [EVENT, EVENT], key);
   const again = await daemon.call("POST", "/v1/events", [EVENT, EVENT], key);
@@ -91,7 +92,7 @@ Deno.test("POST /v1/events: an Idempotency-Key repeats a whole request", async (
 });
 
 Deno.test("POST /v1/events: many repeats at once store one event", async () => {
-  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const answers = await Promise.all(
     Array.from({ length: 40 }, () => daemon.call("POST", "/v1/events", { id: "e1", ...EVENT })),
   );
@@ -101,7 +102,7 @@ Deno.test("POST /v1/events: many repeats at once store one event", async () => {
 });
 
 Deno.test("POST /v1/events: a batch of known and new events stores the new ones", async () => {
-  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const known = await daemon.call("POST", "/v1/events", { id: "a", ...EVENT });
   const batch = await daemon.call("POST", "/v1/events", [
     { id: "a", ...EVENT },
@@ -115,7 +116,7 @@ Deno.test("POST /v1/events: a batch of known and new events stores the new ones"
 });
 
 Deno.test("POST /v1/events: every refusal says why and stores nothing", async () => {
-  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const refusals: [status: number, body: string, headers?: Record<string, string>][] = [
     [400, "{"],
     [400, ""],
@@ -140,7 +141,7 @@ Deno.test("POST /v1/events: every refusal says why and stores nothing", async ()
 });
 
 Deno.test("POST /v1/events: bytes that are no UTF-8 are refused", async () => {
-  await using daemon = await aDaemon(aConfig());
+  await using daemon = await aConformingDaemon(aConfig());
   const response = await fetch(`${daemon.url}/v1/events`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -153,7 +154,7 @@ Deno.test("POST /v1/events: bytes that are no UTF-8 are refused", async () => {
 });
 
 Deno.test("POST /v1/events: CloudEvents are taken, alone and in a batch", async () => {
-  await using daemon = await aDaemon(aConfig());
+  await using daemon = await aConformingDaemon(aConfig());
   const cloudEvent = { specversion: "1.0", source: "/b", type: "t", data: { a: 1 } };
   const one = await daemon.call("POST", "/v1/events", { ...cloudEvent, id: "c1" }, {
     "content-type": "application/cloudevents+json; charset=utf-8",
@@ -167,7 +168,7 @@ Deno.test("POST /v1/events: CloudEvents are taken, alone and in a batch", async 
 
 Deno.test("POST /v1/events: with a catalogue, an undeclared type is refused", async () => {
   const eventTypes = new Map([["booking.created", {}]]);
-  await using daemon = await aDaemon(aConfig({ eventTypes }));
+  await using daemon = await aConformingDaemon(aConfig({ eventTypes }));
   assertEquals((await daemon.call("POST", "/v1/events", EVENT)).status, 202);
   const { status, body } = await daemon.call("POST", "/v1/events", [{ ...EVENT, type: "x.y" }]);
   assertEquals([status, body.errors[0].path], [422, "[0].type"]);
@@ -184,7 +185,7 @@ const auth = {
 };
 
 Deno.test("auth: without a known token nothing is answered", async () => {
-  await using daemon = await aDaemon(aConfig({ auth }));
+  await using daemon = await aConformingDaemon(aConfig({ auth }));
   for (
     const headers of [{}, { authorization: "Bearer nope" }, { authorization: "Basic cHViOg==" }]
   ) {
@@ -197,7 +198,7 @@ Deno.test("auth: without a known token nothing is answered", async () => {
 });
 
 Deno.test("auth: a publisher posts its types within its scope, and nothing else", async () => {
-  await using daemon = await aDaemon(aConfig({ auth }));
+  await using daemon = await aConformingDaemon(aConfig({ auth }));
   const token = { authorization: "Bearer pub-token" };
   const scope = { venue_id: "v1" };
   const post = (event: unknown) => daemon.call("POST", "/v1/events", event, token);
@@ -220,7 +221,7 @@ Deno.test("auth: a publisher posts its types within its scope, and nothing else"
 Deno.test("auth: one publisher's Idempotency-Key is none of another's", async () => {
   const open = (name: string) => ({ name, token: new Secret(name) });
   const both = { publishers: [open("a"), open("b")], operators: [] };
-  await using daemon = await aDaemon(aConfig({ auth: both }));
+  await using daemon = await aConformingDaemon(aConfig({ auth: both }));
   for (const name of ["a", "b"]) {
     const { status } = await daemon.call("POST", "/v1/events", { ...EVENT, data: name }, {
       authorization: `Bearer ${name}`,
@@ -231,7 +232,7 @@ Deno.test("auth: one publisher's Idempotency-Key is none of another's", async ()
 });
 
 Deno.test("without auth: a foreign Host or Origin is refused, loopback by any name served", async () => {
-  await using daemon = await aDaemon(aConfig());
+  await using daemon = await aConformingDaemon(aConfig());
   const { port } = new URL(daemon.url);
   const status = async (head: string[]) => {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
@@ -257,7 +258,7 @@ Deno.test("without auth: a foreign Host or Origin is refused, loopback by any na
 
 Deno.test("body: one that does not arrive is given up after its deadline", async () => {
   const clock = new FakeClock();
-  await using daemon = await aDaemon(aConfig(), { clock });
+  await using daemon = await aConformingDaemon(aConfig(), { clock });
   const { port } = new URL(daemon.url);
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
   const head = ["POST /v1/events HTTP/1.1", "Host: localhost", "Content-Type: application/json"];
@@ -271,7 +272,7 @@ Deno.test("body: one that does not arrive is given up after its deadline", async
 });
 
 Deno.test("/-/ready: 200 while events are taken; a stopping daemon takes none", async () => {
-  const daemon = await aDaemon(aConfig());
+  const daemon = await aConformingDaemon(aConfig());
   assertEquals((await daemon.call("GET", "/-/ready")).status, 200);
   await daemon.stop();
 });

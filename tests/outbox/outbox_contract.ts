@@ -1,7 +1,16 @@
-import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import type { Attempt } from "../../src/domain/attempt.ts";
-import type { Claim, Outbox, OutboxReader } from "../../src/outbox/outbox.ts";
+import type { Delivery } from "../../src/domain/delivery.ts";
+import type {
+  Change,
+  Claim,
+  Counts,
+  HistoryEntry,
+  Outbox,
+  OutboxReader,
+  Replay,
+} from "../../src/outbox/outbox.ts";
 import { InvalidCursorError, OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import {
   accepted,
@@ -326,14 +335,10 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(claims.map(({ event }) => event.type), ["delivery.exhausted"]);
   });
 
-  story("cancel() ends a claimed delivery, and its late record changes nothing", async ({
-    outbox,
-    reader,
-  }) => {
+  story("cancel() ends a claimed delivery for good", async ({ outbox, reader }) => {
     const claim = await aClaim(outbox);
     const { id } = claim.delivery;
     assertEquals(await outbox.cancel([id, id, "dlv_none"], "wrong customer", NOON + 1), 1);
-    assertEquals(await outbox.record(delivered(claim, NOON + 20)), false);
     const stored = await reader.delivery(id);
     assertEquals([stored?.state, stored?.reason, stored?.attemptCount], [
       "cancelled",
@@ -341,6 +346,78 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       0,
     ]);
     assertEquals(await reader.pending(), new Map());
+  });
+
+  story("cancel() ends ten thousand with one call", async ({ outbox, reader }) => {
+    const ids: string[] = [];
+    for (let i = 0; i < 10; i++) {
+      const events = Array.from({ length: 1_000 }, () => aNewEvent());
+      const { receipts } = accepted(await outbox.enqueue({ events, at: NOON }));
+      ids.push(...receipts.map(({ deliveries }) => deliveries[0]!.id));
+    }
+    assertEquals(await outbox.cancel(ids, "wrong customer", NOON + 1), 10_000);
+    assertEquals(await outbox.cancel(ids, "wrong customer", NOON + 2), 0);
+    assertEquals(await outbox.cancel([], "nothing", NOON + 2), 0);
+    assertEquals((await reader.counts()).get("crm"), { ...NONE, cancelled: 10_000 });
+  });
+
+  for (const sameCommit of [false, true]) {
+    const when = sameCommit ? "in the same commit" : "before";
+    story(`record() keeps the attempt under way of a delivery cancelled ${when}`, async ({
+      outbox,
+      reader,
+    }) => {
+      const claim = await aClaim(outbox);
+      const { id } = claim.delivery;
+      const cancelled = outbox.cancel([id], "wrong customer", NOON + 1);
+      if (!sameCommit) await cancelled;
+      const recording = {
+        ...delivered(claim, NOON + 20),
+        health: { consecutiveFailures: 0, lastSuccessAt: NOON + 20 },
+        notices: [aNotice()],
+        history: [anEntry()],
+      };
+      assertEquals(await outbox.record(recording), false);
+      assertEquals(await outbox.record(recording), false);
+      assertEquals(await reader.attempts(id), [recording.attempt]);
+      const stored = await reader.delivery(id);
+      assertEquals([stored?.state, stored?.reason, stored?.finishedAt, stored?.attemptCount], [
+        "cancelled",
+        "wrong customer",
+        NOON + 1,
+        1,
+      ]);
+      assertEquals((await reader.health()).size, 0);
+      assertEquals((await reader.history({ limit: 9 })).items, []);
+      assertEquals((await reader.audit()).events, 1);
+    });
+  }
+
+  story("record() keeps nothing of a claim that was lost before the cancel", async ({
+    outbox,
+    reader,
+  }) => {
+    const late = await aClaim(outbox);
+    await outbox.release([late]);
+    const [current] = (await outbox.claim({ subscription: "crm", now: NOON, limit: 1 })).claims;
+    await outbox.cancel([late.delivery.id], "enough", NOON + 1);
+    assertEquals(await outbox.record(delivered(late, NOON + 20)), false);
+    assertEquals(await reader.attempts(late.delivery.id), []);
+    // Given back unused, it has no attempt to tell of either.
+    await outbox.release([current!]);
+    assertEquals(await outbox.record(delivered(current!, NOON + 20)), false);
+    assertEquals(await reader.attempts(late.delivery.id), []);
+  });
+
+  story("record() of a 410 ends the delivery once", async ({ outbox, reader }) => {
+    const claim = await aClaim(outbox);
+    const gone = {
+      ...exhausted(claim, NOON + 20),
+      verdict: { kind: "cancelled", reason: "the receiver answered 410 Gone" },
+    } as const;
+    const answers = await Promise.all([outbox.record(gone), outbox.record(gone)]);
+    assertEquals(answers, [true, false]);
+    assertEquals((await reader.delivery(claim.delivery.id))?.attemptCount, 1);
   });
 
   story("hasten() makes a waiting delivery due, and leaves finished ones alone", async ({
@@ -440,6 +517,335 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals((await reader.event(claim!.event.id))?.id, claim!.event.id);
     await outbox.cancel([answer.receipts[0]!.deliveries[1]!.id], "enough", NOON + 2);
     assertEquals(await outbox.prune(before), { deliveries: 1, events: 1 });
+  });
+
+  story("counts() tells each subscription's deliveries by state, until pruned", async ({
+    outbox,
+    reader,
+  }) => {
+    const [first, second, third] = [
+      await aClaim(outbox),
+      await aClaim(outbox),
+      await aClaim(outbox),
+    ];
+    const deliveries = [aDelivery({ subscription: "other" })];
+    await outbox.enqueue({ events: [aNewEvent({ deliveries })], at: NOON });
+    await outbox.record(delivered(first, NOON + 20));
+    await outbox.record(exhausted(second, NOON + 20));
+    await outbox.redeliver(second.delivery.id, NOON + 30);
+    await outbox.cancel([third.delivery.id], "enough", NOON + 40);
+    assertEquals(
+      await reader.counts(),
+      new Map([
+        ["crm", { pending: 1, delivered: 1, exhausted: 1, cancelled: 1 }],
+        ["other", { ...NONE, pending: 1 }],
+      ]),
+    );
+    await outbox.prune({ delivered: NOON + 99, exhausted: NOON + 30, limit: 9 });
+    assertEquals((await reader.counts()).get("crm"), { ...NONE, pending: 1, cancelled: 1 });
+  });
+
+  story("startReplay() and stepReplay() send again what fits, oldest first, in steps", async ({
+    outbox,
+    reader,
+  }) => {
+    const ids: string[] = [];
+    for (let i = 0; i < 5; i++) ids.push(await aFinished(outbox, { at: NOON + i }));
+    await aFinished(outbox, { at: NOON + 5, type: "booking.cancelled" });
+    await aFinished(outbox, { at: NOON + 2, subscription: "other" });
+    await aFinished(outbox, { at: NOON + 2, ends: exhausted });
+    await aFinished(outbox, { at: NOON - 1 });
+    await aFinished(outbox, { at: NOON + 9 });
+    const filter = {
+      subscription: "crm",
+      type: "booking.created",
+      state: "delivered",
+      since: NOON,
+      until: NOON + 9,
+    } as const;
+    assertEquals(await reader.countReplay(filter), 5);
+    const replay = await outbox.startReplay({ filter, by: "ann", at: NOON + 500 });
+    assertMatch(replay.id, /^rpl_[0-9A-HJKMNP-TV-Z]{26}$/);
+    assertEquals(replay, {
+      id: replay.id,
+      filter,
+      total: 5,
+      done: 0,
+      by: "ann",
+      createdAt: NOON + 500,
+    });
+    assertEquals(await reader.openReplays(), [replay]);
+    const step = { limit: 2, at: NOON + 600 };
+    assertEquals(await outbox.stepReplay(replay.id, step), {
+      subscriptions: ["crm"],
+      finished: false,
+    });
+    assertEquals((await reader.replay(replay.id))?.done, 2);
+    await outbox.stepReplay(replay.id, step);
+    assertEquals(await outbox.stepReplay(replay.id, step), {
+      subscriptions: ["crm"],
+      finished: true,
+    });
+    const finished = { ...replay, done: 5, finishedAt: NOON + 600 };
+    assertEquals(await reader.replay(replay.id), finished);
+    assertEquals(await reader.openReplays(), []);
+    assertEquals(await outbox.stepReplay(replay.id, step), { subscriptions: [], finished: true });
+    const again = (await redeliveries(reader)).reverse();
+    assertEquals(again.map(({ redeliveryOf }) => redeliveryOf), ids);
+    const { claims } = await outbox.claim({ subscription: "crm", now: NOON + 600, limit: 9 });
+    const source = await reader.delivery(ids[0]!);
+    assertEquals(claims.length, 5);
+    assertEquals([claims[0]!.event.id, claims[0]!.format], [source!.eventId, source!.format]);
+  });
+
+  story("a replay leaves out tests, notices, and what was sent again already", async ({
+    outbox,
+    reader,
+  }) => {
+    const finishNext = async (at: number) => {
+      const [claim] = (await outbox.claim({ subscription: "crm", now: at, limit: 1 })).claims;
+      await outbox.record(delivered(claim!, at));
+    };
+    const test = await aFinished(outbox, { cause: "test" });
+    await outbox.redeliver(test, NOON + 30);
+    await finishNext(NOON + 30);
+    await aFinished(outbox, { cause: "notice" });
+    const first = await aFinished(outbox, {});
+    const second = (await outbox.redeliver(first, NOON + 31))!.id;
+    await finishNext(NOON + 40);
+    const waiting = await aFinished(outbox, {});
+    await outbox.redeliver(waiting, NOON + 50);
+    const filter = { since: NOON, until: NOON + 99 };
+    assertEquals(await reader.countReplay(filter), 1);
+    // Sent again twice from the same: the newest of the three counts.
+    const third = (await outbox.redeliver(first, NOON + 41))!.id;
+    assertEquals(await reader.countReplay(filter), 0);
+    await outbox.cancel([third], "enough", NOON + 42);
+    assertEquals(await replayAll(outbox, filter, NOON + 60), 1);
+    assertEquals((await redeliveries(reader))[0]!.redeliveryOf, third);
+    assertNotEquals(second, third);
+  });
+
+  story("a replay sends neither what finished after it began nor what it has sent", async ({
+    outbox,
+    reader,
+  }) => {
+    const at = NOON + 20;
+    await aFinished(outbox, { at: NOON });
+    await aFinished(outbox, { at: NOON });
+    const slow = await aClaim(outbox);
+    const filter = { since: NOON, until: NOON + 99_000 };
+    // All in the same millisecond.
+    const replay = await outbox.startReplay({ filter, by: "ann", at });
+    await outbox.record(delivered(slow, at));
+    assertEquals(replay.total, 2);
+    for (let i = 0; i < 9; i++) {
+      await outbox.stepReplay(replay.id, { limit: 1, at });
+      const { claims } = await outbox.claim({ subscription: "crm", now: at, limit: 9 });
+      for (const claim of claims) await outbox.record(delivered(claim, at));
+    }
+    assertEquals((await reader.replay(replay.id))?.finishedAt, at);
+    assertEquals((await reader.replay(replay.id))?.done, 2);
+    // The next one takes these, and the one that was late.
+    assertEquals((await outbox.startReplay({ filter, by: "ann", at })).total, 3);
+  });
+
+  story("two replays of the same send each delivery once", async ({ outbox, reader }) => {
+    for (let i = 0; i < 4; i++) await aFinished(outbox, { at: NOON + i });
+    const filter = { since: NOON, until: NOON + 9 };
+    const [one, other] = await Promise.all([
+      outbox.startReplay({ filter, by: "ann", at: NOON + 50 }),
+      outbox.startReplay({ filter, by: "ben", at: NOON + 50 }),
+    ]);
+    assertNotEquals(one.id, other.id);
+    assertEquals([one.total, other.total], [4, 4]);
+    for (let i = 0; i < 3; i++) {
+      await Promise.all(
+        [one, other].map(({ id }) => outbox.stepReplay(id, { limit: 3, at: NOON + 60 })),
+      );
+    }
+    assertEquals((await redeliveries(reader)).length, 4);
+    const ended = await Promise.all([one, other].map(({ id }) => reader.replay(id)));
+    assertEquals(ended.map((replay) => replay!.done), [3, 1]);
+    assertEquals(ended.every((replay) => replay!.finishedAt !== undefined), true);
+  });
+
+  story("a replay of what is not there ends with its first step", async ({ outbox, reader }) => {
+    await aFinished(outbox, {});
+    for (const filter of [{ subscription: "none" }, { type: "none" }, { until: NOON }]) {
+      const replay = await outbox.startReplay({
+        filter: { since: NOON, until: NOON + 9, ...filter },
+        by: "ann",
+        at: NOON + 50,
+      });
+      assertEquals(replay.total, 0);
+      const step = await outbox.stepReplay(replay.id, { limit: 9, at: NOON + 60 });
+      assertEquals(step, { subscriptions: [], finished: true });
+    }
+    assertEquals(await reader.replay("rpl_none"), undefined);
+    assertEquals(await outbox.stepReplay("rpl_none", { limit: 9, at: NOON }), {
+      subscriptions: [],
+      finished: true,
+    });
+  });
+
+  story("a replay begins whatever is pruned meanwhile", async ({ outbox, reader }) => {
+    await aFinished(outbox, {});
+    const filter = { since: NOON, until: NOON + 9 };
+    const [replay] = await Promise.all([
+      outbox.startReplay({ filter, by: "ann", at: NOON + 50 }),
+      outbox.prune({ delivered: NOON, exhausted: NOON + 99, limit: 9 }),
+    ]);
+    assertEquals(await reader.openReplays(), [replay]);
+  });
+
+  story("a replay goes on behind what was pruned meanwhile", async ({ outbox, reader }) => {
+    for (let i = 0; i < 6; i++) await aFinished(outbox, { at: NOON + i });
+    const filter = { since: NOON, until: NOON + 9 };
+    const { id } = await outbox.startReplay({ filter, by: "ann", at: NOON + 50 });
+    await outbox.stepReplay(id, { limit: 2, at: NOON + 60 });
+    await outbox.prune({ delivered: NOON + 24, exhausted: NOON, limit: 9 });
+    const step = await outbox.stepReplay(id, { limit: 9, at: NOON + 60 });
+    assertEquals(step, { subscriptions: ["crm"], finished: true });
+    assertEquals((await reader.replay(id))?.done, 4);
+  });
+
+  story("history() tells what happened, newest first, by subscription and delivery", async ({
+    outbox,
+    reader,
+  }) => {
+    const claim = await aClaim(outbox);
+    const { id } = claim.delivery;
+    const failing = anEntry({
+      kind: "failing",
+      subscription: "crm",
+      delivery: id,
+      cause: "a\u0000ü",
+    });
+    const recording = { ...exhausted(claim, NOON + 20), health: { consecutiveFailures: 6 } };
+    await outbox.record({ ...recording, history: [failing] });
+    // Not recorded, not remembered.
+    await outbox.record({ ...recording, history: [failing] });
+    const paused = anEntry({ kind: "paused", subscription: "crm", by: "ann" });
+    await outbox.setHealth("crm", { consecutiveFailures: 6, pausedAt: NOON }, paused);
+    const reloaded = anEntry();
+    await outbox.remember(reloaded);
+    const other = anEntry({ kind: "paused", subscription: "other" });
+    await outbox.remember(other);
+
+    const entriesOf = async (filter: object) => {
+      const entries: HistoryEntry[] = [];
+      for (let cursor = {};;) {
+        const { items, next } = await reader.history({ limit: 1, ...filter, ...cursor });
+        entries.push(...items.map(({ seq: _, ...entry }) => entry));
+        if (next === undefined) return entries;
+        cursor = { cursor: next };
+      }
+    };
+    assertEquals(await entriesOf({}), [other, reloaded, paused, failing]);
+    assertEquals(await entriesOf({ subscription: "crm" }), [paused, failing]);
+    assertEquals(await entriesOf({ delivery: id }), [failing]);
+    assertEquals(await entriesOf({ delivery: id, subscription: "other" }), []);
+    assertEquals(await entriesOf({ subscription: "none" }), []);
+    const { items } = await reader.history({ limit: 9 });
+    assertEquals(items.map(({ seq }) => seq).sort((a, b) => b - a), items.map(({ seq }) => seq));
+  });
+
+  story("prune() takes history and finished replays with what is exhausted", async ({
+    outbox,
+    reader,
+  }) => {
+    const filter = { since: NOON, until: NOON + 9 };
+    const done = await outbox.startReplay({ filter, by: "ann", at: NOON });
+    await outbox.stepReplay(done.id, { limit: 9, at: NOON + 1 });
+    const open = await outbox.startReplay({ filter, by: "ann", at: NOON });
+    for (const at of [NOON, NOON + 10]) await outbox.remember(anEntry({ at }));
+    await outbox.prune({ delivered: NOON + 99, exhausted: NOON + 5, limit: 9 });
+    const { items } = await reader.history({ limit: 9 });
+    assertEquals(items.map(({ at }) => at), [NOON + 10]);
+    assertEquals(await reader.replay(done.id), undefined);
+    assertEquals(await reader.openReplays(), [open]);
+  });
+
+  story("watch() tells of each delivery as it is after the commit", async ({ outbox, reader }) => {
+    const told: Change[] = [];
+    const stop = reader.watch((changes) => told.push(...changes));
+    const claim = await aClaim(outbox);
+    const { id } = claim.delivery;
+    await outbox.record(toRetry(claim, { at: NOON + 20, dueAt: NOON + 90 }));
+    await outbox.hasten(id, NOON + 30);
+    const [again] = (await outbox.claim({ subscription: "crm", now: NOON + 30, limit: 1 })).claims;
+    await outbox.record(delivered(again!, NOON + 40));
+    const redelivery = await outbox.redeliver(id, NOON + 50);
+    await outbox.cancel([redelivery!.id], "enough", NOON + 60);
+    const seen = told.map((change) => change.kind === "delivery" ? change.delivery : undefined);
+    assertEquals(
+      seen.map((delivery) => [delivery?.state, delivery?.attemptCount, delivery?.dueAt]),
+      [
+        ["pending", 0, NOON],
+        ["pending", 1, NOON + 90],
+        ["pending", 1, NOON + 30],
+        ["delivered", 2, undefined],
+        ["pending", 0, NOON + 50],
+        ["cancelled", 0, undefined],
+      ],
+    );
+    assertEquals([seen[0]!.id, seen[0]!.eventId, seen[0]!.type], [
+      id,
+      claim.event.id,
+      claim.event.type,
+    ]);
+    assertEquals(seen[4], redelivery);
+    stop();
+    await aClaim(outbox);
+    assertEquals(told.length, 6);
+  });
+
+  story("watch() tells of a subscription when it fails, recovers, is paused or resumed", async ({
+    outbox,
+    reader,
+  }) => {
+    const turns = [
+      { consecutiveFailures: 0, lastSuccessAt: NOON },
+      { consecutiveFailures: 6, failingSince: NOON + 1 },
+      { consecutiveFailures: 7, failingSince: NOON + 1 },
+      { consecutiveFailures: 0, lastSuccessAt: NOON + 2 },
+      { consecutiveFailures: 0, lastSuccessAt: NOON + 3 },
+      { consecutiveFailures: 0, pausedAt: NOON + 4 },
+      { consecutiveFailures: 0 },
+    ];
+    const told: Change[] = [];
+    const stop = reader.watch((changes) => told.push(...changes));
+    for (const health of turns) await outbox.setHealth("crm", health);
+    stop();
+    assertEquals(
+      told,
+      [1, 3, 5, 6].map((i) => ({
+        kind: "subscription",
+        subscription: "crm",
+        health: turns[i]!,
+      } as const)),
+    );
+  });
+
+  story("watch() is not spoiled by a listener that throws", async ({ outbox, reader }) => {
+    let told = 0;
+    const stops = [
+      reader.watch(() => {
+        throw new Error("spoilt");
+      }),
+      reader.watch((changes) => void (told += changes.length)),
+    ];
+    const claim = await aClaim(outbox);
+    assertEquals(await outbox.record(delivered(claim, NOON + 20)), true);
+    assertEquals(told, 2);
+    for (const stop of stops) stop();
+  });
+
+  story("unavailableBecause() has nothing to say while all is well", async ({ outbox }) => {
+    assertEquals(await outbox.unavailableBecause(), undefined);
+    await aClaim(outbox);
+    assertEquals(await outbox.unavailableBecause(), undefined);
   });
 
   story("prune() lets an Idempotency-Key be used anew after its time", async ({ outbox }) => {
@@ -543,6 +949,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
   story("a cursor that nobody handed out is refused", async ({ reader }) => {
     await assertRejects(() => reader.deliveries({ limit: 1, cursor: "what" }), InvalidCursorError);
     await assertRejects(() => reader.events({ limit: 1, cursor: "-1" }), InvalidCursorError);
+    await assertRejects(() => reader.history({ limit: 1, cursor: "x" }), InvalidCursorError);
   });
 
   story("what is not there is undefined, or nothing", async ({ reader }) => {
@@ -586,7 +993,10 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
         try {
           await takeSteps(outbox, steps);
           assertEquals((await reader.audit()).faults, []);
-          assertEquals(await reader.pending(), await countPending(reader));
+          const counts = await count(reader);
+          assertEquals(await reader.counts(), counts);
+          const pending = [...counts].filter(([, { pending }]) => pending > 0);
+          assertEquals(await reader.pending(), new Map(pending.map(([id, c]) => [id, c.pending])));
         } finally {
           await outbox.close();
           await forget?.();
@@ -610,6 +1020,9 @@ const anyStep = fc.record({
     "hasten",
     "prune",
     "shift",
+    "replay",
+    "step",
+    "step",
   ),
   /** Which of those at hand. */
   pick: fc.nat(),
@@ -620,7 +1033,8 @@ const anyStep = fc.record({
 type Step = typeof anyStep extends fc.Arbitrary<infer Value> ? Value : never;
 
 async function takeSteps(outbox: Outbox, steps: readonly Step[]): Promise<void> {
-  const ids: string[] = [], claims: Claim[] = [], asked: Promise<unknown>[] = [];
+  const ids: string[] = [], claims: Claim[] = [], replays: Replay[] = [];
+  const asked: Promise<unknown>[] = [];
   let now = NOON;
   for (const { act, pick, waits } of steps) {
     now += 1_000;
@@ -672,17 +1086,69 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]): Promise<void> 
         return await outbox.prune({ delivered: now - 3_000, exhausted: now - 6_000, limit: 3 });
       case "shift":
         return await outbox.shiftDue(now, 500);
+      case "replay": {
+        const filter = { since: NOON + pick % 9_000, until: now };
+        replays.push(await outbox.startReplay({ filter, by: "ann", at: now }));
+        return;
+      }
+      case "step": {
+        const replay = replays[pick % replays.length];
+        return replay && await outbox.stepReplay(replay.id, { limit: 1 + pick % 3, at: now });
+      }
     }
   }
 }
 
-async function countPending(reader: OutboxReader): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
-  const { items } = await reader.deliveries({ state: "pending", limit: 500 });
-  for (const { subscription } of items) {
-    counts.set(subscription, (counts.get(subscription) ?? 0) + 1);
+async function count(reader: OutboxReader): Promise<Map<string, Counts>> {
+  const counts = new Map<string, { -readonly [state in keyof Counts]: number }>();
+  const { items } = await reader.deliveries({ limit: 500 });
+  for (const { subscription, state } of items.reverse()) {
+    if (!counts.has(subscription)) counts.set(subscription, { ...NONE });
+    counts.get(subscription)![state]++;
   }
   return counts;
+}
+
+const NONE: Counts = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
+
+/** The id of a delivery that was created at that time and has finished 20 ms later. */
+async function aFinished(
+  outbox: Outbox,
+  { at = NOON, type = "booking.created", subscription = "crm", cause = "event", ends = delivered }:
+    {
+      at?: number;
+      type?: string;
+      subscription?: string;
+      cause?: "event" | "test" | "notice";
+      ends?: typeof delivered;
+    },
+): Promise<string> {
+  const deliveries = [aDelivery({ subscription, cause, claim: true })];
+  const events = [aNewEvent({ event: anEvent({ type }), deliveries })];
+  const [claim] = accepted(await outbox.enqueue({ events, at })).claims;
+  await outbox.record(ends(claim!, at + 20));
+  return claim!.delivery.id;
+}
+
+/** Carries a replay out to its end; answers how many it has sent. */
+async function replayAll(
+  outbox: Outbox,
+  filter: Replay["filter"],
+  at: number,
+): Promise<number> {
+  const { id, total } = await outbox.startReplay({ filter, by: "ann", at });
+  while (!(await outbox.stepReplay(id, { limit: 2, at })).finished);
+  return total;
+}
+
+/** Newest first. */
+async function redeliveries(reader: OutboxReader): Promise<Delivery[]> {
+  const { items } = await reader.deliveries({ limit: 500 });
+  return items.filter(({ cause }) => cause === "redelivery");
+}
+
+function anEntry(overrides: Partial<HistoryEntry> = {}): HistoryEntry {
+  return { at: NOON, kind: "reloaded", cause: "added: crm", ...overrides };
 }
 
 /** The claim of a fresh delivery for "crm". */

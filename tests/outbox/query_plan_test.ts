@@ -1,32 +1,48 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import type { DatabaseSync } from "node:sqlite";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import {
   BARE_EVENTS,
   DELETE_ATTEMPTS,
   DELETE_EVENT,
+  DELETE_HISTORY,
   DELETE_KEYS,
+  DELETE_REPLAYS,
   FINISHED,
 } from "../../src/outbox/sqlite/pruning.ts";
 import { READER_SQL } from "../../src/outbox/sqlite/reader.ts";
+import { SCAN_SQL } from "../../src/outbox/sqlite/replay_scan.ts";
+import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
 import { SQL } from "../../src/outbox/sqlite/store.ts";
 
-const PRUNING = { BARE_EVENTS, DELETE_ATTEMPTS, DELETE_EVENT, DELETE_KEYS, FINISHED };
+const STATEMENTS: Record<string, string> = {
+  ...SQL,
+  ...READER_SQL,
+  ...SCAN_SQL,
+  ...REPLAYING_SQL,
+  BARE_EVENTS,
+  DELETE_ATTEMPTS,
+  DELETE_EVENT,
+  DELETE_HISTORY,
+  DELETE_KEYS,
+  DELETE_REPLAYS,
+  FINISHED,
+};
 
-/** They walk all that is pending, on purpose, and are asked seldom. */
-const WALKS_PENDING = ["shiftDue", "pending"];
+/** They walk all that is pending, or open, on purpose, and are asked seldom. */
+const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays"];
 
-/** They sort few rows: one event's, or a short backlog. */
-const SORTS = ["byEvent", "pendingOf"];
+/** They sort few rows: one event's, a short backlog, or those that a step of a replay looks at. */
+const SORTS = ["byEvent", "pendingOf", "take"];
 
 Deno.test("query plans: no statement walks a table that grows", async () => {
   const db = await openWriter(":memory:");
-  for (const [name, sql] of Object.entries({ ...SQL, ...READER_SQL, ...PRUNING })) {
+  for (const [name, sql] of Object.entries(STATEMENTS)) {
     const walks = planOf(db, sql).filter((step) =>
-      /^SCAN (events|deliveries|attempts|d|e|a|idempotency)\b/.test(step)
+      /^SCAN (events|deliveries|attempts|d|e|a|r|o|idempotency|history|replays)\b/.test(step)
     );
-    const allowed = WALKS_PENDING.includes(name)
-      ? walks.filter((step) => step.includes("deliveries_due"))
+    const allowed = WALKS_PARTIAL_INDEX.includes(name)
+      ? walks.filter((step) => /deliveries_due|replays_open/.test(step))
       : [];
     assertEquals(walks, allowed, name);
   }
@@ -35,7 +51,7 @@ Deno.test("query plans: no statement walks a table that grows", async () => {
 
 Deno.test("query plans: lists and claims come sorted from their index", async () => {
   const db = await openWriter(":memory:");
-  for (const [name, sql] of Object.entries({ ...SQL, ...READER_SQL, ...PRUNING })) {
+  for (const [name, sql] of Object.entries(STATEMENTS)) {
     const sorts = planOf(db, sql).some((step) => step.includes("TEMP B-TREE"));
     assertEquals(sorts, SORTS.includes(name), name);
   }
@@ -50,6 +66,16 @@ Deno.test("query plans: a claim reads nothing but the index of what is due", asy
   assertEquals(planOf(db, FINISHED), [
     "SEARCH deliveries USING INDEX deliveries_finished (state=? AND finished_at<?)",
   ]);
+  db.close();
+});
+
+Deno.test("query plans: a replay looks at rows by nothing but an index", async () => {
+  const db = await openWriter(":memory:");
+  for (const name of ["lookByTime", "lookByState", "lookBySubscription", "lookByType"] as const) {
+    const [step, ...more] = planOf(db, SCAN_SQL[name]);
+    assertEquals(more, [], name);
+    assertMatch(step!, /^SEARCH deliveries USING COVERING INDEX .*created_at>\?/, name);
+  }
   db.close();
 });
 

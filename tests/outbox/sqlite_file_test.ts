@@ -10,6 +10,7 @@ import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { faultOf } from "../../src/outbox/sqlite/faults.ts";
 import { OutboxLocked } from "../../src/outbox/sqlite/lock.ts";
+import { LOOKED_ROWS } from "../../src/outbox/sqlite/replaying.ts";
 import { openReader, SCANNED_ROWS, SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import {
   MIGRATIONS,
@@ -165,10 +166,123 @@ Deno.test("SqliteOutbox: a full disk refuses, and takes again once there is room
   await outbox.enqueue({ events: [large()], at: NOON });
   const refused = () => outbox.enqueue({ events: [large(), large(), large()], at: NOON });
   await assertRejects(refused, OutboxUnavailable, "the disk is full");
+  // There is room for a row, and none for an event.
+  assertStringIncludes(await outbox.unavailableBecause() ?? "", "the disk is full; make room");
+  assertStringIncludes(await outbox.unavailableBecause() ?? "", "the disk is full; make room");
   db.exec("pragma max_page_count = 10000");
+  assertEquals(await outbox.unavailableBecause(), undefined);
   assertEquals((await refused()).kind, "accepted");
   const { faults, events } = await outbox.audit();
   assertEquals([faults, events], [[], 4]);
+  await outbox.close();
+});
+
+Deno.test("SqliteOutbox: a read-only disk is unavailable until it can be written again", async () => {
+  const { db, outbox } = await inMemory();
+  const ask = () => outbox.enqueue({ events: [aNewEvent()], at: NOON });
+  db.exec("pragma query_only = on");
+  await assertRejects(ask, OutboxUnavailable, "it is read-only");
+  assertStringIncludes(await outbox.unavailableBecause() ?? "", "it is read-only");
+  db.exec("pragma query_only = off");
+  const commits = outbox.commits;
+  assertEquals(await Promise.all([outbox.unavailableBecause(), outbox.unavailableBecause()]), [
+    undefined,
+    undefined,
+  ]);
+  // Once it works again nothing more is written to find out.
+  assertEquals(await outbox.unavailableBecause(), undefined);
+  assertEquals(outbox.commits, commits + 1);
+  await outbox.close();
+  assertStringIncludes(await outbox.unavailableBecause() ?? "", "Bellhook is stopping");
+});
+
+story("a replay goes on after a restart where it stopped", async (path) => {
+  const before = await openSqliteOutbox(path);
+  const finished: string[] = [];
+  for (let i = 0; i < 5; i++) finished.push(await aDelivered(before, NOON + i));
+  const filter = { state: "delivered", since: NOON, until: NOON + 99 } as const;
+  const { id } = await before.startReplay({ filter, by: "ann", at: NOON + 50 });
+  await before.stepReplay(id, { limit: 2, at: NOON + 60 });
+  await before.close();
+
+  const after = await openSqliteOutbox(path);
+  assertEquals((await after.openReplays()).map((replay) => [replay.id, replay.done]), [[id, 2]]);
+  // Finished since: the number of the replay that began is known after the restart too.
+  const [late] = (await after.claim({ subscription: "crm", now: NOON + 60, limit: 1 })).claims;
+  await after.record(delivered(late!, NOON + 70));
+  const step = await after.stepReplay(id, { limit: 9, at: NOON + 80 });
+  assertEquals(step, { subscriptions: ["crm"], finished: true });
+  const { items } = await after.deliveries({ limit: 50 });
+  const sources = items.flatMap(({ redeliveryOf }) => redeliveryOf ?? []);
+  assertEquals(sources.sort(), finished);
+  assertEquals((await after.audit()).faults, []);
+  await after.close();
+});
+
+story("a replay that was killed while it began is never carried out", async (path) => {
+  const before = await openSqliteOutbox(path);
+  await aDelivered(before, NOON);
+  const filter = { since: NOON, until: NOON + 99 };
+  const beginning = before.startReplay({ filter, by: "ann", at: NOON + 50 });
+  const closing = before.close();
+  await assertRejects(() => beginning, OutboxUnavailable);
+  await closing;
+  const after = await openSqliteOutbox(path);
+  assertEquals(await after.openReplays(), []);
+  assertEquals((await after.startReplay({ filter, by: "ann", at: NOON + 50 })).total, 1);
+  await after.close();
+});
+
+Deno.test("SqliteOutbox: a replay that a rollback took back leaves no gap", async () => {
+  const { db, outbox } = await inMemory();
+  await aDelivered(outbox, NOON);
+  const filter = { since: NOON, until: NOON + 99 };
+  const begin = () => outbox.startReplay({ filter, by: "ann", at: NOON + 50 });
+  db.exec("pragma query_only = on");
+  await assertRejects(begin, OutboxUnavailable);
+  db.exec("pragma query_only = off");
+  await aDelivered(outbox, NOON + 1);
+  assertEquals((await begin()).total, 2);
+  await outbox.close();
+});
+
+Deno.test("SqliteOutbox: a step of a replay is short where nothing fits, and gets on", async () => {
+  const { outbox } = await inMemory();
+  const pending = Array.from({ length: 1_000 }, () => aNewEvent());
+  for (let stored = 0; stored <= LOOKED_ROWS; stored += pending.length) {
+    const events = pending.map((incoming) => ({ ...incoming, event: anEvent() }));
+    await outbox.enqueue({ events, at: NOON });
+  }
+  await aDelivered(outbox, NOON + 1);
+  const filter = { since: NOON, until: NOON + 99 };
+  const { id, total } = await outbox.startReplay({ filter, by: "ann", at: NOON + 50 });
+  assertEquals(total, 1);
+  const step = () => outbox.stepReplay(id, { limit: 10, at: NOON + 60 });
+  assertEquals(await step(), { subscriptions: [], finished: false });
+  assertEquals(await step(), { subscriptions: ["crm"], finished: true });
+  await outbox.close();
+});
+
+story("close() ends a count that takes several turns", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  const pending = Array.from({ length: 1_000 }, () => aNewEvent());
+  for (let stored = 0; stored <= LOOKED_ROWS; stored += pending.length) {
+    const events = pending.map((incoming) => ({ ...incoming, event: anEvent() }));
+    await outbox.enqueue({ events, at: NOON });
+  }
+  const counting = outbox.countReplay({ since: NOON, until: NOON + 9 });
+  const closing = outbox.close();
+  await assertRejects(() => counting, OutboxUnavailable, "is closed");
+  await closing;
+});
+
+story("cancel() of many shares no commit with more than it takes", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  const events = Array.from({ length: 1_000 }, () => aNewEvent());
+  const { receipts } = accepted(await outbox.enqueue({ events, at: NOON }));
+  const ids = receipts.map(({ deliveries }) => deliveries[0]!.id);
+  assertEquals(await outbox.cancel(ids, "enough", NOON + 1), 1_000);
+  assertEquals(outbox.commits, 3);
   await outbox.close();
 });
 
@@ -348,12 +462,36 @@ const BREAKS: readonly [sql: string, told: string][] = [
     "update deliveries set state = 0",
     "delivery FIRST is pending, though its last attempt succeeded",
   ],
+  [
+    "update counts set delivered = 5, pending = -1",
+    'subscription "crm" counts -1 pending, 5 delivered, 1 exhausted, 0 cancelled where 0 pending, ' +
+    "1 delivered, 1 exhausted, 0 cancelled are on record",
+  ],
+  ["delete from counts", 'subscription "crm" counts 0 pending, 0 delivered'],
+  [
+    "update deliveries set finished_at = finished_at - 20 where seq = 1",
+    "delivery FIRST was delivered at 2024-03-15T12:00:00.079Z, and yet 1 of its attempts ended later",
+  ],
+  [
+    "update deliveries set state = 3, reason = x'00', finished_at = created_at where seq = 1",
+    "delivery FIRST was cancelled at 2024-03-15T12:00:00Z, and yet 2 of its attempts ended later",
+  ],
   ["update deliveries set last_status = 404", "delivery SECOND tells another last status"],
   [
     "update attempts set started_at = started_at - 80 where number = 2",
     "delivery FIRST began attempt 2 at 2024-03-15T12:00:00.007Z, before",
   ],
 ];
+
+/** The id of a delivery that was created at that time and delivered 20 ms later. */
+async function aDelivered(outbox: SqliteOutbox, at: number): Promise<string> {
+  const deliveries = [aDelivery({ claim: true })];
+  const [claim] = accepted(
+    await outbox.enqueue({ events: [aNewEvent({ deliveries })], at }),
+  ).claims;
+  await outbox.record(delivered(claim!, at + 20));
+  return claim!.delivery.id;
+}
 
 function enqueueForever(path: string) {
   const script = new URL("./enqueue_forever.ts", import.meta.url).pathname;

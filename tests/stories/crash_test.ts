@@ -105,7 +105,7 @@ function bellhook(folder: string, args: string[]): Deno.Command {
 /** A real `serve`, once it is ready. */
 async function serve(folder: string, port: number): Promise<Deno.ChildProcess> {
   const daemon = bellhook(folder, ["serve"]).spawn();
-  await until(async () => {
+  const ready = until(async () => {
     try {
       const response = await fetch(`http://127.0.0.1:${port}/-/ready`);
       await response.body?.cancel();
@@ -114,6 +114,11 @@ async function serve(folder: string, port: number): Promise<Deno.ChildProcess> {
       return false;
     }
   }, "the daemon is ready");
+  const ended = daemon.status.then(({ code }) => {
+    throw new Error(`serve ended with ${code} before it was ready`);
+  });
+  ended.catch(() => {});
+  await Promise.race([ready, ended]);
   return daemon;
 }
 

@@ -65,7 +65,7 @@ export async function call(
   return {
     status: response.status,
     headers: response.headers,
-    body: isJson ? JSON.parse(text) : text,
+    body: isJson && text !== "" ? JSON.parse(text) : text,
   };
 }
 

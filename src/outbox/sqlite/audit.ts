@@ -58,6 +58,10 @@ function delivery(row: Row): string {
   return `delivery ${id}`;
 }
 
+function counted(row: Row, prefix: string): string {
+  return STATES.map((state) => `${row[prefix + state]} ${state}`).join(", ");
+}
+
 function event(row: Row): string {
   return `event "${toText(row.id as Bytes)}"`;
 }
@@ -135,6 +139,42 @@ const CHECKS: readonly Check[] = [
       from deliveries d join attempts a on a.delivery = d.seq and a.number = d.attempt_count
       where d.last_status is not a.status`,
     say: (row) => `${delivery(row)} tells another last status than its last attempt`,
+  },
+  {
+    // One millisecond each for the rounding of the three. The attempt that ends a delivery ends with
+    // it; one more may be under way when it is cancelled.
+    sql: `
+      select d.seq, d.created_at, d.state, d.finished_at, count(*) as later
+      from deliveries d join attempts a on a.delivery = d.seq
+      where a.started_at + a.duration_ms > d.finished_at + 3
+      group by d.seq having later > (d.state = 3)`,
+    say: (row) =>
+      `${delivery(row)} was ${STATES[row.state as number]} at ${
+        formatInstant(row.finished_at as Instant)
+      }, and yet ${row.later} of its attempts ended later` +
+      " (or the clock was set back between them)",
+  },
+  {
+    sql: `
+      select s.name,
+        coalesce(c.pending, 0) as pending, coalesce(f.pending, 0) as found_pending,
+        coalesce(c.delivered, 0) as delivered, coalesce(f.delivered, 0) as found_delivered,
+        coalesce(c.exhausted, 0) as exhausted, coalesce(f.exhausted, 0) as found_exhausted,
+        coalesce(c.cancelled, 0) as cancelled, coalesce(f.cancelled, 0) as found_cancelled
+      from subscriptions s
+        left join counts c on c.subscription = s.id
+        left join (
+          select subscription, sum(state = 0) as pending, sum(state = 1) as delivered,
+            sum(state = 2) as exhausted, sum(state = 3) as cancelled
+          from deliveries group by subscription
+        ) f on f.subscription = s.id
+      where coalesce(c.pending, 0) <> coalesce(f.pending, 0)
+        or coalesce(c.delivered, 0) <> coalesce(f.delivered, 0)
+        or coalesce(c.exhausted, 0) <> coalesce(f.exhausted, 0)
+        or coalesce(c.cancelled, 0) <> coalesce(f.cancelled, 0)`,
+    say: (row) =>
+      `subscription "${toText(row.name as Bytes)}" counts ${counted(row, "")} ` +
+      `where ${counted(row, "found_")} are on record`,
   },
   {
     // One millisecond each for the rounding of start and length.

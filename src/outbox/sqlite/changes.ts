@@ -1,22 +1,52 @@
+import type { DeliveryState } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Grant } from "./claims.ts";
 
 /** What a transaction changes beside its rows; it comes to count when the commit is through. */
 export class Changes {
   readonly granted: Grant[] = [];
-  readonly ended: { readonly subscription: number; readonly seq: number }[] = [];
-  /** By how much the number of pending deliveries changes, by subscription. */
-  readonly pending = new Map<number, number>();
+  readonly ended: DeliveryNumbers[] = [];
+  /** Ended from outside, maybe under the hands of who attempts them. */
+  readonly cancelled: DeliveryNumbers[] = [];
+  /** Cancelled claims of which nothing more is to come. */
+  readonly settled: Grant[] = [];
+  /** By how much the numbers of deliveries change, by subscription; written once at the end. */
+  readonly counts = new Map<number, CountChange>();
   /** Written once at the end of the transaction, the last one said, by subscription. */
   readonly health = new Map<number, Health>();
+  /** The deliveries that it changes; undefined while nobody wants to know. */
+  readonly touched: Set<number> | undefined;
 
-  addPending(subscription: number, by: number): void {
-    this.pending.set(subscription, (this.pending.get(subscription) ?? 0) + by);
+  constructor({ watched }: { watched: boolean }) {
+    this.touched = watched ? new Set() : undefined;
+  }
+
+  create(subscription: number, seq: number): void {
+    this.count(subscription, "pending", 1);
+    this.touched?.add(seq);
   }
 
   /** A delivery became final. */
-  finish(subscription: number, seq: number): void {
-    this.addPending(subscription, -1);
-    this.ended.push({ subscription, seq });
+  finish({ subscription, seq }: DeliveryNumbers, state: DeliveryState): void {
+    this.count(subscription, "pending", -1);
+    this.count(subscription, state, 1);
+    this.touched?.add(seq);
+  }
+
+  count(subscription: number, state: DeliveryState, by: number): void {
+    let change = this.counts.get(subscription);
+    if (!change) {
+      change = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
+      this.counts.set(subscription, change);
+    }
+    change[state] += by;
   }
 }
+
+/** A delivery by numbers. */
+export interface DeliveryNumbers {
+  readonly subscription: number;
+  readonly seq: number;
+}
+
+type CountChange = { [state in DeliveryState]: number };

@@ -1,6 +1,8 @@
 /** Who may attempt what, in memory alone: whoever dies, what was pending and due is so still. */
 export class Claims {
   readonly #tokens = new Map<number, Map<number, number>>();
+  /** Tokens of deliveries that were cancelled while claimed, by delivery, the oldest first. */
+  readonly #cancelled = new Map<number, number>();
   #lastToken = 0;
 
   /** A token that no claim has had; it counts once it is granted. */
@@ -31,7 +33,32 @@ export class Claims {
     const ofSubscription = this.#tokens.get(subscription);
     if (ofSubscription?.delete(seq) && ofSubscription.size === 0) this.#tokens.delete(subscription);
   }
+
+  /** Ends a claim from outside: whoever held it may have an attempt under way. */
+  cancel(subscription: number, seq: number): void {
+    const token = this.#tokens.get(subscription)?.get(seq);
+    this.end(subscription, seq);
+    if (token === undefined) return;
+    this.#cancelled.set(seq, token);
+    // Who never began the attempt may never say so.
+    if (this.#cancelled.size > REMEMBERED) {
+      this.#cancelled.delete(this.#cancelled.keys().next().value!);
+    }
+  }
+
+  /** Whether this was the claim that a cancel ended, and its attempt is not on record yet. */
+  wasCancelled({ seq, token }: Grant): boolean {
+    return this.#cancelled.get(seq) === token;
+  }
+
+  /** Nothing more is to come of a cancelled claim. */
+  forget(grant: Grant): void {
+    if (this.wasCancelled(grant)) this.#cancelled.delete(grant.seq);
+  }
 }
+
+/** More than can be under way at once. */
+const REMEMBERED = 10_000;
 
 /** A claim by numbers. */
 export interface Grant {

@@ -95,7 +95,7 @@ export class Insertion {
       createdAt,
       row.redeliveryOf ?? null,
     );
-    changes.addPending(row.subscription, 1);
+    changes.create(row.subscription, seq);
     return { id: deliveryId({ createdAt, seq }), seq, subscription: row.subscription };
   }
 }

@@ -1,6 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { Pruned } from "../outbox.ts";
+import type { Changes } from "./changes.ts";
+import { STATES } from "./schema.ts";
 
 /** What finished before these instants goes, at most `limit` rows of it. */
 export interface PruneRequest {
@@ -19,6 +21,8 @@ export class Pruning {
   readonly #lowerCount: StatementSync;
   readonly #bareEvents: StatementSync;
   readonly #deleteKeys: StatementSync;
+  readonly #deleteHistory: StatementSync;
+  readonly #deleteReplays: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#finished = db.prepare(FINISHED);
@@ -29,39 +33,48 @@ export class Pruning {
     this.#lowerCount = db.prepare(LOWER_COUNT);
     this.#bareEvents = db.prepare(BARE_EVENTS);
     this.#deleteKeys = db.prepare(DELETE_KEYS);
+    this.#deleteHistory = db.prepare(DELETE_HISTORY);
+    this.#deleteReplays = db.prepare(DELETE_REPLAYS);
   }
 
   /** One bite, within a transaction. */
-  bite(before: PruneRequest): Pruned {
+  bite(before: PruneRequest, changes: Changes): Pruned {
     const removed = new Map<number, number>();
     let left = before.limit;
     for (const state of FINAL_STATES) {
       const finishedBefore = state === DELIVERED ? before.delivered : before.exhausted;
-      left -= this.#pruneDeliveries({ state, finishedBefore, limit: left }, removed);
+      const rows = this.#pruneDeliveries({ state, finishedBefore, limit: left });
+      for (const { event, subscription } of rows) {
+        removed.set(event, (removed.get(event) ?? 0) + 1);
+        changes.count(subscription, STATES[state], -1);
+      }
+      left -= rows.length;
     }
     const deliveries = before.limit - left;
     let events = this.#settleEvents(removed, before.delivered);
     const bare = this.#bareEvents.all({ before: before.delivered, limit: left });
     for (const { seq } of bare) this.#deleteEvent.run({ seq: seq! });
     events += bare.length;
-    this.#deleteKeys.run({ before: before.exhausted, limit: left - bare.length });
+    const rest = { before: before.exhausted, limit: left - bare.length };
+    this.#deleteKeys.run(rest);
+    this.#deleteHistory.run(rest);
+    this.#deleteReplays.run(rest);
     return { deliveries, events };
   }
 
   #pruneDeliveries(
     { state, finishedBefore, limit }: { state: number; finishedBefore: Instant; limit: number },
-    removed: Map<number, number>,
-  ): number {
-    const rows = this.#finished.all({ state, before: finishedBefore, limit }) as unknown as {
-      seq: number;
-      event: number;
-    }[];
-    for (const { seq, event } of rows) {
+  ): FinishedRow[] {
+    const rows = this.#finished.all({
+      state,
+      before: finishedBefore,
+      limit,
+    }) as unknown as FinishedRow[];
+    for (const { seq } of rows) {
       this.#deleteAttempts.run({ delivery: seq });
       this.#deleteDelivery.run({ seq });
-      removed.set(event, (removed.get(event) ?? 0) + 1);
     }
-    return rows.length;
+    return rows;
   }
 
   /** Events go with their last delivery; those too young to go are found later, being bare. */
@@ -81,11 +94,17 @@ export class Pruning {
   }
 }
 
+interface FinishedRow {
+  readonly seq: number;
+  readonly event: number;
+  readonly subscription: number;
+}
+
 const DELIVERED = 1;
 const FINAL_STATES = [DELIVERED, 2, 3] as const;
 
 export const FINISHED = `
-  select seq, event from deliveries
+  select seq, event, subscription from deliveries
   where state = :state and state <> 0 and finished_at < :before
   order by finished_at limit :limit`;
 
@@ -106,4 +125,15 @@ export const BARE_EVENTS = `
 export const DELETE_KEYS = `
   delete from idempotency where key in (
     select key from idempotency where created_at < :before order by created_at limit :limit
+  )`;
+
+export const DELETE_HISTORY = `
+  delete from history where seq in (
+    select seq from history where at < :before order by at limit :limit
+  )`;
+
+export const DELETE_REPLAYS = `
+  delete from replays where number in (
+    select number from replays
+    where finished_at < :before order by finished_at limit :limit
   )`;

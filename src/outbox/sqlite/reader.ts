@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { setImmediate } from "node:timers";
 import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
@@ -6,10 +7,15 @@ import type { Instant } from "../../domain/instant.ts";
 import { InvalidCursorError } from "../outbox.ts";
 import type {
   Audit,
+  Counts,
   DeliveryFilter,
   EventFilter,
+  HistoryFilter,
   OutboxReader,
   Page,
+  RememberedEntry,
+  Replay,
+  ReplayFilter,
   StoredDelivery,
   StoredEvent,
 } from "../outbox.ts";
@@ -17,6 +23,7 @@ import { auditDatabase } from "./audit.ts";
 import { type Bytes, toBytes, toText } from "./bytes.ts";
 import { openReading } from "./connection.ts";
 import { decodePosition, encodePosition, parseDeliveryId, type Position } from "./delivery_id.ts";
+import { historyFromRow, type HistoryRow } from "./history.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import {
   attemptFromRow,
@@ -33,6 +40,9 @@ import {
   type HealthRow,
   storedEventFromRow,
 } from "./reading.ts";
+import { parseReplayId } from "./replay_id.ts";
+import { ReplayScan } from "./replay_scan.ts";
+import { replayFromRow, type ReplayRow } from "./replaying.ts";
 import { STATES } from "./schema.ts";
 
 /**
@@ -46,13 +56,17 @@ export function openReader(path: string): SqliteReader {
 /** How many rows one call looks at for those that fit a filter no index answers. */
 export const SCANNED_ROWS = 2_000;
 
-/** The reading side, over a connection that sees only what is committed. */
-export class SqliteReader implements OutboxReader {
+/**
+ * The reading side, over a connection that sees only what is committed. It can't be watched: SQLite
+ * does not say that another connection has committed.
+ */
+export class SqliteReader implements Omit<OutboxReader, "watch"> {
   readonly #db: DatabaseSync;
   readonly #sql: Readonly<Record<keyof typeof READER_SQL, StatementSync>>;
   readonly #subscriptions: Names;
   readonly #types: Names;
   readonly #formats: Names;
+  readonly #replayScan: ReplayScan;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -61,6 +75,10 @@ export class SqliteReader implements OutboxReader {
     this.#subscriptions = new Names(db, SUBSCRIPTION_NAMES, { writes: false });
     this.#types = new Names(db, TYPE_NAMES, { writes: false });
     this.#formats = new Names(db, FORMAT_NAMES, { writes: false });
+    this.#replayScan = new ReplayScan(db, {
+      subscriptions: this.#subscriptions,
+      types: this.#types,
+    });
   }
 
   // Asynchronous as the port is: what SQLite throws becomes a rejection.
@@ -160,6 +178,69 @@ export class SqliteReader implements OutboxReader {
   async pending(): Promise<ReadonlyMap<string, number>> {
     const rows = this.#sql.pending.all() as unknown as { subscription: Bytes; n: number }[];
     return new Map(rows.map(({ subscription, n }) => [toText(subscription), n]));
+  }
+
+  // deno-lint-ignore require-await
+  async counts(): Promise<ReadonlyMap<string, Counts>> {
+    const rows = this.#sql.counts.all() as unknown as ({ subscription: Bytes } & Counts)[];
+    return new Map(
+      rows.map(({ subscription, pending, delivered, exhausted, cancelled }) => [
+        toText(subscription),
+        { pending, delivered, exhausted, cancelled },
+      ]),
+    );
+  }
+
+  /**
+   * How many deliveries fit that had finished when the replay of that number began; where none is
+   * given, by now. Looks at some rows at a time, for there may be millions.
+   */
+  async countReplay(filter: ReplayFilter, number = Number.MAX_SAFE_INTEGER): Promise<number> {
+    const scan = this.#replayScan.over(filter, number);
+    if (!scan) return 0;
+    let after: Position = { createdAt: filter.since, seq: 0 };
+    for (let count = 0;;) {
+      const looked = scan.look({ after, until: filter.until, rows: SCANNED_ROWS });
+      count += scan.count(looked);
+      if (looked.length < SCANNED_ROWS) return count;
+      after = looked.at(-1)!;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  // deno-lint-ignore require-await
+  async replay(id: string): Promise<Replay | undefined> {
+    const position = parseReplayId(id);
+    const row = position && this.#sql.replay.get({ ...position }) as unknown as
+      | ReplayRow
+      | undefined;
+    return row && replayFromRow(row);
+  }
+
+  // deno-lint-ignore require-await
+  async openReplays(): Promise<Replay[]> {
+    return (this.#sql.openReplays.all() as unknown as ReplayRow[]).map(replayFromRow);
+  }
+
+  // deno-lint-ignore require-await
+  async history(filter: HistoryFilter): Promise<Page<RememberedEntry>> {
+    const { limit, cursor, delivery } = filter;
+    const subscription = filter.subscription === undefined
+      ? null
+      : this.#subscriptions.find(filter.subscription);
+    const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : positionOf(cursor).seq;
+    if (subscription === undefined) return { items: [] };
+    const page = { before, limit: limit + 1 };
+    const found = delivery !== undefined
+      ? this.#sql.historyOfDelivery.all({ ...page, delivery: toBytes(delivery), subscription })
+      : subscription !== null
+      ? this.#sql.historyOf.all({ ...page, subscription })
+      : this.#sql.history.all(page);
+    const rows = found as unknown as HistoryRow[];
+    const items = rows.slice(0, limit).map(historyFromRow), last = items.at(-1);
+    return rows.length === items.length || !last
+      ? { items }
+      : { items, next: encodePosition({ createdAt: last.at, seq: last.seq }) };
   }
 
   // deno-lint-ignore require-await
@@ -266,13 +347,16 @@ function startOf(
 ): Position {
   const end = { createdAt: until, seq: 0 };
   if (cursor === undefined) return end;
-  const position = decodePosition(cursor);
-  if (!position) {
-    throw new InvalidCursorError(
-      `cannot read on from cursor "${cursor}": no list hands out such a one; start without it`,
-    );
-  }
+  const position = positionOf(cursor);
   return position.createdAt < until ? position : end;
+}
+
+function positionOf(cursor: string): Position {
+  const position = decodePosition(cursor);
+  if (position) return position;
+  throw new InvalidCursorError(
+    `cannot read on from cursor "${cursor}": no list hands out such a one; start without it`,
+  );
 }
 
 /** The reader's statements by name; the tests ask SQLite how it would run each. */
@@ -293,6 +377,38 @@ export const READER_SQL = {
       select subscription, count(*) as n from deliveries indexed by deliveries_due
       where state = 0 group by subscription
     ) p join subscriptions s on s.id = p.subscription`,
+
+  counts: `
+    select s.name as subscription, c.pending, c.delivered, c.exhausted, c.cancelled
+    from counts c join subscriptions s on s.id = c.subscription
+    where c.pending + c.delivered + c.exhausted + c.cancelled > 0`,
+
+  replay: `
+    select number, created_at, operator, subscription, type, state, since, until, total, done,
+      finished_at
+    from replays where number = :seq and created_at = :createdAt`,
+
+  openReplays: `
+    select number, created_at, operator, subscription, type, state, since, until, total, done,
+      finished_at
+    from replays indexed by replays_open where finished_at is null order by number`,
+
+  history: `
+    select seq, at, kind, s.name as subscription, delivery, cause, operator
+    from history left join subscriptions s on s.id = history.subscription
+    where seq < :before order by seq desc limit :limit`,
+
+  historyOf: `
+    select seq, at, kind, s.name as subscription, delivery, cause, operator
+    from history join subscriptions s on s.id = history.subscription
+    where history.subscription = :subscription and seq < :before order by seq desc limit :limit`,
+
+  historyOfDelivery: `
+    select seq, at, kind, s.name as subscription, delivery, cause, operator
+    from history left join subscriptions s on s.id = history.subscription
+    where delivery = :delivery and (:subscription is null or history.subscription = :subscription)
+      and seq < :before
+    order by seq desc limit :limit`,
 
   dataHolds: `
     select instr(data, :asWritten) > 0 or instr(data, :asString) > 0 as holds

@@ -59,6 +59,8 @@ export const MIGRATIONS: readonly string[] = [`
     due_at integer check ((due_at is not null) = (state = 0)),
     created_at integer not null,
     finished_at integer check ((finished_at is null) = (state = 0)),
+    -- How many replays had begun when it finished: a replay sends what finished before it began.
+    finished_after integer check ((finished_after is null) = (state = 0)),
     last_status integer,
     reason blob check (state in (0, 1) or reason is not null),
     redelivery_of text check ((redelivery_of is not null) = (cause = 'redelivery'))
@@ -74,6 +76,8 @@ export const MIGRATIONS: readonly string[] = [`
   -- What is delivered, nearly everything, is found newest first without an index of its own.
   create index deliveries_undelivered on deliveries (state, created_at) where state <> 1;
   create index deliveries_refused on deliveries (last_status, created_at) where last_status >= 300;
+  create index deliveries_sent_again on deliveries (event, subscription)
+    where cause = 'redelivery';
 
   create table attempts (
     seq integer primary key,
@@ -110,6 +114,62 @@ export const MIGRATIONS: readonly string[] = [`
     last_success_at integer,
     consecutive_failures integer not null,
     changed_at integer
+  ) strict;
+
+  -- Kept along with the deliveries, for counting them walks them all. Nothing is decided by them.
+  create table counts (
+    subscription integer primary key references subscriptions,
+    pending integer not null,
+    delivered integer not null,
+    exhausted integer not null,
+    cancelled integer not null
+  ) strict;
+
+  -- How many replays have begun, those that were never opened and those that are pruned among them.
+  create table replays_begun (
+    id integer primary key check (id = 1),
+    count integer not null
+  ) strict;
+  insert into replays_begun (id, count) values (1, 0);
+
+  create table replays (
+    -- It was the how manieth to begin.
+    number integer primary key,
+    created_at integer not null,
+    operator blob not null,
+    subscription blob,
+    type blob,
+    state integer check (state between 1 and 3),
+    since integer not null,
+    until integer not null,
+    -- The last row it has looked at, and the creation time at which there are no more to look at.
+    cursor_at integer not null,
+    cursor_seq integer not null,
+    ends_at integer not null,
+    total integer not null,
+    done integer not null,
+    finished_at integer
+  ) strict;
+  create index replays_open on replays (number) where finished_at is null;
+  create index replays_finished on replays (finished_at) where finished_at is not null;
+
+  create table history (
+    seq integer primary key autoincrement,
+    at integer not null,
+    kind text not null,
+    subscription integer references subscriptions,
+    delivery blob,
+    cause blob not null,
+    operator blob
+  ) strict;
+  create index history_by_time on history (at);
+  create index history_of_subscription on history (subscription) where subscription is not null;
+  create index history_of_delivery on history (delivery) where delivery is not null;
+
+  -- Written to find out whether anything can be.
+  create table probe (
+    id integer primary key check (id = 1),
+    filler blob not null
   ) strict;
 `];
 

@@ -7,18 +7,26 @@ import type { Instant } from "../../domain/instant.ts";
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
   Audit,
+  Change,
   Claim,
   Claimed,
   ClaimRequest,
+  Counts,
   DeliveryFilter,
   Enqueue,
   Enqueued,
   EventFilter,
+  HistoryEntry,
+  HistoryFilter,
   Outbox,
   OutboxReader,
   Page,
   Pruned,
   Recording,
+  RememberedEntry,
+  Replay,
+  ReplayFilter,
+  ReplayStep,
   StoredDelivery,
   StoredEvent,
 } from "../outbox.ts";
@@ -27,7 +35,8 @@ import { faultOf } from "./faults.ts";
 import { type Lock, lockDatabase } from "./lock.ts";
 import type { PruneRequest } from "./pruning.ts";
 import { SqliteReader } from "./reader.ts";
-import { type Answer, type Answers, type Operation, Store } from "./store.ts";
+import type { ReplayBeginning } from "./replaying.ts";
+import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
 
 /**
  * Opens the outbox in a SQLite file, creating it if need be, or in `:memory:`. One process at a time.
@@ -96,6 +105,9 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #queue: Waiting[] = [];
   #isCommitDue = false;
   #failure: OutboxFailed | undefined;
+  /** What the last commit failed with, if it did and another may work. */
+  #unavailable: OutboxUnavailable | undefined;
+  readonly #listeners = new Set<(changes: readonly Change[]) => void>();
   #closed: PromiseWithResolvers<void> | undefined;
 
   constructor(path: string, { store, reader, lock }: Parts) {
@@ -129,12 +141,34 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#submit({ kind: "redeliver", deliveryId, now });
   }
 
-  cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number> {
-    return this.#submit({ kind: "cancel", deliveryIds, reason, now });
+  async cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number> {
+    const cancelled: Promise<number>[] = [];
+    for (let from = 0; from < deliveryIds.length; from += COMMIT_ROWS) {
+      const some = deliveryIds.slice(from, from + COMMIT_ROWS);
+      cancelled.push(this.#submit({ kind: "cancel", deliveryIds: some, reason, now }));
+    }
+    return (await Promise.all(cancelled)).reduce((sum, count) => sum + count, 0);
   }
 
-  setHealth(subscription: string, health: Health): Promise<void> {
-    return this.#submit({ kind: "setHealth", subscription, health });
+  setHealth(subscription: string, health: Health, history?: HistoryEntry): Promise<void> {
+    return this.#submit({ kind: "setHealth", subscription, health, history });
+  }
+
+  remember(entry: HistoryEntry): Promise<void> {
+    return this.#submit({ kind: "remember", entry });
+  }
+
+  async startReplay(beginning: ReplayBeginning): Promise<Replay> {
+    const number = await this.#submit({ kind: "beginReplay" });
+    const total = await this.#read(() => this.#reader.countReplay(beginning.filter, number));
+    return await this.#submit({ kind: "openReplay", opening: { beginning, number, total } });
+  }
+
+  stepReplay(
+    id: string,
+    { limit, at }: { readonly limit: number; readonly at: Instant },
+  ): Promise<ReplayStep> {
+    return this.#submit({ kind: "stepReplay", request: { id, limit, at } });
   }
 
   shiftDue(from: Instant, byMs: number): Promise<void> {
@@ -143,6 +177,18 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   prune(before: PruneRequest): Promise<Pruned> {
     return this.#submit({ kind: "prune", before });
+  }
+
+  async unavailableBecause(): Promise<string | undefined> {
+    const refusal = this.#refusal();
+    if (refusal) return refusal.message;
+    if (!this.#unavailable) return undefined;
+    try {
+      await this.#submit({ kind: "probe" });
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
   }
 
   // What follows needs no commit: it runs at once.
@@ -191,8 +237,35 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#read(() => this.#reader.health());
   }
 
+  counts(): Promise<ReadonlyMap<string, Counts>> {
+    return this.#read(() => this.#reader.counts());
+  }
+
+  countReplay(filter: ReplayFilter): Promise<number> {
+    return this.#read(() => this.#reader.countReplay(filter));
+  }
+
+  replay(id: string): Promise<Replay | undefined> {
+    return this.#read(() => this.#reader.replay(id));
+  }
+
+  openReplays(): Promise<Replay[]> {
+    return this.#read(() => this.#reader.openReplays());
+  }
+
+  history(filter: HistoryFilter): Promise<Page<RememberedEntry>> {
+    return this.#read(() => this.#reader.history(filter));
+  }
+
   audit(): Promise<Audit> {
     return this.#read(() => this.#reader.audit());
+  }
+
+  watch(listener: (changes: readonly Change[]) => void): () => void {
+    // Of its own, so that one function can watch twice.
+    const own = (changes: readonly Change[]) => listener(changes);
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
   }
 
   close(): Promise<void> {
@@ -221,7 +294,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     try {
       return await read();
     } catch (error) {
-      throw this.#judge(error);
+      // What was asked before it closed, and takes several turns, finds it closed.
+      throw this.#refusal() ?? this.#judge(error);
     }
   }
 
@@ -257,19 +331,46 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   #commit(batch: readonly Waiting[]): void {
-    let answers: Answer[];
+    let applied: Applied;
     try {
       if (this.#failure) throw this.#failure;
-      answers = this.#store.apply(batch.map(({ operation }) => operation));
+      const watched = this.#listeners.size > 0;
+      applied = this.#store.apply(batch.map(({ operation }) => operation), { watched });
+      this.#unavailable = undefined;
     } catch (error) {
       const judged = this.#judge(error);
+      if (judged instanceof OutboxUnavailable) this.#unavailable = judged;
       const isOurs = judged === error && judged !== this.#failure;
       // One that can't be stored, by a fault of ours, must not take its neighbours along.
       if (isOurs && batch.length > 1) { for (const waiting of batch) this.#commit([waiting]); }
       else for (const { reject } of batch) reject(judged);
       return;
     }
-    for (const [i, { resolve }] of batch.entries()) resolve(answers[i]!);
+    for (const [i, { resolve }] of batch.entries()) resolve(applied.answers[i]!);
+    this.#tell(applied);
+  }
+
+  /** Nothing that goes wrong here undoes the commit, or may look as if it had. */
+  #tell({ deliveries, subscriptions }: Applied): void {
+    if (deliveries.size + subscriptions.size === 0) return;
+    const changes: Change[] = [];
+    try {
+      for (const delivery of this.#store.deliveries(deliveries)) {
+        changes.push({ kind: "delivery", delivery });
+      }
+    } catch (error) {
+      this.#judge(error);
+    }
+    for (const [subscription, health] of subscriptions) {
+      changes.push({ kind: "subscription", subscription, health });
+    }
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(changes);
+      } catch {
+        // Its own trouble.
+      }
+    }
   }
 
   #checkpoint(): void {
@@ -338,6 +439,8 @@ function rowsOf(operation: Operation): number {
       return operation.deliveryIds.length;
     case "prune":
       return operation.before.limit;
+    case "stepReplay":
+      return operation.request.limit;
     default:
       return 1;
   }

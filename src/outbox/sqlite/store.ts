@@ -11,19 +11,30 @@ import type {
   ClaimRequest,
   Enqueue,
   Enqueued,
+  HistoryEntry,
   NewEvent,
   Pruned,
   Receipt,
   Recording,
+  Replay,
+  ReplayStep,
 } from "../outbox.ts";
 import { type Bytes, headersToBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import { Changes } from "./changes.ts";
-import { Claims } from "./claims.ts";
+import { Claims, type Grant } from "./claims.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import { type PruneRequest, Pruning } from "./pruning.ts";
-import { EVENT_BY_SEQ, eventFromRow, type EventRow } from "./reading.ts";
+import {
+  DELIVERY_BY_SEQ,
+  deliveryFromRow,
+  type DeliveryRow,
+  EVENT_BY_SEQ,
+  eventFromRow,
+  type EventRow,
+} from "./reading.ts";
+import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 
 /** A change that needs a transaction, as plain data. */
 export type Operation =
@@ -37,9 +48,19 @@ export type Operation =
     readonly reason: string;
     readonly now: Instant;
   }
-  | { readonly kind: "setHealth"; readonly subscription: string; readonly health: Health }
+  | {
+    readonly kind: "setHealth";
+    readonly subscription: string;
+    readonly health: Health;
+    readonly history: HistoryEntry | undefined;
+  }
+  | { readonly kind: "remember"; readonly entry: HistoryEntry }
+  | { readonly kind: "beginReplay" }
+  | { readonly kind: "openReplay"; readonly opening: ReplayOpening }
+  | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
   | { readonly kind: "shiftDue"; readonly from: Instant; readonly byMs: number }
-  | { readonly kind: "prune"; readonly before: PruneRequest };
+  | { readonly kind: "prune"; readonly before: PruneRequest }
+  | { readonly kind: "probe" };
 
 /** What each kind of operation is answered with. */
 export interface Answers {
@@ -49,11 +70,27 @@ export interface Answers {
   readonly redeliver: Delivery | undefined;
   readonly cancel: number;
   readonly setHealth: void;
+  readonly remember: void;
+  /** The replay's number. */
+  readonly beginReplay: number;
+  readonly openReplay: Replay;
+  readonly stepReplay: ReplayStep;
   readonly shiftDue: void;
   readonly prune: Pruned;
+  readonly probe: void;
 }
 
 export type Answer = Answers[keyof Answers];
+
+/** What a transaction did. */
+export interface Applied {
+  /** In the order of the operations. */
+  readonly answers: Answer[];
+  /** The numbers of the deliveries it changed; empty where nobody watched. */
+  readonly deliveries: ReadonlySet<number>;
+  /** The subscriptions that began or ceased to fail or to be paused; empty where nobody watched. */
+  readonly subscriptions: ReadonlyMap<string, Health>;
+}
 
 /** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
 export class Store {
@@ -63,6 +100,7 @@ export class Store {
   readonly #claims = new Claims();
   readonly #insertion: Insertion;
   readonly #pruning: Pruning;
+  readonly #replaying: Replaying;
   readonly #pending: Map<number, number>;
   #commits = 0;
 
@@ -76,6 +114,7 @@ export class Store {
     };
     this.#insertion = new Insertion(db, this.#names);
     this.#pruning = new Pruning(db);
+    this.#replaying = new Replaying(db, this.#names, this.#insertion);
     this.#pending = countPending(db);
   }
 
@@ -88,13 +127,15 @@ export class Store {
    * Runs operations in one transaction, in their order, and answers each. What SQLite throws takes
    * all of them back; what is merely refused (a conflict, a lost claim) is an answer and spoils none.
    */
-  apply(operations: readonly Operation[]): Answer[] {
-    const changes = new Changes();
+  apply(operations: readonly Operation[], { watched = false } = {}): Applied {
+    const changes = new Changes({ watched });
     this.#sql.begin.run();
-    let answers: Answer[];
+    let answers: Answer[], subscriptions: ReadonlyMap<string, Health>;
     try {
       answers = operations.map((operation) => this.#run(operation, changes));
+      subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
       this.#writeHealth(changes);
+      this.#writeCounts(changes);
       this.#sql.commit.run();
     } catch (error) {
       this.#rollBack();
@@ -102,7 +143,7 @@ export class Store {
     }
     this.#commits++;
     this.#carryOver(changes);
-    return answers;
+    return { answers, deliveries: changes.touched ?? NOTHING, subscriptions };
   }
 
   /** Claims what is pending, due and unclaimed, oldest due first. Reads only. */
@@ -124,7 +165,9 @@ export class Store {
   release(claims: readonly Claim[]): void {
     for (const claim of claims) {
       const grant = this.#grantOf(claim);
-      if (grant && this.#claims.holds(grant)) this.#claims.end(grant.subscription, grant.seq);
+      if (!grant) continue;
+      if (this.#claims.holds(grant)) this.#claims.end(grant.subscription, grant.seq);
+      else this.#claims.forget(grant);
     }
   }
 
@@ -145,6 +188,19 @@ export class Store {
     return new Map(
       [...this.#pending].map(([id, count]) => [this.#names.subscriptions.name(id), count]),
     );
+  }
+
+  /** Deliveries as they are, by number, but for those that are gone. */
+  deliveries(seqs: Iterable<number>): Delivery[] {
+    // One transaction, and this connection: its pages are at hand, a reader's are stale just now.
+    this.#sql.beginReading.run();
+    try {
+      const rows = Array.from(seqs, (seq) => this.#sql.delivery.get(seq));
+      return rows.filter((row) => row !== undefined)
+        .map((row) => deliveryFromRow(row as unknown as DeliveryRow));
+    } finally {
+      this.#sql.rollback.run();
+    }
   }
 
   /** Moves what the journal holds into the database once it is `pages` long, as far as readers let it. */
@@ -169,7 +225,7 @@ export class Store {
       case "record":
         return this.#record(operation.recording, changes);
       case "hasten":
-        return this.#hasten(operation.deliveryId, operation.now);
+        return this.#hasten(operation.deliveryId, operation.now, changes);
       case "redeliver":
         return this.#redeliver(operation.deliveryId, operation.now, changes);
       case "cancel":
@@ -179,12 +235,24 @@ export class Store {
           this.#names.subscriptions.intern(operation.subscription),
           operation.health,
         );
+        if (operation.history) this.#remember(operation.history);
         return;
+      case "remember":
+        return this.#remember(operation.entry);
+      case "beginReplay":
+        return this.#replaying.begin();
+      case "openReplay":
+        return this.#replaying.open(operation.opening);
+      case "stepReplay":
+        return this.#replaying.step(operation.request, changes);
       case "shiftDue":
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
         return;
       case "prune":
-        return this.#pruning.bite(operation.before);
+        return this.#pruning.bite(operation.before, changes);
+      case "probe":
+        this.#sql.probe.run();
+        return;
     }
   }
 
@@ -192,15 +260,19 @@ export class Store {
     this.#names.subscriptions.forget();
     this.#names.types.forget();
     this.#names.formats.forget();
+    this.#replaying.rolledBack();
     // SQLite rolls back by itself where it can't go on: a full disk, a failed write.
     if (this.#db.isTransaction) this.#sql.rollback.run();
   }
 
   #carryOver(changes: Changes): void {
     for (const grant of changes.granted) this.#claims.grant(grant);
+    for (const { subscription, seq } of changes.cancelled) this.#claims.cancel(subscription, seq);
     for (const { subscription, seq } of changes.ended) this.#claims.end(subscription, seq);
-    for (const [subscription, by] of changes.pending) {
-      const count = (this.#pending.get(subscription) ?? 0) + by;
+    for (const grant of changes.settled) this.#claims.forget(grant);
+    this.#replaying.committed();
+    for (const [subscription, by] of changes.counts) {
+      const count = (this.#pending.get(subscription) ?? 0) + by.pending;
       if (count === 0) this.#pending.delete(subscription);
       else this.#pending.set(subscription, count);
     }
@@ -363,10 +435,14 @@ export class Store {
   }
 
   #record(recording: Recording, changes: Changes): boolean {
-    const { claim, attempt, verdict, at, health, notices = [] } = recording;
+    const { claim, attempt, verdict, at, health, notices = [], history = [] } = recording;
     const grant = this.#grantOf(claim);
-    if (!grant || !this.#claims.holds(grant)) return false;
-    const { subscription, seq } = grant;
+    if (!grant) return false;
+    if (!this.#claims.holds(grant)) {
+      if (this.#claims.wasCancelled(grant)) this.#recordLate(recording, grant, changes);
+      return false;
+    }
+    const { seq } = grant;
     const before = claim.delivery.attemptCount;
     const next = rowAfter(verdict, at);
     const status = attempt.outcome.kind === "answered" ? attempt.outcome.status : null;
@@ -375,18 +451,37 @@ export class Store {
       next.state,
       next.dueAt,
       next.finishedAt,
+      next.finishedAt === null ? null : this.#replaying.last,
       toNullableBytes(next.reason),
       status,
       seq,
       before,
     );
-    if (changed === 0) return false;
+    if (changed === 0) {
+      // The claim is still held: if it was cancelled, then in this same transaction.
+      this.#recordLate(recording, grant, changes);
+      return false;
+    }
     this.#insertAttempt(seq, before + 1, attempt);
-    if (next.state === STATE.pending) changes.ended.push({ subscription, seq });
-    else changes.finish(subscription, seq);
-    if (health) changes.health.set(subscription, health);
+    changes.ended.push(grant);
+    if (verdict.kind === "retry") changes.touched?.add(seq);
+    else changes.finish(grant, verdict.kind);
+    if (health) changes.health.set(grant.subscription, health);
     for (const notice of notices) this.#insertion.event(notice, at, changes);
+    for (const entry of history) this.#remember(entry);
     return true;
+  }
+
+  /** The attempt was sent, whatever became of its delivery meanwhile: it stays on record. */
+  #recordLate({ claim, attempt }: Recording, grant: Grant, changes: Changes): void {
+    const { seq } = grant;
+    const before = claim.delivery.attemptCount;
+    const status = attempt.outcome.kind === "answered" ? attempt.outcome.status : null;
+    const { changes: changed } = this.#sql.countLate.run({ seq, before, status });
+    if (changed === 0) return;
+    this.#insertAttempt(seq, before + 1, attempt);
+    changes.settled.push(grant);
+    changes.touched?.add(seq);
   }
 
   #insertAttempt(seq: number, number: number, attempt: Attempt): void {
@@ -397,7 +492,8 @@ export class Store {
       seq,
       number,
       Math.round(attempt.startedAt),
-      Math.round(attempt.durationMs),
+      // The clock may be set back while an attempt runs.
+      Math.max(0, Math.round(attempt.durationMs)),
       attempt.result === "success" ? 1 : 0,
       toBytes(attempt.url),
       headersToBytes(attempt.requestHeaders),
@@ -412,10 +508,12 @@ export class Store {
   }
 
   /** A claimed one is under way already; it stays claimed, and only its due time changes. */
-  #hasten(id: string, now: Instant): boolean {
+  #hasten(id: string, now: Instant, changes: Changes): boolean {
     const position = parseDeliveryId(id);
     if (!position) return false;
-    return this.#sql.hasten.run({ ...position, now: Math.round(now) }).changes === 1;
+    if (this.#sql.hasten.run({ ...position, now: Math.round(now) }).changes === 0) return false;
+    changes.touched?.add(position.seq);
+    return true;
   }
 
   #redeliver(id: string, now: Instant, changes: Changes): Delivery | undefined {
@@ -453,12 +551,54 @@ export class Store {
         ...position,
         reason: why,
         now: Math.round(now),
+        replays: this.#replaying.last,
       }) as { subscription: number } | undefined;
       if (!row) continue;
-      changes.finish(row.subscription, position.seq);
+      const numbers = { subscription: row.subscription, seq: position.seq };
+      changes.cancelled.push(numbers);
+      changes.finish(numbers, "cancelled");
       cancelled++;
     }
     return cancelled;
+  }
+
+  #remember({ at, kind, subscription, delivery, cause, by }: HistoryEntry): void {
+    this.#sql.insertHistory.run({
+      at: Math.round(at),
+      kind,
+      subscription: subscription === undefined
+        ? null
+        : this.#names.subscriptions.intern(subscription),
+      delivery: toNullableBytes(delivery),
+      cause: toBytes(cause),
+      operator: toNullableBytes(by),
+    });
+  }
+
+  /** The subscriptions whose stored health is about to take a turn that is worth telling. */
+  #turningPoints(changes: Changes): Map<string, Health> {
+    const turning = new Map<string, Health>();
+    for (const [subscription, health] of changes.health) {
+      const before = this.#sql.healthBefore.get(subscription) as unknown as
+        | { failing_since: Instant | null; paused_at: Instant | null }
+        | undefined;
+      const stays = (before?.failing_since ?? null) === (health.failingSince ?? null) &&
+        (before?.paused_at ?? null) === (health.pausedAt ?? null);
+      if (!stays) turning.set(this.#names.subscriptions.name(subscription), health);
+    }
+    return turning;
+  }
+
+  #writeCounts(changes: Changes): void {
+    for (const [subscription, by] of changes.counts) {
+      this.#sql.writeCounts.run(
+        subscription,
+        by.pending,
+        by.delivered,
+        by.exhausted,
+        by.cancelled,
+      );
+    }
   }
 
   #writeHealth(changes: Changes): void {
@@ -475,6 +615,9 @@ export class Store {
     }
   }
 }
+
+const NOTHING: ReadonlySet<number> = new Set();
+const NOBODY: ReadonlyMap<string, Health> = new Map();
 
 const STATE = { pending: 0, delivered: 1, exhausted: 2, cancelled: 3 } as const;
 
@@ -536,6 +679,7 @@ const PENDING_COUNTS = `
 export const SQL = {
   // Prepared, unlike db.exec, they say which error it was.
   begin: "begin immediate",
+  beginReading: "begin",
   commit: "commit",
   rollback: "rollback",
 
@@ -570,10 +714,17 @@ export const SQL = {
 
   event: EVENT_BY_SEQ,
 
+  delivery: DELIVERY_BY_SEQ,
+
   judge: `
     update deliveries
-    set attempt_count = ?, state = ?, due_at = ?, finished_at = ?, reason = ?, last_status = ?
+    set attempt_count = ?, state = ?, due_at = ?, finished_at = ?, finished_after = ?, reason = ?,
+      last_status = ?
     where seq = ? and state = 0 and attempt_count = ?`,
+
+  countLate: `
+    update deliveries set attempt_count = :before + 1, last_status = :status
+    where seq = :seq and state = 3 and attempt_count = :before`,
 
   insertAttempt: `
     insert into attempts (
@@ -593,12 +744,33 @@ export const SQL = {
   raiseCount: "update events set delivery_count = delivery_count + 1 where seq = :seq",
 
   cancel: `
-    update deliveries set state = 3, due_at = null, finished_at = :now, reason = :reason
+    update deliveries
+    set state = 3, due_at = null, finished_at = :now, finished_after = :replays, reason = :reason
     where seq = :seq and created_at = :createdAt and state = 0 returning subscription`,
 
   shiftDue: `
     update deliveries indexed by deliveries_due set due_at = due_at + :byMs
     where state = 0 and due_at > :from`,
+
+  healthBefore: "select failing_since, paused_at from health where subscription = ?",
+
+  writeCounts: `
+    insert into counts (subscription, pending, delivered, exhausted, cancelled)
+    values (?, ?, ?, ?, ?)
+    on conflict (subscription) do update set
+      pending = pending + excluded.pending,
+      delivered = delivered + excluded.delivered,
+      exhausted = exhausted + excluded.exhausted,
+      cancelled = cancelled + excluded.cancelled`,
+
+  insertHistory: `
+    insert into history (at, kind, subscription, delivery, cause, operator)
+    values (:at, :kind, :subscription, :delivery, :cause, :operator)`,
+
+  // As much as a common event, so that room for a row alone is not taken for room.
+  probe: `
+    insert into probe (id, filler) values (1, zeroblob(65536))
+    on conflict (id) do update set filler = excluded.filler`,
 
   writeHealth: `
     insert into health (

@@ -1,0 +1,73 @@
+import type { Outbox, OutboxReader } from "../outbox/outbox.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { SteadyClock } from "../runtime/steady_clock.ts";
+
+/** Deliveries a step sends again, and the wait between two steps: at most 200 a second. */
+const STEP = 100;
+const BETWEEN_STEPS_MS = 500;
+/** While a subscription has more pending than this, what is replayed for it waits. */
+const MAX_BACKLOG = 2_000;
+const AFTER_FAULT_MS = 5_000;
+
+export interface ReplayerPorts {
+  readonly outbox: Outbox;
+  readonly reader: OutboxReader;
+  readonly clock: Clock;
+  readonly steady: SteadyClock;
+  readonly log: Log;
+  /** Told of each subscription that got deliveries due at once. */
+  readonly onDue: (subscription: string) => void;
+}
+
+/** Carries replays out, one after the other, step by step; where it left off is in the outbox. */
+export class Replayer {
+  readonly #ports: ReplayerPorts;
+  #cancelTimer: (() => void) | undefined;
+  #isWorking = false;
+  #stopped = false;
+
+  constructor(ports: ReplayerPorts) {
+    this.#ports = ports;
+  }
+
+  /** Goes on with what is open; call it at the start and whenever a replay was begun. */
+  wake(): void {
+    if (!this.#isWorking && !this.#stopped) void this.#work();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true;
+    this.#cancelTimer?.();
+    let waitMs: number | undefined;
+    try {
+      waitMs = await this.#step();
+    } catch (error) {
+      this.#ports.log.replayFailed(error);
+      waitMs = AFTER_FAULT_MS;
+    }
+    this.#isWorking = false;
+    if (waitMs === undefined || this.#stopped) return;
+    this.#cancelTimer = this.#ports.clock.after(waitMs, () => this.wake());
+  }
+
+  /** One step of the oldest open replay; answers how long to wait, undefined where none is open. */
+  async #step(): Promise<number | undefined> {
+    const { outbox, reader, steady } = this.#ports;
+    const open = await reader.openReplays();
+    if (open.length === 0) return undefined;
+    const pending = await reader.pending();
+    for (const { id, filter } of open) {
+      if ((pending.get(filter.subscription ?? "") ?? 0) > MAX_BACKLOG) continue;
+      const step = await outbox.stepReplay(id, { limit: STEP, at: steady.now() });
+      for (const subscription of step.subscriptions) this.#ports.onDue(subscription);
+      return step.finished && open.length === 1 ? undefined : BETWEEN_STEPS_MS;
+    }
+    return BETWEEN_STEPS_MS;
+  }
+}

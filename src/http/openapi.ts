@@ -1,0 +1,380 @@
+import { MAX_EVENTS } from "../ingest/posted_event.ts";
+import { VERSION } from "../version.ts";
+import { type Json, parametersOf, responses, schemaRef, schemas } from "./openapi_components.ts";
+import { webhooks } from "./openapi_webhooks.ts";
+import { deliveriesQuery, eventsQuery, pageQuery, reloadQuery } from "./schemas.ts";
+
+/**
+ * `GET /openapi.json`: the OpenAPI 3.1 document of this API and of the webhooks that receivers get.
+ * It is made, once, from the schemas that the routes go by, the profiles and their samples.
+ */
+export function openapiText(): string {
+  return text ??= JSON.stringify({
+    openapi: "3.1.1",
+    info: {
+      title: "Bellhook",
+      version: VERSION,
+      description: INTRODUCTION,
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: "/", description: "The daemon that serves this document" }],
+    tags: TAGS,
+    paths: Object.fromEntries(
+      Object.entries(CALLS).map(([path, calls]) => [path, pathItem(path, calls)]),
+    ),
+    webhooks: webhooks(),
+    components: {
+      schemas: schemas(),
+      responses: responses(),
+      securitySchemes: {
+        bearer: {
+          type: "http",
+          scheme: "bearer",
+          description:
+            "A token of `auth.operators`, or of `auth.publishers` for `POST /v1/events`. " +
+            "Without `auth` in the config none is asked for, and only this machine is served.",
+        },
+      },
+    },
+  });
+}
+
+let text: string | undefined;
+
+const INTRODUCTION =
+  "Events in, webhooks out: stored before the answer, delivered at least once. " +
+  "Errors are `application/problem+json` (RFC 9457). Lists are newest first, take `limit` and " +
+  "`cursor`, and answer `{items, next}`; `next` is missing on the last page. Instants are RFC 3339 " +
+  "in UTC.";
+
+const TAGS = [
+  { name: "events", description: "What happened" },
+  { name: "deliveries", description: "One event for one subscription, and its attempts" },
+  { name: "replays", description: "Many finished deliveries, sent again" },
+  { name: "subscriptions", description: "Who wants events, and how their receivers are doing" },
+  { name: "daemon", description: "The process itself" },
+  { name: "webhooks", description: "What receivers get, by profile" },
+];
+
+/** One call of the API, as it is told here; `operation` makes the rest of it. */
+interface Call {
+  readonly id: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** Who may call it: everybody, operators, or publishers as well. */
+  readonly who: "all" | "operators" | "publishers";
+  readonly parameters?: readonly Json[];
+  readonly requestBody?: Json;
+  /** Answers beside those that every call has. A problem is named by its status alone. */
+  readonly answers: readonly (readonly [status: number, answer: Json] | number)[];
+}
+
+/** Every call, by path and method. */
+const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
+  "/v1/events": {
+    post: {
+      id: "postEvents",
+      tag: "events",
+      summary: "Post one event, or several",
+      description:
+        "202 means stored: the event and all its deliveries are on disk. An array of up " +
+        `to ${MAX_EVENTS} is stored as a whole or not at all, and is answered with an array. An ` +
+        "`id`, or an `Idempotency-Key`, makes it safe to repeat.",
+      who: "publishers",
+      parameters: [{
+        name: "Idempotency-Key",
+        in: "header",
+        description: "Makes the request as a whole safe to repeat",
+        schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x20-\\x7e]+$" },
+        example: "order-77",
+      }],
+      requestBody: {
+        required: true,
+        content: {
+          "application/json": { schema: schemaRef("Events") },
+          "application/cloudevents+json": { schema: schemaRef("CloudEvent") },
+          "application/cloudevents-batch+json": { schema: schemaRef("CloudEvents") },
+        },
+      },
+      answers: [
+        [202, json("Stored", "Receipts")],
+        [200, json("A repeat: the first answer, once more", "Receipts")],
+        ...[400, 408, 409, 413, 415, 422, 429],
+      ],
+    },
+    get: {
+      id: "listEvents",
+      tag: "events",
+      summary: "List events",
+      who: "operators",
+      parameters: parametersOf(eventsQuery),
+      answers: [[200, json("A page of events", "EventPage")], 422],
+    },
+  },
+  "/v1/events/{id}": {
+    get: {
+      id: "getEvent",
+      tag: "events",
+      summary: "One event and its deliveries",
+      description:
+        "Numbers in `data`, `metadata` and `scope` have the digits they were posted with.",
+      who: "operators",
+      answers: [[200, json("The event", "EventWithDeliveries")], 404],
+    },
+  },
+  "/v1/deliveries": {
+    get: {
+      id: "listDeliveries",
+      tag: "deliveries",
+      summary: "List deliveries",
+      who: "operators",
+      parameters: parametersOf(deliveriesQuery),
+      answers: [[200, json("A page of deliveries", "DeliveryPage")], 422],
+    },
+  },
+  "/v1/deliveries/{id}": {
+    get: {
+      id: "getDelivery",
+      tag: "deliveries",
+      summary: "One delivery and its attempts",
+      who: "operators",
+      answers: [[200, json("The delivery", "DeliveryWithAttempts")], 404],
+    },
+  },
+  "/v1/deliveries/{id}/retry": {
+    post: {
+      id: "retryDelivery",
+      tag: "deliveries",
+      summary: "Send a delivery now, or again",
+      description:
+        "A pending one is sent at once. Of a finished one a new delivery is made, with " +
+        "`redeliveryOf` and the same ids for receivers to dedupe on.",
+      who: "operators",
+      answers: [[202, json("The delivery that is sent", "Delivery")], 404, 409],
+    },
+  },
+  "/v1/deliveries/{id}/cancel": {
+    post: {
+      id: "cancelDelivery",
+      tag: "deliveries",
+      summary: "Give a pending delivery up",
+      who: "operators",
+      answers: [[200, json("The cancelled delivery", "Delivery")], 404, 409],
+    },
+  },
+  "/v1/replays": {
+    post: {
+      id: "startReplay",
+      tag: "replays",
+      summary: "Send finished deliveries again",
+      description: "It runs on by itself, at a pace that leaves room for new events, and goes on " +
+        "after a restart.",
+      who: "operators",
+      requestBody: { required: true, content: content("ReplayRequest") },
+      answers: [
+        [200, json("How many a dry run has counted", "Count")],
+        [202, json("The replay has begun", "ReplayStarted")],
+        ...[400, 408, 413, 422],
+      ],
+    },
+  },
+  "/v1/replays/{id}": {
+    get: {
+      id: "getReplay",
+      tag: "replays",
+      summary: "How far a replay is",
+      who: "operators",
+      answers: [[200, json("The replay", "Replay")], 404],
+    },
+  },
+  "/v1/subscriptions": {
+    get: {
+      id: "listSubscriptions",
+      tag: "subscriptions",
+      summary: "List subscriptions",
+      description: "By id. Secrets are never shown.",
+      who: "operators",
+      parameters: parametersOf(pageQuery),
+      answers: [[200, json("A page of subscriptions", "SubscriptionPage")], 422],
+    },
+  },
+  "/v1/subscriptions/{id}": {
+    get: {
+      id: "getSubscription",
+      tag: "subscriptions",
+      summary: "One subscription: config, health, counts",
+      who: "operators",
+      answers: [[200, json("The subscription", "Subscription")], 404],
+    },
+  },
+  "/v1/subscriptions/{id}/test": {
+    post: {
+      id: "testSubscription",
+      tag: "subscriptions",
+      summary: "Send a test event to this subscription alone",
+      description:
+        "Also while it is disabled or paused. Without a body, the event is the config's " +
+        "or the profile's example.",
+      who: "operators",
+      requestBody: { required: false, content: content("TestRequest") },
+      answers: [[202, json("Stored, and on its way", "TestStarted")], 400, 404, 408, 413, 422],
+    },
+  },
+  "/v1/subscriptions/{id}/pause": {
+    post: {
+      id: "pauseSubscription",
+      tag: "subscriptions",
+      summary: "Hold a subscription's deliveries",
+      description: "New events are stored for it meanwhile. It survives restarts.",
+      who: "operators",
+      answers: [[200, json("The subscription, paused", "Subscription")], 404],
+    },
+  },
+  "/v1/subscriptions/{id}/resume": {
+    post: {
+      id: "resumeSubscription",
+      tag: "subscriptions",
+      summary: "Let a subscription's deliveries go on",
+      who: "operators",
+      answers: [[200, json("The subscription", "Subscription")], 404],
+    },
+  },
+  "/v1/match": {
+    post: {
+      id: "matchEvent",
+      tag: "subscriptions",
+      summary: "Which subscriptions would get an event",
+      description: "And for each other one, which rule keeps it back. Stores nothing.",
+      who: "operators",
+      requestBody: { required: true, content: content("Event") },
+      answers: [[200, json("Who would get it", "Matches")], 400, 408, 413, 422],
+    },
+  },
+  "/v1/stream": {
+    get: {
+      id: "streamChanges",
+      tag: "daemon",
+      summary: "State changes as server-sent events",
+      description:
+        "`delivery` events carry a Delivery, `subscription` events a subscription's id " +
+        "and its health without `pending`. A `gap` event says that changes were missed: read the " +
+        "lists anew.",
+      who: "operators",
+      parameters: [{
+        name: "Last-Event-ID",
+        in: "header",
+        description: "The last id seen: what came after it is sent first",
+        schema: { type: "string" },
+      }],
+      answers: [[200, {
+        description: "A stream that stays open",
+        content: {
+          "text/event-stream": {
+            schema: { type: "string", description: "WHATWG HTML, section 9.2" },
+            example: 'id: 01HS1JB3Y0-7\nevent: subscription\ndata: {"id":"pms","health":' +
+              '{"state":"healthy","consecutiveFailures":0}}\n\n',
+          },
+        },
+      }]],
+    },
+  },
+  "/-/healthy": {
+    get: {
+      id: "isHealthy",
+      tag: "daemon",
+      summary: "Whether the process answers",
+      who: "all",
+      answers: [[200, json("It does", "Healthy")]],
+    },
+  },
+  "/-/ready": {
+    get: {
+      id: "isReady",
+      tag: "daemon",
+      summary: "Whether events are taken",
+      who: "all",
+      answers: [[200, json("They are", "Ready")], 503],
+    },
+  },
+  "/-/reload": {
+    post: {
+      id: "reloadConfig",
+      tag: "daemon",
+      summary: "Read the config file anew",
+      description: "A file with problems changes nothing.",
+      who: "operators",
+      parameters: parametersOf(reloadQuery),
+      answers: [[200, json("What changed", "Reloaded")], 422],
+    },
+  },
+  "/openapi.json": {
+    get: {
+      id: "getOpenApi",
+      tag: "daemon",
+      summary: "This document",
+      who: "all",
+      answers: [[200, {
+        description: "OpenAPI 3.1",
+        content: { "application/json": { schema: { type: "object" } } },
+      }]],
+    },
+  },
+};
+
+function pathItem(path: string, calls: Readonly<Record<string, Call>>): Json {
+  const operations = Object.entries(calls).map(([method, call]) => [method, operation(call)]);
+  const id = /\/v1\/(\w+)\/\{id\}/.exec(path)?.[1];
+  return {
+    ...(id !== undefined && {
+      parameters: [{
+        name: "id",
+        in: "path",
+        required: true,
+        description: `The ${SINGULAR[id]}'s id, percent-encoded`,
+        schema: { type: "string" },
+      }],
+    }),
+    ...Object.fromEntries(operations),
+  };
+}
+
+const SINGULAR: Readonly<Record<string, string>> = {
+  events: "event",
+  deliveries: "delivery",
+  replays: "replay",
+  subscriptions: "subscription",
+};
+
+function operation({ id, tag, who, answers, ...told }: Call): Json {
+  // Whoever asks the storage may hear that it cannot be asked; whoever shows a token, that it is wrong.
+  const everywhere = who === "all" ? [500] : [401, 403, 500, 503];
+  return {
+    operationId: id,
+    tags: [tag],
+    ...told,
+    security: SECURITY[who],
+    responses: Object.fromEntries(
+      [...answers, ...everywhere].map((answer) =>
+        typeof answer === "number"
+          ? [answer, { $ref: `#/components/responses/${answer}` }]
+          : [...answer]
+      ),
+    ),
+  };
+}
+
+/** For a bearer token, the list names roles (OpenAPI 3.1.1, section 4.8.30). */
+const SECURITY: Readonly<Record<Call["who"], readonly Json[]>> = {
+  all: [],
+  operators: [{ bearer: ["operator"] }],
+  publishers: [{ bearer: ["publisher"] }, { bearer: ["operator"] }],
+};
+
+function json(description: string, schema: Parameters<typeof schemaRef>[0]): Json {
+  return { description, content: content(schema) };
+}
+
+function content(schema: Parameters<typeof schemaRef>[0]): Json {
+  return { "application/json": { schema: schemaRef(schema) } };
+}

@@ -1,0 +1,48 @@
+import { Hono } from "hono";
+import { type AccessVariables, callerName } from "./access.ts";
+import { query } from "./input.ts";
+import { problem } from "./problem.ts";
+import { reloadQuery } from "./schemas.ts";
+
+/** Reads the config anew and puts it in force, or, on a dry run, only says what that would do. */
+export type Reload = (
+  how?: { readonly dryRun?: boolean; readonly by?: string },
+) => Promise<ReloadReport>;
+
+/** What a reload did, or why it did nothing. */
+export type ReloadReport =
+  | {
+    readonly kind: "reloaded";
+    readonly added: readonly string[];
+    readonly changed: readonly string[];
+    readonly removed: readonly string[];
+    /** Other settings that changed, by path. */
+    readonly settings: readonly string[];
+    /** Changed settings that only a restart puts in force. */
+    readonly needsRestart: readonly string[];
+    /** All of it in lines for people. */
+    readonly changes: readonly string[];
+    readonly warnings: readonly string[];
+  }
+  | {
+    readonly kind: "rejected";
+    readonly problems: readonly { readonly path: string; readonly message: string }[];
+  };
+
+/** `POST /-/reload`. */
+export function reloadRoutes(reload: Reload): Hono<{ Variables: AccessVariables }> {
+  const routes = new Hono<{ Variables: AccessVariables }>();
+  routes.post("/", async (context) => {
+    await context.req.text();
+    const { dryRun } = query(context, reloadQuery);
+    const report = await reload({ dryRun: dryRun === "true", by: callerName(context) });
+    if (report.kind === "reloaded") return context.json(report);
+    return problem(context, {
+      status: 422,
+      title: "Unprocessable Content",
+      detail: "the config file has problems; the config before stays in force",
+      errors: report.problems,
+    });
+  });
+  return routes;
+}

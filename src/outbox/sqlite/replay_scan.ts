@@ -1,0 +1,159 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Instant } from "../../domain/instant.ts";
+import type { ReplayFilter } from "../outbox.ts";
+import type { Position } from "./delivery_id.ts";
+import type { Names } from "./names.ts";
+import { STATES } from "./schema.ts";
+
+/** The names a filter's are looked up in. */
+export interface ScanNames {
+  readonly subscriptions: Names;
+  readonly types: Names;
+}
+
+/** A delivery that is to be sent again. */
+export interface ReplayedRow {
+  readonly seq: number;
+  readonly created_at: Instant;
+  readonly event: number;
+  readonly subscription: number;
+  readonly type: number;
+  readonly format: number;
+}
+
+/** Finds the deliveries that a replay sends again, oldest first, some rows at a time. */
+export class ReplayScan {
+  readonly #sql: Readonly<Record<keyof typeof SCAN_SQL, StatementSync>>;
+  readonly #names: ScanNames;
+
+  constructor(db: DatabaseSync, names: ScanNames) {
+    const prepared = Object.entries(SCAN_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+    this.#sql = Object.fromEntries(prepared);
+    this.#names = names;
+  }
+
+  /**
+   * What fits a filter and had finished when the replay of that number began. Undefined where nothing
+   * can: there is no such subscription or type.
+   */
+  over(filter: ReplayFilter, number: number): Scan | undefined {
+    const state = filter.state === undefined ? null : STATES.indexOf(filter.state);
+    const subscription = filter.subscription === undefined
+      ? null
+      : this.#names.subscriptions.find(filter.subscription);
+    const type = filter.type === undefined ? null : this.#names.types.find(filter.type);
+    if (subscription === undefined || type === undefined) return undefined;
+    return new Scan(this.#sql, { number, state, subscription, type });
+  }
+}
+
+/** One filter's way through the deliveries. */
+export class Scan {
+  readonly #sql: Readonly<Record<keyof typeof SCAN_SQL, StatementSync>>;
+  readonly #wanted: Wanted;
+
+  constructor(sql: Readonly<Record<keyof typeof SCAN_SQL, StatementSync>>, wanted: Wanted) {
+    this.#sql = sql;
+    this.#wanted = wanted;
+  }
+
+  /** The next `rows` rows behind a position that may fit, by the index that leaves the fewest. */
+  look({ after, until, rows }: { after: Position; until: Instant; rows: number }): Position[] {
+    const bounds = { afterAt: after.createdAt, afterSeq: after.seq, until, rows };
+    const { state, subscription, type } = this.#wanted;
+    const found = state !== null && STATES[state] !== "delivered"
+      ? this.#sql.lookByState.all({ ...bounds, state })
+      : subscription !== null
+      ? this.#sql.lookBySubscription.all({ ...bounds, subscription })
+      : type !== null
+      ? this.#sql.lookByType.all({ ...bounds, type })
+      : this.#sql.lookByTime.all(bounds);
+    const positions = found as unknown as { seq: number; created_at: Instant }[];
+    return positions.map(({ seq, created_at }) => ({ createdAt: created_at, seq }));
+  }
+
+  /** Those of the rows looked at that do fit, in their order, at most `limit`. */
+  take(looked: readonly Position[], limit: number): ReplayedRow[] {
+    const rows = this.#sql.take.all({ ...this.#wanted, seqs: listOf(looked), limit });
+    return rows as unknown as ReplayedRow[];
+  }
+
+  count(looked: readonly Position[]): number {
+    return (this.#sql.count.get({ ...this.#wanted, seqs: listOf(looked) }) as { n: number }).n;
+  }
+}
+
+interface Wanted {
+  readonly number: number;
+  readonly state: number | null;
+  readonly subscription: number | null;
+  readonly type: number | null;
+}
+
+function listOf(positions: readonly Position[]): string {
+  return JSON.stringify(positions.map(({ seq }) => seq));
+}
+
+// Of an event to a subscription only the newest delivery is sent again. A redelivery of a test or a
+// notice does not say so itself: all deliveries of its event are of one kind, and the oldest says.
+
+/** The statements by name; the tests ask SQLite how it would run each. */
+export const SCAN_SQL = {
+  lookByTime: `
+    select seq, created_at from deliveries indexed by deliveries_by_time
+    where (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, seq limit :rows`,
+
+  lookByState: `
+    select seq, created_at from deliveries indexed by deliveries_undelivered
+    where state = :state and state <> 1
+      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, seq limit :rows`,
+
+  lookBySubscription: `
+    select seq, created_at from deliveries indexed by deliveries_by_subscription
+    where subscription = :subscription
+      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, seq limit :rows`,
+
+  lookByType: `
+    select seq, created_at from deliveries indexed by deliveries_by_type
+    where type = :type
+      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, seq limit :rows`,
+
+  take: `
+    select d.seq, d.created_at, d.event, d.subscription, d.type, d.format
+    from json_each(:seqs) j cross join deliveries d on d.seq = j.value
+    where d.finished_after < :number
+      and (:state is null or d.state = :state)
+      and (:subscription is null or d.subscription = :subscription)
+      and (:type is null or d.type = :type)
+      and (d.cause = 'event' or d.cause = 'redelivery' and (
+        select o.cause from deliveries o indexed by deliveries_of_event
+        where o.event = d.event order by o.seq limit 1
+      ) not in ('test', 'notice'))
+      and not exists (
+        select 1 from deliveries r indexed by deliveries_sent_again
+        where r.event = d.event and r.subscription = d.subscription
+          and r.cause = 'redelivery' and r.seq > d.seq
+      )
+    order by d.created_at, d.seq limit :limit`,
+
+  count: `
+    select count(*) as n
+    from json_each(:seqs) j cross join deliveries d on d.seq = j.value
+    where d.finished_after < :number
+      and (:state is null or d.state = :state)
+      and (:subscription is null or d.subscription = :subscription)
+      and (:type is null or d.type = :type)
+      and (d.cause = 'event' or d.cause = 'redelivery' and (
+        select o.cause from deliveries o indexed by deliveries_of_event
+        where o.event = d.event order by o.seq limit 1
+      ) not in ('test', 'notice'))
+      and not exists (
+        select 1 from deliveries r indexed by deliveries_sent_again
+        where r.event = d.event and r.subscription = d.subscription
+          and r.cause = 'redelivery' and r.seq > d.seq
+      )`,
+} as const;

@@ -1,0 +1,537 @@
+import { distance } from "fastest-levenshtein";
+import { Buffer } from "node:buffer";
+import type { Headers } from "../domain/attempt.ts";
+import { formatInstant, type Instant } from "../domain/instant.ts";
+import { assertJson, type JsonText, membersOf } from "../domain/json_text.ts";
+import type { BodyShape, Profile, SignatureRule } from "../domain/profile.ts";
+import type { Secret } from "../domain/secret.ts";
+import { bodiesOf, type BodyCandidate } from "./mistakes/body.ts";
+import { algorithmName, digestsOf } from "./mistakes/digest.ts";
+import { type Key, keysOf } from "./mistakes/key.ts";
+import type { Candidate, Mistake } from "./mistakes/mistake.ts";
+import { type Candidates, search, type SearchResult } from "./mistakes/search.ts";
+import { millisecondTexts, MS_DIGITS, placeholdersOf, textsOf } from "./mistakes/text.ts";
+import { readingsOf, readTemplate, type ValueRule, valueWords } from "./mistakes/value.ts";
+import { IN_SIGNED_TEXT, parseTemplate, type Placeholder } from "./template.ts";
+
+/** A request as it came, and what to hold its signatures against. */
+export interface Explainable {
+  readonly profile: Profile;
+  readonly secret: Secret;
+  /** Told apart from the current one: what it signed is a mistake with a name. */
+  readonly previousSecret?: Secret;
+  readonly headers: Headers;
+  /** The bytes as they came, before any parser. */
+  readonly rawBody: Uint8Array;
+  /** When it came: what timestamps are judged against. */
+  readonly at: Instant;
+}
+
+/**
+ * Whether a request's signatures are right, and if not, why. It never holds a secret, nor a signature
+ * that would be right.
+ */
+export type Explanation =
+  | {
+    readonly ok: true;
+    /** The headers that were verified. */
+    readonly verified: readonly string[];
+  }
+  | {
+    readonly ok: false;
+    /** The header it is about. */
+    readonly header: string;
+    /** For a person: what was found, what should be, how to mend it. */
+    readonly reason: string;
+    /** A short word for scripts, two joined by "+"; left out where nothing explains the signature. */
+    readonly mistake?: string;
+    /** The words of the mistakes that were looked for. */
+    readonly checked: readonly string[];
+    readonly verified: readonly string[];
+  };
+
+/**
+ * Verifies the profile's own signature and the Standard Webhooks trio, whichever the request should
+ * have or has, and says of a wrong one by which known mistake, or two of them, it came about.
+ */
+export function explain(request: Explainable): Explanation {
+  const schemes = schemesOf(request);
+  const inspection = new Inspection(request, schemes);
+  const verdicts = schemes.map((scheme) => ({ scheme, good: inspection.isGood(scheme) }));
+  const verified = verdicts.flatMap(({ scheme, good }) => good ? [scheme.rule.header] : []);
+  for (const { scheme, good } of verdicts) {
+    const problem = good ? stalenessOf(scheme, request.at) : inspection.problemOf(scheme, verified);
+    if (problem === undefined) continue;
+    const { header = scheme.rule.header, reason, mistake, checked = [] } = problem;
+    return {
+      ok: false,
+      header,
+      reason,
+      ...(mistake !== undefined && { mistake }),
+      checked,
+      verified: verified.filter((name) => name !== header),
+    };
+  }
+  return { ok: true, verified };
+}
+
+/**
+ * The signatures that would be right, by header: only for whoever holds the secret and asks for
+ * them. A header is left out where its Ed25519 secret or another header it needs is missing.
+ */
+export function expectedSignatures(request: Explainable): Headers {
+  return schemesOf(request).flatMap((scheme): [string, string][] => {
+    const { rule, known } = scheme;
+    const { keys: [key], bodies: [body], texts: [text], digests: [digest] } = candidatesOf(
+      scheme,
+      request,
+    );
+    if (key === undefined || key.mistakes.length > 0 || key.value.kind !== "hmac") return [];
+    const bytes = body!.value();
+    const signed = bytes && text!.value(bytes);
+    if (!signed) return [];
+    const encoded = Buffer.from(digest!.value.compute(key.value.bytes, signed))
+      .toString(rule.encoding);
+    const value = rule.value.replace(
+      /\{(\w+)\}/g,
+      (all, name) => name === "signature" ? encoded : known.get(name) ?? all,
+    );
+    return [[rule.header, value]];
+  });
+}
+
+/** A signature header: its rule, and what the request says of the placeholders in it. */
+interface Scheme {
+  readonly rule: SignatureRule & ValueRule;
+  readonly known: ReadonlyMap<Placeholder, string>;
+  /** Headers that have to stand beside it, by placeholder. */
+  readonly beside: ReadonlyMap<Placeholder, string>;
+}
+
+interface Problem {
+  /** The scheme's own where it is left out. */
+  readonly header?: string;
+  readonly reason: string;
+  readonly mistake?: string;
+  readonly checked?: readonly string[];
+}
+
+const TRIO_PARTS: ReadonlyMap<Placeholder, string> = new Map([
+  ["id", "webhook-id"],
+  ["timestamp", "webhook-timestamp"],
+]);
+
+const TRIO: SignatureRule & ValueRule = {
+  header: "webhook-signature",
+  algorithm: "sha256",
+  encoding: "base64",
+  over: "{id}.{timestamp}.{body}",
+  value: "v1,{signature}",
+  valueSeparator: " ",
+};
+
+/** How far a timestamp may be from the receiver's clock, either way (Standard Webhooks). */
+const TOLERANCE_MS = 5 * 60_000;
+
+/** The profile's own signature and the trio: where the profile has none, where any of it is there. */
+function schemesOf(request: Explainable): Scheme[] {
+  const { profile: { signature }, headers } = request;
+  const inTrio = new Map<Placeholder, string>();
+  for (const [placeholder, name] of TRIO_PARTS) {
+    const value = headerValue(headers, name);
+    if (value !== undefined) inTrio.set(placeholder, value);
+  }
+  const trio = { rule: trioRule(request), known: inTrio, beside: TRIO_PARTS };
+  if (!signature) return [trio];
+  const known = new Map([...inTrio, ...saidElsewhere(request)]);
+  const beside = new Map(
+    placeholdersOf(parseTemplate(signature.over, IN_SIGNED_TEXT)).flatMap((placeholder) => {
+      const name = TRIO_PARTS.get(placeholder);
+      return name === undefined || known.has(placeholder) ? [] : [[placeholder, name]];
+    }),
+  );
+  const own: Scheme = { rule: signature, known, beside };
+  const hasTrio = inTrio.size > 0 || headerValue(headers, TRIO.header) !== undefined;
+  return hasTrio ? [own, trio] : [own];
+}
+
+function trioRule(request: Explainable): SignatureRule & ValueRule {
+  const key = rightKey(keysFor(request));
+  return key?.kind === "ed25519" ? { ...TRIO, value: "v1a,{signature}" } : TRIO;
+}
+
+/** What body, the profile's headers and the signature's own say of the placeholders. */
+function saidElsewhere({ profile, headers, rawBody }: Explainable): Map<Placeholder, string> {
+  const known = new Map<Placeholder, string>();
+  const named = [...profile.headers];
+  if (profile.signature) named.push([profile.signature.header, profile.signature.value]);
+  for (const [name, template] of named) {
+    const value = headerValue(headers, name);
+    const read = value === undefined ? undefined : readTemplate(template, value);
+    for (const [placeholder, text] of read ?? []) known.set(placeholder, text);
+  }
+  // In a header some of its characters are encoded; the body has it as it is.
+  const type = typeIn(profile.body, new TextDecoder().decode(rawBody));
+  return type === undefined ? known : known.set("type", type);
+}
+
+/** What a body says where its shape puts the event's type; undefined where it doesn't. */
+export function typeIn(shape: BodyShape, text: JsonText): string | undefined {
+  const members = new Map(isJson(text) ? membersOf(text) : []);
+  for (const [name, value] of shape) {
+    const found = members.get(name);
+    if (found === undefined) continue;
+    if (value.kind === "object") {
+      const inner = typeIn(value.members, found);
+      if (inner !== undefined) return inner;
+    } else if (value.kind === "from" && value.source === "type" && found.startsWith('"')) {
+      return JSON.parse(found);
+    }
+  }
+  return undefined;
+}
+
+function keysFor({ profile, secret, previousSecret }: Explainable): Candidate<Key>[] {
+  return keysOf({ secret, form: profile.secretForm, ...(previousSecret && { previousSecret }) });
+}
+
+function rightKey(keys: readonly Candidate<Key>[]): Key | undefined {
+  return keys.find(({ mistakes }) => mistakes.length === 0)?.value;
+}
+
+/** All that a scheme's signature may come from; what the header holds is put in later. */
+function candidatesOf(
+  { rule, known }: Scheme,
+  request: Explainable,
+): Omit<Candidates, "readings"> & { readonly bodies: readonly BodyCandidate[] } {
+  const { rawBody } = request;
+  const over = parseTemplate(rule.over, IN_SIGNED_TEXT);
+  return {
+    keys: keysFor(request),
+    bodies: bodiesOf(rawBody, {
+      reserialised: placeholdersOf(over).includes("body:reserialised"),
+    }),
+    texts: textsOf({ over, known, rawBody }),
+    digests: digestsOf(rule.algorithm),
+  };
+}
+
+/** One look at a request; what several questions need is worked out once. */
+class Inspection {
+  readonly #request: Explainable;
+  readonly #schemes: readonly Scheme[];
+  readonly #candidates: ReadonlyMap<Scheme, Omit<Candidates, "readings">>;
+
+  constructor(request: Explainable, schemes: readonly Scheme[]) {
+    this.#request = request;
+    this.#schemes = schemes;
+    this.#candidates = new Map(
+      schemes.map((scheme) => [scheme, candidatesOf(scheme, request)]),
+    );
+  }
+
+  /** Whether the header is there once, and right. */
+  isGood(scheme: Scheme): boolean {
+    const values = headerValues(this.#request.headers, scheme.rule.header);
+    return values.length === 1 && this.#isRight(scheme, values[0]!);
+  }
+
+  /** What is wrong with a header that is not good. */
+  problemOf(scheme: Scheme, verified: readonly string[]): Problem {
+    const { headers, secret } = this.#request;
+    const { header } = scheme.rule;
+    const values = headerValues(headers, header);
+    if (values.length === 0) return this.#missing(scheme);
+    for (const name of scheme.beside.values()) {
+      if (headerValue(headers, name) === undefined) return this.#besideMissing(scheme, name);
+    }
+    if (values.length > 1) return this.#repeated(scheme, values);
+    const value = values[0]!;
+    if (value === "") {
+      const reason = `${header} is empty, expected ${expectation(scheme.rule)}`;
+      return { reason, mistake: "header-empty" };
+    }
+    if (value === secret.reveal()) {
+      const reason = `${header} holds the secret itself, expected ${expectation(scheme.rule)}; ` +
+        "change the secret, for it was sent, and sign with the new one";
+      return { reason, mistake: "secret-itself" };
+    }
+    return this.#ofAnotherKind(scheme, value) ??
+      this.#ofAnotherScheme(scheme, value) ??
+      this.#explained(scheme, value, verified);
+  }
+
+  #isRight(scheme: Scheme, value: string): boolean {
+    return this.#search(scheme, value, 0).mistakes !== undefined;
+  }
+
+  #search(scheme: Scheme, value: string, most?: number): SearchResult {
+    const readings = readingsOf(value, scheme.rule);
+    return search({ ...this.#candidates.get(scheme)!, readings }, most);
+  }
+
+  #missing(scheme: Scheme): Problem {
+    const { rule } = scheme;
+    const near = nearNames(this.#request.headers, rule.header, this.#schemes);
+    const expected = `${rule.header} is missing, expected ${expectation(rule)}`;
+    const misnamed = near.find((name) =>
+      this.#isRight(scheme, headerValue(this.#request.headers, name)!)
+    );
+    if (misnamed !== undefined) {
+      const reason = `${rule.header} is missing, and "${misnamed}" holds what it should; ` +
+        `name it ${rule.header}`;
+      return { reason, mistake: "header-misnamed" };
+    }
+    return { reason: expected + foundInstead(near), mistake: "header-missing" };
+  }
+
+  #besideMissing({ rule }: Scheme, name: string): Problem {
+    const near = nearNames(this.#request.headers, name, this.#schemes);
+    const reason = `${name} is missing, without which ${rule.header} can't be checked; ` +
+      `send it as it was signed${foundInstead(near)}`;
+    return { header: name, reason, mistake: "header-missing" };
+  }
+
+  #repeated(scheme: Scheme, values: readonly string[]): Problem {
+    const right = values.filter((value) => this.#isRight(scheme, value)).length;
+    const reason = `${scheme.rule.header} stands ${values.length} times, ${right} of them right, ` +
+      "and receivers join them to one value; send it once";
+    return { reason, mistake: "header-repeated" };
+  }
+
+  /** HMAC where the secret is an Ed25519 key, or the other way round. */
+  #ofAnotherKind(scheme: Scheme, value: string): Problem | undefined {
+    const key = rightKey(this.#candidates.get(scheme)!.keys);
+    if (key === undefined || scheme.rule.header !== TRIO.header) return undefined;
+    const versions = value.split(" ").map((one) => one.split(",", 1)[0]);
+    const [expected, other] = key.kind === "hmac" ? ["v1", "v1a"] : ["v1a", "v1"];
+    if (!versions.every((version) => version === other)) return undefined;
+    const reason = key.kind === "hmac"
+      ? `${scheme.rule.header} holds an Ed25519 signature (v1a), and the secret is one for HMAC; ` +
+        "give the public key (whpk_…), or sign with HMAC"
+      : `${scheme.rule.header} holds an HMAC (v1), and the secret is an Ed25519 key; ` +
+        `sign with the key, as "${expected},…"`;
+    return { reason, mistake: "wrong-kind-of-key" };
+  }
+
+  /** A signature that would be right in the other header. */
+  #ofAnotherScheme(scheme: Scheme, value: string): Problem | undefined {
+    const other = this.#schemes.find((one) => one !== scheme && this.#isRight(one, value));
+    if (other === undefined) return undefined;
+    const { header } = scheme.rule;
+    const reason = `${header} holds what ${other.rule.header} should hold, ` +
+      `expected ${expectation(scheme.rule)}`;
+    return {
+      reason,
+      mistake: header === TRIO.header ? "platform-signature" : "trio-signature",
+    };
+  }
+
+  #explained(scheme: Scheme, value: string, verified: readonly string[]): Problem {
+    const { rule } = scheme;
+    const result = this.#search(scheme, value);
+    const mistakes = result.mistakes ?? this.#milliseconds(scheme, value);
+    const checked = [...new Set([...valueWords(rule), ...result.tried, ...ALWAYS_CHECKED])];
+    if (mistakes) {
+      const was = [...new Set(mistakes.map(({ was }) => was))].join(", and ");
+      const mend = [...new Set(mistakes.map(({ mend }) => mend))].join(", and ");
+      const reason = `${rule.header} does not match: ${was}, expected ${
+        expectation(rule)
+      }; ${mend}`;
+      return { reason, mistake: mistakes.map(({ word }) => word).join("+"), checked };
+    }
+    const problem = this.#cutOff(scheme, value) ??
+      this.#unexplained(scheme, { value, verified, complete: result.complete });
+    return { ...problem, checked };
+  }
+
+  /** Signed with milliseconds that the header, in seconds, does not show. */
+  #milliseconds(scheme: Scheme, value: string): readonly Mistake[] | undefined {
+    const { rawBody } = this.#request;
+    if (rawBody.length > MOST_FOR_MILLISECONDS) return undefined;
+    const { keys, bodies, digests } = this.#candidates.get(scheme)!;
+    const over = parseTemplate(scheme.rule.over, IN_SIGNED_TEXT);
+    const signed = { over, known: scheme.known, rawBody };
+    return search({
+      keys: keys.filter(isRight),
+      bodies: bodies.filter(isRight),
+      texts: [...millisecondTexts(signed)],
+      digests: digests.filter(isRight),
+      readings: readingsOf(value, scheme.rule),
+    }).mistakes;
+  }
+
+  #cutOff({ rule }: Scheme, value: string): Problem | undefined {
+    const expected = expectedSignatures(this.#request).find(([name]) => name === rule.header)?.[1];
+    // So many characters beyond the prefix are no accident.
+    const least = rule.value.indexOf("{signature}") + 8;
+    if (!expected?.startsWith(value) || value.length < least) return undefined;
+    const reason =
+      `${rule.header} has the first ${value.length} characters of what it should be, ` +
+      `expected ${expected.length}; see where it is cut off`;
+    return { reason, mistake: "signature-truncated" };
+  }
+
+  #unexplained(
+    scheme: Scheme,
+    { value, verified, complete }: {
+      value: string;
+      verified: readonly string[];
+      complete: boolean;
+    },
+  ): Problem {
+    const { rule } = scheme;
+    const { rawBody, headers, secret } = this.#request;
+    const found = value.includes(secret.reveal()) ? "another" : quoted(value);
+    const start = `${rule.header} is ${found}, expected ${expectation(rule)}`;
+    const length = headerValue(headers, "content-length");
+    if (length !== undefined && /^\d+$/.test(length) && Number(length) !== rawBody.length) {
+      const cut = Number(length) > rawBody.length;
+      const reason = `${start}; Content-Length says ${length} and the body has ${rawBody.length} ` +
+        `bytes: it was ${cut ? "cut off" : "changed"} after it was signed`;
+      return { reason, mistake: cut ? "body-truncated" : "body-changed" };
+    }
+    const text = new TextDecoder().decode(rawBody);
+    if (!isJson(text)) {
+      const reason =
+        `${start}; the body of ${rawBody.length} bytes is no JSON: it was cut off or ` +
+        "changed after it was signed";
+      return { reason, mistake: "body-truncated" };
+    }
+    if (rightKey(this.#candidates.get(scheme)!.keys) === undefined) {
+      const reason = `${start}; the secret given here is not "whsec_" and Base64 of 24 to 64 bytes`;
+      return { reason, mistake: "secret-form" };
+    }
+    const why = verified.length > 0
+      ? `${verified.join(", ")} is right, so secret and body are: look at what this one is made of`
+      : "the secret is another one, or the body was changed after it was signed: " +
+        "compare both with the other side";
+    const limit = complete ? "" : " (the body is too large to try all mistakes two at a time)";
+    return { reason: `${start}; nothing known explains it${limit}: ${why}` };
+  }
+}
+
+/** Beyond this a thousand digests are too many. */
+const MOST_FOR_MILLISECONDS = 16 * 1024;
+
+/** What is looked for in every signature that does not match. */
+const ALWAYS_CHECKED = [
+  "header-empty",
+  "header-repeated",
+  "secret-itself",
+  "trio-signature",
+  "signature-truncated",
+  "body-truncated",
+  "body-changed",
+];
+
+function isRight({ mistakes }: Candidate<unknown>): boolean {
+  return mistakes.length === 0;
+}
+
+/** A timestamp that was signed must be near the moment the request came. */
+function stalenessOf({ rule, known }: Scheme, at: Instant): Problem | undefined {
+  const timestamp = known.get("timestamp");
+  if (!rule.over.includes("{timestamp}") || timestamp === undefined) return undefined;
+  const header = rule.header === TRIO.header ? "webhook-timestamp" : rule.header;
+  const what = rule.header === TRIO.header ? header : `the timestamp of ${header}`;
+  if (!/^\d{1,15}$/.test(timestamp)) {
+    const reason = `${what} is ${quoted(timestamp)}, expected Unix seconds; send ` +
+      "the whole seconds since 1970";
+    return { header, reason, mistake: "timestamp-form" };
+  }
+  if (timestamp.length >= MS_DIGITS) {
+    const reason =
+      `${what} is ${quoted(timestamp)}, which is milliseconds, expected Unix seconds; ` +
+      "divide by 1000, and sign what is sent";
+    return { header, reason, mistake: "timestamp-in-ms" };
+  }
+  const ageMs = at - Number(timestamp) * 1_000;
+  if (Math.abs(ageMs) <= TOLERANCE_MS) return undefined;
+  const age = `${Math.round(Math.abs(ageMs) / 1_000)} s ${ageMs > 0 ? "before" : "after"}`;
+  const reason =
+    `${what} is ${age} ${formatInstant(at)}, expected at most ${
+      TOLERANCE_MS / 1_000
+    } s; the signature is right: ` +
+    (ageMs > 0
+      ? "sign anew for each attempt, and mind that both clocks are right"
+      : "mind that both clocks are right");
+  return { header, reason, mistake: ageMs > 0 ? "stale" : "from-the-future" };
+}
+
+/** A rule in words: what a right header holds. */
+function expectation({ algorithm, encoding, over, value, header }: SignatureRule): string {
+  const [prefix, suffix] = value.split("{signature}") as [string, string];
+  const form = encoding === "hex" ? "lower-case hex" : "Base64";
+  const ed25519 = header === TRIO.header && prefix === "v1a,";
+  const what = ed25519 ? "Ed25519 signature" : `HMAC-${algorithmName(algorithm)}`;
+  const start = prefix === "" ? "" : `"${prefix}" and `;
+  const end = suffix === "" ? "" : ` and "${suffix}"`;
+  return `${start}the ${form} ${what} over ${inWords(over)}${end}`;
+}
+
+function inWords(over: string): string {
+  switch (over) {
+    case "{body}":
+      return "the body's own bytes";
+    case "{body:encode64}":
+      return "Ruby's Base64.encode64 of the body";
+    case "{body:reserialised}":
+      return "JSON.stringify(JSON.parse(body))";
+    case TRIO.over:
+      return "id.timestamp.body";
+    default:
+      return `"${over}"`;
+  }
+}
+
+function headerValues(headers: Headers, name: string): string[] {
+  return headers.filter(([given]) => given.toLowerCase() === name.toLowerCase())
+    .map(([, value]) => value);
+}
+
+function headerValue(headers: Headers, name: string): string | undefined {
+  return headerValues(headers, name)[0];
+}
+
+/** Names in a request that may have been meant for one that is missing. */
+function nearNames(headers: Headers, name: string, schemes: readonly Scheme[]): string[] {
+  const others = new Set(
+    [...schemes.map(({ rule }) => rule.header), ...TRIO_PARTS.values()]
+      .map((other) => other.toLowerCase()),
+  );
+  const wanted = letters(name);
+  const distances = headers.map(([given]) => given)
+    .filter((given) => !others.has(given.toLowerCase()))
+    .map((given): [string, number] => [given, distance(letters(given), wanted)]);
+  const last = name.split("-").at(-1)!.toLowerCase();
+  return distances
+    .filter(([given, far]) => far <= wanted.length / 4 || given.toLowerCase().includes(last))
+    .sort(([, a], [, b]) => a - b)
+    .map(([given]) => given)
+    .slice(0, 3);
+}
+
+/** A name as CGI, env files and typing errors leave it: without case, punctuation and prefix. */
+function letters(name: string): string {
+  return name.toLowerCase().replace(/^http_/, "").replace(/^x[-_]/, "").replace(/[^a-z0-9]/g, "");
+}
+
+function foundInstead(near: readonly string[]): string {
+  if (near.length === 0) return "";
+  return `; found in its place: ${near.map((name) => `"${name}"`).join(", ")}`;
+}
+
+function isJson(text: string): boolean {
+  try {
+    assertJson(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A found value as a reason shows it: quoted, and cut where it is long. */
+function quoted(value: string): string {
+  return JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);
+}

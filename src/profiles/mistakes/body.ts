@@ -1,0 +1,219 @@
+import { Buffer } from "node:buffer";
+import {
+  asAscii,
+  asHtml,
+  asPhp,
+  type JsonTree,
+  type Layout,
+  LAYOUTS,
+  sorted,
+  spell,
+  treesOf,
+  withSlashes,
+} from "./json_spelling.ts";
+import { type Candidate, type Mistake, mistaken, MOST_MISTAKES, right } from "./mistake.ts";
+
+/** The bytes a signature may have been made over; worked out when they are asked for. */
+export type BodyCandidate = Candidate<() => Uint8Array | undefined>;
+
+/**
+ * What may have been taken for the body, the right one first. `reserialised`: the right one is
+ * JSON.stringify(JSON.parse(body)), not what came.
+ */
+export function bodiesOf(rawBody: Uint8Array, { reserialised }: { reserialised: boolean }) {
+  const text = utf8(rawBody);
+  const respelled = respellings(text);
+  if (!reserialised) return [right(() => rawBody), ...damaged(rawBody), ...respelled].map(once);
+  const rightBytes = reserialise(text);
+  return [
+    right(() => rightBytes),
+    mistaken(AS_RECEIVED, () => rawBody),
+    ...(rightBytes ? damaged(rightBytes) : []),
+    ...respelled,
+  ].map(once);
+}
+
+const END = "sign the very bytes that are sent, before anything else touches them";
+
+const AS_RECEIVED: Mistake = {
+  word: "body-as-received",
+  was: "it was made over the body's own bytes",
+  mend: "sign what JSON.stringify(JSON.parse(body)) gives",
+};
+
+const RE_SERIALISED: Mistake = {
+  word: "re-serialised",
+  was: "the body was parsed and written anew before it was signed",
+  mend: END,
+};
+
+const TRAILING_NEWLINE: Mistake = {
+  word: "trailing-newline",
+  was: "the body was signed with a line end more or fewer at its end than it has",
+  mend: "take care of editors, echo and puts, which add one; " + END,
+};
+
+const LINE_ENDS: Mistake = {
+  word: "line-ends",
+  was: "the body was signed with other line ends (CR LF and LF)",
+  mend: END,
+};
+
+const BYTE_ORDER_MARK: Mistake = {
+  word: "byte-order-mark",
+  was: "the body was signed with a byte order mark more or fewer than it has",
+  mend: END,
+};
+
+const LATIN_1: Mistake = {
+  word: "latin-1",
+  was: "the body's text was taken for Latin-1, not UTF-8, when it was signed",
+  mend: "read and write it as UTF-8, or better, sign its bytes",
+};
+
+const SORTED: Mistake = {
+  word: "sorted-keys",
+  was: "the body was signed with its keys sorted",
+  mend: END,
+};
+
+const NEWLINE = 0x0a, RETURN = 0x0d;
+const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** What editors, shells and text decoders make of bytes. */
+function damaged(bytes: Uint8Array): BodyCandidate[] {
+  const found: BodyCandidate[] = [
+    mistaken(TRAILING_NEWLINE, () => Buffer.concat([bytes, Buffer.from("\n")])),
+    mistaken(TRAILING_NEWLINE, () => Buffer.concat([bytes, Buffer.from("\r\n")])),
+  ];
+  if (bytes.at(-1) === NEWLINE) {
+    found.push(mistaken(TRAILING_NEWLINE, () => withoutLineEnd(bytes)));
+  }
+  if (bytes.includes(NEWLINE)) {
+    const lines = () => latin1(bytes).replaceAll("\r\n", "\n");
+    found.push(
+      mistaken(LINE_ENDS, () => Buffer.from(lines(), "latin1")),
+      mistaken(LINE_ENDS, () => Buffer.from(lines().replaceAll("\n", "\r\n"), "latin1")),
+    );
+  }
+  const marked = MARK.equals(bytes.subarray(0, 3));
+  found.push(
+    mistaken(BYTE_ORDER_MARK, () => marked ? bytes.subarray(3) : Buffer.concat([MARK, bytes])),
+  );
+  if (bytes.some((byte) => byte > 0x7f)) {
+    found.push(
+      mistaken(LATIN_1, () => Buffer.from(utf8(bytes), "latin1")),
+      mistaken(LATIN_1, () => Buffer.from(latin1(bytes), "utf8")),
+    );
+  }
+  return found;
+}
+
+function withoutLineEnd(bytes: Uint8Array): Uint8Array {
+  const end = bytes.at(-2) === RETURN ? -2 : -1;
+  return bytes.subarray(0, end);
+}
+
+/** One way to lay out, escape, order or end a text, with what it takes to get there. */
+interface Way<Value> {
+  readonly mistakes: readonly Mistake[];
+  readonly way: Value;
+}
+
+function layout(name: string, way: Layout, escape?: (text: string) => string) {
+  const python = way === LAYOUTS.python;
+  const mistake: Mistake = {
+    word: python ? "python-separators" : "pretty-printed",
+    was: `the body was written ${name} before it was signed`,
+    mend: python
+      ? `give json.dumps separators=(",", ":") and ensure_ascii=False, or better, ${END}`
+      : END,
+  };
+  return { mistakes: [mistake], way: (tree: JsonTree) => (escape ?? same)(spell(tree, way)) };
+}
+
+const WAYS_TO_LAY_OUT: readonly Way<(tree: JsonTree) => string>[] = [
+  { mistakes: [], way: (tree) => spell(tree, LAYOUTS.compact) },
+  layout("over several lines with 2 spaces", LAYOUTS.twoSpaces),
+  layout("over several lines with 4 spaces", LAYOUTS.fourSpaces),
+  layout("over several lines with tabs", LAYOUTS.tabs),
+  layout(`as Python's json.dumps does, with ", " and ": "`, LAYOUTS.python, asAscii),
+  layout(`as Python's json.dumps does, with ", " and ": "`, LAYOUTS.python),
+];
+
+function escaping(name: string, way: (text: string) => string): Way<(text: string) => string> {
+  const was = `the body was signed with ${name}`;
+  return { mistakes: [{ word: "escaped-text", was, mend: END }], way };
+}
+
+const WAYS_TO_ESCAPE: readonly Way<(text: string) => string>[] = [
+  { mistakes: [], way: same },
+  escaping("its non-ASCII characters escaped, as Python's ensure_ascii does", asAscii),
+  escaping("slashes and non-ASCII characters escaped, as PHP's json_encode does", asPhp),
+  escaping("its slashes escaped, as PHP does", withSlashes),
+  escaping('"<", ">" and "&" escaped, as Go\'s json.Marshal and Rails do', asHtml),
+];
+
+const WAYS_TO_ORDER: readonly Way<(tree: JsonTree) => JsonTree>[] = [
+  { mistakes: [], way: same },
+  { mistakes: [SORTED], way: sorted },
+];
+
+const WAYS_TO_END: readonly Way<string>[] = [
+  { mistakes: [], way: "" },
+  { mistakes: [TRAILING_NEWLINE], way: "\n" },
+];
+
+/** A JSON text as other libraries and settings write it, fewest mistakes first. */
+function respellings(text: string): BodyCandidate[] {
+  let trees: readonly JsonTree[] | undefined;
+  const found: BodyCandidate[] = [];
+  // Beside the text's own numbers, as JavaScript reads them: which of the two is known only later.
+  for (const index of [0, 1]) {
+    for (const order of WAYS_TO_ORDER) {
+      for (const laidOut of WAYS_TO_LAY_OUT) {
+        for (const escape of WAYS_TO_ESCAPE) {
+          for (const end of WAYS_TO_END) {
+            const mistakes = [order, laidOut, escape, end].flatMap(({ mistakes }) => mistakes);
+            if (mistakes.length > MOST_MISTAKES) continue;
+            found.push({
+              mistakes: mistakes.length === 0 ? [RE_SERIALISED] : mistakes,
+              value: () => {
+                trees ??= treesOf(text);
+                const tree = trees[index];
+                if (tree === undefined) return undefined;
+                return Buffer.from(escape.way(laidOut.way(order.way(tree))) + end.way);
+              },
+            });
+          }
+        }
+      }
+    }
+  }
+  return found.sort((a, b) => a.mistakes.length - b.mistakes.length);
+}
+
+function once({ mistakes, value }: BodyCandidate): BodyCandidate {
+  let made: { bytes: Uint8Array | undefined } | undefined;
+  return { mistakes, value: () => (made ??= { bytes: value() }).bytes };
+}
+
+function reserialise(text: string): Uint8Array | undefined {
+  try {
+    return Buffer.from(JSON.stringify(JSON.parse(text)));
+  } catch {
+    return undefined;
+  }
+}
+
+function utf8(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("latin1");
+}
+
+function same<Value>(value: Value): Value {
+  return value;
+}

@@ -1,0 +1,249 @@
+import { Buffer } from "node:buffer";
+import type { Placeholder, Template } from "../template.ts";
+import { type Candidate, type Mistake, mistaken, type Pieces, right } from "./mistake.ts";
+
+/** Makes the text that is signed from what is taken for the body; undefined where a part is missing. */
+export type Wrap = (body: Uint8Array) => Pieces | undefined;
+
+/** What the placeholders beside the body stand for in one request. */
+export type Known = ReadonlyMap<Placeholder, string>;
+
+/** A template for the signed text, and what a request says of its parts. */
+export interface SignedText {
+  readonly over: Template;
+  readonly known: Known;
+  readonly rawBody: Uint8Array;
+}
+
+/** The texts that may have been signed, the right one first. */
+export function textsOf(signed: SignedText): Candidate<Wrap>[] {
+  const { over, known } = signed;
+  const has = (placeholder: Placeholder) => placeholdersOf(over).includes(placeholder);
+  const found: Candidate<Wrap>[] = [right(wrap(signed))];
+  if (has("body:encode64")) {
+    for (const [mistake, encode] of OTHER_BASE64) {
+      found.push(mistaken(mistake, wrap(signed, { encode })));
+    }
+  }
+  const timestamp = known.get("timestamp");
+  if (has("timestamp") && timestamp !== undefined && /^\d{1,15}$/.test(timestamp)) {
+    const other = timestamp.length >= MS_DIGITS ? timestamp.slice(0, -3) : `${timestamp}000`;
+    found.push(mistaken(TIMESTAMP_IN_MS, wrap(signed, { timestamp: other })));
+  }
+  const leftOut = PARTS.filter(has);
+  for (const part of leftOut) {
+    found.push(mistaken(WITHOUT[part], wrap({ ...signed, over: without(over, [part]) })));
+  }
+  if (leftOut.length > 1) {
+    found.push(
+      mistaken(BODY_ALONE, wrap({ ...signed, over: without(over, leftOut) })),
+      mistaken(SEPARATORS, wrap({ ...signed, over: over.filter((p) => typeof p !== "string") })),
+      mistaken(ORDER, wrap({ ...signed, over: swapped(over) })),
+    );
+  } else if (leftOut.length === 0 && timestamp !== undefined) {
+    const stamped: Template = [{ placeholder: "timestamp" }, ".", ...over];
+    found.push(
+      mistaken(AS_TRIO, wrap({ ...signed, over: [{ placeholder: "id" }, ".", ...stamped] })),
+      mistaken(WITH_TIMESTAMP, wrap({ ...signed, over: stamped })),
+    );
+  }
+  return found;
+}
+
+/** The texts with every millisecond of the timestamp's second: the header shows whole seconds. */
+export function* millisecondTexts(signed: SignedText): Generator<Candidate<Wrap>> {
+  const seconds = signed.known.get("timestamp");
+  const stamped = placeholdersOf(signed.over).includes("timestamp");
+  if (!stamped || seconds === undefined || !/^\d{1,12}$/.test(seconds)) return;
+  for (let ms = 1; ms < 1_000; ms++) {
+    const timestamp = seconds + String(ms).padStart(3, "0");
+    yield mistaken(TIMESTAMP_IN_MS, wrap(signed, { timestamp }));
+  }
+}
+
+/** Unix seconds have fewer digits until the year 33658, milliseconds as many since 2001. */
+export const MS_DIGITS = 13;
+
+/** What `Base64.encode64` of Ruby gives: a line end after every 60 characters and at the end. */
+export function encode64(bytes: Uint8Array): string {
+  return lines(bytes, 60);
+}
+
+/** A template's placeholders in their order. */
+export function placeholdersOf(template: Template): Placeholder[] {
+  return template.flatMap((piece) => typeof piece === "string" ? [] : [piece.placeholder]);
+}
+
+const ENCODE64 = "use Ruby's Base64.encode64: a line end after every 60 characters and at the end";
+
+const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string | Uint8Array])[] = [
+  [
+    { word: "strict-base64", was: "it was made over Base64 without line ends", mend: ENCODE64 },
+    base64,
+  ],
+  [
+    {
+      word: "mime-base64",
+      was: "it was made over Base64 with a line end after every 76 characters, as Python's " +
+        "encodebytes and MIME have it",
+      mend: ENCODE64,
+    },
+    (bytes) => lines(bytes, 76),
+  ],
+  [
+    {
+      word: "mime-base64",
+      was: "it was made over Base64 with CR LF after every 76 characters, as MIME has it",
+      mend: ENCODE64,
+    },
+    (bytes) => lines(bytes, 76, "\r\n"),
+  ],
+  [
+    {
+      word: "mime-base64",
+      was: "it was made over Base64 with CR LF between lines of 76 characters, as Java and PHP " +
+        "have it",
+      mend: ENCODE64,
+    },
+    (bytes) => lines(bytes, 76, "\r\n").trimEnd(),
+  ],
+  [
+    {
+      word: "last-line-end-missing",
+      was: "it was made over Base64 whose last line has no line end",
+      mend: ENCODE64,
+    },
+    (bytes) => lines(bytes, 60).trimEnd(),
+  ],
+  [
+    {
+      word: "base64url",
+      was: "it was made over Base64 in the alphabet for URLs",
+      mend: ENCODE64,
+    },
+    (bytes) => Buffer.from(bytes).toString("base64url"),
+  ],
+  [
+    {
+      word: "not-encoded",
+      was: "it was made over the body itself",
+      mend: "encode the body first, by Ruby's Base64.encode64",
+    },
+    (bytes) => bytes,
+  ],
+];
+
+const TIMESTAMP_IN_MS: Mistake = {
+  word: "timestamp-in-ms",
+  was: "the timestamp was signed in another unit than the header shows",
+  mend: "use Unix seconds in both",
+};
+
+/** The parts beside the body that get forgotten. */
+const PARTS = ["id", "timestamp"] as const;
+
+const WITHOUT: { readonly [part in typeof PARTS[number]]: Mistake } = {
+  id: {
+    word: "signed-without-id",
+    was: "the id was left out of what was signed",
+    mend: "put it where the format has it, as its header has it",
+  },
+  timestamp: {
+    word: "signed-without-timestamp",
+    was: "the timestamp was left out of what was signed",
+    mend: "put it where the format has it, as its header has it",
+  },
+};
+
+const BODY_ALONE: Mistake = {
+  word: "signed-body-alone",
+  was: "the body alone was signed",
+  mend: "put id and timestamp where the format has them, as their headers have them",
+};
+
+const SEPARATORS: Mistake = {
+  word: "signed-without-separators",
+  was: "the parts were signed with nothing between them",
+  mend: "put the format's separators between them",
+};
+
+const ORDER: Mistake = {
+  word: "signed-in-wrong-order",
+  was: "timestamp and id were signed in the wrong order",
+  mend: "swap them",
+};
+
+const AS_TRIO: Mistake = {
+  word: "trio-signature",
+  was: "it was made over id.timestamp.body, as Standard Webhooks do",
+  mend: "sign the body alone in this header",
+};
+
+const WITH_TIMESTAMP: Mistake = {
+  word: "signed-with-timestamp",
+  was: "it was made over timestamp.body",
+  mend: "sign the body alone in this header",
+};
+
+function wrap(
+  { over, known, rawBody }: SignedText,
+  { encode = encode64, timestamp = known.get("timestamp") }: {
+    encode?: (bytes: Uint8Array) => string | Uint8Array;
+    timestamp?: string | undefined;
+  } = {},
+): Wrap {
+  // Where a template holds both, the plain one is what came.
+  const anew = placeholdersOf(over).includes("body:reserialised");
+  return (body) => {
+    const pieces: (string | Uint8Array)[] = [];
+    for (const piece of over) {
+      const part = typeof piece === "string" ? piece : partOf(piece.placeholder, body);
+      if (part === undefined) return undefined;
+      pieces.push(part);
+    }
+    return pieces;
+  };
+
+  function partOf(placeholder: Placeholder, body: Uint8Array): string | Uint8Array | undefined {
+    switch (placeholder) {
+      case "body":
+        return anew ? rawBody : body;
+      case "body:reserialised":
+        return body;
+      case "body:encode64":
+        return encode(anew ? rawBody : body);
+      case "timestamp":
+        return timestamp;
+      default:
+        return known.get(placeholder);
+    }
+  }
+}
+
+/** A template without some placeholders, and without the text that divides them from the next. */
+function without(over: Template, left: readonly Placeholder[]): Template {
+  const kept: Template[number][] = [];
+  for (let at = 0; at < over.length; at++) {
+    const piece = over[at]!;
+    if (typeof piece === "string" || !left.includes(piece.placeholder)) kept.push(piece);
+    else if (typeof over[at + 1] === "string") at++;
+    else if (typeof kept.at(-1) === "string") kept.pop();
+  }
+  return kept;
+}
+
+function swapped(over: Template): Template {
+  return over.map((piece) => {
+    if (typeof piece === "string") return piece;
+    if (piece.placeholder === "id") return { placeholder: "timestamp" };
+    return piece.placeholder === "timestamp" ? { placeholder: "id" } : piece;
+  });
+}
+
+function lines(bytes: Uint8Array, width: number, end = "\n"): string {
+  return base64(bytes).replace(new RegExp(`.{1,${width}}`, "g"), `$&${end}`);
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}

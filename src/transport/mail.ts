@@ -1,0 +1,96 @@
+// @ts-types="@types/nodemailer"
+import { createTransport } from "nodemailer";
+import type { NoticeChannel } from "../domain/notice.ts";
+import type { FailureKind, Outcome } from "../domain/attempt.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { hostKind, isForbidden } from "./address_guard.ts";
+import { failed, taken } from "./notice_transport.ts";
+import type { OutgoingRequest } from "./transport.ts";
+
+/**
+ * Mails a notice. `smtps:` speaks TLS from the start; `smtp:` changes to it by STARTTLS where the
+ * server offers it, and insists on it before a password leaves this machine.
+ */
+export async function sendMail(
+  channel: NoticeChannel & { kind: "email" },
+  { body, deadlineMs }: OutgoingRequest,
+  { clock, ca }: { clock: Clock; ca?: readonly string[] },
+): Promise<Outcome> {
+  const server = new URL(channel.smtp);
+  const host = server.hostname.replace(/^\[|\]$/g, "");
+  const secure = server.protocol === "smtps:";
+  const user = decodeURIComponent(server.username);
+  const transporter = createTransport({
+    host,
+    port: Number(server.port) || (secure ? 465 : 587),
+    secure,
+    requireTLS: !secure && channel.password !== undefined && !isThisMachine(host),
+    connectionTimeout: deadlineMs,
+    greetingTimeout: deadlineMs,
+    socketTimeout: deadlineMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    ...(user ? { auth: { user, pass: channel.password?.reveal() ?? "" } } : {}),
+    ...(ca ? { tls: { ca: [...ca] } } : {}),
+  });
+  const late = Promise.withResolvers<Outcome>();
+  const cancelTimer = clock.after(
+    deadlineMs,
+    () => late.resolve(failed("timeout", `${host} did not take the mail in ${deadlineMs} ms`)),
+  );
+  const sending = transporter.sendMail({
+    from: channel.from,
+    to: [...channel.to],
+    ...mailText(new TextDecoder().decode(body)),
+  }).then(
+    (info: { response: string }) => taken(info.response),
+    (error: SmtpError) => failed(kindOf(error), `${host}: ${error.message}`),
+  );
+  try {
+    return await Promise.race([sending, late.promise]);
+  } finally {
+    cancelTimer();
+    transporter.close();
+  }
+}
+
+interface SmtpError extends Error {
+  readonly code?: string;
+}
+
+function kindOf({ code = "" }: SmtpError): FailureKind {
+  if (code === "EDNS") return "dns";
+  if (code === "ETLS") return "tls";
+  if (code === "ETIMEDOUT") return "timeout";
+  return code === "ESOCKET" || code === "ECONNECTION" ? "connect" : "protocol";
+}
+
+function isThisMachine(host: string): boolean {
+  const kind = hostKind(host);
+  if (kind.kind === "loopbackName") return true;
+  return kind.kind === "address" && !isForbidden(kind.address, ["127.0.0.0/8", "::1/128"]) &&
+    isForbidden(kind.address, []);
+}
+
+/** Subject and text for people, made of the notice's JSON. */
+function mailText(json: string): { subject: string; text: string } {
+  const { type, timestamp, data } = JSON.parse(json);
+  const lines = Object.entries(data)
+    .filter(([name]) => name !== "summary" && name !== "kind" && name !== "command")
+    .flatMap(([name, value]) => asLines(name, value));
+  const text = [data.summary, "", ...lines, `time: ${timestamp}`, "", `try: ${data.command}`, ""];
+  return { subject: `[bellhook] ${oneLine(data.summary ?? type)}`, text: text.join("\n") };
+}
+
+function asLines(name: string, value: unknown): string[] {
+  if (Array.isArray(value)) return [`${name}:`, ...value.map((one) => `  ${oneLine(String(one))}`)];
+  if (value === null || typeof value !== "object") return [`${name}: ${oneLine(String(value))}`];
+  const inner = Object.entries(value).flatMap(([key, one]) => asLines(key, one));
+  return [`${name}:`, ...inner.map((line) => `  ${line}`)];
+}
+
+/** What receivers wrote must not begin lines of its own. */
+function oneLine(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x1f\x7f\u2028\u2029]+/g, " ").slice(0, 1_000);
+}

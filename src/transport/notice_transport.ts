@@ -1,0 +1,44 @@
+import type { NoticeChannel } from "../domain/notice.ts";
+import type { FailureKind, Outcome } from "../domain/attempt.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Environment } from "../runtime/environment.ts";
+import { runCommand } from "./command.ts";
+import { sendMail } from "./mail.ts";
+import type { OutgoingRequest, Transport } from "./transport.ts";
+
+export interface NoticeTransportPorts {
+  /** For everything that is no mail and no command. */
+  readonly http: Transport;
+  readonly clock: Clock;
+  readonly environment: Environment;
+  /** The channel behind a pool key; undefined for receivers. */
+  readonly channel: (pool: string) => NoticeChannel | undefined;
+  /** Certificates to trust beside the system's. */
+  readonly ca?: readonly string[];
+}
+
+/** Sends notices by mail and command as well, so that one send path serves them all. */
+export function noticeTransport(ports: NoticeTransportPorts): Transport {
+  return {
+    async send(request: OutgoingRequest): Promise<Outcome> {
+      const channel = ports.channel(request.pool);
+      if (channel === undefined || channel.kind === "webhook") {
+        return await ports.http.send(request);
+      }
+      return channel.kind === "email"
+        ? await sendMail(channel, request, ports)
+        : await runCommand(channel, request, ports);
+    },
+    close: () => ports.http.close(),
+  };
+}
+
+/** What a mail server or a command took, told as an answer. */
+export function taken(text: string): Outcome {
+  const body = new TextEncoder().encode(text);
+  return { kind: "answered", status: 200, headers: [], body, truncated: false };
+}
+
+export function failed(kind: FailureKind, message: string): Outcome {
+  return { kind: "failed", error: { kind, message } };
+}

@@ -1,0 +1,89 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ApiClient } from "../../src/cli/api_client.ts";
+import { CommandError } from "../../src/cli/exit_code.ts";
+import { startRawServer } from "../support/raw_server.ts";
+import { aDirectory, finish } from "./captured.ts";
+
+const TYPE = ["Content-Type", "application/problem+json"] as const;
+
+async function errorFor(status: number, body: unknown): Promise<CommandError> {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  await using server = startRawServer({ status, headers: [TYPE], body: text, close: true });
+  using client = new ApiClient({ url: server.url });
+  return await assertRejects(() => client.post("/v1/events", "{}"), CommandError);
+}
+
+Deno.test("ApiClient: statuses become exit codes", async () => {
+  const expected = {
+    400: 2,
+    401: 5,
+    403: 5,
+    404: 3,
+    409: 1,
+    413: 2,
+    415: 2,
+    422: 2,
+    429: 1,
+    503: 1,
+  };
+  for (const [status, exitCode] of Object.entries(expected)) {
+    const error = await errorFor(Number(status), { detail: "words" });
+    assertEquals<number>(error.exitCode, exitCode, status);
+    assertStringIncludes(error.message, "words");
+  }
+});
+
+Deno.test("ApiClient: a problem is told with the paths of its errors", async () => {
+  const error = await errorFor(422, {
+    title: "Unprocessable Content",
+    detail: "no event",
+    errors: [{ path: "type", message: "is missing" }, { path: "", message: "odd" }],
+  });
+  assertEquals(error.message, "no event\n  type: is missing\n  odd");
+});
+
+Deno.test("ApiClient: an answer of something else is no riddle", async () => {
+  const error = await errorFor(502, "<html>");
+  assertStringIncludes(error.message, "said 502 and no more; is it a Bellhook daemon?");
+});
+
+Deno.test("ApiClient: the token goes along", async () => {
+  await using server = startRawServer({ body: "{}", close: true });
+  await finish(["reload", "--url", server.url], { environment: { BELLHOOK_TOKEN: "t0k3n" } });
+  assertEquals(server.requests[0]!.header("authorization"), "Bearer t0k3n");
+});
+
+Deno.test("ApiClient: no daemon is exit code 4, by TCP and by socket", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  await using directory = await aDirectory();
+  for (const url of [`http://127.0.0.1:${port}`, `unix:${directory.path}/none.sock`]) {
+    const { exitCode, stdout, stderr } = await finish(["reload", "--url", url]);
+    assertEquals([exitCode, stdout], [4, ""]);
+    assertStringIncludes(stderr, `no daemon answers at ${url}`);
+  }
+});
+
+Deno.test("ApiClient: the daemon is where --url, BELLHOOK_URL or the config file says", async () => {
+  await using said = startRawServer({ body: "{}", close: true });
+  await using inEnvironment = startRawServer({ body: "{}", close: true });
+  await using inFile = startRawServer({ body: "{}", close: true });
+  await using directory = await aDirectory({
+    "config.json": `{ /* no secrets needed */ "server": {"listen": "127.0.0.1:${inFile.port}"},
+      "subscriptions": [{"secret": {"env": "NOT_THERE"}}] }`,
+  });
+  const config = { BELLHOOK_CONFIG: `${directory.path}/config.json` };
+  const environment = { ...config, BELLHOOK_URL: inEnvironment.url };
+  await finish(["reload", "--url", said.url], { environment });
+  await finish(["reload"], { environment });
+  await finish(["reload"], { environment: config });
+  assertEquals(
+    [said, inEnvironment, inFile].map(({ requests }) => requests.map(({ target }) => target)),
+    [["/-/reload"], ["/-/reload"], ["/-/reload"]],
+  );
+});
+
+Deno.test("ApiClient: a URL of no kind it knows is not valid", async () => {
+  assertEquals((await finish(["reload", "--url", "localhost:8420"])).exitCode, 2);
+});

@@ -1,0 +1,158 @@
+import { DatabaseSync } from "node:sqlite";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { until } from "../support/until.ts";
+import { aDirectory, finish, start } from "./captured.ts";
+
+/** A config without receivers, on any free port. */
+const CONFIG = JSON.stringify({ server: { listen: "127.0.0.1:0" }, subscriptions: [] });
+
+function serving(file: string) {
+  const daemon = start(["serve", "-c", file]);
+  const url = until(() => /url=(http:\S+)/.exec(daemon.stderr)?.[1], "the daemon is ready");
+  return { daemon, url };
+}
+
+Deno.test("serve: takes events, and each of the two signals stops it with exit code 0", async () => {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    await using directory = await aDirectory({ "config.json": CONFIG });
+    const file = `${directory.path}/config.json`;
+    const { daemon, url } = serving(file);
+    const sent = await finish(["send", "booking.created", "--url", await url]);
+    assertEquals(sent.exitCode, 0, sent.stderr);
+    assertStringIncludes(sent.stderr, "no subscription gets it");
+
+    const whileUp = await finish(["audit", "--json", "-c", file]);
+    assertEquals([whileUp.exitCode, JSON.parse(whileUp.stdout).events], [0, 1]);
+
+    daemon.signal(signal);
+    daemon.signal(signal);
+    assertEquals(await daemon.exit, 0);
+    assertEquals(daemon.stdout, "");
+
+    const afterwards = await finish(["audit", "-c", file]);
+    assertEquals(afterwards.exitCode, 0);
+    assertMatch(afterwards.stdout, /^events +1$/m);
+    assertMatch(afterwards.stdout, /^faults +0$/m);
+  }
+});
+
+Deno.test("serve: a config with problems starts nothing", async () => {
+  await using directory = await aDirectory({ "config.json": `{"subscriptons": []}` });
+  const { exitCode, stdout, stderr } = await finish(
+    ["serve", "-c", `${directory.path}/config.json`],
+  );
+  assertEquals([exitCode, stdout], [2, ""]);
+  assertStringIncludes(stderr, "subscriptons");
+});
+
+Deno.test("serve: a second one on the same database names the first", async () => {
+  await using directory = await aDirectory({ "config.json": CONFIG });
+  const file = `${directory.path}/config.json`;
+  const { daemon, url } = serving(file);
+  await url;
+  const second = await finish(["serve", "-c", file]);
+  assertEquals(second.exitCode, 1);
+  assertStringIncludes(second.stderr, `process ${Deno.pid}`);
+  daemon.signal("SIGTERM");
+  assertEquals(await daemon.exit, 0);
+});
+
+Deno.test("reload: says what changed, by command and by SIGHUP", async () => {
+  await using directory = await aDirectory({ "config.json": CONFIG });
+  const file = `${directory.path}/config.json`;
+  const { daemon, url } = serving(file);
+  const unchanged = await finish(["reload", "--url", await url]);
+  assertEquals([unchanged.exitCode, unchanged.stdout], [0, "nothing changed\n"]);
+
+  await Deno.writeTextFile(file, `{"subscriptons": []}`);
+  const rejected = await finish(["reload", "--url", await url]);
+  assertEquals(rejected.exitCode, 2);
+  assertStringIncludes(rejected.stderr, "subscriptons");
+
+  const before = daemon.stderr.length;
+  daemon.signal("SIGHUP");
+  await until(() => daemon.stderr.slice(before).includes("config rejected"));
+  daemon.signal("SIGTERM");
+  assertEquals(await daemon.exit, 0);
+});
+
+Deno.test("dev --once: every sample of every profile is delivered and verified", async () => {
+  const { exitCode, stdout, stderr } = await finish(["dev", "--once"]);
+  assertEquals(exitCode, 0, stderr);
+  assertMatch(stderr, /all \d+ samples were delivered and verified/);
+  const profiles = ["standard", "bookingsync", "booking-experts", "bookingshake"];
+  for (const profile of [...profiles, "bookingscheduler", "roostsync"]) {
+    assertStringIncludes(stdout, profile);
+  }
+  assert(!stdout.includes("\x1b"));
+});
+
+Deno.test("audit: a row that breaks a promise is a fault, and exit code 1", async () => {
+  await using directory = await aDirectory({ "config.json": CONFIG });
+  const file = `${directory.path}/config.json`;
+  const { daemon, url } = serving(file);
+  await finish(["send", "booking.created", "--id", "lost", "--url", await url]);
+  daemon.signal("SIGTERM");
+  await daemon.exit;
+  const database = new DatabaseSync(`${directory.path}/bellhook.db`);
+  database.exec("update events set delivery_count = 1");
+  database.close();
+  const { exitCode, stdout } = await finish(["audit", "-c", file]);
+  assertEquals(exitCode, 1);
+  assertMatch(stdout, /^faults +1$/m);
+  assertStringIncludes(stdout, `event "lost"`);
+});
+
+Deno.test("dev: stays until Ctrl-C, and takes events meanwhile", async () => {
+  const dev = start(["dev", "--no-samples", "--json"]);
+  const url = await until(() => /runs at (http:\S+),/.exec(dev.stderr)?.[1]);
+  const sent = await finish(["send", "mine", "--scope", "sample_of=standard", "--url", url]);
+  assertEquals(sent.exitCode, 0, sent.stderr);
+  const line = await until(() => dev.stdout.split("\n")[0]);
+  const { event, profile, verified } = JSON.parse(line);
+  assertEquals({ event, profile, verified }, {
+    event: "mine",
+    profile: "standard",
+    verified: true,
+  });
+  dev.signal("SIGINT");
+  assertEquals(await dev.exit, 0);
+});
+
+Deno.test("serve: a process of its own answers, and ends with 0 on SIGTERM", async () => {
+  await using directory = await aDirectory({
+    "config.json": JSON.stringify({ server: { listen: `unix:bellhook.sock` }, subscriptions: [] }),
+  });
+  const file = `${directory.path}/config.json`;
+  const main = new URL("../../main.ts", import.meta.url).pathname;
+  await using process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "-A", main, "serve", "-c", file],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const sent = await until(async () => {
+    const sent = await finish(["send", "booking.created", "-c", file]);
+    return sent.exitCode === 4 ? undefined : sent;
+  });
+  assertEquals(sent.exitCode, 0, sent.stderr);
+  process.kill("SIGTERM");
+  assertEquals((await process.status).code, 0);
+});
+
+Deno.test("dev: leaves nothing behind", async () => {
+  await using directory = await aDirectory();
+  const main = new URL("../../main.ts", import.meta.url).pathname;
+  await using process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "-A", main, "dev"],
+    env: { TMPDIR: directory.path },
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const output = process.stdout.getReader();
+  await output.read(); // a first sample has arrived, so that everything runs
+  assertEquals([...Deno.readDirSync(directory.path)].length, 1);
+  process.kill("SIGINT");
+  while (!(await output.read()).done);
+  assertEquals((await process.status).code, 0);
+  assertEquals([...Deno.readDirSync(directory.path)], []);
+});

@@ -1,0 +1,63 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { startRawServer } from "../support/raw_server.ts";
+import { aDirectory, type Around, finish } from "./captured.ts";
+
+const RECEIPT = { id: "evt_1", deliveries: [{ id: "dlv_1", subscription: "guests" }] };
+
+/** Runs `send` against a server that accepts, and says what was posted and printed. */
+async function send(args: readonly string[], around: Around = {}) {
+  await using server = startRawServer({ status: 202, body: JSON.stringify(RECEIPT), close: true });
+  const ended = await finish(["send", "--url", server.url, ...args], around);
+  return { ...ended, posted: server.requests[0]?.text() };
+}
+
+Deno.test("send: the event goes out as it was typed, every digit of it", async () => {
+  const { exitCode, posted } = await send([
+    ...["booking.created", "--data", `{ "total": 1.10, "id": 9007199254740993 }`],
+    ...["--scope", "venue_id=v1", "account_id=7", "--id", "b-1"],
+    ...["--timestamp", "2024-03-15T10:30:00Z", "--metadata", "[1e3]"],
+  ]);
+  assertEquals(exitCode, 0);
+  assertEquals(
+    posted,
+    `{"id":"b-1","type":"booking.created","timestamp":"2024-03-15T10:30:00Z",` +
+      `"scope":{"venue_id":"v1","account_id":7},` +
+      `"data":{"total":1.10,"id":9007199254740993},"metadata":[1e3]}`,
+  );
+});
+
+Deno.test("send: data comes from a file or from standard input as well", async () => {
+  await using directory = await aDirectory({ "data.json": `{"a": 1}` });
+  const fromFile = await send(["x", "--data", `@${directory.path}/data.json`]);
+  assertEquals(fromFile.posted, `{"type":"x","data":{"a":1}}`);
+  const fromStdin = await send(["x", "--data", "-"], { stdin: `{"b": 2}\n` });
+  assertEquals(fromStdin.posted, `{"type":"x","data":{"b":2}}`);
+});
+
+Deno.test("send: --file posts whole events as they stand", async () => {
+  const events = `[ {"type": "a", "data": 1.0} ]`;
+  await using directory = await aDirectory({ "events.json": events });
+  const { posted } = await send(["--file", `${directory.path}/events.json`]);
+  assertEquals(posted, events);
+});
+
+Deno.test("send: the receipt is printed, or is one JSON object", async () => {
+  assertEquals((await send(["x"])).stdout, "evt_1\n  dlv_1  guests\n");
+  assertEquals((await send(["x", "--json"])).stdout, `${JSON.stringify(RECEIPT)}\n`);
+});
+
+Deno.test("send: what is no event is refused before anything is sent", async () => {
+  const wrong: [string[], string][] = [
+    [[], "needs a type"],
+    [["x", "--data", "{"], "--data is no JSON"],
+    [["x", "--data", "@/none.json"], `can't read "/none.json"`],
+    [["x", "--scope", "venue"], "name=value"],
+    [["x", "--file", "events.json"], "leave a type out"],
+    [["--file", "events.json", "--id", "1"], "leave --id out"],
+  ];
+  for (const [args, words] of wrong) {
+    const { exitCode, stderr, posted } = await send(args);
+    assertEquals([exitCode, posted], [2, undefined], args.join(" "));
+    assertStringIncludes(stderr, words);
+  }
+});

@@ -1,0 +1,165 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
+import { aConfig } from "../support/a_config.ts";
+import type { TestDaemon } from "../support/a_daemon.ts";
+import { aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { aConformingDaemon } from "./conforming.ts";
+
+async function post(daemon: TestDaemon, event: unknown) {
+  const { status, body } = await daemon.call("POST", "/v1/events", event);
+  assertEquals(status, 202);
+  return body;
+}
+
+async function ids(daemon: TestDaemon, query: string): Promise<string[]> {
+  const { status, body } = await daemon.call("GET", `/v1/events?${query}`);
+  assertEquals(status, 200, query);
+  return body.items.map(({ id }: { id: string }) => id);
+}
+
+Deno.test("GET /v1/events: numbers keep their digits, alone and in the list", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const data = '{"id":9007199254740993,"n":12345678901234567890,"price":1.10,"e":1e3,"z":-0.0}';
+  const scope = '{"account_id":9007199254740993,"rate":1.50}';
+  await post(
+    daemon,
+    `{"id":"e1","type":"t","scope":${scope},"data":${data},"metadata":[1.0, 2E+2]}`,
+  );
+  for (const path of ["/v1/events/e1", "/v1/events"]) {
+    const text = await (await fetch(`${daemon.url}${path}`)).text();
+    assertStringIncludes(text, `"scope":${scope},"data":${data},"metadata":[1.0,2E+2]`);
+  }
+});
+
+Deno.test("GET /v1/events/{id}: shows the event whole, with its deliveries", async () => {
+  const clock = new FakeClock();
+  const subscriptions = [aSubscription({ id: "s", enabled: false })];
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { clock });
+  const posted = {
+    id: "e1",
+    type: "booking.created",
+    timestamp: "2024-03-15T11:30:00.5+01:00",
+    scope: { venue_id: "v1" },
+    data: { nested: [null, true, "ü"] },
+    metadata: "more",
+  };
+  const { deliveries: [{ id }] } = await post(daemon, posted);
+  const { status, headers, body } = await daemon.call("GET", "/v1/events/e1");
+  assertEquals([status, headers.get("content-type")], [200, "application/json"]);
+  const { deliveries, ...event } = body;
+  assertEquals(event, {
+    ...posted,
+    timestamp: "2024-03-15T10:30:00.500Z",
+    acceptedAt: "2024-03-15T10:30:00Z",
+  });
+  assertEquals(deliveries, [{
+    id,
+    event: "e1",
+    type: "booking.created",
+    subscription: "s",
+    state: "pending",
+    held: true,
+    attemptCount: 0,
+    createdAt: "2024-03-15T10:30:00Z",
+  }]);
+});
+
+Deno.test("GET /v1/events/{id}: any id is found by its percent-encoding", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const found = async (id: string) => {
+    const { status, body } = await daemon.call("GET", `/v1/events/${encodeURIComponent(id)}`);
+    assertEquals([status, body.id], [200, id]);
+  };
+  const known = [
+    "a/b",
+    "/",
+    "100%",
+    "%",
+    "%2F",
+    "%252F",
+    "%ff",
+    "a?b#c",
+    "a+b",
+    "x&y=z",
+    "é",
+    "🦊",
+  ];
+  for (const id of known) {
+    await post(daemon, { id, type: "t", data: null });
+    await found(id);
+  }
+  const anyId = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 })
+    // What an id cannot hold, and the two that every URL parser takes for a step in the path.
+    .filter((id) => /^[^\s\p{Cc}\p{Cs}]+$/u.test(id) && !/^\.\.?$/.test(id) && !known.includes(id));
+  await fc.assert(
+    fc.asyncProperty(fc.uniqueArray(anyId, { minLength: 1 }), async (some) => {
+      for (const id of some) {
+        await daemon.call("POST", "/v1/events", { id, type: "t", data: null });
+        await found(id);
+      }
+    }),
+    { numRuns: 10 },
+  );
+});
+
+Deno.test("GET /v1/events/{id}: an unknown one is 404, and the answer names it", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const { status, body } = await daemon.call("GET", "/v1/events/no%2Fsuch");
+  assertEquals([status, body.detail], [
+    404,
+    'there is no event "no/such"; it may have been pruned',
+  ]);
+});
+
+Deno.test("GET /v1/events: newest first, by type and by when they were accepted", async () => {
+  const clock = new FakeClock();
+  await using daemon = await aConformingDaemon(aConfig(), { clock });
+  for (const [id, type] of [["1", "a"], ["2", "b"], ["3", "a"]]) {
+    // Long past by the publisher's own word: lists go by when it was accepted.
+    await post(daemon, { id, type, timestamp: "2001-01-01T00:00:00Z", data: null });
+    clock.advance(60_000);
+  }
+  assertEquals(await ids(daemon, ""), ["3", "2", "1"]);
+  assertEquals(await ids(daemon, "type=a"), ["3", "1"]);
+  assertEquals(await ids(daemon, "type=a*"), []);
+  assertEquals(await ids(daemon, "since=2024-03-15T10:31:00Z"), ["3", "2"]);
+  assertEquals(await ids(daemon, "until=2024-03-15T10:31:00Z"), ["1"]);
+  assertEquals(await ids(daemon, "since=2024-03-15T12:31:00%2B02:00&until=2024-03-15T10:32:00Z"), [
+    "2",
+  ]);
+});
+
+Deno.test("GET /v1/events: pages show each event once, though others come in meanwhile", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const batch = (from: number) =>
+    post(
+      daemon,
+      Array.from({ length: 23 }, (_, i) => ({ id: `e${from + i}`, type: "t", data: null })),
+    );
+  await batch(0);
+  const before = (await ids(daemon, "limit=500")).toSorted();
+  const seen: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const { body } = await daemon.call(
+      "GET",
+      `/v1/events?limit=5${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
+    );
+    assert(body.items.length <= 5);
+    seen.push(...body.items.map(({ id }: { id: string }) => id));
+    cursor = body.next;
+    await batch(100 + seen.length * 100);
+  } while (cursor !== undefined);
+  assertEquals(seen.length, 23);
+  assertEquals(seen.toSorted(), before);
+});
+
+Deno.test("GET /v1/events: the last page has no next, even where it is full", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  await post(daemon, Array.from({ length: 4 }, () => ({ type: "t", data: null })));
+  const first = (await daemon.call("GET", "/v1/events?limit=2")).body;
+  const second =
+    (await daemon.call("GET", `/v1/events?limit=2&cursor=${encodeURIComponent(first.next)}`)).body;
+  assertEquals([second.items.length, second.next], [2, undefined]);
+});

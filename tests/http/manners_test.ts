@@ -1,0 +1,197 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { Secret } from "../../src/domain/secret.ts";
+import { type Clock, systemClock } from "../../src/runtime/clock.ts";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon } from "../support/a_daemon.ts";
+import { aConformingDaemon, assertProblem, DOCUMENT } from "./conforming.ts";
+
+/** What every call of the API has in common: who may ask, and how a refusal looks. */
+
+interface Call {
+  readonly method: string;
+  readonly path: string;
+  readonly security: readonly { readonly bearer: readonly string[] }[];
+}
+
+const CALLS: readonly Call[] = Object.entries<Record<string, Call>>(DOCUMENT.paths).flatMap(
+  ([path, item]) =>
+    Object.entries(item)
+      .filter(([key]) => key !== "parameters")
+      .map(([method, { security }]) => ({
+        method: method.toUpperCase(),
+        path: path.replace("{id}", "some"),
+        security,
+      })),
+);
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+const auth = {
+  publishers: [{ name: "p", token: new Secret("pub-token") }],
+  operators: [{ name: "ada", token: new Secret("op-token") }],
+};
+
+function bodyFor(method: string): string | undefined {
+  return method === "GET" ? undefined : "{}";
+}
+
+Deno.test("access: without a token, all that the document does not open is 401", async () => {
+  await using daemon = await aConformingDaemon(aConfig({ auth }));
+  for (const { method, path, security } of CALLS) {
+    const { status, headers } = await daemon.call(method, path, bodyFor(method));
+    if (security.length === 0) assertEquals(status, 200, path);
+    else {
+      assertEquals([status, headers.get("www-authenticate")], [401, 'Bearer realm="bellhook"']);
+    }
+  }
+});
+
+Deno.test("access: a publisher's token posts events, and opens nothing else", async () => {
+  await using daemon = await aConformingDaemon(aConfig({ auth }));
+  const token = { authorization: "Bearer pub-token" };
+  for (const { method, path, security } of CALLS.filter(({ security }) => security.length > 0)) {
+    const { status } = await daemon.call(method, path, bodyFor(method), token);
+    const mayPublish = security.some(({ bearer }) => bearer.includes("publisher"));
+    assertEquals([`${method} ${path}`, status], [`${method} ${path}`, mayPublish ? 422 : 403]);
+  }
+  assertEquals(CALLS.filter(({ security }) => security.length === 2).map(({ path }) => path), [
+    "/v1/events",
+  ]);
+});
+
+Deno.test("problems: what is not there is 404, wherever it would be", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const paths = [
+    "/nope",
+    "/v1",
+    "/v1/",
+    "/v1/nope",
+    "/v1/events/a/b",
+    "/v1/deliveries/a/retry/b",
+    "/v1/events/",
+    "/-/nope",
+    "/v2/events",
+    "//v1/events",
+    "/%",
+    "/v1/%zz",
+  ];
+  for (const path of paths) {
+    const answer = await daemon.call("GET", path);
+    assertEquals([path, answer.status], [path, 404]);
+    assertProblem(answer);
+  }
+});
+
+Deno.test("problems: a wrong method is 405, and Allow names the right ones", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  for (const path of new Set(CALLS.map((call) => call.path))) {
+    const right = CALLS.filter((call) => call.path === path).map(({ method }) => method);
+    for (const method of [...METHODS, "OPTIONS"].filter((method) => !right.includes(method))) {
+      const answer = await daemon.call(method, path, bodyFor(method));
+      assertEquals([method, path, answer.status], [method, path, 405]);
+      assertProblem(answer);
+      const allow = answer.headers.get("allow")!.split(", ");
+      const expected = right.includes("GET") ? [...right, "HEAD"] : right;
+      assertEquals(allow.toSorted(), expected.toSorted());
+    }
+  }
+});
+
+Deno.test("HEAD: answers as GET does, without a body", async () => {
+  await using daemon = await aDaemon(aConfig());
+  for (const { path } of CALLS.filter(({ method }) => method === "GET")) {
+    if (path === "/v1/stream") continue;
+    const get = await daemon.call("GET", path);
+    const head = await daemon.call("HEAD", path);
+    assertEquals([head.status, head.headers.get("content-type")], [
+      get.status,
+      get.headers.get("content-type"),
+    ]);
+  }
+  const { status, headers } = await daemon.call("HEAD", "/v1/match");
+  assertEquals([status, headers.get("allow")], [405, "POST"]);
+});
+
+Deno.test("HEAD: of the stream has its headers, and leaves no stream behind", async () => {
+  const waiting = new Set<number>();
+  let timers = 0;
+  const clock: Clock = {
+    ...systemClock,
+    after(ms, callback) {
+      const timer = timers++;
+      const cancel = systemClock.after(ms, callback);
+      if (ms === 15_000) waiting.add(timer);
+      return () => {
+        waiting.delete(timer);
+        cancel();
+      };
+    },
+  };
+  await using daemon = await aDaemon(aConfig(), { clock });
+  const { status, headers } = await daemon.call("HEAD", "/v1/stream");
+  assertEquals([status, headers.get("content-type")], [200, "text/event-stream"]);
+  assertEquals(waiting.size, 0, "a stream waits to send its ping");
+});
+
+Deno.test("queries: a huge one is answered in the API's own words", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const huge = "x".repeat(60_000);
+  for (const name of ["q", "cursor"]) {
+    const { status, body } = await daemon.call("GET", `/v1/deliveries?${name}=${huge}`);
+    assertEquals([status, body.errors[0].path], [422, name]);
+  }
+  for (const name of ["type", "subscription", "event"]) {
+    const { status, body } = await daemon.call("GET", `/v1/deliveries?${name}=${huge}`);
+    assertEquals([status, body], [200, { items: [] }]);
+  }
+  const many = Array.from({ length: 2_000 }, (_, index) => `a${index}=1`).join("&");
+  assertEquals((await daemon.call("GET", `/v1/events?${many}`)).status, 422);
+});
+
+Deno.test("queries: no text in any parameter is more than a page or a 422", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  await daemon.call("POST", "/v1/events", { type: "t", data: "x" });
+  const parameter = fc.record({
+    path: fc.constantFrom("/v1/events", "/v1/deliveries", "/v1/subscriptions"),
+    name: fc.constantFrom("cursor", "q", "type", "since", "limit", "state", "event", "__proto__"),
+    value: fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.base64String()),
+  });
+  await fc.assert(
+    fc.asyncProperty(parameter, async ({ path, name, value }) => {
+      const query = new URLSearchParams([[name, value]]);
+      const { status } = await daemon.call("GET", `${path}?${query}`);
+      assert(status === 200 || status === 422, `${status}`);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("queries: a list's cursor in another list is a page or a 422", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  await daemon.call("POST", "/v1/events", [{ type: "t", data: 1 }, { type: "t", data: 2 }]);
+  const { next } = (await daemon.call("GET", "/v1/events?limit=1")).body;
+  const query = `cursor=${encodeURIComponent(next)}`;
+  for (const path of ["/v1/deliveries", "/v1/subscriptions"]) {
+    const { status } = await daemon.call("GET", `${path}?${query}`);
+    assert(status === 200 || status === 422, `${path} ${status}`);
+  }
+});
+
+Deno.test("paths: no text in an id's place is more than a 404", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const anyId = fc.oneof(fc.string({ unit: "binary", minLength: 1 }), fc.webSegment());
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom("events", "deliveries", "subscriptions", "replays"),
+      anyId,
+      async (list, id) => {
+        const segment = encodeURIComponent(id.toWellFormed());
+        if (segment === "" || /^(\.|%2e){1,2}$/i.test(segment)) return;
+        const { status } = await daemon.call("GET", `/v1/${list}/${segment}`);
+        assertEquals(status, 404);
+      },
+    ),
+    { numRuns: 200 },
+  );
+});

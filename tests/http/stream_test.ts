@@ -1,0 +1,122 @@
+import { assert, assertEquals } from "@std/assert";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
+import { aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { startRawServer } from "../support/raw_server.ts";
+
+const EVENT = { type: "booking.created", data: { id: "bk_1" } };
+
+interface ServerSentEvent {
+  readonly id: string;
+  readonly event: string;
+  // deno-lint-ignore no-explicit-any
+  readonly data: any;
+}
+
+/** A client of the stream that reads event by event. */
+async function streamOf(daemon: TestDaemon, lastEventId?: string) {
+  const response = await fetch(`${daemon.url}/v1/stream`, {
+    headers: lastEventId === undefined ? {} : { "last-event-id": lastEventId },
+  });
+  assertEquals(response.headers.get("content-type"), "text/event-stream");
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let unread = "";
+  return {
+    /** The next event; undefined at the end of the stream. */
+    async next(): Promise<ServerSentEvent | undefined> {
+      for (;;) {
+        const end = unread.indexOf("\n\n");
+        if (end >= 0) {
+          const fields = Object.fromEntries(
+            unread.slice(0, end).split("\n").map((line) => line.split(/: (.*)/s).slice(0, 2)),
+          );
+          unread = unread.slice(end + 2);
+          if (fields.data !== undefined) {
+            return { id: fields.id, event: fields.event, data: JSON.parse(fields.data) };
+          }
+          continue;
+        }
+        const { done, value } = await reader.read();
+        if (done) return undefined;
+        unread += value;
+      }
+    },
+    leave: () => reader.cancel(),
+  };
+}
+
+function withReceiver(url: string) {
+  const subscription = aSubscription({ url, allowHttp: true, allowNetworks: ["127.0.0.0/8"] });
+  return aConfig({ subscriptions: [subscription] });
+}
+
+Deno.test("GET /v1/stream: tells of a delivery when it is created and when it ends", async () => {
+  await using receiver = startRawServer();
+  await using daemon = await aDaemon(withReceiver(receiver.url));
+  const stream = await streamOf(daemon);
+  const { body } = await daemon.call("POST", "/v1/events", EVENT);
+  const created = await stream.next();
+  const ended = await stream.next();
+  assertEquals([created!.event, created!.data.state], ["delivery", "pending"]);
+  assertEquals([ended!.data.id, ended!.data.state], [body.deliveries[0].id, "delivered"]);
+  assertEquals([ended!.data.attemptCount, ended!.data.type], [1, "booking.created"]);
+  await stream.leave();
+});
+
+Deno.test("GET /v1/stream: who comes back with Last-Event-ID gets what was missed", async () => {
+  await using receiver = startRawServer();
+  await using daemon = await aDaemon(withReceiver(receiver.url));
+  const first = await streamOf(daemon);
+  await daemon.call("POST", "/v1/events", EVENT);
+  const seen = await first.next();
+  await first.leave();
+  const { body } = await daemon.call("POST", "/v1/events", EVENT);
+  const again = await streamOf(daemon, seen!.id);
+  const numbers: number[] = [];
+  for (let missed; missed?.data.id !== body.deliveries[0].id;) {
+    missed = await again.next();
+    assertEquals(missed!.event, "delivery");
+    numbers.push(Number(missed!.id.split("-")[1]));
+  }
+  assertEquals(numbers[0], Number(seen!.id.split("-")[1]) + 1);
+  await again.leave();
+});
+
+Deno.test("GET /v1/stream: what can't be told any more is a gap", async () => {
+  await using daemon = await aDaemon(aConfig());
+  for (const id of ["another-1", "garbage", "run-x"]) {
+    const stream = await streamOf(daemon, id);
+    assertEquals((await stream.next())!.event, "gap");
+    await stream.leave();
+  }
+});
+
+Deno.test("GET /v1/stream: tells of a subscription that is paused and resumed", async () => {
+  const subscriptions = [aSubscription({ id: "app" })];
+  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  const stream = await streamOf(daemon);
+  await daemon.call("POST", "/v1/subscriptions/app/pause");
+  const paused = await stream.next();
+  assertEquals([paused!.event, paused!.data.id], ["subscription", "app"]);
+  assertEquals([paused!.data.health.state, paused!.data.health.reason], [
+    "paused",
+    "paused by local",
+  ]);
+  await daemon.call("POST", "/v1/subscriptions/app/resume");
+  assertEquals((await stream.next())!.data.health.state, "healthy");
+  await stream.leave();
+});
+
+Deno.test("GET /v1/stream: stays alive by pings, and ends when the daemon stops", async () => {
+  const clock = new FakeClock();
+  const daemon = await aDaemon(aConfig(), { clock });
+  const response = await fetch(`${daemon.url}/v1/stream`);
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = (await reader.read()).value ?? "";
+  clock.advance(15_000);
+  text += (await reader.read()).value ?? "";
+  assert(text.includes(": ping\n\n"), text);
+  await daemon.stop();
+  assertEquals((await reader.read()).done, true);
+});

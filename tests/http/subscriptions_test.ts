@@ -1,0 +1,308 @@
+import { assert, assertEquals } from "@std/assert";
+import { canonicalScalar, NumberText } from "../../src/domain/json_text.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { compilePattern } from "../../src/domain/pattern.ts";
+import { BUILT_IN } from "../../src/profiles/table.ts";
+import { aConfig } from "../support/a_config.ts";
+import type { TestDaemon } from "../support/a_daemon.ts";
+import { aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { until } from "../support/until.ts";
+import { answered, aTransport } from "./a_transport.ts";
+import { aConformingDaemon } from "./conforming.ts";
+
+const EVENT = { type: "booking.created", data: { id: "bk_1" } };
+
+async function inState(daemon: TestDaemon, delivery: string, state: string) {
+  await until(async () => {
+    const { body } = await daemon.call("GET", `/v1/deliveries/${delivery}`);
+    return body.state === state;
+  }, `${delivery} is ${state}`);
+}
+
+Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secret", async () => {
+  const clock = new FakeClock();
+  const subscription = aSubscription({
+    id: "pms",
+    description: "The property management system",
+    profile: BUILT_IN.get("booking-experts")!,
+    events: [compilePattern("reservation:*"), compilePattern("*|updated")],
+    secret: new Secret("s3cret-now"),
+    previousSecret: { secret: new Secret("s3cret-before"), until: Date.UTC(2024, 3, 1) },
+    scope: new Map([["venue_id", ['"v1"', "12e0"]]]),
+    match: [
+      { path: "status", anyOf: [{ kind: "equals", value: '"CONFIRMED"' }] },
+      {
+        path: "guest.id",
+        anyOf: [
+          { kind: "equals", value: canonicalScalar("9007199254740993") },
+          {
+            kind: "operators",
+            operators: [
+              { name: ">=", operand: new NumberText("1.50") },
+              { name: "!=", operand: "17e0" },
+              { name: "exists", operand: true },
+              { name: "prefix", operand: "g" },
+            ],
+          },
+        ],
+      },
+    ],
+    headers: [["X-Tenant", "acme"], ["X-Key", new Secret("s3cret-header")]],
+    rename: new Map([["reservation:made", "reservation:created"]]),
+    settings: new Map([["subscription_id", '"sub_77"']]),
+    permissions: ["reservation"],
+    timeoutMs: 12_500,
+    jitter: 0.1,
+    success: [[200, 200], [202, 204]],
+    concurrency: 3,
+    rateLimit: { count: 10, perMs: 1_000 },
+    allowNetworks: ["10.0.0.0/8"],
+  });
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions: [subscription] }), {
+    clock,
+  });
+  const { status, body } = await daemon.call("GET", "/v1/subscriptions/pms");
+  assertEquals(status, 200);
+  assertEquals(body, {
+    id: "pms",
+    url: "https://receiver.example/webhooks",
+    description: "The property management system",
+    profile: "booking-experts",
+    events: ["reservation:*", "*|updated"],
+    enabled: true,
+    config: {
+      scope: { venue_id: ["v1", 12] },
+      match: {
+        status: ["CONFIRMED"],
+        "guest.id": ["9007199254740993e0", { ">=": 1.5, "!=": 17, exists: true, prefix: "g" }],
+      },
+      headers: { "X-Tenant": "acme", "X-Key": "[redacted]" },
+      rename: { "reservation:made": "reservation:created" },
+      settings: { subscription_id: "sub_77" },
+      permissions: ["reservation"],
+      hasSecret: true,
+      previousSecretUntil: "2024-04-01T00:00:00Z",
+      waitForConfirmation: true,
+      timeout: "12500ms",
+      retry: ["1m", "5m", "30m", "2h", "1d", "then every 1d for 30d"],
+      jitter: 0.1,
+      success: "200,202-204",
+      concurrency: 3,
+      rateLimit: "10/s",
+      standardHeaders: true,
+      allowHttp: false,
+      allowNetworks: ["10.0.0.0/8"],
+    },
+    health: { state: "healthy", consecutiveFailures: 0, pending: 0 },
+    counts: { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 },
+  });
+});
+
+Deno.test("secrets: no answer of any call shows one", async () => {
+  const secrets = ["s3cret-own", "s3cret-before", "s3cret-header", "s3cret-publisher", "s3cret-op"];
+  const [own, before, header, publisher, operator] = secrets.map((text) => new Secret(text));
+  const subscriptions = [aSubscription({
+    id: "s",
+    profile: BUILT_IN.get("roostsync")!,
+    secret: own!,
+    previousSecret: { secret: before!, until: Date.UTC(2099, 0) },
+    headers: [["Authorization", header!]],
+    ladder: { waitsMs: [] },
+  })];
+  const auth = {
+    publishers: [{ name: "p", token: publisher! }],
+    operators: [{ name: "ada", token: operator! }],
+  };
+  const transport = aTransport(() => answered(401));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions, auth }), { transport });
+  const shown: string[] = [];
+  const call = async (method: string, path: string, body?: unknown) => {
+    const answer = await daemon.call(method, path, body, {
+      authorization: `Bearer ${operator!.reveal()}`,
+    });
+    shown.push(JSON.stringify([...answer.headers]), JSON.stringify(answer.body));
+    return answer.body;
+  };
+  const { event, delivery } = await call("POST", "/v1/subscriptions/s/test", {});
+  await until(async () => (await call("GET", `/v1/deliveries/${delivery}`)).state === "exhausted");
+  await call("GET", `/v1/events/${event}`);
+  await call("GET", "/v1/subscriptions");
+  await call("GET", "/v1/subscriptions/s");
+  await call("POST", "/v1/subscriptions/s/pause");
+  await call("POST", "/v1/match", EVENT);
+  await call("POST", "/-/reload");
+  await call("GET", `/v1/deliveries?q=s3cret`);
+  assert(shown.join().includes('"Authorization":"[redacted]"'));
+  for (const secret of secrets) assert(!shown.join().includes(secret), secret);
+});
+
+Deno.test("GET /v1/subscriptions: by id, page by page", async () => {
+  const ids = ["d", "b", "a/b", "ü", "c"];
+  const subscriptions = ids.map((id) => aSubscription({ id, enabled: id !== "c" }));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
+  const shown: string[] = [];
+  for (let cursor = "";;) {
+    const { body } = await daemon.call(
+      "GET",
+      `/v1/subscriptions?limit=2${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
+    );
+    shown.push(...body.items.map(({ id }: { id: string }) => id));
+    if (body.next === undefined) break;
+    cursor = body.next;
+  }
+  assertEquals(shown, ["a/b", "b", "c", "d", "ü"]);
+  const { body } = await daemon.call("GET", "/v1/subscriptions/a%2Fb");
+  assertEquals(body.id, "a/b");
+  const { body: all } = await daemon.call("GET", "/v1/subscriptions");
+  const states = all.items.map((one: { health: { state: string } }) => one.health.state);
+  assertEquals(states, ["healthy", "healthy", "disabled", "healthy", "healthy"]);
+});
+
+Deno.test("GET /v1/subscriptions/{id}: health and counts follow what becomes of its deliveries", async () => {
+  const clock = new FakeClock();
+  const replies = [answered(500), answered(200)];
+  const transport = aTransport(() => replies.shift()!);
+  const subscriptions = [aSubscription({ id: "s", ladder: { waitsMs: [] } })];
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { clock, transport });
+  const subscription = async () => (await daemon.call("GET", "/v1/subscriptions/s")).body;
+  const post = async () =>
+    (await daemon.call("POST", "/v1/events", EVENT)).body.deliveries[0].id as string;
+
+  await inState(daemon, await post(), "exhausted");
+  const failing = await subscription();
+  assertEquals(failing.health, {
+    state: "failing",
+    since: "2024-03-15T10:30:00Z",
+    consecutiveFailures: 1,
+    pending: 0,
+  });
+  assertEquals(failing.counts, { pending: 0, delivered: 0, exhausted: 1, cancelled: 0 });
+
+  clock.advance(5_000);
+  await inState(daemon, await post(), "delivered");
+  await daemon.call("POST", "/v1/subscriptions/s/pause");
+  await post();
+  const paused = await subscription();
+  assertEquals(paused.health, {
+    state: "paused",
+    since: "2024-03-15T10:30:05Z",
+    reason: "paused by local",
+    lastSuccessAt: "2024-03-15T10:30:05Z",
+    consecutiveFailures: 0,
+    pending: 1,
+  });
+  assertEquals(paused.counts, { pending: 1, delivered: 1, exhausted: 1, cancelled: 0 });
+});
+
+Deno.test("POST /v1/subscriptions/{id}/test: sends to this one alone, also while it is held", async () => {
+  const bodies = new Map<string, string>();
+  const transport = aTransport(({ url, body }) => {
+    bodies.set(url, new TextDecoder().decode(body));
+    return answered(200);
+  });
+  const subscriptions = ["off", "paused", "other"].map((id) =>
+    aSubscription({ id, url: `https://${id}.example/`, enabled: id !== "off" })
+  );
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { transport });
+  await daemon.call("POST", "/v1/subscriptions/paused/pause");
+  for (const id of ["off", "paused"]) {
+    const { status, body } = await daemon.call(
+      "POST",
+      `/v1/subscriptions/${id}/test`,
+      '{"type":"ping.\u00fc","data":{"n":1.10,"big":9007199254740993}}',
+    );
+    assertEquals(status, 202);
+    await inState(daemon, body.delivery, "delivered");
+    const { deliveries } = (await daemon.call("GET", `/v1/events/${body.event}`)).body;
+    assertEquals(deliveries.map((one: { subscription: string }) => one.subscription), [id]);
+  }
+  assertEquals([...bodies.keys()], ["https://off.example/", "https://paused.example/"]);
+  for (const body of bodies.values()) {
+    assert(/"type":"ping.ü".*"data":\{"n":1.10,"big":9007199254740993\}/.test(body), body);
+  }
+});
+
+Deno.test("POST /v1/subscriptions/{id}/test: without a body, the profile's own example goes out", async () => {
+  const subscriptions = [aSubscription({ id: "s", enabled: false })];
+  const transport = aTransport(() => answered(200));
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { transport });
+  const { status, body } = await daemon.call("POST", "/v1/subscriptions/s/test");
+  assertEquals(status, 202);
+  const event = (await daemon.call("GET", `/v1/events/${body.event}`)).body;
+  assertEquals([event.type, event.data.booking_id], ["booking.created", "bk_12345"]);
+});
+
+Deno.test("POST /v1/subscriptions/{id}/test: what it can't be is refused, and nothing is sent", async () => {
+  const subscriptions = [aSubscription({ id: "s" })];
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
+  const table: [status: number, body: string, path?: string][] = [
+    [400, "{"],
+    [422, "[]", ""],
+    [422, '{"typ":"x"}', "typ"],
+    [422, '{"type":""}', "type"],
+    [422, '{"type":7}', "type"],
+    [422, `{"type":"${"x".repeat(257)}"}`, "type"],
+    [422, '{"type":"a b"}', "type"],
+    [422, '{"type":"a\\r\\nb"}', "type"],
+  ];
+  for (const [expected, sent, path] of table) {
+    const { status, body } = await daemon.call("POST", "/v1/subscriptions/s/test", sent);
+    assertEquals([status, body.errors?.[0].path], [expected, path], sent);
+  }
+  // Deeper than receivers' parsers go.
+  const deep = `{"data":${"[".repeat(101)}${"]".repeat(101)}}`;
+  const { status } = await daemon.call("POST", "/v1/subscriptions/s/test", deep);
+  assertEquals(status, 400);
+  assertEquals((await daemon.call("GET", "/v1/events")).body.items, []);
+});
+
+Deno.test("POST …/pause and …/resume: hold and let go, survive a restart, and may be repeated", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const config = aConfig({
+      storage: { ...aConfig().storage, path: `${directory}/bellhook.db` },
+      subscriptions: [aSubscription({ id: "s" })],
+    });
+    const transport = aTransport(() => answered(200));
+    const state = async (daemon: TestDaemon) =>
+      (await daemon.call("GET", "/v1/subscriptions/s")).body.health.state;
+    let held: string;
+    {
+      await using daemon = await aConformingDaemon(config, { transport });
+      for (const _ of ["once", "twice"]) {
+        const { status, body } = await daemon.call("POST", "/v1/subscriptions/s/pause");
+        assertEquals([status, body.health.state], [200, "paused"]);
+      }
+      held = (await daemon.call("POST", "/v1/events", EVENT)).body.deliveries[0].id;
+    }
+    {
+      await using daemon = await aConformingDaemon(config, { transport });
+      assertEquals(await state(daemon), "paused");
+      const { body } = await daemon.call("GET", `/v1/deliveries/${held}`);
+      assertEquals([body.state, body.held], ["pending", true]);
+      for (const _ of ["once", "twice"]) {
+        const { status, body } = await daemon.call("POST", "/v1/subscriptions/s/resume");
+        assertEquals([status, body.health.state], [200, "healthy"]);
+      }
+      await inState(daemon, held, "delivered");
+    }
+    await using daemon = await aConformingDaemon(config, { transport });
+    assertEquals(await state(daemon), "healthy");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("/v1/subscriptions/{id}: an unknown one is 404 to read, test, pause and resume", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  for (
+    const [method, path] of [["GET", ""], ["POST", "/test"], ["POST", "/pause"], [
+      "POST",
+      "/resume",
+    ]]
+  ) {
+    const { status, body } = await daemon.call(method!, `/v1/subscriptions/no%2Fsuch${path}`);
+    assertEquals([status, body.detail], [404, 'the config has no subscription "no/such"']);
+  }
+});

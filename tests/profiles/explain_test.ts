@@ -1,0 +1,451 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
+import { Buffer } from "node:buffer";
+import type { Headers } from "../../src/domain/attempt.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import {
+  expectedSignatures,
+  explain,
+  type Explainable,
+  type Explanation,
+} from "../../src/profiles/explain.ts";
+import { headersFor } from "../../src/profiles/sign.ts";
+import { ed25519Pair } from "../../src/profiles/signing_key.ts";
+import { BUILT_IN } from "../../src/profiles/table.ts";
+import { resolveProfile } from "../../src/profiles/words.ts";
+import { A_SECRET, anEvent, aSubscription } from "../support/a_subscription.ts";
+import {
+  type Format,
+  FORMATS,
+  hmac,
+  PREVIOUS_SECRET,
+  type Steps,
+  type Trio,
+  valueOf,
+  WRONG_STEPS,
+} from "./signed_wrongly.ts";
+
+const AT = Date.UTC(2024, 2, 15, 10, 40);
+const TRIO: Trio = { id: "evt_1", timestamp: String(AT / 1_000) };
+
+/** No mistake leaves it as it is: keys out of order, text outside ASCII, a number JavaScript rounds. */
+const BODY = `{"event":"booking.created","timestamp":"2024-03-15T10:30:00Z",` +
+  `"data":{"z":[1,{}],"a":"Zoë / <b>","id":9007199254740993}}`;
+
+/** A request with one header signed, and id and timestamp beside it. */
+function requestOf(format: Format, value: string, body: string): Explainable {
+  return {
+    profile: { ...BUILT_IN.get(format.profile)! },
+    secret: new Secret(format.secret),
+    previousSecret: new Secret(PREVIOUS_SECRET),
+    headers: [
+      ["Content-Type", "application/json"],
+      [format.header, value],
+      ["webhook-id", TRIO.id],
+      ["webhook-timestamp", TRIO.timestamp],
+      ...(format.profile === "standard" ? [] : [goodTrio(format, body)]),
+    ],
+    rawBody: new TextEncoder().encode(body),
+    at: AT,
+  };
+}
+
+/** The trio's signature, keyed with the text of the format's secret. */
+function goodTrio({ secret }: Format, body: string): [string, string] {
+  const text = `${TRIO.id}.${TRIO.timestamp}.${body}`;
+  const mac = hmac("sha256")(Buffer.from(secret), text);
+  return ["webhook-signature", `v1,${mac.toString("base64")}`];
+}
+
+function explained(format: Format, changes: Partial<Steps> = {}, body = BODY): Explanation {
+  const value = valueOf(format, body, TRIO, { ...format.steps, ...changes });
+  return explain(requestOf(format, value, body));
+}
+
+function mistakeIn(explanation: Explanation): string | undefined {
+  return explanation.ok ? "none" : explanation.mistake;
+}
+
+/** The wrong steps that a format can have, with the steps they leave. */
+function wrongStepsOf(format: Format, body = BODY) {
+  const right = valueOf(format, body, TRIO);
+  return WRONG_STEPS.flatMap((step) => {
+    const changes = step.change(format);
+    if (!changes) return [];
+    const value = valueOf(format, body, TRIO, { ...format.steps, ...changes });
+    return value === right ? [] : [{ step, changes, value }];
+  });
+}
+
+for (const format of FORMATS) {
+  Deno.test(`explain: ${format.profile}: what is signed by its page is good`, () => {
+    const verified = format.profile === "standard"
+      ? [format.header]
+      : [format.header, "webhook-signature"];
+    assertEquals(explained(format), { ok: true, verified });
+  });
+
+  Deno.test(`explain: ${format.profile}: every known mistake is called by its name`, () => {
+    const wrong: string[] = [];
+    for (const { step, changes } of wrongStepsOf(format)) {
+      const found = mistakeIn(explained(format, changes));
+      if (found !== step.word) wrong.push(`${step.word} was called ${found}`);
+    }
+    assertEquals(wrong, []);
+  });
+}
+
+Deno.test("explain: every wrong step of the table befalls some format", () => {
+  const befallen = new Set(FORMATS.flatMap((format) => wrongStepsOf(format).map((w) => w.step)));
+  assertEquals(WRONG_STEPS.filter((step) => !befallen.has(step)).map(({ word }) => word), []);
+});
+
+const anyFormat = fc.constantFrom(...FORMATS);
+
+Deno.test("explain: two mistakes at once are both called by their names", () => {
+  fc.assert(
+    fc.property(anyFormat, fc.nat(), fc.nat(), (format, one, other) => {
+      const steps = wrongStepsOf(format);
+      const a = steps[one % steps.length]!, b = steps[other % steps.length]!;
+      fc.pre(a.step.of !== b.step.of);
+      const changes = { ...a.changes, ...b.changes };
+      const value = valueOf(format, BODY, TRIO, { ...format.steps, ...changes });
+      // Two that come to the same as one, as an empty secret in a plain hash does.
+      fc.pre(!steps.some((single) => single.value === value));
+      const found = mistakeIn(explained(format, changes))?.split("+") ?? [];
+      assertEquals(inOneSpelling(found), inOneSpelling([a.step.word, b.step.word]));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** Where no "+" or "/" comes up, Base64 for URLs is Base64 that lacks something else. */
+function inOneSpelling(words: readonly string[]): string[] {
+  return words.map((word) => word.replace(/^(strict|unpadded)-base64$/, "base64url")).sort();
+}
+
+Deno.test("explain: whatever the body, a mistake that changes the signature is named", () => {
+  const body = fc.record({ event: fc.string(), data: fc.jsonValue({ maxDepth: 3 }) })
+    .map((value) => JSON.stringify(value));
+  fc.assert(
+    fc.property(anyFormat, body, fc.nat(), (format, body, pick) => {
+      const steps = wrongStepsOf(format, body);
+      const { value, changes } = steps[pick % steps.length]!;
+      // Where several mistakes make the same bytes, any of them is the truth.
+      const words = steps.filter((one) => one.value === value).map(({ step }) => step.word);
+      const found = mistakeIn(explained(format, changes, body));
+      assert(words.includes(found ?? ""), `${words.join(" or ")} was called ${found}`);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("explain: garbage is explained by nothing, and what was tried is listed", () => {
+  fc.assert(
+    fc.property(anyFormat, fc.uint8Array({ minLength: 64, maxLength: 64 }), (format, noise) => {
+      const steps = { ...format.steps, mac: hmac("sha256") };
+      const explanation = explained(format, { mac: (_key, text) => steps.mac(noise, text) });
+      assert(!explanation.ok);
+      assertEquals(explanation.mistake, undefined);
+      assertStringIncludes(explanation.reason, "nothing known explains it");
+      for (const word of ["pretty-printed", "plain-hash", "secret-empty", "base64url"]) {
+        const expected = word !== "base64url" || format.profile === "standard" ||
+          format.profile === "bookingsync";
+        assertEquals(explanation.checked.includes(word), expected, word);
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+Deno.test("explain: what a value is made of doesn't matter: any text gets an answer", () => {
+  fc.assert(
+    fc.property(anyFormat, fc.string({ maxLength: 100 }), (format, value) => {
+      assert(!explain(requestOf(format, value, BODY)).ok);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("explain: neither the secret nor a right signature shows in an explanation", () => {
+  for (const format of FORMATS) {
+    const right = valueOf(format, BODY, TRIO).replace(/^(sha256=|v1,)/, "");
+    for (const { step, changes, value } of wrongStepsOf(format)) {
+      if (value.toLowerCase().includes(right.toLowerCase())) continue;
+      const text = JSON.stringify(explained(format, changes));
+      assert(!text.includes(right), step.word);
+      assert(!text.includes(format.secret), step.word);
+    }
+    const text = JSON.stringify(explain(requestOf(format, format.secret, BODY)));
+    assert(!text.includes(format.secret));
+  }
+});
+
+Deno.test("explain: a reason says what was signed, what should be, and how to mend it", () => {
+  const bookingsync = FORMATS.find(({ profile }) => profile === "bookingsync")!;
+  const explanation = explained(bookingsync, { text: (body) => body.toString("base64") });
+  assert(!explanation.ok);
+  assertEquals(
+    explanation.reason,
+    "X-Content-Signature does not match: it was made over Base64 without line ends, expected the " +
+      "lower-case hex HMAC-SHA-1 over Ruby's Base64.encode64 of the body; use Ruby's " +
+      "Base64.encode64: a line end after every 60 characters and at the end",
+  );
+  assertEquals(explanation.verified, ["webhook-signature"]);
+});
+
+const ROOSTSYNC = FORMATS.find(({ profile }) => profile === "roostsync")!;
+const STANDARD = FORMATS.find(({ profile }) => profile === "standard")!;
+
+/** A good request with its headers changed. */
+function changed(
+  format: Format,
+  change: (headers: Headers) => Headers,
+  more: Partial<Explainable> = {},
+): Explanation {
+  const request = requestOf(format, valueOf(format, BODY, TRIO), BODY);
+  return explain({ ...request, headers: change(request.headers), ...more });
+}
+
+function renamed(from: string, to: string): (headers: Headers) => Headers {
+  return (headers) => headers.map(([name, value]) => [name === from ? to : name, value]);
+}
+
+function without(...names: string[]): (headers: Headers) => Headers {
+  return (headers) => headers.filter(([name]) => !names.includes(name));
+}
+
+Deno.test("explain: a header under another name is found, and its right value told", () => {
+  for (const to of ["X-Roostsync-Signatur", "HTTP_X_ROOSTSYNC_SIGNATURE", "X-Hub-Signature"]) {
+    const explanation = changed(ROOSTSYNC, renamed("X-RoostSync-Signature", to));
+    assertEquals(mistakeIn(explanation), "header-misnamed", to);
+    assert(!explanation.ok);
+    assertStringIncludes(explanation.reason, `"${to}" holds what it should`);
+  }
+});
+
+Deno.test("explain: a header that is missing, with what stands in its place", () => {
+  const gone = changed(ROOSTSYNC, without("X-RoostSync-Signature"));
+  assertEquals(mistakeIn(gone), "header-missing");
+  const other = changed(
+    ROOSTSYNC,
+    (headers) => [...without("X-RoostSync-Signature")(headers), ["x-hub-signature", "abc"]],
+  );
+  assertEquals(mistakeIn(other), "header-missing");
+  assert(!other.ok);
+  assertStringIncludes(other.reason, `"x-hub-signature"`);
+});
+
+Deno.test("explain: a trio without its id or timestamp can't be checked", () => {
+  for (const name of ["webhook-id", "webhook-timestamp"]) {
+    const explanation = changed(STANDARD, without(name));
+    assertEquals(mistakeIn(explanation), "header-missing");
+    assert(!explanation.ok);
+    assertEquals(explanation.header, name);
+  }
+});
+
+Deno.test("explain: without any of the trio a platform's own signature is enough", () => {
+  const names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+  assertEquals(changed(ROOSTSYNC, without(...names)), {
+    ok: true,
+    verified: ["X-RoostSync-Signature"],
+  });
+});
+
+Deno.test("explain: header names are the same in any case", () => {
+  assert(changed(ROOSTSYNC, renamed("X-RoostSync-Signature", "x-roostsync-signature")).ok);
+});
+
+Deno.test("explain: a header that stands twice, or is empty, or holds the secret", () => {
+  const twice = changed(ROOSTSYNC, (headers) => [...headers, headers[1]!]);
+  assertEquals(mistakeIn(twice), "header-repeated");
+  const holding = (value: string) => mistakeIn(explain(requestOf(ROOSTSYNC, value, BODY)));
+  assertEquals(holding(""), "header-empty");
+  assertEquals(holding(ROOSTSYNC.secret), "secret-itself");
+});
+
+Deno.test("explain: a signature that was cut off", () => {
+  const value = valueOf(ROOSTSYNC, BODY, TRIO).slice(0, 40);
+  assertEquals(mistakeIn(explain(requestOf(ROOSTSYNC, value, BODY))), "signature-truncated");
+});
+
+Deno.test("explain: the trio's signature in the platform's header, and the other way round", () => {
+  const [, trio] = goodTrio(ROOSTSYNC, BODY);
+  assertEquals(mistakeIn(explain(requestOf(ROOSTSYNC, trio, BODY))), "trio-signature");
+  const own = valueOf(ROOSTSYNC, BODY, TRIO);
+  const swapped = changed(
+    ROOSTSYNC,
+    (headers) => headers.map(([name, value]) => [name, name === "webhook-signature" ? own : value]),
+  );
+  assertEquals(mistakeIn(swapped), "platform-signature");
+});
+
+Deno.test("explain: one good signature among several is enough for the trio", () => {
+  const value = valueOf(STANDARD, BODY, TRIO);
+  const other = `v1,${Buffer.alloc(32, 7).toString("base64")}`;
+  assert(explain(requestOf(STANDARD, `${other} ${value}`, BODY)).ok);
+});
+
+Deno.test("explain: timestamps are taken up to five minutes from now, either way", () => {
+  const at = (ms: number) => mistakeIn(changed(STANDARD, (headers) => headers, { at: AT + ms }));
+  assertEquals(at(300_000), "none");
+  assertEquals(at(300_001), "stale");
+  assertEquals(at(-300_000), "none");
+  assertEquals(at(-300_001), "from-the-future");
+});
+
+Deno.test("explain: a header's timestamp in milliseconds, signed as it stands or in seconds", () => {
+  const inMs: Trio = { ...TRIO, timestamp: `${TRIO.timestamp}123` };
+  const sent = (value: string) =>
+    explain({
+      ...requestOf(STANDARD, value, BODY),
+      headers: [
+        ["webhook-id", TRIO.id],
+        ["webhook-timestamp", inMs.timestamp],
+        ["webhook-signature", value],
+      ],
+    });
+  assertEquals(mistakeIn(sent(valueOf(STANDARD, BODY, inMs))), "timestamp-in-ms");
+  assertEquals(mistakeIn(sent(valueOf(STANDARD, BODY, TRIO))), "timestamp-in-ms");
+});
+
+Deno.test("explain: milliseconds that were signed and don't show in the header are found", () => {
+  const value = valueOf(STANDARD, BODY, { ...TRIO, timestamp: `${TRIO.timestamp}987` });
+  assertEquals(mistakeIn(explain(requestOf(STANDARD, value, BODY))), "timestamp-in-ms");
+});
+
+Deno.test("explain: a body that was cut off is told by its length, or by being no JSON", () => {
+  const value = valueOf(ROOSTSYNC, BODY, TRIO);
+  const request = requestOf(ROOSTSYNC, value, BODY);
+  const cut = request.rawBody.subarray(0, 50);
+  assertEquals(mistakeIn(explain({ ...request, rawBody: cut })), "body-truncated");
+  const shorter = new TextEncoder().encode(`{"event":"booking.created"}`);
+  const headers: Headers = [...request.headers, ["Content-Length", "130"]];
+  assertEquals(mistakeIn(explain({ ...request, headers, rawBody: shorter })), "body-truncated");
+  const longer = new TextEncoder().encode(BODY.replace("Zoë", "Somebody else by far"));
+  assertEquals(mistakeIn(explain({ ...request, headers, rawBody: longer })), "body-changed");
+});
+
+Deno.test("explain: a body with a line end that was not signed", () => {
+  const request = requestOf(ROOSTSYNC, valueOf(ROOSTSYNC, BODY, TRIO), BODY);
+  for (const end of ["\n", "\r\n"]) {
+    const rawBody = new TextEncoder().encode(BODY + end);
+    assertEquals(mistakeIn(explain({ ...request, rawBody })), "trailing-newline");
+  }
+});
+
+Deno.test("explain: a pretty body that was signed as its parser wrote it anew", () => {
+  const pretty = JSON.stringify(JSON.parse(`{"a":[1,2],"b":"ü"}`), null, 2);
+  const value = valueOf(ROOSTSYNC, `{"a":[1,2],"b":"ü"}`, TRIO);
+  assertEquals(mistakeIn(explain(requestOf(ROOSTSYNC, value, pretty))), "re-serialised");
+});
+
+Deno.test("explain: a standard secret given without its prefix, or with a line end, is told", () => {
+  const request = requestOf(STANDARD, valueOf(STANDARD, BODY, TRIO), BODY);
+  const given = (secret: string) => mistakeIn(explain({ ...request, secret: new Secret(secret) }));
+  assertEquals(given(STANDARD.secret.slice("whsec_".length)), "secret-without-prefix");
+  assertEquals(given(`${STANDARD.secret}\n`), "secret-trimmed");
+  assertEquals(given("nothing of the kind"), "secret-form");
+});
+
+Deno.test("explain: a text secret given with a line end that the signer's has not", () => {
+  const request = requestOf(ROOSTSYNC, valueOf(ROOSTSYNC, BODY, TRIO), BODY);
+  const secret = new Secret(`${ROOSTSYNC.secret}\n`);
+  assertEquals(mistakeIn(explain({ ...request, secret })), "secret-trimmed");
+});
+
+Deno.test("explain: Ed25519 signatures are checked with either half of the pair", () => {
+  const { secret, publicKey } = ed25519Pair(new Uint8Array(32).fill(7));
+  const subscription = aSubscription({ secret: new Secret(secret) });
+  const body = new TextEncoder().encode(BODY);
+  const headers = headersFor({ subscription, event: anEvent(), body, at: AT })
+    .map(({ name, value }) => [name, value] as const);
+  const profile = subscription.profile;
+  for (const half of [secret, publicKey]) {
+    const request = { profile, secret: new Secret(half), headers, rawBody: body, at: AT };
+    assertEquals(explain(request), { ok: true, verified: ["webhook-signature"] });
+    const changed = new TextEncoder().encode(BODY + "\n");
+    assertEquals(mistakeIn(explain({ ...request, rawBody: changed })), "trailing-newline");
+  }
+  const request = { profile, secret: A_SECRET, headers, rawBody: body, at: AT };
+  assertEquals(mistakeIn(explain(request)), "wrong-kind-of-key");
+});
+
+const STAMPED = resolveProfile("stamped", {
+  body: { event: { from: "type" }, data: { from: "data" } },
+  headers: { "X-Event": "{type}", "X-Delivery": "{uuid}" },
+  signature: {
+    header: "X-Stamped",
+    algorithm: "sha512",
+    encoding: "base64",
+    over: "{timestamp}:{uuid}:{type}:{body}",
+    value: "t={timestamp},v1={signature}",
+    separator: "|",
+  },
+  secret: { form: "text", required: true },
+  standardHeaders: false,
+}, undefined);
+
+for (const profile of [...BUILT_IN.values(), STAMPED]) {
+  Deno.test(`explain: ${profile.name}: what Bellhook sends is good, whatever is in the event`, () => {
+    const subscription = aSubscription({
+      profile,
+      secret: profile.secretForm === "text" ? new Secret("a secret") : A_SECRET,
+      previousSecret: { secret: new Secret(PREVIOUS_SECRET), until: AT + 1 },
+    });
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.stringMatching(/^[\x21-\x7e]{1,20}$/), (data, id) => {
+        const event = anEvent({ id, data: JSON.stringify(data) });
+        const rawBody = new TextEncoder().encode(
+          JSON.stringify({ event: event.type, data: JSON.parse(event.data) }),
+        );
+        const headers = headersFor({ subscription, event, body: rawBody, at: AT })
+          .map(({ name, value }) => [name, value] as const);
+        const { secret } = subscription;
+        const explanation = explain({ profile, secret: secret!, headers, rawBody, at: AT });
+        assert(explanation.ok, JSON.stringify(explanation));
+      }),
+      { numRuns: 20 },
+    );
+  });
+}
+
+Deno.test("explain: a user's own format is explained like the built-in ones", () => {
+  const subscription = aSubscription({ profile: STAMPED, secret: new Secret("a secret") });
+  const pretty = JSON.stringify(JSON.parse(BODY.replace(/,"id":\d+/, "")), null, 2);
+  const body = new TextEncoder().encode(pretty);
+  const headers = headersFor({ subscription, event: anEvent(), body, at: AT })
+    .map(({ name, value }) => [name, value] as const);
+  const rawBody = new TextEncoder().encode(JSON.stringify(JSON.parse(pretty)));
+  const request = { profile: STAMPED, secret: new Secret("a secret"), headers, rawBody, at: AT };
+  assertEquals(mistakeIn(explain(request)), "pretty-printed");
+  assertEquals(mistakeIn(explain({ ...request, rawBody: body, at: AT + 600_000 })), "stale");
+});
+
+Deno.test("expectedSignatures: the values that would be right, by header", () => {
+  for (const format of FORMATS) {
+    const request = requestOf(format, "nonsense", BODY);
+    const expected: Headers = format.profile === "standard"
+      ? [[format.header, valueOf(format, BODY, TRIO)]]
+      : [[format.header, valueOf(format, BODY, TRIO)], goodTrio(format, BODY)];
+    assertEquals(expectedSignatures(request), expected);
+  }
+});
+
+Deno.test("explain: a body of 256 KiB is answered within a bounded amount of work", () => {
+  const data = Array.from({ length: 6_400 }, (_, id) => ({ id, name: "Zoë / <b>", list: [1, 2] }));
+  const body = JSON.stringify({ event: "booking.created", data });
+  assert(body.length > 250_000);
+  for (const format of FORMATS) {
+    const garbage = format.steps.mac(new Uint8Array(32), "another text");
+    const explanation = explain(requestOf(format, format.steps.write(garbage), body));
+    assert(!explanation.ok);
+    assertMatch(explanation.reason, /too large to try all mistakes two at a time/);
+    // One at a time are tried in full, to the last of the list.
+    const words = new Set(wrongStepsOf(format, body).map(({ step }) => step.word));
+    for (const word of words) {
+      if (word !== "wrong-algorithm") assert(explanation.checked.includes(word), word);
+    }
+  }
+});
