@@ -1,5 +1,5 @@
-import { assertJson, compact, type JsonText } from "../domain/json_text.ts";
 import { type Command, Option } from "commander";
+import { assertJson, compact, type JsonText } from "../domain/json_text.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 
 /** Options by which a command is told an event. */

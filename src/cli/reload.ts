@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { ApiClient } from "./api_client.ts";
 import { EXIT } from "./exit_code.ts";
-import type { Shell } from "./shell.ts";
+import { printable } from "./printable.ts";
+import type { GlobalOptions, Shell } from "./shell.ts";
 
 /** `bellhook reload`: the daemon reads its config file anew. */
 export function addReload(program: Command, shell: Shell): void {
@@ -10,32 +11,30 @@ export function addReload(program: Command, shell: Shell): void {
     .addHelpText("after", EXAMPLES)
     .action(shell.does(async (options) => {
       using client = await ApiClient.for(options, shell.terminal);
-      const { answer } = await client.post<Report>("/-/reload");
-      if (options.json) {
-        shell.print(JSON.stringify(answer));
-        return EXIT.done;
-      }
-      const changes = LISTS.filter((list) => (answer[list]?.length ?? 0) > 0);
-      for (const list of changes) shell.print(`${NAMES[list]}: ${answer[list]!.join(", ")}`);
-      if (changes.length === 0) shell.print("nothing changed");
-      for (const warning of answer.warnings ?? []) shell.say(`warning: ${warning}`);
+      const { answer } = await client.post<Reloaded>("/-/reload");
+      printReload(answer, { options, shell, otherwise: "nothing changed" });
       return EXIT.done;
     }));
 }
 
-const LISTS = ["added", "changed", "removed", "settings", "needsRestart"] as const;
+/** What a reload has changed, or would. */
+export interface Reloaded {
+  /** In lines for people. */
+  readonly changes?: readonly string[];
+  readonly warnings?: readonly string[];
+}
 
-const NAMES = {
-  added: "added",
-  changed: "changed",
-  removed: "removed",
-  settings: "settings",
-  needsRestart: "needs a restart",
-} as const;
-
-type Report =
-  & { readonly [list in typeof LISTS[number]]?: readonly string[] }
-  & { readonly warnings?: readonly string[] };
+/** Prints the lines of a reload's report; `otherwise` where there are none. */
+export function printReload(
+  report: Reloaded,
+  { options, shell, otherwise }: { options: GlobalOptions; shell: Shell; otherwise: string },
+): void {
+  if (options.json) return shell.print(JSON.stringify(report));
+  const { changes = [], warnings = [] } = report;
+  for (const change of changes) shell.print(printable(change));
+  if (changes.length === 0) shell.print(otherwise);
+  for (const warning of warnings) shell.say(`warning: ${warning}`);
+}
 
 const EXAMPLES = `
 Examples:

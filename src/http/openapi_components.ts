@@ -183,8 +183,7 @@ function describe(named: Readonly<Record<string, z.ZodType>>, io: "input" | "out
   return Object.fromEntries(
     Object.keys(named).map((name) => {
       const { $schema: _, $id: __, ...schema } = withoutShared(schemas[name]) as Json;
-      const example = EXAMPLES[name as SchemaName];
-      return [name, { ...schema, ...(example !== undefined && { examples: [example] }) }];
+      return [name, { ...schema, examples: [EXAMPLES[name as SchemaName]] }];
     }),
   );
 }
@@ -294,7 +293,7 @@ const SUBSCRIPTION = {
   counts: { pending: 1, delivered: 1204, exhausted: 1, cancelled: 0 },
 };
 
-const EXAMPLES: Partial<Record<SchemaName, unknown>> = {
+const EXAMPLES: Readonly<Record<SchemaName, unknown>> = {
   Event: POSTED,
   Events: POSTED,
   CloudEvent: CLOUD_EVENT,

@@ -97,7 +97,8 @@ Deno.test("GET /v1/deliveries: each filter leaves what it names, and several lea
 /** The ids on all pages. */
 async function walk(daemon: TestDaemon, path: string, between = async () => {}): Promise<string[]> {
   const ids: string[] = [];
-  for (let cursor: string | undefined;;) {
+  let cursor: string | undefined;
+  for (;;) {
     const more = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
     const { status, body } = await daemon.call("GET", `${path}${more}`);
     assertEquals(status, 200);

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Validator } from "npm:@seriousme/openapi-schema-validator@2.11.0";
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { type AppPorts, createApp } from "../../src/http/app.ts";
 import { ANSWERS } from "../../src/http/openapi_components.ts";
 import { postedEvents, replayRequest, testRequest } from "../../src/http/schemas.ts";

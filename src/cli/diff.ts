@@ -1,0 +1,24 @@
+import type { Command } from "commander";
+import { ApiClient } from "./api_client.ts";
+import { EXIT } from "./exit_code.ts";
+import { printReload, type Reloaded } from "./reload.ts";
+import type { Shell } from "./shell.ts";
+
+/** `bellhook diff`: what a reload would change. */
+export function addDiff(program: Command, shell: Shell): void {
+  program.command("diff")
+    .description("show what a reload would change; exit code 1 where it would change something")
+    .addHelpText("after", EXAMPLES)
+    .action(shell.does(async (options) => {
+      using client = await ApiClient.for(options, shell.terminal);
+      const { answer } = await client.post<Reloaded>("/-/reload?dryRun=true");
+      printReload(answer, { options, shell, otherwise: "nothing would change" });
+      return (answer.changes?.length ?? 0) === 0 ? EXIT.done : EXIT.failed;
+    }));
+}
+
+const EXAMPLES = `
+Examples:
+  $ bellhook diff
+  $ bellhook check && bellhook diff || bellhook reload
+`;

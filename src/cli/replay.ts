@@ -1,0 +1,129 @@
+import { type Command, Option } from "commander";
+import type { Replay } from "./answers.ts";
+import { ApiClient } from "./api_client.ts";
+import { confirmed } from "./confirmed.ts";
+import {
+  addFilterOptions,
+  deliveriesCounted,
+  type DeliveryFilter,
+  isGiven,
+  queryOf,
+} from "./delivery_filter.ts";
+import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
+import { pauseFor } from "./pause_for.ts";
+import type { GlobalOptions, Shell } from "./shell.ts";
+import { printLine } from "./table.ts";
+import { when } from "./when.ts";
+
+interface ReplayOptions extends DeliveryFilter {
+  readonly dryRun?: boolean;
+  readonly wait: boolean;
+  readonly yes?: boolean;
+}
+
+/** `bellhook replay`: finished deliveries sent again, at a pace; or how far a replay is. */
+export function addReplay(program: Command, shell: Shell): void {
+  const command = program.command("replay")
+    .description("send finished deliveries again, at a pace, or show how far a replay is")
+    .argument("[id]", "show this replay");
+  addFilterOptions(command, {
+    states: ["delivered", "exhausted", "cancelled"],
+    preset: "all that have finished",
+    clock: shell.terminal.clock,
+  })
+    .option("--dry-run", "only count")
+    .addOption(new Option("--yes", "don't ask"))
+    .option("--no-wait", "print the replay's id and leave")
+    .addHelpText("after", EXAMPLES)
+    .action(shell.does<ReplayOptions>(async (options, id) => {
+      const filtered = isGiven(options) || options.dryRun;
+      if (id !== undefined && filtered) {
+        throw new CommandError(EXIT.notValid, "a replay's id shows it; leave the filter out");
+      }
+      if (id === undefined && options.since === undefined) {
+        throw new CommandError(
+          EXIT.notValid,
+          'a replay needs to know since when: "--since 2h", or RFC 3339',
+        );
+      }
+      using client = await ApiClient.for(options, shell.terminal);
+      const doing = { client, options, shell };
+      if (id === undefined) return await replay(doing);
+      print(await find(id, client), doing);
+      return EXIT.done;
+    }));
+}
+
+interface Doing {
+  readonly client: ApiClient;
+  readonly options: ReplayOptions & GlobalOptions;
+  readonly shell: Shell;
+}
+
+async function replay(doing: Doing): Promise<ExitCode> {
+  const { client, options, shell } = doing;
+  const filter = queryOf(options);
+  const counted = await client.post<{ count: number }>(
+    "/v1/replays",
+    JSON.stringify({ ...filter, dryRun: true }),
+  );
+  const { count } = counted.answer;
+  if (options.dryRun) {
+    shell.print(options.json ? JSON.stringify({ count }) : String(count));
+    return EXIT.done;
+  }
+  if (count === 0) {
+    shell.say("no delivery fits");
+    return EXIT.done;
+  }
+  const agreed = await confirmed({
+    found: deliveriesCounted(count),
+    question: `send ${count === 1 ? "it" : "them"} again`,
+    yes: options.yes ?? false,
+  }, shell.terminal);
+  if (!agreed) return EXIT.failed;
+  const { answer } = await client.post<{ id: string }>("/v1/replays", JSON.stringify(filter));
+  if (!options.wait) {
+    shell.print(options.json ? JSON.stringify(answer) : answer.id);
+    return EXIT.done;
+  }
+  shell.say(`replay ${answer.id} has begun; it goes on without this command as well`);
+  print(await finished(answer.id, doing), doing);
+  return EXIT.done;
+}
+
+const LOOK_EVERY_MS = 500;
+
+/** The replay once it has finished, telling of its progress until then. */
+async function finished(id: string, { client, shell }: Doing): Promise<Replay> {
+  let told = 0;
+  for (;;) {
+    const replay = await find(id, client);
+    if (replay.state === "finished") return replay;
+    if (replay.done !== told) shell.say(`${replay.done} of ${replay.total}`);
+    told = replay.done;
+    await pauseFor(LOOK_EVERY_MS, shell.terminal.clock);
+  }
+}
+
+async function find(id: string, client: ApiClient): Promise<Replay> {
+  return await client.get<Replay>(`/v1/replays/${encodeURIComponent(id)}`);
+}
+
+function print(replay: Replay, { options, shell }: Doing): void {
+  if (options.json) return shell.print(JSON.stringify(replay));
+  const { id, state, done, total, createdAt } = replay;
+  const { terminal } = shell;
+  const amount = terminal.columns === undefined
+    ? [String(done), String(total)]
+    : [`${done} of ${total} sent again`];
+  printLine([id, state, ...amount, when(createdAt, terminal)], terminal);
+}
+
+const EXAMPLES = `
+Examples:
+  $ bellhook replay --state exhausted --since 2h --dry-run
+  $ bellhook replay --state exhausted --subscription guests --since 2024-03-15T10:00:00Z
+  $ bellhook replay --since 2d --until 1d --type booking.created --yes --no-wait
+  $ bellhook replay rpl_01JA0000000000000000000000
+`;

@@ -1,0 +1,239 @@
+import { assert, assertEquals } from "@std/assert";
+import { Webhook } from "standardwebhooks";
+import type { Config } from "../../src/config/config.ts";
+import type { NoticeChannel, NoticeKind } from "../../src/domain/notice.ts";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";
+import { A_SECRET, aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { type RawServer, startRawServer } from "../support/raw_server.ts";
+import { until } from "../support/until.ts";
+
+const EVENT = { type: "booking.created", data: { id: "bk_1" } };
+
+const ALL: NoticeKind[] = [
+  "subscription.failing",
+  "subscription.recovered",
+  "subscription.paused",
+  "delivery.exhausted",
+  "config.rejected",
+];
+
+function webhookTo(url: string, on = ALL): NoticeChannel {
+  return { kind: "webhook", url, secret: A_SECRET, on, allowNetworks: ["127.0.0.0/8"] };
+}
+
+/** A subscription with one retry after a minute, and a channel for notices. */
+function aWatchedConfig(receiver: RawServer, operator: RawServer, overrides: Partial<Config> = {}) {
+  return aConfig({
+    subscriptions: [aSubscription({
+      id: "guest-app",
+      url: `${receiver.url}?token=hush`,
+      allowHttp: true,
+      allowNetworks: ["127.0.0.0/8"],
+      ladder: { waitsMs: [60_000] },
+    })],
+    notify: [webhookTo(operator.url)],
+    ...overrides,
+  });
+}
+
+// deno-lint-ignore no-explicit-any
+function told(operator: RawServer): any[] {
+  return operator.requests.map((request) => {
+    const headers = Object.fromEntries(request.headers);
+    return new Webhook(A_SECRET.reveal().slice(6)).verify(request.text(), {
+      "webhook-id": headers["webhook-id"]!,
+      "webhook-timestamp": headers["webhook-timestamp"]!,
+      "webhook-signature": headers["webhook-signature"]!,
+    });
+  });
+}
+
+/** Posts an event whose attempts all fail, and lets its ladder run out. */
+async function exhaust(daemon: TestDaemon, clock: FakeClock): Promise<string> {
+  const { body } = await daemon.call("POST", "/v1/events", EVENT);
+  const { id } = body.deliveries[0];
+  await attempts(daemon, id, 1);
+  clock.advance(60_000);
+  await attempts(daemon, id, 2);
+  return id;
+}
+
+function attempts(daemon: TestDaemon, id: string, count: number) {
+  return until(async () => {
+    const { body } = await daemon.call("GET", `/v1/deliveries/${id}`);
+    return body.attemptCount === count && body;
+  }, `${count} attempts`);
+}
+
+/** The clock that Standard Webhooks' own package goes by is the real one. */
+const now = () => new FakeClock(Date.now());
+
+Deno.test("notices: failing and recovered are told once each, signed, with what helps", async () => {
+  const clock = now();
+  let status = 500;
+  await using receiver = startRawServer(() => ({ status, body: "no such column" }));
+  await using operator = startRawServer();
+  await using daemon = await aDaemon(aWatchedConfig(receiver, operator), { clock });
+  const id = await exhaust(daemon, clock);
+  await operator.received(2);
+  await exhaust(daemon, clock);
+  await operator.received(3);
+  status = 200;
+  const { body } = await daemon.call("POST", "/v1/events", EVENT);
+  await attempts(daemon, body.deliveries[0].id, 1);
+  await operator.received(4);
+
+  const notices = told(operator);
+  assertEquals(notices.map(({ type }) => type).sort(), [
+    "delivery.exhausted",
+    "delivery.exhausted",
+    "subscription.failing",
+    "subscription.recovered",
+  ]);
+  const { data } = notices.find(({ type }) => type === "subscription.failing");
+  assertEquals(data.subscription, "guest-app");
+  assertEquals(data.delivery, { id, type: "booking.created", attempts: 2 });
+  assertEquals([data.lastAnswer.status, data.lastAnswer.body], [500, "no such column"]);
+  assertEquals(data.command, "bellhook status guest-app");
+  assert(typeof data.since === "string");
+  assert(!operator.requests.some((request) => request.text().includes("hush")));
+});
+
+Deno.test("notices: 410 and an operator's pause are told as paused", async () => {
+  const clock = now();
+  await using receiver = startRawServer({ status: 410 });
+  await using operator = startRawServer();
+  await using daemon = await aDaemon(aWatchedConfig(receiver, operator), { clock });
+  const { body } = await daemon.call("POST", "/v1/events", EVENT);
+  await attempts(daemon, body.deliveries[0].id, 1);
+  await operator.received(1);
+  await daemon.call("POST", "/v1/subscriptions/guest-app/resume");
+  await daemon.call("POST", "/v1/subscriptions/guest-app/pause");
+  await operator.received(2);
+  const [gone, paused] = told(operator);
+  assertEquals([gone.type, gone.data.command], [
+    "subscription.paused",
+    "bellhook resume guest-app",
+  ]);
+  assertEquals([paused.type, paused.data.by], ["subscription.paused", "local"]);
+});
+
+Deno.test("notices: a config that is rejected is told, and changes nothing", async () => {
+  const clock = now();
+  await using receiver = startRawServer();
+  await using operator = startRawServer();
+  const problem = {
+    file: "/etc/bellhook.json",
+    line: 3,
+    column: 5,
+    path: "subscriptions",
+    message: "is missing",
+  };
+  await using daemon = await aDaemon(aWatchedConfig(receiver, operator), {
+    clock,
+    reload: () => Promise.resolve({ ok: false, problems: [problem], warnings: [] }),
+  });
+  assertEquals((await daemon.call("POST", "/-/reload?dryRun=true")).status, 422);
+  const { status, body } = await daemon.call("POST", "/-/reload");
+  assertEquals([status, body.errors[0].path], [422, "subscriptions"]);
+  await operator.received(1);
+  const [notice] = told(operator);
+  assertEquals(notice.type, "config.rejected");
+  assert(notice.data.problems[0].includes("is missing"));
+  assertEquals((await daemon.call("GET", "/v1/subscriptions")).body.items.length, 1);
+});
+
+Deno.test("notices: only the kinds that a channel asks for", async () => {
+  const clock = now();
+  await using receiver = startRawServer({ status: 500 });
+  await using operator = startRawServer();
+  const notify = [webhookTo(operator.url, ["subscription.failing"])];
+  await using daemon = await aDaemon(aWatchedConfig(receiver, operator, { notify }), { clock });
+  await exhaust(daemon, clock);
+  await operator.received(1);
+  await exhaust(daemon, clock);
+  assertEquals(told(operator).map(({ type }) => type), ["subscription.failing"]);
+});
+
+Deno.test("notices: survive a restart and are retried; one that is exhausted is only logged", async () => {
+  const clock = now();
+  const folder = await Deno.makeTempDir();
+  await using receiver = startRawServer({ status: 500 });
+  await using operator = startRawServer({ status: 503 });
+  const config = aWatchedConfig(receiver, operator);
+  const onDisk = { ...config, storage: { ...config.storage, path: `${folder}/outbox.db` } };
+  let daemon = await aDaemon(onDisk, { clock });
+  await exhaust(daemon, clock);
+  await operator.received(2);
+  await stopAtOnce(daemon, clock);
+
+  clock.advance(3_600_000);
+  daemon = await aDaemon(onDisk, { clock });
+  await operator.received(4);
+  const notices = () => daemon.call("GET", "/v1/deliveries?type=subscription.failing");
+  for (let round = 0; round < 20; round++) {
+    const { body } = await notices();
+    if (body.items[0].state === "exhausted") break;
+    clock.advance(86_400_000 * 1.2);
+    await until(async () =>
+      (await notices()).body.items[0].attemptCount > body.items[0].attemptCount
+    );
+  }
+  const { body } = await notices();
+  assertEquals([body.items.length, body.items[0].attemptCount], [1, 6]);
+  const exhausted = await daemon.call("GET", "/v1/deliveries?type=delivery.exhausted");
+  assertEquals(exhausted.body.items.length, 1);
+  await stopAtOnce(daemon, clock);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("replay: counts on a dry run, then sends again what failed, and goes on after a restart", async () => {
+  const clock = now();
+  const folder = await Deno.makeTempDir();
+  let status = 410 - 10;
+  await using receiver = startRawServer(() => ({ status }));
+  const subscription = aSubscription({
+    url: receiver.url,
+    allowHttp: true,
+    allowNetworks: ["127.0.0.0/8"],
+    ladder: { waitsMs: [] },
+    concurrency: 64,
+  });
+  const config = aConfig({ subscriptions: [subscription] });
+  const onDisk = { ...config, storage: { ...config.storage, path: `${folder}/outbox.db` } };
+  const since = new Date(clock.wall()).toISOString();
+  let daemon = await aDaemon(onDisk, { clock });
+  await daemon.call("POST", "/v1/events", Array(250).fill(EVENT));
+  await receiver.received(250);
+  await until(async () =>
+    (await daemon.call("GET", "/v1/subscriptions")).body.items[0].counts.exhausted === 250
+  );
+  status = 200;
+  clock.advance(1);
+  const filter = { since, state: "exhausted" };
+  const dry = await daemon.call("POST", "/v1/replays", { ...filter, dryRun: true });
+  assertEquals([dry.status, dry.body], [200, { count: 250 }]);
+  const { status: started, body: { id } } = await daemon.call("POST", "/v1/replays", filter);
+  assertEquals(started, 202);
+  await receiver.received(350);
+  await stopAtOnce(daemon, clock);
+
+  daemon = await aDaemon(onDisk, { clock });
+  await until(async () => {
+    clock.advance(500);
+    return (await daemon.call("GET", `/v1/replays/${id}`)).body.state === "finished";
+  });
+  await until(async () =>
+    (await daemon.call("GET", "/v1/subscriptions")).body.items[0].counts.delivered === 250
+  );
+  const { body: replay } = await daemon.call("GET", `/v1/replays/${id}`);
+  assertEquals([replay.total, replay.done], [250, 250]);
+  assertEquals(receiver.requests.length, 500);
+  const again = await daemon.call("POST", "/v1/replays", { ...filter, dryRun: true });
+  assertEquals(again.body.count, 0);
+  assertEquals((await daemon.call("GET", "/v1/replays/rpl_none")).status, 404);
+  await daemon.stop();
+  await Deno.remove(folder, { recursive: true });
+});

@@ -1,0 +1,172 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Outcome } from "../../src/domain/attempt.ts";
+import type { NoticeChannel } from "../../src/domain/notice.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { type Clock, systemClock } from "../../src/runtime/clock.ts";
+import { noticeTransport } from "../../src/transport/notice_transport.ts";
+import type { Transport } from "../../src/transport/transport.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { startMailServer } from "../support/mail_server.ts";
+import { until } from "../support/until.ts";
+import { makeCertificates } from "./certificates.ts";
+
+const BODY = JSON.stringify({
+  type: "subscription.failing",
+  timestamp: "2024-03-15T10:30:00Z",
+  data: {
+    kind: "subscription.failing",
+    summary: "guest-app is failing:\r\nBcc: victim@example.com",
+    subscription: "guest-app",
+    lastAnswer: { status: 500, body: "broken\n.\nQUIT" },
+    command: "bellhook status guest-app",
+  },
+});
+
+const http: Transport = {
+  send: () => Promise.reject(new Error("no notice of these tests goes over HTTP")),
+  close: () => Promise.resolve(),
+};
+
+function send(
+  channel: NoticeChannel,
+  options: { clock?: Clock; ca?: string[] } = {},
+): Promise<Outcome> {
+  const transport = noticeTransport({
+    http,
+    clock: options.clock ?? systemClock,
+    environment: Deno.env,
+    channel: () => channel,
+    ...(options.ca ? { ca: options.ca } : {}),
+  });
+  return transport.send({
+    url: "mailto:",
+    headers: [],
+    body: new TextEncoder().encode(BODY),
+    deadlineMs: 30_000,
+    allowNetworks: [],
+    pool: "notify:",
+  });
+}
+
+function mailTo(smtp: string, password?: string): NoticeChannel {
+  return {
+    kind: "email",
+    on: ["subscription.failing"],
+    smtp,
+    ...(password === undefined ? {} : { password: new Secret(password) }),
+    from: "bellhook@example.com",
+    to: ["ops@example.com", "boss@example.com"],
+  };
+}
+
+function runs(...command: string[]): NoticeChannel {
+  return { kind: "command", on: ["subscription.failing"], command };
+}
+
+function failureOf(outcome: Outcome) {
+  assert(outcome.kind === "failed", JSON.stringify(outcome));
+  return outcome.error;
+}
+
+Deno.test("mail: says what failed and the command that helps, to everyone named", async () => {
+  await using server = await startMailServer();
+  const outcome = await send(mailTo(`smtp://127.0.0.1:${server.port}`));
+  assertEquals(outcome.kind, "answered");
+  const [mail] = server.mails;
+  assertEquals(mail!.from, "bellhook@example.com");
+  assertEquals(mail!.to, ["ops@example.com", "boss@example.com"]);
+  assert(mail!.text.includes("try: bellhook status guest-app"));
+  assert(mail!.text.includes("status: 500"));
+});
+
+Deno.test("mail: what a receiver wrote adds neither headers nor recipients", async () => {
+  await using server = await startMailServer();
+  await send(mailTo(`smtp://127.0.0.1:${server.port}`));
+  const [mail] = server.mails;
+  const head = mail!.text.split("\r\n\r\n")[0]!;
+  assert(!/^bcc:/im.test(head), head);
+  assertEquals(mail!.to.length, 2);
+});
+
+Deno.test("mail: STARTTLS is used where it is offered, and before any password", async () => {
+  const { ca, valid } = await makeCertificates();
+  await using server = await startMailServer({ ...valid, password: "pw" });
+  const outcome = await send(mailTo(`smtp://ops@127.0.0.1:${server.port}`, "pw"), { ca: [ca] });
+  assertEquals(outcome.kind, "answered", JSON.stringify(outcome));
+  assertEquals([server.mails[0]!.secure, server.mails[0]!.user], [true, "ops"]);
+});
+
+Deno.test("mail: smtps speaks TLS from the start", async () => {
+  const { ca, valid } = await makeCertificates();
+  await using server = await startMailServer({ ...valid, secure: true, password: "pw" });
+  const outcome = await send(mailTo(`smtps://ops@127.0.0.1:${server.port}`, "pw"), { ca: [ca] });
+  assertEquals(outcome.kind, "answered", JSON.stringify(outcome));
+  assertEquals(server.mails[0]!.secure, true);
+});
+
+Deno.test("mail: a certificate that nobody vouches for is refused", async () => {
+  const { valid } = await makeCertificates();
+  await using server = await startMailServer({ ...valid, secure: true });
+  const error = failureOf(await send(mailTo(`smtps://127.0.0.1:${server.port}`)));
+  assert(/certificate|issuer/i.test(error.message), error.message);
+  assertEquals(server.mails.length, 0);
+});
+
+Deno.test("mail: a wrong password and a refusal are failures that name the server", async () => {
+  const { ca, valid } = await makeCertificates();
+  await using server = await startMailServer({ ...valid, password: "pw" });
+  const url = `smtp://ops@127.0.0.1:${server.port}`;
+  const wrong = failureOf(await send(mailTo(url, "guess"), { ca: [ca] }));
+  assertEquals(wrong.kind, "protocol");
+  assert(wrong.message.startsWith("127.0.0.1: ") && !wrong.message.includes("guess"));
+  server.refuses = true;
+  const refused = failureOf(await send(mailTo(url, "pw"), { ca: [ca] }));
+  assert(refused.message.includes("mailbox full"), refused.message);
+});
+
+Deno.test("mail: no server there is a failed connection", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  assertEquals(failureOf(await send(mailTo(`smtp://127.0.0.1:${port}`))).kind, "connect");
+});
+
+Deno.test("command: gets the notice as JSON on its standard input", async () => {
+  const file = await Deno.makeTempFile();
+  const outcome = await send(runs("sh", "-c", 'cat > "$0"', file));
+  assertEquals(outcome.kind, "answered");
+  assertEquals(await Deno.readTextFile(file), BODY);
+  await Deno.remove(file);
+});
+
+Deno.test("command: its arguments are no shell's to read", async () => {
+  const outcome = await send(runs("printf", "%s", "$(touch /tmp/never); `id`"));
+  assertEquals(outcome.kind, "answered");
+});
+
+Deno.test("command: an exit code that is not 0 is a failure with what it said", async () => {
+  const error = failureOf(await send(runs("sh", "-c", "echo no pager >&2; exit 3")));
+  assertEquals(error, { kind: "protocol", message: "sh exited with 3: no pager" });
+  assertEquals(failureOf(await send(runs("/no/such/program"))).kind, "connect");
+});
+
+Deno.test("command: is killed at its deadline", async () => {
+  const clock = new FakeClock();
+  const outcome = send(runs("sleep", "600"), { clock });
+  let done = false;
+  outcome.finally(() => done = true);
+  await until(() => {
+    clock.advance(30_000);
+    return done;
+  });
+  assertEquals(failureOf(await outcome).kind, "timeout");
+});
+
+Deno.test("command: sees nothing of the daemon's secrets", async () => {
+  Deno.env.set("BELLHOOK_TEST_SECRET", "canary");
+  const file = await Deno.makeTempFile();
+  await send(runs("sh", "-c", 'env > "$0"', file));
+  assert(!(await Deno.readTextFile(file)).includes("canary"));
+  Deno.env.delete("BELLHOOK_TEST_SECRET");
+  await Deno.remove(file);
+});
