@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Attempt, Outcome } from "../domain/attempt.ts";
 import { isSuccess } from "../domain/attempt.ts";
 import type { Event } from "../domain/event.ts";
@@ -52,7 +53,8 @@ export class Dispatcher {
   async attempt(claim: Claim, subscription: Subscription): Promise<Instant | undefined> {
     const sent = this.#render(claim, subscription);
     const startedAt = this.#ports.steady.now();
-    const outcome = await this.#ports.transport.send({
+    const startedMs = this.#ports.clock.monotonicMs();
+    const answer = await this.#ports.transport.send({
       url: subscription.url,
       headers: sent.headers.map(({ name, value }) => [name, value] as const),
       body: sent.body,
@@ -61,7 +63,11 @@ export class Dispatcher {
       pool: subscription.id,
     });
     if (this.#stopped) return undefined;
-    return await this.#record(this.#judge(claim, subscription, { sent, outcome, startedAt }));
+    // Not by the schedule's time, which follows a wall clock that is stepped meanwhile.
+    const durationMs = Math.ceil(this.#ports.clock.monotonicMs() - startedMs);
+    const outcome = withoutSecrets(answer, sent.headers);
+    const facts = { sent, outcome, startedAt, durationMs };
+    return await this.#record(this.#judge(claim, subscription, facts));
   }
 
   #render(claim: Claim, subscription: Subscription): Sent {
@@ -74,7 +80,12 @@ export class Dispatcher {
   #judge(
     claim: Claim,
     subscription: Subscription,
-    { sent, outcome, startedAt }: { sent: Sent; outcome: Outcome; startedAt: Instant },
+    { sent, outcome, startedAt, durationMs }: {
+      sent: Sent;
+      outcome: Outcome;
+      startedAt: Instant;
+      durationMs: number;
+    },
   ): Recording {
     const at = this.#ports.steady.justAfter();
     const number = claim.delivery.attemptCount + 1;
@@ -92,7 +103,7 @@ export class Dispatcher {
     const attempt: Attempt = {
       number,
       startedAt,
-      durationMs: at - startedAt,
+      durationMs,
       result: succeeded ? "success" : "failure",
       url: subscription.url,
       requestHeaders: redact(sent.headers),
@@ -224,6 +235,22 @@ function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryE
     subscription: claim.delivery.subscription,
     delivery: claim.delivery.id,
     cause: "reason" in verdict && verdict.reason !== undefined ? verdict.reason : "a success",
+  };
+}
+
+/** What a receiver echoes of our secret headers is not kept. */
+function withoutSecrets(outcome: Outcome, sent: readonly SentHeader[]): Outcome {
+  const secrets = sent.filter(({ secret, value }) => secret && value !== "").map((h) => h.value);
+  if (secrets.length === 0 || outcome.kind !== "answered") return outcome;
+  const cleaned = (text: string) =>
+    secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
+  // Latin-1 maps every byte to a character and back, so that the rest of the body stays as it is.
+  const body = Buffer.from(outcome.body).toString("latin1");
+  const without = cleaned(body);
+  return {
+    ...outcome,
+    headers: outcome.headers.map(([name, value]) => [name, cleaned(value)] as const),
+    body: without === body ? outcome.body : new Uint8Array(Buffer.from(without, "latin1")),
   };
 }
 

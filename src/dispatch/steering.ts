@@ -1,6 +1,6 @@
 import type { Steered } from "../domain/delivery.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { Outbox, OutboxReader } from "../outbox/outbox.ts";
+import type { HistoryEntry, Outbox, OutboxReader } from "../outbox/outbox.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { HealthBoard, HealthDeed } from "./health_board.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -12,6 +12,8 @@ export interface SteeringPorts {
   readonly health: HealthBoard;
   readonly steady: SteadyClock;
   readonly subscription: (id: string) => Subscription | undefined;
+  /** Keeps who did what on record; never rejects. */
+  readonly remember: (entry: HistoryEntry) => Promise<void>;
   /** Tells those who are to be told that an operator has paused a subscription. */
   readonly onPaused: (id: string, change: HealthDeed) => Promise<void>;
 }
@@ -86,14 +88,13 @@ export class Steering {
     return true;
   }
 
-  /** Keeps on record who did what; the deed itself stands whether or not this succeeds. */
-  async #remember(
+  #remember(
     kind: "retried" | "cancelled",
     { id, subscription }: { id: string; subscription: string },
     { by, cause }: { by: string; cause: string },
   ): Promise<void> {
     const at = this.#ports.steady.now();
-    await this.#ports.outbox.remember({ at, kind, subscription, delivery: id, cause, by });
+    return this.#ports.remember({ at, kind, subscription, delivery: id, cause, by });
   }
 
   #heldBecause(subscriptionId: string): string | undefined {

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Health } from "../domain/health.ts";
+import type { Subscription } from "../domain/subscription.ts";
 import type { Registry } from "../ingest/registry.ts";
 import {
   InvalidCursorError,
@@ -32,6 +33,7 @@ export interface AppPorts extends PublishPorts, StreamPorts {
   readonly operations: Operations;
   readonly isHeld: IsHeld;
   readonly health: (subscription: string) => Health;
+  readonly subscription: (id: string) => Subscription | undefined;
   /** Undefined while the daemon may take events, else why not; may try the storage to find out. */
   readonly notReadyBecause: () => Promise<string | undefined>;
   readonly reload: Reload;

@@ -18,6 +18,8 @@ export interface SubscriptionsPorts {
   readonly operations: Operations;
   readonly clock: Clock;
   readonly health: (subscription: string) => Health;
+  /** By id, the channels of `notify` included. */
+  readonly subscription: (id: string) => Subscription | undefined;
 }
 
 /** `/v1/subscriptions`: who gets events, and how their receivers are doing. */
@@ -59,7 +61,7 @@ export function subscriptionsRoutes(
   }
 
   async function viewOf(id: string) {
-    const subscription = registry.find(id);
+    const subscription = ports.subscription(id);
     if (!subscription) throw new ProblemError(unknown(id));
     return view(subscription, await reader.counts());
   }

@@ -21,7 +21,9 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {
   error: "must be a string, a number, a boolean or null",
 });
 
-const id = z.string().min(1).max(256).regex(VISIBLE, "must not hold spaces or control characters");
+const id = z.string().min(1).max(256).regex(VISIBLE, "must not hold spaces or control characters")
+  // No address could name them: clients resolve these two away.
+  .refine((text) => text !== "." && text !== "..", "must not be . or ..");
 
 const type = z.string().min(1).max(256)
   .regex(VISIBLE, "must not hold spaces or control characters")

@@ -23,6 +23,7 @@ export interface Log {
   clockStepped(byMs: number): void;
   shiftFailed(byMs: number, error: unknown): void;
   replayFailed(error: unknown): void;
+  historyNotKept(deed: string, error: unknown): void;
   pruned(facts: { deliveries: number; events: number }): void;
   pruningFailed(error: unknown): void;
   configReloaded(summary: string): void;
@@ -78,6 +79,8 @@ export function systemLog(): Log {
     shiftFailed: (byMs, error) =>
       logger.error("due times could not follow the wall clock", { byMs, ...cause(error) }),
     replayFailed: (error) => logger.error("a replay can't go on now; trying again", cause(error)),
+    historyNotKept: (deed, error) =>
+      logger.error("it was done, but not kept in the history", { deed, ...cause(error) }),
     pruned: (facts) => logger.info("pruned what was kept long enough", { ...facts }),
     pruningFailed: (error) => logger.error("pruning failed; trying again later", cause(error)),
     configReloaded: (summary) => logger.info("config reloaded", { summary }),

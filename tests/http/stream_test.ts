@@ -74,8 +74,10 @@ Deno.test("GET /v1/stream: who comes back with Last-Event-ID gets what was misse
   const { body } = await daemon.call("POST", "/v1/events", EVENT);
   const again = await streamOf(daemon, seen!.id);
   const numbers: number[] = [];
-  for (let missed; missed?.data.id !== body.deliveries[0].id;) {
-    missed = await again.next();
+  let lastId: string | undefined;
+  while (lastId !== body.deliveries[0].id) {
+    const missed = await again.next();
+    lastId = missed!.data.id;
     assertEquals(missed!.event, "delivery");
     numbers.push(Number(missed!.id.split("-")[1]));
   }

@@ -280,3 +280,16 @@ Deno.test("story: a step of the wall clock makes no retry early, and none late",
     await inState(daemon, id, "delivered");
   }
 });
+
+Deno.test("story: a secret header that the receiver echoes is not kept", async () => {
+  await using receiver = startRawServer((request) => ({
+    headers: [["X-Echo", `got ${request.header("X-Key")}`]],
+    body: `{"key":"${request.header("X-Key")}","é":1}`,
+  }));
+  const headers: Subscription["headers"] = [["X-Key", new Secret("s3cr3t-canary")]];
+  await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url, { headers })] }));
+  const { deliveries: [{ id }] } = await post(daemon);
+  const shown = await inState(daemon, id, "delivered");
+  assertEquals(shown.attempts[0].response.headers["X-Echo"], "got [redacted]");
+  assertEquals(shown.attempts[0].response.body, '{"key":"[redacted]","é":1}');
+});

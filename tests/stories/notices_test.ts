@@ -145,6 +145,20 @@ Deno.test("notices: a config that is rejected is told, and changes nothing", asy
   assertEquals((await daemon.call("GET", "/v1/subscriptions")).body.items.length, 1);
 });
 
+Deno.test("notices: a channel that a 410 has paused can be looked at and resumed", async () => {
+  const clock = now();
+  await using receiver = startRawServer({ status: 410 });
+  await using operator = startRawServer([{ status: 410 }, { status: 200 }]);
+  await using daemon = await aDaemon(aWatchedConfig(receiver, operator), { clock });
+  const { body } = await daemon.call("POST", "/v1/events", EVENT);
+  await attempts(daemon, body.deliveries[0].id, 1);
+  await operator.received(1);
+  const path = `/v1/subscriptions/${encodeURIComponent(`notify:${operator.url}`)}`;
+  await until(async () => (await daemon.call("GET", path)).body.health.state === "paused");
+  const resumed = await daemon.call("POST", `${path}/resume`);
+  assertEquals([resumed.status, resumed.body.health.state], [200, "healthy"]);
+});
+
 Deno.test("notices: only the kinds that a channel asks for", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 500 });
