@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { bellhook, freePort, serve } from "../support/processes.ts";
 import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 
@@ -75,54 +76,10 @@ Deno.test(`story: serve killed with -9 under load, ${ROUNDS} times, loses no acc
 
   assert(accepted.length > ROUNDS * 40);
   assertEquals(accepted.filter((id) => !arrived.has(id)), []);
-  const audit = await bellhook(folder, ["audit", "--json"]).output();
-  assertEquals(audit.code, 0, new TextDecoder().decode(audit.stderr));
-  const report = JSON.parse(new TextDecoder().decode(audit.stdout).split("\n")[0]!);
+  const audit = await bellhook(folder, "audit", "--json");
+  assertEquals(audit.code, 0, audit.stderr);
+  const report = JSON.parse(audit.stdout.split("\n")[0]!);
   assert(report.events >= accepted.length);
   assertEquals(report.deliveries.pending, 0);
   await Deno.remove(folder, { recursive: true });
 });
-
-/** The command line in a process of its own, so that signals reach it. */
-function bellhook(folder: string, args: string[]): Deno.Command {
-  const permissions = ["net", "read", "write", "env", "sys"].map((name) => `--allow-${name}`);
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-q",
-      "--no-check",
-      ...permissions,
-      "main.ts",
-      "-c",
-      `${folder}/config.json`,
-      ...args,
-    ],
-    stdout: args[0] === "serve" ? "null" : "piped",
-    stderr: args[0] === "serve" ? "null" : "piped",
-  });
-}
-
-/** A real `serve`, once it is ready. */
-async function serve(folder: string, port: number): Promise<Deno.ChildProcess> {
-  const daemon = bellhook(folder, ["serve"]).spawn();
-  const ready = until(async () => {
-    try {
-      const response = await fetch(`http://127.0.0.1:${port}/-/ready`);
-      await response.body?.cancel();
-      return response.status === 200;
-    } catch {
-      return false;
-    }
-  }, "the daemon is ready");
-  const ended = daemon.status.then(({ code }) => {
-    throw new Error(`serve ended with ${code} before it was ready`);
-  });
-  ended.catch(() => {});
-  await Promise.race([ready, ended]);
-  return daemon;
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
