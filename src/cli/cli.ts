@@ -2,18 +2,27 @@ import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.ts";
 import { addAudit } from "./audit.ts";
 import { addCheck } from "./check.ts";
+import { addDeliveries } from "./deliveries.ts";
 import { addDev } from "./dev.ts";
+import { addDiff } from "./diff.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import { addInit } from "./init.ts";
 import { addListen } from "./listen.ts";
+import { addMatch } from "./match.ts";
+import { addPauseAndResume } from "./pause.ts";
 import { addReload } from "./reload.ts";
+import { addReplay } from "./replay.ts";
+import { addRetryAndCancel } from "./retry.ts";
 import { addSchema } from "./schema.ts";
 import { addSecret } from "./secret.ts";
 import { addSend } from "./send.ts";
 import { addServe } from "./serve.ts";
 import { Shell } from "./shell.ts";
 import { addSign } from "./sign.ts";
+import { addStatus } from "./status.ts";
+import { addTail } from "./tail.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
+import { addTest } from "./test.ts";
 import { addVerify } from "./verify.ts";
 
 /** Runs the command line and answers with its exit code. Tests replace parts of the terminal. */
@@ -57,8 +66,17 @@ const COMMANDS = [
   addSecret,
   addCheck,
   addServe,
+  addDiff,
   addReload,
+  addMatch,
   addSend,
+  addTest,
+  addStatus,
+  addDeliveries,
+  addTail,
+  addRetryAndCancel,
+  addReplay,
+  addPauseAndResume,
   addListen,
   addSign,
   addVerify,

@@ -101,7 +101,7 @@ async function list(
     if (!terminal.hasReader()) return EXIT.done;
     if (shown.length < page.length) {
       printTable(rows, deliveryColumns(terminal), terminal);
-      shell.say(`there are more; --all shows them`);
+      shell.say("there are more; --all shows them");
       return EXIT.done;
     }
   }
@@ -179,8 +179,9 @@ function shortened(text: string): string {
   return `${characters.slice(0, SHOWN_OF_ANSWER).join("")}…`;
 }
 
-function printBody(body: string, { options, shell: { terminal, print } }: Doing): void {
-  if (options.json) return print(JSON.stringify({ body }));
+function printBody(body: string, { options, shell }: Doing): void {
+  const { terminal } = shell;
+  if (options.json) return shell.print(JSON.stringify({ body }));
   // In a pipe the bytes that were signed, and not one more.
   terminal.stdout(terminal.columns === undefined ? body : `${printableLines(body)}\n`);
 }

@@ -11,11 +11,12 @@ export function deliveryColumns(terminal: Terminal): Column<Delivery>[] {
     { heading: "STATE", cell: stateCell },
     { heading: "SUBSCRIPTION", cell: ({ subscription }) => subscription, shrinksTo: 12 },
     { heading: "TYPE", cell: ({ type }) => type, shrinksTo: 12 },
-    { heading: "CREATED", cell: ({ createdAt }) => when(createdAt, terminal) },
+    { heading: "CREATED", cell: ({ createdAt }) => when(createdAt, terminal), named: true },
     {
       heading: "ATTEMPTS",
       cell: ({ attemptCount }) => String(attemptCount),
       droppable: true,
+      named: true,
     },
     {
       heading: "NOTE",

@@ -20,7 +20,9 @@ export function addFilterOptions(
   const instant = instantOrAgo(clock);
   return command
     .option("--subscription <id>", "those of this subscription")
-    .addOption(new Option("--state <state>", `those in this state (${preset})`).choices(states))
+    .addOption(
+      new Option("--state <state>", `those in this state (default: ${preset})`).choices(states),
+    )
     .option("--type <type>", "those of exactly this event type")
     .addOption(
       new Option("--since <time>", 'those created since: "2h" ago, or RFC 3339').argParser(instant),

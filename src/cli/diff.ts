@@ -12,13 +12,15 @@ export function addDiff(program: Command, shell: Shell): void {
     .action(shell.does(async (options) => {
       using client = await ApiClient.for(options, shell.terminal);
       const { answer } = await client.post<Reloaded>("/-/reload?dryRun=true");
-      printReload(answer, { options, shell, otherwise: "nothing would change" });
-      return (answer.changes?.length ?? 0) === 0 ? EXIT.done : EXIT.failed;
+      printReload(answer, { options, shell });
+      if (answer.changes.length > 0) return EXIT.failed;
+      shell.say("nothing would change");
+      return EXIT.done;
     }));
 }
 
 const EXAMPLES = `
 Examples:
   $ bellhook diff
-  $ bellhook check && bellhook diff || bellhook reload
+  $ bellhook diff && echo "the daemon runs on this file"
 `;

@@ -1,6 +1,16 @@
 import type { Clock } from "../runtime/clock.ts";
 
-/** Resolves after so many milliseconds. */
-export function pauseFor(ms: number, clock: Clock): Promise<void> {
-  return new Promise((resolve) => clock.after(ms, resolve));
+/** Resolves after so many milliseconds, or as soon as the signal ends it. */
+export function pauseFor(
+  ms: number,
+  { clock, signal }: { clock: Clock; signal?: AbortSignal },
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(ms, resolve);
+  const onAbort = () => resolve();
+  signal?.addEventListener("abort", onAbort);
+  return promise.finally(() => {
+    cancel();
+    signal?.removeEventListener("abort", onAbort);
+  });
 }

@@ -12,7 +12,8 @@ export function addReload(program: Command, shell: Shell): void {
     .action(shell.does(async (options) => {
       using client = await ApiClient.for(options, shell.terminal);
       const { answer } = await client.post<Reloaded>("/-/reload");
-      printReload(answer, { options, shell, otherwise: "nothing changed" });
+      printReload(answer, { options, shell });
+      if (!options.json && answer.changes.length === 0) shell.print("nothing changed");
       return EXIT.done;
     }));
 }
@@ -20,20 +21,18 @@ export function addReload(program: Command, shell: Shell): void {
 /** What a reload has changed, or would. */
 export interface Reloaded {
   /** In lines for people. */
-  readonly changes?: readonly string[];
-  readonly warnings?: readonly string[];
+  readonly changes: readonly string[];
+  readonly warnings: readonly string[];
 }
 
-/** Prints the lines of a reload's report; `otherwise` where there are none. */
+/** Prints a reload's report. */
 export function printReload(
   report: Reloaded,
-  { options, shell, otherwise }: { options: GlobalOptions; shell: Shell; otherwise: string },
+  { options, shell }: { options: GlobalOptions; shell: Shell },
 ): void {
   if (options.json) return shell.print(JSON.stringify(report));
-  const { changes = [], warnings = [] } = report;
-  for (const change of changes) shell.print(printable(change));
-  if (changes.length === 0) shell.print(otherwise);
-  for (const warning of warnings) shell.say(`warning: ${warning}`);
+  for (const change of report.changes) shell.print(printable(change));
+  for (const warning of report.warnings) shell.say(`warning: ${warning}`);
 }
 
 const EXAMPLES = `

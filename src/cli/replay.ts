@@ -102,7 +102,7 @@ async function finished(id: string, { client, shell }: Doing): Promise<Replay> {
     if (replay.state === "finished") return replay;
     if (replay.done !== told) shell.say(`${replay.done} of ${replay.total}`);
     told = replay.done;
-    await pauseFor(LOOK_EVERY_MS, shell.terminal.clock);
+    await pauseFor(LOOK_EVERY_MS, shell.terminal);
   }
 }
 

@@ -115,8 +115,10 @@ async function steer(id: string, { action, client }: Doing): Promise<Steered> {
 
 function print({ id, delivery }: Steered & { kind: "done" }, { options, shell }: Doing): void {
   if (options.json) return shell.print(JSON.stringify(delivery));
-  const again = delivery.id === id ? "" : `sends ${id} again`;
-  printLine([delivery.id, stateCell(delivery), again], shell.terminal);
+  const { terminal } = shell;
+  const label = terminal.columns === undefined ? "" : "repeats ";
+  const repeated = delivery.id === id ? "" : label + id;
+  printLine([delivery.id, stateCell(delivery), repeated], terminal);
 }
 
 const WORDS = {

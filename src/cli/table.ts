@@ -14,8 +14,10 @@ export interface Column<Row> {
   readonly shrinksTo?: number;
   /** Being narrower it goes over several lines; else it is cut. */
   readonly wraps?: boolean;
-  /** Where shrinking does not do, it is left out: the last such column first. */
+  /** Where shrinking does not do, it is left out: the first such column first. */
   readonly droppable?: boolean;
+  /** Its heading goes along where rows are stacked: a bare number would say nothing there. */
+  readonly named?: boolean;
 }
 
 type Screen = Pick<Terminal, "stdout" | "columns" | "colour">;
@@ -68,11 +70,14 @@ export function printFields(
     return;
   }
   const indent = Math.max(...given.map(([name]) => name.length)) + GAP.length;
-  const width = Math.max(screen.columns - indent, LEAST_WIDTH);
   for (const [name, value] of given) {
-    wrapped(textOf(value), width).forEach((line, index) => {
-      const before = padded(index === 0 ? name : "", indent);
-      screen.stdout(`${before}${paint(line, colourOf(value), screen)}\n`);
+    const beside = wrapped(textOf(value), screen.columns - indent);
+    // An id in two pieces can't be copied: what does not fit beside the name stands beneath it.
+    const fits = beside.join(" ") === textOf(value);
+    const lines = fits ? beside : ["", ...wrapped(textOf(value), screen.columns - GAP.length)];
+    lines.forEach((line, index) => {
+      const before = padded(index === 0 ? name : "", fits ? indent : GAP.length);
+      screen.stdout(`${before}${paint(line, colourOf(value), screen)}\n`.replace(/ +\n$/, "\n"));
     });
   }
 }
@@ -109,7 +114,7 @@ function layoutOf<Row>(
   for (;;) {
     const shrunk = shrunkTo(kept, available);
     if (shrunk) return shrunk;
-    const victim = kept.findLast(({ column }) => column.droppable);
+    const victim = kept.find(({ column }) => column.droppable);
     if (!victim) return undefined;
     kept = kept.filter((other) => other !== victim);
   }
@@ -159,7 +164,7 @@ function printStacked<Row>(
 ): void {
   const width = screen.columns!;
   for (const row of rows) {
-    const [first, ...others] = columns.map(({ cell }) => cell(row));
+    const [first, ...others] = columns.map((column) => stackedCell(column, row));
     screen.stdout(`${paint(cut(textOf(first!), width), colourOf(first!), screen)}\n`);
     let line = "";
     let left = 0;
@@ -176,4 +181,10 @@ function printStacked<Row>(
     }
     if (line !== "") screen.stdout(`${line}\n`);
   }
+}
+
+function stackedCell<Row>({ cell, heading, named }: Column<Row>, row: Row): Cell {
+  const text = textOf(cell(row));
+  const label = named && text !== "" ? `${heading.toLowerCase()} ` : "";
+  return { text: label + text, colour: colourOf(cell(row)) };
 }

@@ -82,7 +82,7 @@ async function attempted(
         `no attempt within ${spokenDuration(withinMs)}; later, see "bellhook deliveries ${id}"`,
       );
     }
-    await pauseFor(waitMs, clock);
+    await pauseFor(waitMs, { clock });
   }
 }
 

@@ -16,7 +16,7 @@ export type IsHeld = (subscription: string) => boolean;
 
 export function deliveryView(delivery: Delivery, isHeld: IsHeld) {
   const pending = delivery.state === "pending";
-  const held = pending && isHeld(delivery.subscription);
+  const held = pending && delivery.cause !== "test" && isHeld(delivery.subscription);
   return {
     id: delivery.id,
     event: delivery.eventId,

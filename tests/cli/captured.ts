@@ -1,5 +1,6 @@
 import { run } from "../../src/cli/cli.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
+import type { Clock } from "../../src/runtime/clock.ts";
 
 /** A command under way, with what it has printed so far. */
 export interface Captured {
@@ -14,10 +15,19 @@ export interface Captured {
 export interface Around {
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** A terminal this wide, with a person before it; a pipe where left out. */
+  readonly columns?: number;
+  readonly colour?: boolean;
+  readonly clock?: Clock;
+  /** Whether whoever reads stdout is still there. */
+  readonly hasReader?: () => boolean;
 }
 
 /** Starts a command in this process. */
-export function start(args: readonly string[], { environment = {}, stdin = "" }: Around = {}) {
+export function start(
+  args: readonly string[],
+  { environment = {}, stdin = "", columns, colour = false, clock, hasReader }: Around = {},
+) {
   let stdout = "";
   let stderr = "";
   const listeners = new Set<(signal: Deno.Signal) => void>();
@@ -26,6 +36,11 @@ export function start(args: readonly string[], { environment = {}, stdin = "" }:
     stderr: (text) => stderr += text,
     environment: { get: (name) => environment[name] },
     stdin: () => Promise.resolve(stdin),
+    columns,
+    colour,
+    interactive: columns !== undefined,
+    ...(clock && { clock }),
+    ...(hasReader && { hasReader }),
     onSignal(signals, callback) {
       const listener = (signal: Deno.Signal) => {
         if (signals.includes(signal)) callback(signal);

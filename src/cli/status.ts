@@ -1,0 +1,221 @@
+import type { Command } from "commander";
+import type { Delivery, DeliveryWithAttempts, Subscription } from "./answers.ts";
+import { ApiClient } from "./api_client.ts";
+import { resultOf, stateCell } from "./delivery_columns.ts";
+import { EXIT, type ExitCode } from "./exit_code.ts";
+import { printable } from "./printable.ts";
+import { shellWord } from "./shell_word.ts";
+import type { GlobalOptions, Shell } from "./shell.ts";
+import {
+  type Cell,
+  type Column,
+  printFields,
+  printIndented,
+  printLine,
+  printTable,
+} from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+import { exactlyWhen, when } from "./when.ts";
+
+interface StatusOptions {
+  readonly check?: boolean;
+}
+
+/** `bellhook status`: how the daemon and every receiver are doing, and what to do about it. */
+export function addStatus(program: Command, shell: Shell): void {
+  program.command("status")
+    .description("show how every receiver is doing, the unhealthy ones first, or one in detail")
+    .argument("[subscription]", "show this one")
+    .option("--check", "exit code 1 where one is failing or paused, or the daemon is not ready")
+    .addHelpText("after", EXAMPLES)
+    .action(shell.does<StatusOptions>(async (options, id) => {
+      using client = await ApiClient.for(options, shell.terminal);
+      const doing = { client, options, shell };
+      return id === undefined ? await overview(doing) : await detail(id, doing);
+    }));
+}
+
+interface Doing {
+  readonly client: ApiClient;
+  readonly options: StatusOptions & GlobalOptions;
+  readonly shell: Shell;
+}
+
+async function overview({ client, options, shell }: Doing): Promise<ExitCode> {
+  const notReady = await client.notReadyBecause();
+  const subscriptions: Subscription[] = [];
+  for await (const page of client.pages<Subscription>("/v1/subscriptions", { limit: 500 })) {
+    subscriptions.push(...page);
+  }
+  subscriptions.sort((a, b) => urgencyOf(b) - urgencyOf(a));
+  shell.say(notReady === undefined ? "ready" : `not ready: ${notReady}`);
+  if (subscriptions.length === 0) shell.say("the config has no subscriptions");
+  if (options.json) { for (const one of subscriptions) shell.print(JSON.stringify(one)); }
+  else {
+    printTable(subscriptions, columns(shell.terminal), shell.terminal);
+    advise(subscriptions, shell);
+  }
+  const sound = notReady === undefined && !subscriptions.some(isUnhealthy);
+  return options.check && !sound ? EXIT.failed : EXIT.done;
+}
+
+async function detail(id: string, { client, options, shell }: Doing): Promise<ExitCode> {
+  const { terminal } = shell;
+  const subscription = await client.get<Subscription>(
+    `/v1/subscriptions/${encodeURIComponent(id)}`,
+  );
+  const recentFailures = await failuresOf(id, client);
+  const exitCode = options.check && isUnhealthy(subscription) ? EXIT.failed : EXIT.done;
+  if (options.json) {
+    shell.print(JSON.stringify({ ...subscription, recentFailures }));
+    return exitCode;
+  }
+  printFields(fieldsOf(subscription, terminal), terminal);
+  for (const failure of recentFailures) printFailure(failure, terminal);
+  advise([subscription], shell);
+  return exitCode;
+}
+
+/** What needs a look most has most; the order among equals stays as the API has it, by id. */
+const URGENCY = { healthy: 0, disabled: 1, paused: 2, failing: 3 } as const;
+
+function urgencyOf({ health }: Subscription): number {
+  const wavers = health.state === "healthy" && health.consecutiveFailures > 0;
+  return wavers ? URGENCY.disabled + 0.5 : URGENCY[health.state];
+}
+
+function isUnhealthy({ health }: Subscription): boolean {
+  return health.state === "failing" || health.state === "paused";
+}
+
+function columns(terminal: Terminal): Column<Subscription>[] {
+  return [
+    { heading: "SUBSCRIPTION", cell: ({ id }) => id, shrinksTo: 12 },
+    { heading: "STATE", cell: ({ health }) => stateCell(health) },
+    { heading: "SINCE", cell: ({ health }) => when(health.since, terminal), named: true },
+    {
+      heading: "LAST SUCCESS",
+      cell: ({ health }) => when(health.lastSuccessAt, terminal) || terminalOnly("never", terminal),
+      named: true,
+    },
+    {
+      heading: "FAILURES",
+      cell: ({ health }) => countCell(health.consecutiveFailures),
+      droppable: true,
+      named: true,
+    },
+    { heading: "PENDING", cell: ({ health }) => String(health.pending), named: true },
+  ];
+}
+
+function terminalOnly(text: string, { columns }: Terminal): string {
+  return columns === undefined ? "" : text;
+}
+
+function countCell(failures: number): Cell {
+  return { text: String(failures), colour: failures > 0 ? "red" : undefined };
+}
+
+/** What to do about those that are not well, a line or two for each. */
+function advise(subscriptions: readonly Subscription[], shell: Shell): void {
+  for (const { id, health } of subscriptions) {
+    const word = shellWord(id);
+    const say = (text: string) => shell.say(printable(`${id}: ${text}`));
+    if (health.state === "failing") {
+      say(`what failed:      bellhook deliveries --subscription ${word} --state exhausted`);
+      say(`once it is well:  bellhook replay --subscription ${word} --state exhausted --since 7d`);
+    } else if (health.state === "paused") {
+      const why = health.reason === undefined ? "" : ` (${health.reason})`;
+      say(`to go on${why}: bellhook resume ${word}`);
+    } else if (health.state === "disabled" && health.pending > 0) {
+      say(
+        `holds ${health.pending} pending: set "enabled": true in the config, then bellhook reload`,
+      );
+    } else if (health.consecutiveFailures > 0) {
+      say(`what fails:       bellhook deliveries --subscription ${word} --state pending`);
+    }
+  }
+}
+
+function fieldsOf(
+  { id, url, description = "", profile, events, health, counts, config }: Subscription,
+  terminal: Terminal,
+): [string, Cell][] {
+  return [
+    ["subscription", id],
+    ["description", description],
+    ["url", url],
+    ["profile", profile],
+    ["events", events.join(", ")],
+    ["state", stateCell(health)],
+    ["reason", health.reason ?? ""],
+    ["since", exactlyWhen(health.since, terminal)],
+    [
+      "last success",
+      exactlyWhen(health.lastSuccessAt, terminal) || terminalOnly("never", terminal),
+    ],
+    ["failures in a row", countCell(health.consecutiveFailures)],
+    ...Object.entries(counts).map(([state, count]): [string, string] => [state, String(count)]),
+    ...Object.entries(config).filter(([, value]) => isTelling(value)).map(
+      ([name, value]): [string, string] => [
+        name,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ],
+    ),
+  ];
+}
+
+/** Whether a setting says more than that there is none. */
+function isTelling(value: unknown): boolean {
+  return typeof value !== "object" || value === null || Object.keys(value).length > 0;
+}
+
+const FAILURES_SHOWN = 5;
+
+/** The newest deliveries whose last attempt failed. */
+async function failuresOf(
+  subscription: string,
+  client: ApiClient,
+): Promise<DeliveryWithAttempts[]> {
+  const failed: Delivery[] = [];
+  for (const state of ["exhausted", "cancelled", "pending"]) {
+    let found = 0;
+    for await (
+      const page of client.pages<Delivery>("/v1/deliveries", { subscription, state, limit: 50 })
+    ) {
+      const tried = page.filter(({ attemptCount }) => attemptCount > 0);
+      failed.push(...tried);
+      found += tried.length;
+      // A backlog of pending ones may be long, and none of them tried.
+      if (found >= FAILURES_SHOWN || page.length === 0 || state === "pending") break;
+    }
+  }
+  failed.sort((a, b) => a.createdAt < b.createdAt ? 1 : -1);
+  const newest = failed.slice(0, FAILURES_SHOWN);
+  return await Promise.all(
+    newest.map(({ id }) => client.get<DeliveryWithAttempts>(`/v1/deliveries/${id}`)),
+  );
+}
+
+function printFailure(delivery: DeliveryWithAttempts, terminal: Terminal): void {
+  const last = delivery.attempts.at(-1);
+  if (last === undefined) return;
+  const { diagnosis = "" } = last;
+  if (terminal.columns === undefined) {
+    const { id, state } = delivery;
+    return printLine(["failure", id, state, last.startedAt, resultOf(last), diagnosis], terminal);
+  }
+  terminal.stdout("\n");
+  const answer = last.error?.kind ?? String(last.status);
+  const at = when(last.startedAt, terminal);
+  printLine([delivery.id, stateCell(delivery), answer, at], terminal);
+  if (diagnosis !== "") printIndented(diagnosis, terminal);
+}
+
+const EXAMPLES = `
+Examples:
+  $ bellhook status
+  $ bellhook status guests
+  $ bellhook status --check > /dev/null || page-someone
+  $ bellhook status --json | jq -r 'select(.health.state == "failing") | .id'
+`;

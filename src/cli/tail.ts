@@ -1,0 +1,182 @@
+import { type Command, Option } from "commander";
+import { formatInstant } from "../domain/instant.ts";
+import type { Delivery, Health } from "./answers.ts";
+import { ApiClient } from "./api_client.ts";
+import { noteOf, stateCell } from "./delivery_columns.ts";
+import { serverSentEvents } from "./event_stream.ts";
+import { CommandError, EXIT } from "./exit_code.ts";
+import { pauseFor } from "./pause_for.ts";
+import type { GlobalOptions, Shell } from "./shell.ts";
+import { type Cell, printLine } from "./table.ts";
+
+interface TailOptions {
+  readonly subscription?: string;
+  readonly state?: string;
+}
+
+/** `bellhook tail`: every change of a delivery or a subscription, as it happens. */
+export function addTail(program: Command, shell: Shell): void {
+  program.command("tail")
+    .description("print a line for every change of a delivery or a subscription, as it happens")
+    .option("--subscription <id>", "only this one's")
+    .addOption(
+      new Option("--state <state>", "only deliveries that come into this state").choices([
+        ...["pending", "delivered", "exhausted", "cancelled"],
+      ]),
+    )
+    .addHelpText("after", EXAMPLES)
+    .action(shell.does<TailOptions>(async (options) => {
+      using client = await ApiClient.for(options, shell.terminal);
+      const stopping = new AbortController();
+      const ignore = shell.terminal.onSignal(["SIGINT", "SIGTERM"], () => stopping.abort());
+      try {
+        await follow({ client, options, shell, stopping });
+      } finally {
+        ignore();
+      }
+      return EXIT.done;
+    }));
+}
+
+interface Tailing {
+  readonly client: ApiClient;
+  readonly options: TailOptions & GlobalOptions;
+  readonly shell: Shell;
+  readonly stopping: AbortController;
+}
+
+const RECONNECT_AFTER_MS = 2_000;
+/** The daemon says something every 15 s; a connection that is silent for longer is dead. */
+const SILENT_FOR_MS = 45_000;
+
+/** Prints changes until it is stopped, over as many connections as it takes. */
+async function follow(tailing: Tailing): Promise<void> {
+  const { shell, stopping: { signal } } = tailing;
+  const progress: Progress = { lastEventId: undefined, isConnected: false, wasConnected: false };
+  while (!signal.aborted) {
+    let why = "the daemon ended it";
+    try {
+      await connect(progress, tailing);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!progress.wasConnected || !mayPass(error)) throw error;
+      why = (error as Error).message;
+    }
+    if (signal.aborted) return;
+    if (progress.isConnected) shell.say(`the connection broke: ${why}; trying again`);
+    progress.isConnected = false;
+    await pauseFor(RECONNECT_AFTER_MS, { clock: shell.terminal.clock, signal });
+  }
+}
+
+interface Progress {
+  lastEventId: string | undefined;
+  isConnected: boolean;
+  wasConnected: boolean;
+}
+
+/** Prints the changes of one connection, until it ends, breaks or falls silent. */
+async function connect(progress: Progress, tailing: Tailing): Promise<void> {
+  const { client, shell, stopping } = tailing;
+  const { clock } = shell.terminal;
+  const controller = new AbortController();
+  let leave = () => controller.abort();
+  const onStop = () => leave();
+  stopping.signal.addEventListener("abort", onStop);
+  let cancelTimer = () => {};
+  try {
+    const bytes = await client.stream("/v1/stream", {
+      controller,
+      headers: progress.lastEventId === undefined ? {} : { "last-event-id": progress.lastEventId },
+    });
+    const reader = bytes.getReader();
+    // Not by the signal: fetch forgets it once its request has been collected as garbage.
+    leave = () => void reader.cancel().catch(() => {});
+    if (stopping.signal.aborted) leave();
+    shell.say(progress.wasConnected ? "connected again" : "following; Ctrl-C ends it");
+    progress.isConnected = progress.wasConnected = true;
+    let isSilent = false;
+    const listen = () => {
+      cancelTimer();
+      cancelTimer = clock.after(SILENT_FOR_MS, () => {
+        isSilent = true;
+        leave();
+      });
+    };
+    for await (const { event, data, id } of serverSentEvents(piecesOf(reader, listen))) {
+      progress.lastEventId = id ?? progress.lastEventId;
+      print(event, JSON.parse(data), tailing);
+      if (!shell.terminal.hasReader()) stopping.abort();
+    }
+    if (isSilent) {
+      throw new CommandError(EXIT.unreachable, `nothing came for ${SILENT_FOR_MS / 1_000} s`);
+    }
+  } finally {
+    leave();
+    cancelTimer();
+    stopping.signal.removeEventListener("abort", onStop);
+  }
+}
+
+/** What a reader reads, telling of each piece that it has come. */
+async function* piecesOf(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  onPiece: () => void,
+): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    onPiece();
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
+
+/** Whether a later try may work: the daemon is away, or stopping; the connection broke. */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof CommandError)) return error instanceof Error;
+  return error.exitCode === EXIT.unreachable || error.exitCode === EXIT.failed;
+}
+
+type Change =
+  | { readonly kind: "delivery" } & Delivery
+  | { readonly kind: "subscription"; readonly id: string; readonly health: Omit<Health, "pending"> }
+  | { readonly kind: "gap" };
+
+function print(kind: string, data: object, { options, shell }: Tailing): void {
+  const change = { kind, ...data } as Change;
+  if (!isWanted(change, options)) return;
+  if (change.kind === "gap") {
+    shell.say('changes were missed here; "bellhook deliveries" shows where things stand');
+  }
+  if (options.json) return shell.print(JSON.stringify(change));
+  if (change.kind !== "gap") printLine(cellsOf(change, shell), shell.terminal);
+}
+
+/** An event of a kind that this version does not know is nobody's wish. */
+function isWanted(change: Change, { subscription, state }: TailOptions): boolean {
+  if (change.kind === "gap") return true;
+  const about = change.kind === "delivery" ? change.subscription : change.id;
+  if (subscription !== undefined && about !== subscription) return false;
+  if (change.kind === "delivery") return state === undefined || change.state === state;
+  return change.kind === "subscription" && state === undefined;
+}
+
+/** In a pipe: when, what, state, subscription, and of a delivery its type, id and note. */
+function cellsOf(change: Change & { kind: "delivery" | "subscription" }, { terminal }: Shell) {
+  const at = formatInstant(terminal.clock.wall());
+  const isPipe = terminal.columns === undefined;
+  const cells: Cell[] = isPipe ? [at, change.kind] : [{ text: at.slice(11, 19), colour: "dim" }];
+  if (change.kind === "subscription") {
+    const { id, health } = change;
+    return [...cells, stateCell(health), id, ...(isPipe ? ["", ""] : []), health.reason ?? ""];
+  }
+  const { subscription, type, id } = change;
+  return [...cells, stateCell(change), subscription, type, id, noteOf(change, terminal)];
+}
+
+const EXAMPLES = `
+Examples:
+  $ bellhook tail
+  $ bellhook tail --subscription guests --state exhausted
+  $ bellhook tail --json | jq -r 'select(.kind == "delivery") | .type'
+`;
