@@ -293,3 +293,39 @@ Deno.test("story: a secret header that the receiver echoes is not kept", async (
   assertEquals(shown.attempts[0].response.headers["X-Echo"], "got [redacted]");
   assertEquals(shown.attempts[0].response.body, '{"key":"[redacted]","é":1}');
 });
+
+Deno.test("story: what finished is kept as long as the config says, and then goes", async () => {
+  const clock = new FakeClock();
+  const day = 86_400_000;
+  let status = 200;
+  await using receiver = startRawServer(() => ({ status }));
+  const subscriptions = [to(receiver.url, { ladder: { waitsMs: [] } })];
+  const config = aConfig({ subscriptions });
+  const storage = { ...config.storage, keepDeliveredMs: 30 * day, keepExhaustedMs: 90 * day };
+  await using daemon = await aDaemon({ ...config, storage }, { clock });
+  const { id: first, deliveries: [delivered] } = await post(daemon);
+  await inState(daemon, delivered.id, "delivered");
+  status = 500;
+  const { deliveries: [exhausted] } = await post(daemon);
+  await inState(daemon, exhausted.id, "exhausted");
+
+  const isThere = async (path: string) => (await daemon.call("GET", path)).status === 200;
+  clock.advance(29 * day);
+  await daemon.call("GET", "/-/healthy");
+  assertEquals(await isThere(`/v1/deliveries/${delivered.id}`), true);
+  clock.advance(day);
+  await until(async () => {
+    clock.advance(60_000);
+    return !await isThere(`/v1/deliveries/${delivered.id}`);
+  }, "the delivered one goes");
+  await until(async () => {
+    clock.advance(60_000);
+    return !await isThere(`/v1/events/${first}`);
+  }, "its event goes");
+  assertEquals(await isThere(`/v1/deliveries/${exhausted.id}`), true);
+  clock.advance(60 * day);
+  await until(async () => {
+    clock.advance(60_000);
+    return !await isThere(`/v1/deliveries/${exhausted.id}`);
+  }, "the exhausted one goes");
+});
