@@ -1,6 +1,7 @@
 import type { Config } from "./config/config.ts";
 import { type Engine, type EnginePorts, startEngine } from "./engine.ts";
 import type { ReloadReport } from "./http/reload.ts";
+import type { Clock } from "./runtime/clock.ts";
 import { VERSION } from "./version.ts";
 
 export type DaemonPorts = EnginePorts;
@@ -21,7 +22,7 @@ export class StartError extends Error {}
 /** Config and ports in, a running daemon out. Throws StartError, OutboxLocked, NewerSchemaError. */
 export async function startDaemon(config: Config, ports: DaemonPorts): Promise<Daemon> {
   const engine = await startEngine(config, ports);
-  const server = await listenOrStop(config, engine);
+  const server = await listenOrStop(config, engine, ports.clock);
   ports.log.started({
     url: server.url,
     version: VERSION,
@@ -37,29 +38,41 @@ export async function startDaemon(config: Config, ports: DaemonPorts): Promise<D
   };
 }
 
-async function listenOrStop(config: Config, engine: Engine): Promise<Listening> {
+async function listenOrStop(config: Config, engine: Engine, clock: Clock): Promise<Listening> {
   try {
-    return listen(config.server.listen, (request) => engine.app.fetch(request));
+    return await listen(config.server.listen, (request) => engine.app.fetch(request), clock);
   } catch (error) {
     await engine.stop();
     throw error;
   }
 }
 
+/** So long may an answer take that is on its way when all else has stopped. */
+const LAST_ANSWERS_MS = 1_000;
+
 interface Listening {
   readonly url: string;
   close(): Promise<void>;
 }
 
-function listen(
+async function listen(
   where: Config["server"]["listen"],
-  handler: (request: Request) => Response | Promise<Response>,
-): Listening {
-  const onListen = () => {};
-  // Connections are closed once their answer is out, so that shutdown() need not wait for them.
+  answer: (request: Request) => Response | Promise<Response>,
+  clock: Clock,
+): Promise<Listening> {
+  const closing = new AbortController();
+  const answering = new Set<Promise<void>>();
+  const options = { signal: closing.signal, onListen() {} };
+  const handler: Deno.ServeHandler = (request, { completed }) => {
+    const answered: Promise<void> = completed.catch(() => {}).then(() => {
+      answering.delete(answered);
+    });
+    answering.add(answered);
+    return answer(request);
+  };
   const server = where.kind === "unix"
-    ? Deno.serve({ path: freedSocket(where.path), onListen }, handler)
-    : serveTcp(where, handler);
+    ? Deno.serve({ path: await freedSocket(where.path), ...options }, handler)
+    : serveTcp(where, options, handler);
   const { addr } = server;
   const url = addr.transport === "tcp"
     ? `http://${addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname}:${addr.port}`
@@ -67,7 +80,13 @@ function listen(
   return {
     url,
     async close() {
-      await server.shutdown();
+      // Not shutdown(), which waits for whoever sends half a request or reads no answer.
+      const late = Promise.withResolvers<void>();
+      const cancelTimer = clock.after(LAST_ANSWERS_MS, late.resolve);
+      await Promise.race([Promise.all(answering), late.promise]);
+      cancelTimer();
+      closing.abort();
+      await server.finished;
       if (where.kind === "unix") await Deno.remove(where.path).catch(() => {});
     },
   };
@@ -75,10 +94,11 @@ function listen(
 
 function serveTcp(
   { host, port }: { host: string; port: number },
-  handler: (request: Request) => Response | Promise<Response>,
+  options: { signal: AbortSignal; onListen(): void },
+  handler: Deno.ServeHandler,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
-    return Deno.serve({ hostname: host, port, onListen() {} }, handler);
+    return Deno.serve({ hostname: host, port, ...options }, handler);
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
       throw new StartError(
@@ -96,8 +116,17 @@ function serveTcp(
   }
 }
 
-/** Takes a socket file away that a daemon left behind; the database's lock says that it is gone. */
-function freedSocket(path: string): string {
+/** Takes a socket file away that a killed daemon left behind; one that answers is another's. */
+async function freedSocket(path: string): Promise<string> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    throw new StartError(
+      `can't listen on unix:${path}: another program does. ` +
+        "Stop it, or set server.listen to another socket",
+    );
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+  }
   try {
     if (Deno.lstatSync(path).isSocket) Deno.removeSync(path);
   } catch (error) {

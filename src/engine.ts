@@ -1,4 +1,4 @@
-import type { Config } from "./config/config.ts";
+import type { Config, Problem } from "./config/config.ts";
 import { diffConfigs, formatDiff } from "./config/diff.ts";
 import { formatProblem, type Loaded } from "./config/load.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -8,6 +8,7 @@ import { Replayer } from "./dispatch/replayer.ts";
 import { Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
+import { measureEngine } from "./engine_metrics.ts";
 import { createApp } from "./http/app.ts";
 import { ChangeFeed } from "./http/change_feed.ts";
 import type { Operations } from "./http/operations.ts";
@@ -19,6 +20,9 @@ import { openSqliteOutbox, type SqliteOutbox } from "./outbox/sqlite/sqlite_outb
 import type { Clock } from "./runtime/clock.ts";
 import { type Environment, systemEnvironment } from "./runtime/environment.ts";
 import type { Log } from "./runtime/log.ts";
+import { measuresIn } from "./runtime/measures.ts";
+import { Metrics } from "./runtime/metrics.ts";
+import { measureProcess } from "./runtime/process_metrics.ts";
 import type { Random } from "./runtime/random.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
 import { noticeTransport } from "./transport/notice_transport.ts";
@@ -32,8 +36,14 @@ export interface EnginePorts {
   readonly log: Log;
   /** Undici, unless another is given. */
   readonly transport?: Transport;
+  /** Opens the file, unless another is given. */
+  readonly openOutbox?: (path: string) => Promise<SqliteOutbox>;
   /** The process's own, unless another is given. */
   readonly environment?: Environment;
+  /** Called every so often while the scheduler goes its rounds. */
+  readonly onBeat?: () => void;
+  /** Tells how late timers come, until its answer is called; a fake clock's are never late. */
+  readonly watchLoop?: (tell: (delayMs: number) => void) => () => void;
   /** Reads the config anew; without it a reload is refused. */
   readonly reload?: () => Promise<Loaded>;
 }
@@ -53,7 +63,7 @@ export interface Engine {
 
 /** Opens the outbox and sets going what works on it. */
 export async function startEngine(config: Config, ports: EnginePorts): Promise<Engine> {
-  const outbox = await openSqliteOutbox(config.storage.path);
+  const outbox = await (ports.openOutbox ?? openSqliteOutbox)(config.storage.path);
   try {
     const health = new HealthBoard(outbox, await outbox.health());
     const { start, ...engine } = compose(config, { ...ports, outbox, health });
@@ -73,6 +83,21 @@ function compose(
   let config = initial;
   let closedBecause: string | undefined;
   const steady = new SteadyClock(clock);
+  const metrics = new Metrics();
+  const measures = measuresIn(metrics, clock.wall());
+  measureProcess(metrics);
+  let unwatchLoop: (() => void) | undefined;
+  outbox.timeCommits((commit) => {
+    const startedMs = clock.monotonicMs();
+    let ok = false;
+    try {
+      const answer = commit();
+      ok = true;
+      return answer;
+    } finally {
+      measures.committed({ durationMs: clock.monotonicMs() - startedMs, ok });
+    }
+  });
   const registry = new Registry(config.subscriptions);
   const notices = new Notices({ random, config });
   const find = (id: string) => registry.find(id) ?? notices.subscription(id);
@@ -90,6 +115,7 @@ function compose(
     health,
     notices,
     log,
+    measures,
     nextDueAt: (id) => scheduler.nextDueAt(id),
     onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
   });
@@ -102,6 +128,7 @@ function compose(
     isPaused: (id) => health.isPaused(id),
     attempt: (claim, subscription) => dispatcher.attempt(claim, subscription),
     totalConcurrency: () => config.totalConcurrency,
+    onBeat: ports.onBeat,
   });
   const retention = new Retention({
     outbox,
@@ -118,6 +145,7 @@ function compose(
     registry,
     steady,
     random,
+    measures,
     config: () => config,
     hasRoom: (id) => scheduler.hasRoom(id),
     onStored: (claims, unclaimed) => scheduler.accept(claims, unclaimed),
@@ -180,12 +208,24 @@ function compose(
       return id;
     },
   };
+  const notReadyBecause = async () => closedBecause ?? await outbox.unavailableBecause();
+  measureEngine(metrics, {
+    registry,
+    reader: outbox,
+    health: (id) => health.of(id),
+    isHeld,
+    now: () => steady.now(),
+    inFlight: () => scheduler.inFlight,
+    notReadyBecause,
+    databasePath: config.storage.path,
+  });
   const app = createApp({
     ingest,
     registry,
     reader: outbox,
     clock,
     log,
+    random,
     feed,
     isHeld,
     subscription: find,
@@ -193,7 +233,9 @@ function compose(
     health: (id) => health.of(id),
     config: () => config,
     closedBecause: () => closedBecause,
-    notReadyBecause: async () => closedBecause ?? await outbox.unavailableBecause(),
+    notReadyBecause,
+    metrics: () => metrics.expose(),
+    onRefused: measures.refused,
     onShutdown: (end) => {
       streams.add(end);
       return () => streams.delete(end);
@@ -202,10 +244,18 @@ function compose(
     operations,
   });
 
+  function measureSubscriptions(): void {
+    const ids = config.subscriptions.map(({ id }) => id);
+    measures.configured(ids, (id) => find(id) !== undefined);
+  }
+
   async function start(): Promise<void> {
+    measureSubscriptions();
+    health.meet(config.subscriptions, steady.now());
     await scheduler.start();
     retention.start();
     replayer.wake();
+    unwatchLoop = ports.watchLoop?.(measures.loopDelayed);
   }
 
   async function stop(closeDoor = () => Promise.resolve()): Promise<void> {
@@ -213,6 +263,7 @@ function compose(
     log.stopping();
     retention.stop();
     replayer.stop();
+    unwatchLoop?.();
     for (const end of [...streams]) end();
     feed.close();
     await scheduler.stop({ graceMs: config.server.shutdownGraceMs });
@@ -232,6 +283,7 @@ function compose(
     if (told.kind === "accepted") scheduler.accept(told.claims, told.unclaimed);
   }
 
+  let rejectedBefore: string | undefined;
   let reloading: Promise<unknown> = Promise.resolve();
 
   /** One after the other: each compares with what the one before has put in force. */
@@ -251,9 +303,9 @@ function compose(
     if (!loaded.ok) {
       if (!dryRun) await reject(loaded.problems.map(formatProblem), by);
       return rejected(
-        loaded.problems.map(({ file, line, path, message, fix }) => ({
-          path: path || `${file}${line === undefined ? "" : `:${line}`}`,
-          message: fix === undefined ? message : `${message}; ${fix}`,
+        loaded.problems.map((problem) => ({
+          path: problem.path,
+          message: asSentence(problem),
         })),
       );
     }
@@ -279,8 +331,16 @@ function compose(
       server: { ...next.server, listen: config.server.listen },
       storage: { ...next.storage, path: config.storage.path },
     };
+    rejectedBefore = undefined;
+    const switched = next.subscriptions.filter(({ id, enabled }) =>
+      (registry.find(id)?.enabled ?? enabled) !== enabled
+    );
     registry.swap(config.subscriptions);
     notices.swap(config);
+    health.meet(config.subscriptions, steady.now());
+    health.switched(switched, steady.now());
+    measureSubscriptions();
+    measures.reloaded({ ok: true, at: clock.wall() });
     await scheduler.refresh();
     const cause = report.changes.join("; ") || "nothing changed";
     log.configReloaded(cause);
@@ -289,19 +349,33 @@ function compose(
 
   async function reject(problems: readonly string[], by: string) {
     log.configRejected(problems);
+    // The same bad file is told once, however often it is tried.
+    const isKnown = rejectedBefore === problems.join("\n");
+    rejectedBefore = problems.join("\n");
+    if (isKnown) return;
+    measures.reloaded({ ok: false, at: clock.wall() });
     const at = steady.now();
-    await remember({ at, kind: "rejected", cause: problems[0] ?? "", by });
-    await notify({
-      at,
-      kind: "config.rejected",
-      summary: `the config file has ${problems.length} problems; the one before stays in force`,
-      problems,
-      by,
-      command: "bellhook check",
-    });
+    // Asked for in one turn they share a commit.
+    await Promise.all([
+      remember({ at, kind: "rejected", cause: problems[0] ?? "", by }),
+      notify({
+        at,
+        kind: "config.rejected",
+        summary: `the config file has ${problems.length} problems; the one before stays in force`,
+        problems,
+        by,
+        command: "bellhook check",
+      }),
+    ]);
   }
 
   return { app, ingest, operations, outbox, failed: outbox.failed, reload, start, stop };
+}
+
+/** Where it is, what is wrong, how to mend it: a config may be many files. */
+function asSentence(problem: Problem): string {
+  const [where, ...rest] = formatProblem(problem).split("\n");
+  return `${where!.split("  ")[0]}: ${rest.map((line) => line.trim()).join("; ")}`;
 }
 
 function rejected(problems: (ReloadReport & { kind: "rejected" })["problems"]): ReloadReport {

@@ -68,7 +68,7 @@ export class ApiClient {
       const text = queryText({ ...query, cursor });
       const page: Page<Item> = await this.get(`${path}${text}`);
       yield page.items;
-      cursor = page.next;
+      cursor = page.next ?? undefined;
     } while (cursor !== undefined);
   }
 
@@ -152,7 +152,8 @@ function queryText(query: Query): string {
 
 interface Page<Item> {
   readonly items: readonly Item[];
-  readonly next?: string;
+  /** Null on the last page. */
+  readonly next: string | null;
 }
 
 const ANSWER_WITHIN_MS = 60_000;

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { openReader } from "../outbox/sqlite/reader.ts";
-import { databasePath } from "./config_file.ts";
-import { CommandError, EXIT } from "./exit_code.ts";
+import { existingDatabase } from "./config_file.ts";
+import { EXIT } from "./exit_code.ts";
 import type { Shell } from "./shell.ts";
 
 /** `bellhook audit`: the promises, proved from the database; with or without a daemon running. */
@@ -10,8 +10,7 @@ export function addAudit(program: Command, shell: Shell): void {
     .description("prove from the database that no delivery was lost")
     .addHelpText("after", EXAMPLES)
     .action(shell.does(async (options) => {
-      const path = await databasePath(options, shell.terminal.environment);
-      await assertThere(path);
+      const path = await existingDatabase(options, shell.terminal.environment);
       const reader = openReader(path);
       try {
         const audit = await reader.audit();
@@ -30,18 +29,6 @@ export function addAudit(program: Command, shell: Shell): void {
         reader.close();
       }
     }));
-}
-
-async function assertThere(path: string): Promise<void> {
-  try {
-    await Deno.stat(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new CommandError(
-      EXIT.notFound,
-      `there is no database at "${path}" yet; "bellhook serve" makes it`,
-    );
-  }
 }
 
 const EXAMPLES = `

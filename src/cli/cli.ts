@@ -1,12 +1,16 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.ts";
 import { addAudit } from "./audit.ts";
+import { addBackup } from "./backup.ts";
 import { addCheck } from "./check.ts";
+import { addCompletion } from "./completion.ts";
 import { addDeliveries } from "./deliveries.ts";
 import { addDev } from "./dev.ts";
 import { addDiff } from "./diff.ts";
+import { addDoctor } from "./doctor.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import { addInit } from "./init.ts";
+import { addInstallService } from "./install_service.ts";
 import { addListen } from "./listen.ts";
 import { addMatch } from "./match.ts";
 import { addPauseAndResume } from "./pause.ts";
@@ -25,13 +29,19 @@ import { systemTerminal, type Terminal } from "./terminal.ts";
 import { addTest } from "./test.ts";
 import { addVerify } from "./verify.ts";
 
-/** Runs the command line and answers with its exit code. Tests replace parts of the terminal. */
+/** What a build says of itself, and what tests put in the place of parts of the terminal. */
+export interface Around extends Partial<Terminal> {
+  /** The git commit it was built from; a checkout has none to name. */
+  readonly commit?: string | undefined;
+}
+
+/** Runs the command line and answers with its exit code. */
 export async function run(
   args: readonly string[],
-  replaced: Partial<Terminal> = {},
+  { commit, ...replaced }: Around = {},
 ): Promise<number> {
   const shell = new Shell(systemTerminal(replaced));
-  const program = bellhook(shell);
+  const program = bellhook(shell, commit);
   try {
     await program.parseAsync(args, { from: "user" });
     return shell.exitCode;
@@ -40,11 +50,16 @@ export async function run(
   }
 }
 
-function bellhook(shell: Shell): Command {
+/** The whole command line, as commander has it; the man page and completion are made from it. */
+export function bellhook(shell: Shell, commit?: string): Command {
   const program = new Command("bellhook");
   program
     .description("Webhooks out, durably: every event that was accepted reaches its receivers")
-    .version(`bellhook ${VERSION}`, "-V, --version", "show the version")
+    .version(
+      `bellhook ${VERSION}${commit ? ` (${commit})` : ""}`,
+      "-V, --version",
+      "show the version",
+    )
     .helpOption("-h, --help", "show help")
     .helpCommand("help [command]", "show help for a command")
     .option("-c, --config <file>", "the config file ($BELLHOOK_CONFIG, else ./config.json)")
@@ -81,7 +96,11 @@ const COMMANDS = [
   addSign,
   addVerify,
   addAudit,
+  addBackup,
+  addDoctor,
   addSchema,
+  addInstallService,
+  addCompletion,
 ];
 
 const EXAMPLES = `

@@ -52,6 +52,24 @@ export async function databasePath(
   return isAbsolute(name) ? name : join(dirname(path), name);
 }
 
+/** As databasePath(), of a database that a daemon has made already. */
+export async function existingDatabase(
+  options: GlobalOptions,
+  environment: Environment,
+): Promise<string> {
+  const path = await databasePath(options, environment);
+  try {
+    await Deno.stat(path);
+    return path;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new CommandError(
+      EXIT.notFound,
+      `there is no database at "${path}" yet; "bellhook serve" makes it`,
+    );
+  }
+}
+
 /** A profile that comes with Bellhook, or one of the config file's own. */
 export async function profileNamed(
   name: string,

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { curlOf } from "../domain/curl.ts";
 import type { Attempt, Delivery, DeliveryWithAttempts } from "./answers.ts";
 import { ApiClient, type Query } from "./api_client.ts";
-import { curlOf } from "./curl.ts";
 import { deliveryColumns, resultOf, stateCell } from "./delivery_columns.ts";
 import { addFilterOptions, type DeliveryFilter, queryOf } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
@@ -187,7 +187,10 @@ function printBody(body: string, { options, shell }: Doing): void {
 }
 
 function printCurl(attempt: Attempt, { options, shell }: Doing): void {
-  const curl = curlOf(attempt.request);
+  const curl = curlOf({
+    ...attempt.request,
+    headers: Object.entries(attempt.request.headers),
+  });
   shell.print(options.json ? JSON.stringify({ curl }) : curl);
   shell.say("time stamp and signature are that attempt's; receivers refuse old ones");
   if (curl.includes("[redacted]")) shell.say("put the secrets in where it says [redacted]");

@@ -54,12 +54,15 @@ async function runIn(directory: string, playing: Playing): Promise<ExitCode> {
   const { options, shell, interrupted } = playing;
   const receivers = startReceivers(playing);
   try {
-    const config = await devConfig(directory, { receivers, options });
+    const read = (taking: "samples" | "anything") =>
+      devConfig(directory, { receivers, options, taking });
+    const config = await read(options.samples ? "samples" : "anything");
     const { startDaemon } = await import("../daemon.ts");
     const daemon = await startDaemon(config, {
       clock: systemClock,
       random: systemRandom(),
       log: silentLog,
+      reload: async () => ({ ok: true, config: await read("anything"), warnings: [] }),
     });
     try {
       tellWhatRuns(daemon.url, { receivers, shell });
@@ -68,6 +71,7 @@ async function runIn(directory: string, playing: Playing): Promise<ExitCode> {
       if (options.once) {
         return await allArrived({ posted, client, receivers, shell, interrupted });
       }
+      if (options.samples) await openToAnything(daemon, { posted, client, interrupted });
       shell.say("Ctrl-C ends it; nothing is kept.");
       const failure = await Promise.race([interrupted, daemon.failed]);
       if (!failure) return EXIT.done;
@@ -108,7 +112,12 @@ function startReceivers({ shell, options }: Playing): DevReceiver[] {
 
 async function devConfig(
   directory: string,
-  { receivers, options }: { receivers: readonly DevReceiver[]; options: DevOptions },
+  { receivers, options, taking }: {
+    receivers: readonly DevReceiver[];
+    options: DevOptions;
+    /** Each its profile's samples alone, or whatever its profile knows. */
+    taking: "samples" | "anything";
+  },
 ): Promise<Config> {
   const secrets = new Map(receivers.map(({ profile, secret }) => [profile, secret]));
   const port = options.once || !isFree(8420) ? 0 : 8420;
@@ -121,6 +130,7 @@ async function devConfig(
       url: receiver.url,
       secret: { env: profile },
       ...SAMPLE_SUBSCRIPTIONS.get(profile),
+      ...(taking === "anything" ? { scope: {} } : {}),
     })),
   };
   const nothing = () => Promise.reject(new Error("dev reads no files"));
@@ -150,8 +160,30 @@ function tellWhatRuns(
   for (const { profile, receiver } of receivers) {
     shell.say(`  ${profile.padEnd(18)}${receiver.url}`);
   }
-  shell.say(`send one yourself: bellhook send booking.created --scope sample_of=standard \\`);
+  shell.say(`send one yourself: bellhook send booking.created --scope property_id=p1 \\`);
   shell.say(`  --data '{"booking_id": "bk_1"}' --url ${url}`);
+}
+
+/** Once the samples are through, events of the user's own go to every profile that knows them. */
+async function openToAnything(
+  daemon: { reload(): Promise<unknown> },
+  { posted, client, interrupted }: {
+    posted: readonly Posted[];
+    client: ApiClient;
+    interrupted: Promise<void>;
+  },
+): Promise<void> {
+  const giveUpAtMs = systemClock.monotonicMs() + ONCE_WITHIN_MS;
+  let broken = false;
+  interrupted.then(() => broken = true);
+  while (!broken && systemClock.monotonicMs() < giveUpAtMs) {
+    const { items } = await client.get<{ items: unknown[] }>(
+      "/v1/deliveries?state=pending&limit=1",
+    );
+    if (posted.length === 0 || items.length === 0) break;
+    await new Promise<void>((resolve) => systemClock.after(50, resolve));
+  }
+  await daemon.reload();
 }
 
 interface Posted {

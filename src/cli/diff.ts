@@ -7,14 +7,13 @@ import type { Shell } from "./shell.ts";
 /** `bellhook diff`: what a reload would change. */
 export function addDiff(program: Command, shell: Shell): void {
   program.command("diff")
-    .description("show what a reload would change; exit code 1 where it would change something")
+    .description("show what a reload would change")
     .addHelpText("after", EXAMPLES)
     .action(shell.does(async (options) => {
       using client = await ApiClient.for(options, shell.terminal);
       const { answer } = await client.post<Reloaded>("/-/reload?dryRun=true");
       printReload(answer, { options, shell });
-      if (answer.changes.length > 0) return EXIT.failed;
-      shell.say("nothing would change");
+      if (answer.changes.length === 0) shell.say("nothing would change");
       return EXIT.done;
     }));
 }
@@ -22,5 +21,5 @@ export function addDiff(program: Command, shell: Shell): void {
 const EXAMPLES = `
 Examples:
   $ bellhook diff
-  $ bellhook diff && echo "the daemon runs on this file"
+  $ bellhook diff --json | jq .removed
 `;

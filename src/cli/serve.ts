@@ -1,12 +1,14 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { logTo, systemLog } from "../runtime/log.ts";
+import { LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
+import { watchLoop } from "../runtime/loop_delay.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { configPath } from "./config_file.ts";
 import { EXIT } from "./exit_code.ts";
+import { serviceManager } from "./service_manager.ts";
 import type { Shell } from "./shell.ts";
 
 /** `bellhook serve`: the daemon, until a signal or a failed database ends it. */
@@ -14,8 +16,12 @@ export function addServe(program: Command, shell: Shell): void {
   const { environment } = shell.terminal;
   program.command("serve")
     .description("run the daemon; SIGTERM and SIGINT stop it, SIGHUP reloads the config")
+    .addOption(
+      new Option("--log <format>", "how the log on stderr looks (default: pretty on a terminal)")
+        .choices(LOG_FORMATS),
+    )
     .addHelpText("after", EXAMPLES)
-    .action(shell.does(async (options) => {
+    .action(shell.does<{ readonly log?: LogFormat }>(async (options) => {
       const load = () =>
         loadConfig(configPath(options, environment), systemSecretSources(environment));
       const loaded = await load();
@@ -23,7 +29,11 @@ export function addServe(program: Command, shell: Shell): void {
         for (const problem of loaded.problems) shell.say(formatProblem(problem));
         return EXIT.notValid;
       }
-      await logTo(shell.terminal.stderr);
+      const { stderr, stderrIsTerminal } = shell.terminal;
+      await logTo(stderr, {
+        format: options.log ?? (stderrIsTerminal ? "pretty" : "logfmt"),
+        colour: stderrIsTerminal && !environment.get("NO_COLOR"),
+      });
       const log = systemLog();
       for (const warning of loaded.warnings) log.configWarning(formatProblem(warning));
 
@@ -34,6 +44,7 @@ export function addServe(program: Command, shell: Shell): void {
         if (signal === "SIGHUP") reload();
         else asked.resolve(undefined);
       });
+      const manager = serviceManager(environment, (trouble) => shell.say(`bellhook: ${trouble}`));
       try {
         // Loaded here alone: the commands that only talk to a daemon start without its weight.
         const { startDaemon } = await import("../daemon.ts");
@@ -41,10 +52,14 @@ export function addServe(program: Command, shell: Shell): void {
           clock: systemClock,
           random: systemRandom(),
           log,
+          watchLoop: (tell) => watchLoop(systemClock, tell),
           reload: load,
+          onBeat: () => manager.alive(),
         });
+        manager.ready(`serving at ${daemon.url}`);
         reload = () => void daemon.reload().catch((error) => log.configRejected([String(error)]));
         const failure = await Promise.race([asked.promise, daemon.failed]);
+        manager.stopping();
         if (failure === undefined) {
           await daemon.stop();
           return EXIT.done;
@@ -54,6 +69,7 @@ export function addServe(program: Command, shell: Shell): void {
         shell.say(`bellhook: the database has failed: ${failure.message}`);
         return EXIT.failed;
       } finally {
+        manager.close();
         ignore();
       }
     }));
@@ -62,5 +78,5 @@ export function addServe(program: Command, shell: Shell): void {
 const EXAMPLES = `
 Examples:
   $ bellhook serve
-  $ bellhook serve -c /etc/bellhook/config.json
+  $ bellhook serve -c /etc/bellhook/config.json --log json
 `;

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
+import { shellWord } from "../domain/curl.ts";
 import type { Delivery, DeliveryWithAttempts, Subscription } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
 import { resultOf, stateCell } from "./delivery_columns.ts";
 import { EXIT, type ExitCode } from "./exit_code.ts";
 import { printable } from "./printable.ts";
-import { shellWord } from "./shell_word.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import {
   type Cell,

@@ -19,6 +19,8 @@ export interface Terminal {
   readonly interactive: boolean;
   /** Whether stdout shows colours. */
   readonly colour: boolean;
+  /** Whether a person watches stderr. */
+  readonly stderrIsTerminal: boolean;
   /** How many characters a line of stdout has; undefined where stdout is no terminal. */
   readonly columns: number | undefined;
   /** False once whoever read stdout has gone, as `| head` does. */
@@ -45,7 +47,8 @@ export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
     interactive: stdin === undefined && Deno.stdin.isTerminal(),
     // https://no-color.org: any value but the empty one
     colour: !environment.get("NO_COLOR") && isOwn,
-    columns: isOwn ? Deno.consoleSize().columns || undefined : undefined,
+    stderrIsTerminal: replaced.stderr === undefined && Deno.stderr.isTerminal(),
+    columns: isOwn ? Deno.consoleSize().columns || 80 : undefined,
     hasReader: () => hasReader,
     onSignal,
     ...replaced,

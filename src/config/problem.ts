@@ -6,7 +6,8 @@ import type { Problem } from "./config.ts";
  * column and path, then the message, then the fix.
  */
 export function formatProblem(problem: Problem): string {
-  const place = problem.line === undefined ? "" : `:${problem.line}:${problem.column}`;
+  const place = [problem.line, problem.column].filter((one) => one !== undefined)
+    .map((one) => `:${one}`).join("");
   const head = `${shownFile(problem.file, Deno.cwd())}${place}`;
   const lines = [problem.path === "" ? head : `${head}  ${problem.path}`, `  ${problem.message}`];
   if (problem.fix !== undefined) lines.push(`  fix: ${problem.fix}`);

@@ -282,9 +282,11 @@ async function readSecret(
     return await readKey(words.secret, place.at("secret"), { profile, surroundings });
   }
   if (profile?.secretRequired) {
-    surroundings.findings.add(
+    surroundings.findings.warn(
       place.at("secret").problem(
-        `profile ${quoted(profile.name)} needs a secret`,
+        `without a secret its requests go out unsigned: profile ${
+          quoted(profile.name)
+        } has receivers check`,
         'name where it is to be found: "secret": {"env": "NAME"}',
       ),
     );

@@ -20,7 +20,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   const sameLetters = known.find((candidate) => letters(candidate) === letters(name));
   if (sameLetters !== undefined && letters(name) !== "") return sameLetters;
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(name.length / 4)) + 1;
+  let bestDistance = Math.max(2, Math.ceil(name.length / 3)) + 1;
   for (const candidate of known) {
     const far = distance(name, candidate);
     if (far < bestDistance && far < candidate.length) {

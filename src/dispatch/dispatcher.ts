@@ -7,13 +7,15 @@ import { formatInstant, type Instant } from "../domain/instant.ts";
 import { chanceOf } from "../domain/ladder.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { decide, type Verdict } from "../domain/verdict.ts";
-import type { Claim, HistoryEntry, NewEvent, Outbox, Recording } from "../outbox/outbox.ts";
+import type { Claim, HistoryEntry, Outbox, Recording } from "../outbox/outbox.ts";
 import { renderBody } from "../profiles/render.ts";
 import { headersFor, redact, type SentHeader } from "../profiles/sign.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
+import type { Measures } from "../runtime/measures.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { Transport } from "../transport/transport.ts";
+import type { Attempted } from "./scheduler.ts";
 import type { HealthBoard } from "./health_board.ts";
 import { CHANGE_KINDS, type Notice, type Notices } from "./notices.ts";
 
@@ -28,6 +30,7 @@ export interface DispatcherPorts {
   readonly health: HealthBoard;
   readonly notices: Notices;
   readonly log: Log;
+  readonly measures: Measures;
   /** When the next attempt of anything for the subscription is due, as far as is known. */
   readonly nextDueAt: (subscription: string) => Instant | undefined;
   /** Told of each channel that has a notice to send. */
@@ -49,8 +52,8 @@ export class Dispatcher {
     this.#stopped = true;
   }
 
-  /** Attempts a delivery and records it; answers when it is due again, if it is. */
-  async attempt(claim: Claim, subscription: Subscription): Promise<Instant | undefined> {
+  /** Attempts a delivery and records it. */
+  async attempt(claim: Claim, subscription: Subscription): Promise<Attempted> {
     const sent = this.#render(claim, subscription);
     const startedAt = this.#ports.steady.now();
     const startedMs = this.#ports.clock.monotonicMs();
@@ -62,12 +65,14 @@ export class Dispatcher {
       allowNetworks: subscription.allowNetworks,
       pool: subscription.id,
     });
-    if (this.#stopped) return undefined;
+    const hung = answer.kind === "failed" && answer.error.kind === "timeout";
+    if (this.#stopped) return { hung };
     // Not by the schedule's time, which follows a wall clock that is stepped meanwhile.
     const durationMs = Math.ceil(this.#ports.clock.monotonicMs() - startedMs);
     const outcome = withoutSecrets(answer, sent.headers);
     const facts = { sent, outcome, startedAt, durationMs };
-    return await this.#record(this.#judge(claim, subscription, facts));
+    const judged = this.#judge(claim, subscription, facts);
+    return { dueAt: await this.#record(judged, subscription), hung };
   }
 
   #render(claim: Claim, subscription: Subscription): Sent {
@@ -86,7 +91,7 @@ export class Dispatcher {
       startedAt: Instant;
       durationMs: number;
     },
-  ): Recording {
+  ): Judged {
     const at = this.#ports.steady.justAfter();
     const number = claim.delivery.attemptCount + 1;
     const succeeded = isSuccess(outcome, subscription.success);
@@ -109,96 +114,137 @@ export class Dispatcher {
       requestHeaders: redact(sent.headers),
       outcome,
     };
+    this.#tell(claim, attempt, verdict);
+    return { claim, attempt, verdict, at, succeeded };
+  }
+
+  /** What an attempt gives rise to beside its verdict, as things stand now. */
+  #consider(judged: Judged, subscription: Subscription): Considered {
+    const { succeeded, ...recording } = judged;
+    const { claim, verdict, at } = judged;
     const facts = { succeeded, at };
+    const { failingSince } = this.#ports.health.of(subscription.id);
     const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, facts);
-    this.#tell(claim, attempt, verdict, change);
-    const judged = { claim, attempt, verdict, at, health };
+    const history = change === undefined ? [] : [entryOf(judged, change)];
     // A notice that fails is only logged: one about it would go the same way.
-    if (claim.delivery.cause === "notice") return judged;
+    if (claim.delivery.cause === "notice") return { ...recording, health, history, change };
+    const compose = (notice: Notice | undefined) => {
+      const event = notice && this.#ports.notices.compose(notice);
+      return event ? [event] : [];
+    };
     return {
-      ...judged,
-      notices: this.#noticesOf(judged, subscription, change),
-      ...(change === undefined ? {} : { history: [entryOf(judged, change)] }),
+      ...recording,
+      health,
+      history,
+      change,
+      endNotices: compose(exhaustionNotice(judged, subscription)),
+      healthNotices: compose(
+        this.#changeNotice(judged, subscription, { health, change, failingSince }),
+      ),
     };
   }
 
-  /** What operators are to be told of this attempt, as events for their channels. */
-  #noticesOf(
-    { claim, attempt, verdict, at, health }: Judged,
+  #changeNotice(
+    judged: Judged,
     subscription: Subscription,
-    change: HealthChange | undefined,
-  ): NewEvent[] {
+    { health, change, failingSince }: {
+      health: Health;
+      change: HealthChange | undefined;
+      failingSince: Instant | undefined;
+    },
+  ): Notice | undefined {
+    if (change === undefined) return undefined;
     const { id } = subscription;
-    const about = {
-      at,
-      subscription: id,
-      url: withoutQuery(subscription.url),
-      delivery: { id: claim.delivery.id, type: claim.event.type, attempts: attempt.number },
-      lastOutcome: attempt.outcome,
-    };
-    const notices: Notice[] = [];
-    if (verdict.kind === "exhausted") {
-      notices.push({
-        ...about,
-        kind: "delivery.exhausted",
-        summary: `a delivery to ${id} is exhausted: ${verdict.reason}`,
-        command: `bellhook retry ${claim.delivery.id}`,
-      });
-    }
+    const { verdict, at } = judged;
+    const about = { ...aboutAttempt(judged, subscription), kind: CHANGE_KINDS[change] };
     if (change === "recovered") {
       const { lastOutcome: _, ...rest } = about;
-      notices.push({
+      return {
         ...rest,
-        kind: "subscription.recovered",
         summary: `${id} is healthy again`,
-        since: at,
+        // Since when it had been failing.
+        ...(failingSince === undefined ? {} : { since: failingSince }),
         command: `bellhook deliveries --subscription ${id} --state exhausted`,
-      });
-    } else if (change !== undefined) {
-      const reason = verdict.kind === "exhausted" || verdict.kind === "cancelled"
-        ? verdict.reason
-        : "";
-      const dueAt = change === "failing" ? this.#ports.nextDueAt(id) : undefined;
-      notices.push({
-        ...about,
-        kind: CHANGE_KINDS[change],
-        summary: change === "failing"
-          ? `${id} is failing: ${reason}`
-          : `${id} was paused: ${reason}`,
-        since: health.changedAt ?? at,
-        ...(dueAt === undefined ? {} : { nextAttemptAt: dueAt }),
-        command: change === "failing" ? `bellhook status ${id}` : `bellhook resume ${id}`,
-      });
+      };
     }
-    return notices.map((notice) => this.#ports.notices.compose(notice)).filter((one) => !!one);
+    const reason = "reason" in verdict ? verdict.reason ?? "" : "";
+    const dueAt = change === "failing" ? this.#ports.nextDueAt(id) : undefined;
+    return {
+      ...about,
+      summary: change === "failing" ? `${id} is failing: ${reason}` : `${id} was paused: ${reason}`,
+      since: health.changedAt ?? at,
+      ...(dueAt === undefined ? {} : { nextAttemptAt: dueAt }),
+      command: change === "failing" ? `bellhook status ${id}` : `bellhook resume ${id}`,
+    };
   }
 
   /** Goes on trying: what a receiver was sent must stand on record before it is judged again. */
-  async #record(recording: Recording): Promise<Instant | undefined> {
-    const { claim, verdict, notices = [], history = [] } = recording;
+  async #record(judged: Judged, subscription: Subscription): Promise<Instant | undefined> {
+    const { outbox, steady, health, log } = this.#ports;
+    const followedMs = steady.followedMs;
     while (!this.#stopped) {
+      // Anew each time: the clock may have been set meanwhile, the health be another.
+      const now = shifted(judged, steady.followedMs - followedMs);
+      const considered = this.#consider(now, subscription);
       try {
-        if (await this.#ports.outbox.record(recording)) {
-          for (const { deliveries } of notices) {
-            for (const { subscription } of deliveries) this.#ports.onNotice(subscription);
-          }
-          return verdict.kind === "retry" ? verdict.dueAt : undefined;
-        }
-        this.#ports.log.claimLost(claim.delivery.id);
-        if (history.length > 0) await this.#ports.health.keep(claim.delivery.subscription);
-        return undefined;
+        const stored = await health.whileStoring(subscription.id, () => outbox.record(considered));
+        this.#tellStored(considered, stored);
+        if (!stored) return undefined;
+        const { verdict } = shifted(judged, steady.followedMs - followedMs);
+        return verdict.kind === "retry" ? verdict.dueAt : undefined;
       } catch (error) {
-        this.#ports.log.recordingDelayed(claim.delivery.id, error);
+        log.recordingDelayed(judged.claim.delivery.id, error);
         await new Promise<void>((resolve) => this.#ports.clock.after(RECORD_AGAIN_MS, resolve));
       }
     }
     return undefined;
   }
 
-  #tell(claim: Claim, attempt: Attempt, verdict: Verdict, change?: string): void {
+  /** A recording that was refused, its delivery being cancelled, counts for the health all the same. */
+  #tellStored(considered: Considered, stored: boolean): void {
+    const { claim, verdict, change, endNotices = [], healthNotices = [] } = considered;
+    const { log } = this.#ports;
+    const { id, subscription } = claim.delivery;
+    if (stored) this.#countFinished(considered);
+    else log.claimLost(id);
+    for (const { deliveries } of stored ? [...endNotices, ...healthNotices] : healthNotices) {
+      for (const { subscription: channel } of deliveries) this.#ports.onNotice(channel);
+    }
+    if (stored && verdict.kind === "exhausted") {
+      log.deliveryExhausted({ delivery: id, subscription, reason: verdict.reason });
+    }
+    if (change === "failing" && verdict.kind === "exhausted") {
+      log.subscriptionFailing(subscription, verdict.reason);
+    }
+    if (change === "paused" && verdict.kind === "cancelled") {
+      log.subscriptionPaused(subscription, verdict.reason);
+    }
+    if (change === "recovered") log.subscriptionRecovered(subscription);
+  }
+
+  #countFinished({ claim: { delivery }, verdict, at }: Recording): void {
+    if (verdict.kind === "retry") return;
+    const { subscription, cause, createdAt } = delivery;
+    this.#ports.measures.finished({
+      subscription,
+      state: verdict.kind,
+      // Tests, notices and what is sent again would blur what a publisher's event has to wait.
+      ...(cause === "event" && verdict.kind === "delivered" && {
+        sinceAcceptedMs: Math.max(0, at - createdAt),
+      }),
+    });
+  }
+
+  #tell(claim: Claim, attempt: Attempt, verdict: Verdict): void {
     const { log } = this.#ports;
     const { id, subscription } = claim.delivery;
     const { outcome } = attempt;
+    this.#ports.measures.attempted({
+      subscription,
+      succeeded: attempt.result === "success",
+      ...(attempt.result === "failure" && { failure: failureOf(outcome) }),
+      durationMs: attempt.durationMs,
+    });
     log.attempted({
       delivery: id,
       subscription,
@@ -211,22 +257,52 @@ export class Dispatcher {
       verdict: verdict.kind,
       ...(verdict.kind === "retry" ? { nextAttemptAt: formatInstant(verdict.dueAt) } : {}),
     });
-    if (verdict.kind === "exhausted") {
-      log.deliveryExhausted({ delivery: id, subscription, reason: verdict.reason });
-    }
-    if (change === "failing" && verdict.kind === "exhausted") {
-      log.subscriptionFailing(subscription, verdict.reason);
-    }
-    if (change === "paused" && verdict.kind === "cancelled") {
-      log.subscriptionPaused(subscription, verdict.reason);
-    }
-    if (change === "recovered") log.subscriptionRecovered(subscription);
   }
 }
 
+/** What was judged, on a schedule that has followed the wall clock by so much since. */
+function shifted(judged: Judged, byMs: number): Judged {
+  const { verdict, attempt } = judged;
+  if (byMs === 0) return judged;
+  return {
+    ...judged,
+    at: judged.at + byMs,
+    attempt: { ...attempt, startedAt: attempt.startedAt + byMs },
+    verdict: verdict.kind === "retry" ? { ...verdict, dueAt: verdict.dueAt + byMs } : verdict,
+  };
+}
+
+function exhaustionNotice(judged: Judged, subscription: Subscription): Notice | undefined {
+  const { claim, verdict } = judged;
+  if (verdict.kind !== "exhausted") return undefined;
+  return {
+    ...aboutAttempt(judged, subscription),
+    kind: "delivery.exhausted",
+    summary: `a delivery to ${subscription.id} is exhausted: ${verdict.reason}`,
+    command: `bellhook retry ${claim.delivery.id}`,
+  };
+}
+
+function aboutAttempt({ claim, attempt, at }: Judged, { id, url }: Subscription) {
+  return {
+    at,
+    subscription: id,
+    url: withoutQuery(url),
+    delivery: { id: claim.delivery.id, type: claim.event.type, attempts: attempt.number },
+    lastOutcome: attempt.outcome,
+  };
+}
+
+/** In a few words, of which there are few: `5xx`, or the kind of failure. */
+function failureOf(outcome: Outcome): string {
+  return outcome.kind === "answered" ? `${Math.floor(outcome.status / 100)}xx` : outcome.error.kind;
+}
+
 type Judged = Pick<Recording, "claim" | "attempt" | "verdict" | "at"> & {
-  readonly health: Health;
+  readonly succeeded: boolean;
 };
+
+type Considered = Recording & { readonly change: HealthChange | undefined };
 
 function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryEntry {
   return {

@@ -5,9 +5,10 @@ interface Entry<Item> {
   readonly item: Item;
 }
 
-/** Items by the instant they are due at, the earliest on top: a binary heap. */
+/** Items by the instant they are due at, the earliest on top: a binary heap, each item in it once. */
 export class DueHeap<Item> {
-  #entries: Entry<Item>[] = [];
+  readonly #entries: Entry<Item>[] = [];
+  readonly #places = new Map<Item, number>();
 
   get size(): number {
     return this.#entries.length;
@@ -18,49 +19,55 @@ export class DueHeap<Item> {
     return this.#entries[0]?.at;
   }
 
+  /** Of several instants for one item the earliest counts. */
   push(at: Instant, item: Item): void {
-    const entries = this.#entries;
-    let index = entries.push({ at, item }) - 1;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if (entries[parent]!.at <= at) break;
-      this.#swap(index, parent);
-      index = parent;
-    }
+    const known = this.#places.get(item);
+    if (known !== undefined && this.#entries[known]!.at <= at) return;
+    this.#rise(known ?? this.#entries.length, { at, item });
   }
 
   /** Takes the top where it is due by now. */
   popDue(now: Instant): Item | undefined {
     const top = this.#entries[0];
     if (!top || top.at > now) return undefined;
+    this.#places.delete(top.item);
     const last = this.#entries.pop()!;
-    if (this.#entries.length > 0) {
-      this.#entries[0] = last;
-      this.#sink();
-    }
+    if (this.#entries.length > 0) this.#sink(last);
     return top.item;
   }
 
   clear(): void {
-    this.#entries = [];
+    this.#entries.length = 0;
+    this.#places.clear();
   }
 
-  #sink(): void {
-    const entries = this.#entries;
-    for (let index = 0;;) {
-      let least = index;
-      for (const child of [2 * index + 1, 2 * index + 2]) {
-        if (child < entries.length && entries[child]!.at < entries[least]!.at) least = child;
-      }
-      if (least === index) return;
-      this.#swap(index, least);
-      index = least;
+  #rise(index: number, entry: Entry<Item>): void {
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (this.#entries[parent]!.at <= entry.at) break;
+      this.#put(index, this.#entries[parent]!);
+      index = parent;
     }
+    this.#put(index, entry);
   }
 
-  #swap(a: number, b: number): void {
-    const entry = this.#entries[a]!;
-    this.#entries[a] = this.#entries[b]!;
-    this.#entries[b] = entry;
+  /** From the top down. */
+  #sink(entry: Entry<Item>): void {
+    const entries = this.#entries;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= entries.length) break;
+      if (child + 1 < entries.length && entries[child + 1]!.at < entries[child]!.at) child++;
+      if (entry.at <= entries[child]!.at) break;
+      this.#put(index, entries[child]!);
+      index = child;
+    }
+    this.#put(index, entry);
+  }
+
+  #put(index: number, entry: Entry<Item>): void {
+    this.#entries[index] = entry;
+    this.#places.set(entry.item, index);
   }
 }

@@ -3,14 +3,21 @@ import type { Instant } from "../domain/instant.ts";
 import type { Verdict } from "../domain/verdict.ts";
 import type { HistoryEntry, Outbox } from "../outbox/outbox.ts";
 
-/** How every subscription's receiver is doing, kept in memory as the outbox has it. */
+/**
+ * How every subscription's receiver is doing. Memory runs ahead of the outbox by what is on its way
+ * there; where the outbox refuses that, what is stored counts again.
+ */
 export class HealthBoard {
   readonly #outbox: Outbox;
   readonly #health: Map<string, Health>;
+  readonly #stored: Map<string, Health>;
+  /** How many changes of a subscription are on their way to the outbox. */
+  readonly #onTheWay = new Map<string, number>();
 
   constructor(outbox: Outbox, stored: ReadonlyMap<string, Health>) {
     this.#outbox = outbox;
     this.#health = new Map(stored);
+    this.#stored = new Map(stored);
   }
 
   of(subscription: string): Health {
@@ -21,7 +28,7 @@ export class HealthBoard {
     return this.of(subscription).pausedAt !== undefined;
   }
 
-  /** Takes an attempt into account; whoever records the attempt stores the answer with it. */
+  /** Takes an attempt into account; whoever records it does so within whileStoring(), in this turn. */
   afterAttempt(
     subscription: string,
     verdict: Verdict,
@@ -30,6 +37,23 @@ export class HealthBoard {
     const after = healthAfter(this.of(subscription), verdict, facts);
     this.#health.set(subscription, after.health);
     return after;
+  }
+
+  /** Notes since when each subscription is known; whoever asks is told since when its state is so. */
+  meet(subscriptions: readonly { readonly id: string }[], at: Instant): void {
+    const strangers = subscriptions.filter(({ id }) => this.of(id).changedAt === undefined);
+    this.switched(strangers, at);
+  }
+
+  /** Notes that the config has enabled or disabled subscriptions. */
+  switched(subscriptions: readonly { readonly id: string }[], at: Instant): void {
+    for (const { id } of subscriptions) {
+      const health = { ...this.of(id), changedAt: at };
+      this.#health.set(id, health);
+      // Should it not be stored, the next change takes it along, or the next start notes it again.
+      this.#stored.set(id, { ...this.#stored.get(id) ?? UNTRIED, changedAt: at });
+      void this.#outbox.setHealth(id, health).catch(() => {});
+    }
   }
 
   /** False where it was paused already. */
@@ -51,20 +75,33 @@ export class HealthBoard {
     return true;
   }
 
-  /** Stores a health that memory has already, where the attempt that led to it left no record. */
-  async keep(subscription: string): Promise<void> {
-    await this.#outbox.setHealth(subscription, this.of(subscription));
+  /** Follows what memory has of a subscription to the outbox. */
+  async whileStoring<Answer>(subscription: string, store: () => Promise<Answer>): Promise<Answer> {
+    const health = this.of(subscription);
+    this.#onTheWay.set(subscription, (this.#onTheWay.get(subscription) ?? 0) + 1);
+    try {
+      const answer = await store();
+      this.#stored.set(subscription, health);
+      return answer;
+    } finally {
+      this.#arrived(subscription);
+    }
+  }
+
+  /** With the last change on its way stored or refused, memory and outbox are one again. */
+  #arrived(subscription: string): void {
+    const left = this.#onTheWay.get(subscription)! - 1;
+    if (left > 0) return void this.#onTheWay.set(subscription, left);
+    this.#onTheWay.delete(subscription);
+    this.#health.set(subscription, this.#stored.get(subscription) ?? UNTRIED);
   }
 
   async #store(subscription: string, health: Health, entry: HistoryEntry): Promise<void> {
-    const before = this.of(subscription);
     this.#health.set(subscription, health);
-    try {
-      await this.#outbox.setHealth(subscription, health, entry);
-    } catch (error) {
-      this.#health.set(subscription, before);
-      throw error;
-    }
+    await this.whileStoring(
+      subscription,
+      () => this.#outbox.setHealth(subscription, health, entry),
+    );
   }
 }
 

@@ -9,6 +9,8 @@ export class Lane {
   inFlight = 0;
   /** When the earliest delivery that waits in the outbox is due, as far as is known. */
   dueInOutboxAt: Instant | undefined;
+  /** The last attempt that ended had run into its deadline. */
+  hangs = false;
   /** A claim on the outbox is under way. */
   fetching = false;
   /** It stands in the scheduler's ring of lanes that can start an attempt. */
@@ -73,7 +75,9 @@ export class Lane {
 
   /** The wall clock was stepped: what waits is due by as much later or earlier. */
   shift(from: Instant, byMs: number): void {
-    if (this.dueInOutboxAt !== undefined && this.dueInOutboxAt > from) this.dueInOutboxAt += byMs;
+    // What is due already stays so: set back alone, the clock would make it wait.
+    const moves = this.dueInOutboxAt !== undefined && (this.dueInOutboxAt > from || byMs < 0);
+    if (moves) this.dueInOutboxAt! += byMs;
     this.#startedAt = this.#startedAt.map((at) => at + byMs);
   }
 }

@@ -25,6 +25,8 @@ export class Replayer {
   readonly #ports: ReplayerPorts;
   #cancelTimer: (() => void) | undefined;
   #isWorking = false;
+  /** A replay was begun while it worked, after it had looked for open ones. */
+  #isWokenAgain = false;
   #stopped = false;
 
   constructor(ports: ReplayerPorts) {
@@ -33,7 +35,8 @@ export class Replayer {
 
   /** Goes on with what is open; call it at the start and whenever a replay was begun. */
   wake(): void {
-    if (!this.#isWorking && !this.#stopped) void this.#work();
+    if (this.#isWorking) this.#isWokenAgain = true;
+    else if (!this.#stopped) void this.#work();
   }
 
   stop(): void {
@@ -52,6 +55,8 @@ export class Replayer {
       waitMs = AFTER_FAULT_MS;
     }
     this.#isWorking = false;
+    if (this.#isWokenAgain) waitMs ??= BETWEEN_STEPS_MS;
+    this.#isWokenAgain = false;
     if (waitMs === undefined || this.#stopped) return;
     this.#cancelTimer = this.#ports.clock.after(waitMs, () => this.wake());
   }

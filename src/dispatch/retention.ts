@@ -7,8 +7,9 @@ import type { SteadyClock } from "../runtime/steady_clock.ts";
 const BITE = 200;
 /** Between two bites while there is more to take: others get the database in turn. */
 const BETWEEN_BITES_MS = 50;
-/** Between two rounds. */
-const BETWEEN_ROUNDS_MS = 60_000;
+/** Between two rounds: half of the shortest time that anything is kept, within these. */
+const MIN_BETWEEN_ROUNDS_MS = 1_000;
+const MAX_BETWEEN_ROUNDS_MS = 60_000;
 
 export interface RetentionPorts {
   readonly outbox: Outbox;
@@ -30,7 +31,7 @@ export class Retention {
   }
 
   start(): void {
-    this.#again(BETWEEN_ROUNDS_MS);
+    this.#again(this.#betweenRoundsMs());
   }
 
   stop(): void {
@@ -49,6 +50,12 @@ export class Retention {
     return pruned.deliveries + pruned.events > 0;
   }
 
+  #betweenRoundsMs(): number {
+    const { deliveredMs, exhaustedMs } = this.#ports.keep();
+    const half = Math.min(deliveredMs, exhaustedMs) / 2;
+    return Math.min(Math.max(half, MIN_BETWEEN_ROUNDS_MS), MAX_BETWEEN_ROUNDS_MS);
+  }
+
   #again(ms: number): void {
     if (this.#stopped) return;
     this.#cancelTimer = this.#ports.clock.after(ms, () => void this.#go());
@@ -62,6 +69,6 @@ export class Retention {
       this.#ports.log.pruningFailed(error);
     }
     this.#round = { deliveries: 0, events: 0 };
-    this.#again(BETWEEN_ROUNDS_MS);
+    this.#again(this.#betweenRoundsMs());
   }
 }

@@ -27,9 +27,19 @@ export interface SchedulerPorts {
   readonly subscription: (id: string) => Subscription | undefined;
   /** Whether an operator or a 410 has paused it. */
   readonly isPaused: (id: string) => boolean;
-  /** Carries one attempt out and records it; answers when the delivery is due again, if it is. */
-  readonly attempt: (claim: Claim, subscription: Subscription) => Promise<Instant | undefined>;
+  /** Carries one attempt out and records it. */
+  readonly attempt: (claim: Claim, subscription: Subscription) => Promise<Attempted>;
   readonly totalConcurrency: () => number;
+  /** Called every 10 s while it goes its rounds: whoever watches over the daemon hears it live. */
+  readonly onBeat?: (() => void) | undefined;
+}
+
+/** What the scheduler has to know of an attempt that has ended. */
+export interface Attempted {
+  /** When the delivery is due again, if it is. */
+  readonly dueAt?: Instant | undefined;
+  /** It ran into its deadline. */
+  readonly hung: boolean;
 }
 
 /**
@@ -45,6 +55,8 @@ export class Scheduler {
   readonly #wakes = new DueHeap<Lane>();
   #queued = 0;
   #inFlight = 0;
+  /** Lanes with attempts under way. */
+  #busyLanes = 0;
   #running = false;
   /** Due times are being moved: nothing is read until they are, or it could be read as due. */
   #shifting = false;
@@ -81,7 +93,12 @@ export class Scheduler {
 
   /** Takes over deliveries that were stored just now, claimed or not. */
   accept(claims: readonly Claim[], unclaimed: readonly string[]): void {
-    for (const claim of claims) this.#enqueue(this.#lane(claim.delivery.subscription), [claim]);
+    for (const claim of claims) {
+      const lane = this.#lane(claim.delivery.subscription);
+      this.#enqueue(lane, [claim]);
+      // Held since they were claimed, they would stand in the way of a test.
+      if (this.#isHeld(lane.id)) this.#look(lane);
+    }
     // Those of a held lane stay where they are until it is held no longer.
     for (const id of unclaimed) if (!this.#isHeld(id)) this.noteDue(id, this.#now());
     this.#pump();
@@ -212,12 +229,31 @@ export class Scheduler {
   #pump(): void {
     if (!this.#running) return;
     const slots = this.#ports.totalConcurrency();
+    const waiting: Lane[] = [];
     while (this.#inFlight < slots && this.#ring.length > 0) {
       const lane = this.#ring.shift()!;
+      if (!this.#hasShare(lane, slots)) {
+        waiting.push(lane);
+        continue;
+      }
       lane.ready = false;
       // A lane that cannot start one leaves the ring until something of it changes.
       if (this.#startNext(lane)) this.#ready(lane);
     }
+    this.#ring.push(...waiting);
+  }
+
+  /**
+   * Whether a lane may take one of the free slots. While there are plenty, any may. The last quarter
+   * is kept for lanes below their share; half of that is for one attempt each of those whose
+   * receivers have just hung. However many hang at once, those that answer find a slot.
+   */
+  #hasShare(lane: Lane, slots: number): boolean {
+    const free = slots - this.#inFlight;
+    const reserve = Math.floor(slots / 4);
+    if (free > reserve) return true;
+    if (lane.hangs) return lane.inFlight === 0 && free > Math.floor(reserve / 2);
+    return lane.inFlight < Math.max(1, Math.floor(slots / (this.#busyLanes + 1)));
   }
 
   /** Starts the lane's next attempt; false where it has none that may start. */
@@ -234,23 +270,24 @@ export class Scheduler {
     }
     lane.take();
     this.#queued--;
-    lane.noteStart(subscription.rateLimit, now);
+    lane.noteStart(subscription.rateLimit, this.#ports.steady.justAfter());
     void this.#carryOut(lane, claim, subscription);
     return true;
   }
 
   async #carryOut(lane: Lane, claim: Claim, subscription: Subscription): Promise<void> {
-    lane.inFlight++;
+    if (lane.inFlight++ === 0) this.#busyLanes++;
     this.#inFlight++;
     try {
-      const dueAt = await this.#ports.attempt(claim, subscription);
+      const { dueAt, hung } = await this.#ports.attempt(claim, subscription);
+      lane.hangs = hung;
       if (dueAt !== undefined) this.noteDue(lane.id, dueAt);
     } catch (error) {
       this.#ports.log.attemptBroke(claim.delivery.id, error);
       await this.#ports.outbox.release([claim]).catch(() => {});
       this.noteDue(lane.id, this.#now() + FAULT_PAUSE_MS);
     }
-    lane.inFlight--;
+    if (--lane.inFlight === 0) this.#busyLanes--;
     this.#inFlight--;
     if (this.#inFlight === 0) this.#idle?.resolve();
     this.#look(lane);
@@ -285,39 +322,57 @@ export class Scheduler {
   #watchClock(): void {
     this.#cancelClockCheck = this.#ports.clock.after(CLOCK_CHECK_MS, () => {
       this.#followClock();
+      this.#ports.onBeat?.();
       this.#watchClock();
     });
   }
 
   /** Where the wall clock was stepped, due times move with it, so that no wait gets shorter. */
   #followClock(): void {
-    const stepMs = this.#ports.steady.steppedByMs();
-    if (stepMs === 0 || this.#shifting) return;
-    const from = this.#now();
-    this.#ports.log.clockStepped(stepMs);
-    // The outbox works in order: what was recorded before this moves, what comes after it needn't.
-    void this.#shiftDue(from, stepMs);
-    this.#ports.steady.follow(stepMs);
-    for (const lane of this.#lanes.values()) lane.shift(from, stepMs);
+    if (this.#shifting || this.#ports.steady.steppedByMs() === 0) return;
+    void this.#shiftDue();
   }
 
-  async #shiftDue(from: Instant, stepMs: number): Promise<void> {
+  async #shiftDue(): Promise<void> {
     this.#shifting = true;
-    for (;;) {
-      try {
-        await this.#ports.outbox.shiftDue(from, stepMs);
-        break;
-      } catch (error) {
-        this.#ports.log.shiftFailed(stepMs, error);
-        if (!this.#running) return;
-        await new Promise<void>((resolve) => this.#ports.clock.after(FAULT_PAUSE_MS, resolve));
-      }
+    while (!await this.#shiftOnce()) {
+      await new Promise<void>((resolve) => this.#ports.clock.after(FAULT_PAUSE_MS, resolve));
+      if (!this.#running) return;
     }
     this.#shifting = false;
+    if (!this.#running) return;
     this.#wakes.clear();
     this.#cancelTimer?.();
     this.#timerAt = Infinity;
-    for (const lane of this.#lanes.values()) this.#look(lane);
-    this.#pump();
+    try {
+      // What lanes know may be from before the step, or from a recording that was under way then.
+      await this.refresh();
+    } catch (error) {
+      this.#ports.log.shiftFailed(0, error);
+    }
+  }
+
+  /** False where the outbox can't be written: then nothing has moved, neither here nor there. */
+  async #shiftOnce(): Promise<boolean> {
+    const stepMs = this.#ports.steady.steppedByMs();
+    if (stepMs === 0) return true;
+    this.#ports.log.clockStepped(stepMs);
+    // The outbox works in order: what was recorded before this moves, what comes after it needn't.
+    const shifted = this.#ports.outbox.shiftDue(this.#now(), stepMs);
+    this.#follow(stepMs);
+    try {
+      await shifted;
+      return true;
+    } catch (error) {
+      this.#follow(-stepMs);
+      this.#ports.log.shiftFailed(stepMs, error);
+      return false;
+    }
+  }
+
+  #follow(stepMs: number): void {
+    const from = this.#now();
+    this.#ports.steady.follow(stepMs);
+    for (const lane of this.#lanes.values()) lane.shift(from, stepMs);
   }
 }

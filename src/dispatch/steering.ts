@@ -64,16 +64,23 @@ export class Steering {
       await this.#remember("cancelled", delivery, { by, cause: reason });
       return { kind: "done", delivery: deliveryId };
     }
-    return refused(`delivery "${deliveryId}" is ${delivery.state} already; a final state stays`);
+    const now = await reader.delivery(deliveryId) ?? delivery;
+    return refused(`delivery "${deliveryId}" is ${now.state} already; a final state stays`);
   }
 
   /** False where the config has no such subscription. */
   async pause(subscriptionId: string, by: string): Promise<boolean> {
     const { health, scheduler, steady } = this.#ports;
     if (!this.#ports.subscription(subscriptionId)) return false;
+    if (health.isPaused(subscriptionId)) return true;
     const change = { cause: `paused by ${by}`, by, at: steady.now() };
-    if (await health.pause(subscriptionId, change)) {
-      await this.#ports.onPaused(subscriptionId, change);
+    try {
+      // Asked for in one turn they share a commit: no pause without its notice, whatever dies.
+      await Promise.all([
+        health.pause(subscriptionId, change),
+        this.#ports.onPaused(subscriptionId, change),
+      ]);
+    } finally {
       await scheduler.refresh();
     }
     return true;
@@ -84,7 +91,12 @@ export class Steering {
     const { health, scheduler, steady } = this.#ports;
     if (!this.#ports.subscription(subscriptionId)) return false;
     const change = { cause: `resumed by ${by}`, by, at: steady.now() };
-    if (await health.resume(subscriptionId, change)) await scheduler.refresh();
+    try {
+      await health.resume(subscriptionId, change);
+    } finally {
+      // What was looked at as if it were resumed, or paused, is looked at anew.
+      await scheduler.refresh();
+    }
     return true;
   }
 

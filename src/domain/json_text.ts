@@ -174,10 +174,13 @@ interface Decimal {
 function decimalOf(text: string): Decimal {
   const [, minus, whole, fraction = "", power = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
     .exec(text)!;
-  const all = (whole! + fraction).replace(/^0+/, "");
-  const digits = all.replace(/0+$/, "");
-  const exponent = Number(power) - fraction.length + (all.length - digits.length);
-  return { negative: minus === "-", digits, exponent };
+  const all = whole! + fraction;
+  // Not by /0+$/: that tries every run of zeros to its end, for seconds where a number is long.
+  let from = 0, to = all.length;
+  while (from < to && all.charCodeAt(from) === 0x30) from++;
+  while (from < to && all.charCodeAt(to - 1) === 0x30) to--;
+  const exponent = Number(power) - fraction.length + (all.length - to);
+  return { negative: minus === "-", digits: all.slice(from, to), exponent };
 }
 
 function signOf(decimal: Decimal): number {

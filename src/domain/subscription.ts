@@ -80,7 +80,7 @@ export function matches(subscription: Subscription, event: Event): Match {
     const wanted = subscription.scope.get(unmet)!.join(" or ");
     return no("scope", `scope.${unmet} is ${event.scope.get(unmet) ?? "missing"}, not ${wanted}`);
   }
-  const failing = unmetCondition(subscription.match, event.data);
+  const failing = unmetCondition(subscription.match, event);
   if (failing) return no("match", failing);
   return admits(subscription, event);
 }
@@ -119,18 +119,30 @@ function holds(event: Event, { name, values }: { name: string; values: readonly 
 /** Says which condition the data does not meet; undefined where it meets all. */
 function unmetCondition(
   conditions: readonly DataCondition[],
-  data: JsonText,
+  event: Event,
 ): string | undefined {
   if (conditions.length === 0) return undefined;
-  const value = parseExact(data);
+  const value = exactData(event);
   for (const { path, anyOf } of conditions) {
     const found = valuesAt(value, path.split("."));
     if (!anyOf.some((test) => meets(found, test))) {
-      return `data.${path} is ${found.length === 0 ? "missing" : found.map(show).join(", ")}`;
+      const some = found.slice(0, MAX_SHOWN).map(show);
+      if (found.length > MAX_SHOWN) some.push("…");
+      return `data.${path} is ${found.length === 0 ? "missing" : some.join(", ")}`;
     }
   }
   return undefined;
 }
+
+/** An event's data, parsed once for all the subscriptions that look into it in turn. */
+function exactData(event: Event): ExactValue {
+  if (latest?.event !== event) latest = { event, data: parseExact(event.data) };
+  return latest.data;
+}
+
+/** One alone: parsed, data takes many times the room of its text. */
+let latest: { readonly event: Event; readonly data: ExactValue } | undefined;
+const MAX_SHOWN = 5;
 
 /** The values at a path; an array stands for each of its elements. */
 function valuesAt(value: ExactValue, path: readonly string[]): ExactValue[] {

@@ -22,14 +22,22 @@ export function access(
   config: () => Config,
 ): MiddlewareHandler<{ Variables: AccessVariables }> {
   return async (context, next) => {
-    const { auth, server } = config();
+    const { auth } = config();
     if (auth) {
       context.set("caller", bearer(auth, context.req.header("authorization")));
     } else {
-      if (server.listen.kind === "tcp") {
-        refuseForeign(context.req.header("host"), context.req.header("origin"));
-      }
       context.set("caller", { kind: "local" });
+    }
+    await next();
+  };
+}
+
+/** Without tokens, refuses what a page of another site has a browser ask. */
+export function ownPagesOnly(config: () => Config): MiddlewareHandler {
+  return async (context, next) => {
+    const { auth, server } = config();
+    if (!auth && server.listen.kind === "tcp") {
+      refuseForeign(context.req.header("host"), context.req.header("origin"));
     }
     await next();
   };
@@ -66,6 +74,17 @@ function bearer(auth: NonNullable<Config["auth"]>, header: string | undefined): 
       detail: "a token is needed: send `Authorization: Bearer TOKEN`",
     });
   }
+  const caller = callerWith(auth, token);
+  if (caller) return caller;
+  throw new ProblemError({
+    status: 401,
+    title: "Unauthorized",
+    detail: "the token is none of auth.publishers or auth.operators",
+  });
+}
+
+/** Whose token it is; undefined where it is nobody's. */
+export function callerWith(auth: NonNullable<Config["auth"]>, token: string): Caller | undefined {
   const given = digest(token);
   let caller: Caller | undefined;
   // Every token is compared, so that the time says nothing about which one came near.
@@ -79,12 +98,7 @@ function bearer(auth: NonNullable<Config["auth"]>, header: string | undefined): 
       caller = { kind: "publisher", publisher };
     }
   }
-  if (caller) return caller;
-  throw new ProblemError({
-    status: 401,
-    title: "Unauthorized",
-    detail: "the token is none of auth.publishers or auth.operators",
-  });
+  return caller;
 }
 
 /** SHA-256, so that tokens of any length compare in one time. */
@@ -102,7 +116,7 @@ function digestOf(token: Secret): Uint8Array {
 const digests = new WeakMap<Secret, Uint8Array>();
 
 /** A page in a browser can reach the port under a name of its own making (DNS rebinding). */
-function refuseForeign(host: string | undefined, origin: string | undefined): void {
+export function refuseForeign(host: string | undefined, origin: string | undefined): void {
   if (!isLoopbackAuthority(host ?? "")) {
     throw new ProblemError({
       status: 403,

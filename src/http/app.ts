@@ -10,11 +10,14 @@ import {
   OutboxUnavailable,
 } from "../outbox/outbox.ts";
 import type { Log } from "../runtime/log.ts";
-import { access, type AccessVariables, operatorsOnly } from "./access.ts";
+import type { Random } from "../runtime/random.ts";
+import { access, type AccessVariables, operatorsOnly, ownPagesOnly } from "./access.ts";
 import { allowedMethods } from "./allowed_methods.ts";
+import { dashboardRoutes } from "./dashboard/dashboard.tsx";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
 import { matchRoutes } from "./match.ts";
+import { countRefusals, type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import { openapiText } from "./openapi.ts";
 import type { Operations } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
@@ -25,9 +28,10 @@ import { type StreamPorts, streamRoutes } from "./stream.ts";
 import { subscriptionsRoutes } from "./subscriptions.ts";
 import type { IsHeld } from "./views.ts";
 
-export interface AppPorts extends PublishPorts, StreamPorts {
+export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
   readonly config: () => Config;
   readonly log: Log;
+  readonly random: Random;
   readonly registry: Registry;
   readonly reader: OutboxReader;
   readonly operations: Operations;
@@ -79,6 +83,8 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
       detail: `there is nothing at ${path}; GET /openapi.json lists what there is`,
     });
   });
+  app.use("/v1/events", countRefusals(ports));
+  app.use(ownPagesOnly(ports.config));
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();
@@ -95,8 +101,10 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
     (context) => context.body(openapiText(), 200, { "content-type": "application/json" }),
   );
   app.use("/v1/*", access(ports.config));
+  app.use("/metrics", access(ports.config), operatorsOnly);
+  app.route("/metrics", metricsRoutes(ports));
   app.use("/-/reload", access(ports.config), operatorsOnly);
-  app.route("/-/reload", reloadRoutes(ports.reload));
+  app.route("/-/reload", reloadRoutes(ports));
   app.route("/v1/events", publishRoutes(ports));
   for (const path of ["events", "deliveries", "subscriptions", "match", "replays", "stream"]) {
     app.use(`/v1/${path}/*`, operatorsOnly);
@@ -107,5 +115,6 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
   app.route("/v1/subscriptions", subscriptionsRoutes(ports));
   app.route("/v1/replays", replaysRoutes(ports));
   app.route("/v1/stream", streamRoutes(ports));
+  app.route("/", dashboardRoutes(ports));
   return app;
 }

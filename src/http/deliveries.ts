@@ -3,8 +3,10 @@ import type { Steered } from "../domain/delivery.ts";
 import { diagnose } from "../domain/diagnosis.ts";
 import { parseInstant } from "../domain/instant.ts";
 import type { OutboxReader, StoredDelivery } from "../outbox/outbox.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { renderBody } from "../profiles/render.ts";
 import { type AccessVariables, callerName } from "./access.ts";
+import { readText } from "./body.ts";
 import { query } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
@@ -15,6 +17,7 @@ export interface DeliveriesPorts {
   readonly reader: OutboxReader;
   readonly operations: Operations;
   readonly isHeld: IsHeld;
+  readonly clock: Clock;
 }
 
 /** `/v1/deliveries`: what was sent to whom, and what came back. */
@@ -32,7 +35,7 @@ export function deliveriesRoutes(ports: DeliveriesPorts): Hono<{ Variables: Acce
     });
     return context.json({
       items: page.items.map((delivery) => deliveryView(delivery, isHeld)),
-      ...(page.next === undefined ? {} : { next: page.next }),
+      next: page.next ?? null,
     });
   });
 
@@ -49,13 +52,13 @@ export function deliveriesRoutes(ports: DeliveriesPorts): Hono<{ Variables: Acce
   });
 
   routes.post("/:id/retry", async (context) => {
-    await context.req.text();
+    await readText(context.req.raw, { maxBytes: 64 * 1024, clock: ports.clock });
     const steered = await operations.retry(context.req.param("id"), callerName(context));
     return await answer(context, steered, 202);
   });
 
   routes.post("/:id/cancel", async (context) => {
-    await context.req.text();
+    await readText(context.req.raw, { maxBytes: 64 * 1024, clock: ports.clock });
     const steered = await operations.cancel(context.req.param("id"), callerName(context));
     return await answer(context, steered, 200);
   });

@@ -21,8 +21,8 @@ export function eventsRoutes(
       ...instants({ since, until }),
     });
     const items = page.items.map((event) => eventText(event)).join(",");
-    const next = page.next === undefined ? "" : `,"next":${JSON.stringify(page.next)}`;
-    return context.body(`{"items":[${items}]${next}}`, 200, JSON_TYPE);
+    const next = JSON.stringify(page.next ?? null);
+    return context.body(`{"items":[${items}],"next":${next}}`, 200, JSON_TYPE);
   });
 
   routes.get("/:id", async (context) => {

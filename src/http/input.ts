@@ -10,6 +10,16 @@ export function query<Schema extends z.ZodType>(
   context: Context,
   schema: Schema,
 ): z.output<Schema> {
+  const names = [...new URL(context.req.url).searchParams.keys()];
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice !== undefined) {
+    throw new ProblemError({
+      status: 422,
+      title: "Unprocessable Content",
+      detail: "the query is not valid",
+      errors: [{ path: twice, message: "stands twice; one value is taken" }],
+    });
+  }
   return checked(schema, context.req.query(), "the query is not valid");
 }
 

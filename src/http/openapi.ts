@@ -308,6 +308,24 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       answers: [[200, json("What changed", "Reloaded")], 422],
     },
   },
+  "/metrics": {
+    get: {
+      id: "getMetrics",
+      tag: "daemon",
+      summary: "Numbers for Prometheus",
+      who: "operators",
+      answers: [[200, {
+        description: "Prometheus' text format, version 0.0.4",
+        content: {
+          "text/plain": {
+            schema: { type: "string" },
+            example: "# HELP bellhook_ready Whether events are taken: 1, or 0.\n" +
+              "# TYPE bellhook_ready gauge\nbellhook_ready 1\n",
+          },
+        },
+      }]],
+    },
+  },
   "/openapi.json": {
     get: {
       id: "getOpenApi",

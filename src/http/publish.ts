@@ -3,12 +3,17 @@ import type { Config } from "../config/config.ts";
 import type { Ingest, Submitted } from "../ingest/ingest.ts";
 import { parseEvents } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { AccessVariables } from "./access.ts";
+import { type AccessVariables, callerName } from "./access.ts";
 import { readText } from "./body.ts";
+import { Intake, type Passage } from "./intake.ts";
 import { problem, ProblemError } from "./problem.ts";
 
 /** After how many seconds a publisher may try again where the daemon cannot store now. */
 export const RETRY_AFTER_SECONDS = 5;
+/** What room is kept for a body whose length nobody has told. */
+const UNDECLARED_BYTES = 16 * 1024;
+/** A body that takes longer has its room given to others meanwhile. */
+const SLOW_BODY_MS = 500;
 
 export interface PublishPorts {
   readonly ingest: Ingest;
@@ -21,14 +26,38 @@ export interface PublishPorts {
 /** `POST /v1/events`. */
 export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
+  const intake = new Intake();
   routes.post("/", async (context) => {
+    const isNamed = context.get("caller").kind !== "local";
+    const publisher = isNamed ? callerName(context) : undefined;
+    const passage = intake.enter(publisher, expectedBytes(context));
+    try {
+      return await publish(context, passage);
+    } finally {
+      passage.leave();
+    }
+  });
+
+  /** What a body will take as far as is known: a length may be missing, or a lie. */
+  function expectedBytes(context: Context): number {
+    const declared = Number(context.req.header("content-length") ?? UNDECLARED_BYTES);
+    return Math.min(declared, ports.config().server.maxBodyBytes);
+  }
+
+  async function publish(
+    context: Context<{ Variables: AccessVariables }>,
+    passage: Passage,
+  ): Promise<Response> {
+    const cancelTimer = ports.clock.after(SLOW_BODY_MS, () => passage.stepAside());
     const text = await readText(context.req.raw, {
       maxBytes: ports.config().server.maxBodyBytes,
       clock: ports.clock,
-    });
+      arrived: (bytes) => passage.arrived(bytes),
+    }).finally(cancelTimer);
+    passage.complete();
     const closed = ports.closedBecause();
     if (closed !== undefined) throw new ProblemError(unavailable(closed));
-    const parsed = parseEvents(text, formatOf(context.req.header("content-type")));
+    const parsed = parseEvents(text, formatOf(context));
     if (parsed.kind === "malformed") {
       throw new ProblemError({
         status: 400,
@@ -53,7 +82,8 @@ export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVari
       ...(key === undefined ? {} : { idempotencyKey: key }),
     });
     return answer(context, submitted, parsed.isArray);
-  });
+  }
+
   return routes;
 }
 
@@ -67,7 +97,16 @@ export function unavailable(why: string) {
   } as const;
 }
 
-function formatOf(contentType: string | undefined): "events" | "cloudevents" {
+function formatOf(context: Context): "events" | "cloudevents" {
+  const encoding = context.req.header("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") {
+    throw new ProblemError({
+      status: 415,
+      title: "Unsupported Media Type",
+      detail: `Content-Encoding "${encoding}" is not taken; send the body as it is`,
+    });
+  }
+  const contentType = context.req.header("content-type");
   const [type, ...parameters] = (contentType ?? "").toLowerCase().split(";").map((s) => s.trim());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="));
   if (charset === undefined || /^charset="?utf-?8"?$/.test(charset)) {

@@ -1,5 +1,7 @@
 import { Hono } from "hono";
 import { type AccessVariables, callerName } from "./access.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { readText } from "./body.ts";
 import { query } from "./input.ts";
 import { problem } from "./problem.ts";
 import { reloadQuery } from "./schemas.ts";
@@ -30,10 +32,12 @@ export type ReloadReport =
   };
 
 /** `POST /-/reload`. */
-export function reloadRoutes(reload: Reload): Hono<{ Variables: AccessVariables }> {
+export function reloadRoutes(
+  { reload, clock }: { reload: Reload; clock: Clock },
+): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
   routes.post("/", async (context) => {
-    await context.req.text();
+    await readText(context.req.raw, { maxBytes: 64 * 1024, clock });
     const { dryRun } = query(context, reloadQuery);
     const report = await reload({ dryRun: dryRun === "true", by: callerName(context) });
     if (report.kind === "reloaded") return context.json(report);

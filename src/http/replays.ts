@@ -31,6 +31,14 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
       since: parseInstant(since)!,
       until: until === undefined ? clock.wall() + 1 : parseInstant(until)!,
     };
+    if (filter.until <= filter.since) {
+      throw new ProblemError({
+        status: 422,
+        title: "Unprocessable Content",
+        detail: "the body is not valid",
+        errors: [{ path: "until", message: "must be later than since" }],
+      });
+    }
     if (dryRun) return context.json({ count: await reader.countReplay(filter) });
     return context.json({ id: await operations.startReplay(filter, callerName(context)) }, 202);
   });

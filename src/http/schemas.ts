@@ -196,5 +196,5 @@ export const postedEvents = z.union([
 
 /** A page of a list. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
-  return z.object({ items: z.array(item), next: z.string().optional() });
+  return z.object({ items: z.array(item), next: z.string().nullable() });
 }

@@ -6,6 +6,7 @@ import type { Registry } from "../ingest/registry.ts";
 import type { OutboxReader } from "../outbox/outbox.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { type AccessVariables, callerName } from "./access.ts";
+import { readText } from "./body.ts";
 import { jsonBody, query } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
@@ -34,7 +35,7 @@ export function subscriptionsRoutes(
     const after = [...registry.all].map(({ id }) => id).filter((id) => id > (cursor ?? "")).sort();
     const counts = await reader.counts();
     const items = after.slice(0, limit).map((id) => view(registry.find(id)!, counts));
-    return context.json({ items, ...(after.length > limit ? { next: after[limit - 1]! } : {}) });
+    return context.json({ items, next: after.length > limit ? after[limit - 1]! : null });
   });
 
   routes.get("/:id", async (context) => {
@@ -53,7 +54,7 @@ export function subscriptionsRoutes(
 
   for (const action of ["pause", "resume"] as const) {
     routes.post(`/:id/${action}`, async (context) => {
-      await context.req.text();
+      await readText(context.req.raw, { maxBytes: 64 * 1024, clock: ports.clock });
       const id = context.req.param("id");
       if (!await operations[action](id, callerName(context))) throw new ProblemError(unknown(id));
       return context.json(await viewOf(id));

@@ -4,8 +4,9 @@ import type { DeliveryCause } from "../domain/delivery.ts";
 import { type Event, unmetScope } from "../domain/event.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { Claim, NewDelivery, NewEvent, Outbox, Receipt } from "../outbox/outbox.ts";
+import type { Claim, Enqueued, NewDelivery, NewEvent, Outbox, Receipt } from "../outbox/outbox.ts";
 import { formatOf } from "../profiles/render.ts";
+import type { Measures } from "../runtime/measures.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { Fault, PostedEvent } from "./posted_event.ts";
@@ -17,6 +18,7 @@ export interface IngestPorts {
   readonly registry: Registry;
   readonly steady: SteadyClock;
   readonly random: Random;
+  readonly measures: Measures;
   readonly config: () => Config;
   /** Whether one more delivery of the subscription may wait in memory. */
   readonly hasRoom: (subscription: string) => boolean;
@@ -68,8 +70,17 @@ export class Ingest {
       at,
     });
     if (enqueued.kind !== "accepted") return enqueued;
+    this.#count(enqueued);
     this.#ports.onStored(enqueued.claims, enqueued.unclaimed);
     return { kind: "accepted", isNew: enqueued.stored > 0, receipts: enqueued.receipts };
+  }
+
+  #count({ stored, receipts }: Enqueued & { readonly kind: "accepted" }): void {
+    const repeated = receipts.length - stored;
+    const unmatched = receipts.filter(({ deliveries }) => deliveries.length === 0).length;
+    // Which of a list of new and known events were the new ones, a receipt does not say.
+    const facts = { stored, repeated, unmatched: Math.min(stored, unmatched) };
+    this.#ports.measures.accepted(facts);
   }
 
   /** One event for one subscription alone, whatever it wants and whether or not it is held. */

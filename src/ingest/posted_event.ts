@@ -17,9 +17,8 @@ export const MAX_EVENTS = 1_000;
 // deno-lint-ignore no-control-regex
 const VISIBLE = /^[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+$/u;
 
-const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {
-  error: "must be a string, a number, a boolean or null",
-});
+const NO_SCALAR = "must be a string, a number, a boolean or null";
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], { error: NO_SCALAR });
 
 const id = z.string().min(1).max(256).regex(VISIBLE, "must not hold spaces or control characters")
   // No address could name them: clients resolve these two away.
@@ -95,14 +94,28 @@ export function parseEvents(text: string, format: "events" | "cloudevents"): Par
       const message = `${elements.length} events in one request; at most ${MAX_EVENTS} are taken`;
       return invalid("", message);
     }
-    const read = elements.map((element, index) => readEvent(element, format, `[${index}]`));
-    const faults = read.flatMap((one) => Array.isArray(one) ? one : []);
-    if (faults.length > 0) return { kind: "invalid", faults: faults.slice(0, 100) };
-    return { kind: "parsed", events: read as PostedEvent[], isArray: true };
+    return manyOf(elements, format);
   } catch (error) {
     if (error instanceof JsonTextError) return { kind: "malformed", message: error.message };
     throw error;
   }
+}
+
+/** Nobody mends more at once, and finding the nearest names of thousands takes seconds. */
+const MAX_FAULTS = 100;
+
+function manyOf(elements: readonly JsonText[], format: "events" | "cloudevents"): Parsed {
+  const events: PostedEvent[] = [];
+  const faults: Fault[] = [];
+  for (const [index, element] of elements.entries()) {
+    const read = readEvent(element, format, `[${index}]`);
+    if (Array.isArray(read)) faults.push(...read);
+    else events.push(read);
+    if (faults.length >= MAX_FAULTS) break;
+  }
+  return faults.length > 0
+    ? { kind: "invalid", faults: faults.slice(0, MAX_FAULTS) }
+    : { kind: "parsed", events, isArray: true };
 }
 
 function oneOf(read: PostedEvent | Fault[]): Parsed {
@@ -122,20 +135,31 @@ function readEvent(
 ): PostedEvent | Fault[] {
   const members = membersOf(text);
   if (!members) return [{ path, message: "an event is a JSON object" }];
-  const twice = members.find(([name], index) => members.findIndex(([n]) => n === name) < index);
-  if (twice) return [{ path: join(path, twice[0]), message: "stands twice" }];
+  const twice = repeated(members);
+  if (twice !== undefined) return [{ path: join(path, twice), message: "stands twice" }];
   return format === "events" ? readPosted(members, path) : readCloudEvent(members, path);
 }
 
 type Members = readonly (readonly [name: string, value: JsonText])[];
+
+/** The first name that stands there again. */
+function repeated(members: Members): string | undefined {
+  const names = new Set<string>();
+  return members.find(([name]) => names.size === names.add(name).size)?.[0];
+}
 
 function readPosted(members: Members, path: string): PostedEvent | Fault[] {
   const faults = check(postedEventSchema, members, ["data", "metadata"], path);
   if (faults.length > 0) return faults;
   const texts = new Map(members);
   const scope = membersOf(texts.get("scope") ?? "{}")!;
-  const twice = scope.find(([name], index) => scope.findIndex(([n]) => n === name) < index);
-  if (twice) return [{ path: join(join(path, "scope"), twice[0]), message: "stands twice" }];
+  const twice = repeated(scope);
+  if (twice !== undefined) {
+    return [{ path: join(join(path, "scope"), twice), message: "stands twice" }];
+  }
+  // The schema overlooks this one name.
+  const hidden = scope.find(([name, value]) => name === "__proto__" && /^[{[]/.test(value));
+  if (hidden) return [{ path: join(join(path, "scope"), hidden[0]), message: NO_SCALAR }];
   return {
     ...optionalString(texts, "id"),
     type: JSON.parse(texts.get("type")!),
@@ -144,7 +168,10 @@ function readPosted(members: Members, path: string): PostedEvent | Fault[] {
       : {}),
     scope: new Map(scope),
     data: texts.get("data")!,
-    ...(texts.has("metadata") ? { metadata: texts.get("metadata")! } : {}),
+    // Null says that there is none.
+    ...(texts.has("metadata") && texts.get("metadata") !== "null"
+      ? { metadata: texts.get("metadata")! }
+      : {}),
   };
 }
 
@@ -193,29 +220,39 @@ function check(
   for (const [name, text] of members) value[name] = opaque.includes(name) ? null : JSON.parse(text);
   const result = schema.safeParse({ ...value });
   if (result.success) return [];
-  return result.error.issues.flatMap((issue) => {
+  return result.error.issues.slice(0, MAX_FAULTS).flatMap((issue) => {
     const at = issue.path.reduce<string>((before, step) => join(before, String(step)), path);
     if (issue.code !== "unrecognized_keys") {
       const isMissing = issue.path.length === 1 && !members.some(([n]) => n === issue.path[0]);
       return [{ path: at, message: isMissing ? "is missing" : lowerFirst(issue.message) }];
     }
-    return issue.keys.map((name) => ({ path: join(at, name), message: unknown(name, schema) }));
+    return issue.keys.slice(0, MAX_FAULTS).map((name) => ({
+      path: join(at, name),
+      message: unknown(name, schema),
+    }));
   });
 }
 
 function unknown(name: string, schema: z.ZodObject): string {
   const known = Object.keys(schema.shape);
-  const nearest = known.toSorted((a, b) => distance(name, a) - distance(name, b))[0]!;
-  return distance(name, nearest) <= 2
+  const [nearest] = known.filter((one) => isNear(name, one))
+    .toSorted((a, b) => distance(name, a) - distance(name, b));
+  return nearest !== undefined
     ? `is no member of an event; did you mean "${nearest}"?`
     : `is no member of an event; it has ${known.join(", ")}`;
+}
+
+/** One slip of the fingers apart, or two. */
+function isNear(name: string, known: string): boolean {
+  return Math.abs(name.length - known.length) <= 2 && distance(name, known) <= 2;
 }
 
 function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-function join(path: string, step: string): string {
+function join(path: string, name: string): string {
+  const step = name.length > 100 ? `${name.slice(0, 100)}…` : name;
   if (!/^[A-Za-z_][\w-]*$/.test(step)) return `${path}[${JSON.stringify(step)}]`;
   return path === "" ? step : `${path}.${step}`;
 }

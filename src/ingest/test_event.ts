@@ -32,7 +32,7 @@ export function testEvent(
 }
 
 function typeFor(
-  { events, rename }: Subscription,
+  { events, rename, profile }: Subscription,
   samples: readonly Sample[],
   eventTypes: Config["eventTypes"],
 ): string {
@@ -41,7 +41,9 @@ function typeFor(
     ...(eventTypes?.keys() ?? []),
     ...rename.keys(),
     ...samples.map(({ type }) => type),
-    ...events.map(({ text }) => text).filter((text) => !text.includes("*")),
+    ...[...events, ...profile.events ?? []].map(({ text }) => text)
+      .filter((text) => !text.includes("*")),
+    ...events.map(({ text }) => text.replaceAll("*", "test")),
   ];
   return candidates.find(wants) ?? samples[0]?.type ?? "bellhook.test";
 }

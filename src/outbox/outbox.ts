@@ -85,10 +85,12 @@ export interface Recording {
   readonly verdict: Verdict;
   /** When the verdict fell. */
   readonly at: Instant;
+  /** Notices of the delivery's end by this verdict. */
+  readonly endNotices?: readonly NewEvent[];
   /** The subscription's health from now on. */
   readonly health?: Health;
-  /** Notices that this attempt gives rise to. */
-  readonly notices?: readonly NewEvent[];
+  /** Notices that the subscription's health gives rise to. */
+  readonly healthNotices?: readonly NewEvent[];
   /** What this attempt changed that an operator may ask about later. */
   readonly history?: readonly HistoryEntry[];
 }
@@ -179,8 +181,9 @@ export interface Outbox {
   /** Claims what is pending, due and unclaimed. */
   claim(request: ClaimRequest): Promise<Claimed>;
   /**
-   * False, and nothing changed, where the claim is no longer held or the delivery is final. One thing
-   * is kept even so: the attempt that was under way when its delivery was cancelled.
+   * False, and nothing changed, where the claim is no longer held or the delivery is final. Where it
+   * was cancelled with this attempt under way, the attempt is kept even so, with what it says of its
+   * subscription: the health, its notices and the history.
    */
   record(recording: Recording): Promise<boolean>;
   /** Gives claims back unused: their deliveries are due as before. */
@@ -209,7 +212,10 @@ export interface Outbox {
     id: string,
     step: { readonly limit: number; readonly at: Instant },
   ): Promise<ReplayStep>;
-  /** Moves every due time after `from` by so much: the wall clock was stepped. */
+  /**
+   * Moves due times by so much: the wall clock was stepped. What is due at `from` stays due: forwards
+   * it is left alone, backwards it moves along.
+   */
   shiftDue(from: Instant, byMs: number): Promise<void>;
   /** For each subscription with unclaimed pending deliveries, when the first of them is due. */
   nextDue(): Promise<ReadonlyMap<string, Instant>>;
@@ -247,6 +253,14 @@ export interface OutboxReader {
   openReplays(): Promise<Replay[]>;
   /** Newest first. */
   history(filter: HistoryFilter): Promise<Page<RememberedEntry>>;
+  /** What attempts came to, slot by slot, the earliest first; slots without any are left out. */
+  tallies(request: TallyRequest): Promise<Tally[]>;
+  /** The answers that came, over the same time. */
+  answers(request: TallyRequest): Promise<AnswerCount[]>;
+  /** What waits, by subscription, of every one that has something waiting. */
+  backlog(): Promise<ReadonlyMap<string, Backlog>>;
+  /** The same, and how much of it is due. Taken over several turns of the loop. */
+  due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>>;
   audit(): Promise<Audit>;
   /**
    * Tells a listener of what each commit from now on changed, right after it; the answer ends that.
@@ -257,6 +271,53 @@ export interface OutboxReader {
 
 /** How many deliveries of a subscription are on record, by state. */
 export type Counts = { readonly [state in DeliveryState]: number };
+
+/** What to tally. Notices are in none of it. */
+export type TallyRequest =
+  /** One subscription, or all together where it is left out. */
+  | { readonly slot: "hour"; readonly since: Instant; readonly subscription?: string }
+  /** All together; there are minutes of the last two hours only. */
+  | { readonly slot: "minute"; readonly since: Instant };
+
+/** What the attempts that ended within a minute, or an hour, came to. */
+export interface Tally {
+  readonly startsAt: Instant;
+  readonly firstAttempts: number;
+  readonly firstSuccesses: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Of the failed ones, those that another attempt is to follow. */
+  readonly retrying: number;
+  /** Deliveries that ended well … */
+  readonly delivered: number;
+  /** … and those that ended by a failed attempt. */
+  readonly lost: number;
+}
+
+/** How many answers of one kind came in one bucket of time. */
+export interface AnswerCount {
+  /** Undefined: none came. */
+  readonly status?: number;
+  /** As `answerTimeBucket` has it. */
+  readonly took: number;
+  readonly count: number;
+}
+
+/** What waits for a subscription. */
+export interface Backlog {
+  readonly pending: number;
+  /** When the first of them is, or was, due. */
+  readonly dueAt: Instant;
+}
+
+/** What waits for a subscription, and how much of it could be sent now. */
+export interface DueBacklog extends Backlog {
+  /**
+   * Exact, but where very many are due and very many are due later: then what is beyond what was
+   * counted is taken for due.
+   */
+  readonly due: number;
+}
 
 /** What became durable, as it is afterwards. */
 export type Change =

@@ -65,7 +65,8 @@ export function startReceiver(options: ReceiverOptions): Receiver {
   async function respond(request: Request): Promise<Response> {
     const startedMs = clock.monotonicMs();
     const receivedAt = clock.wall();
-    const forced = fail ?? (failuresLeft > 0 && failuresLeft-- > 0 ? 503 : undefined);
+    const fails = options.failFirst === undefined ? fail !== undefined : failuresLeft-- > 0;
+    const forced = fails ? fail ?? 503 : undefined;
     const judged = await judge(request, options, receivedAt);
     if (delayMs > 0) await pause(clock, delayMs, stopping.signal);
     const { verification } = judged;

@@ -103,11 +103,21 @@ function cause(error: unknown): { error: string } {
 /** Says nothing: for tests and commands that report in their own words. */
 export const silentLog: Log = new Proxy({} as Log, { get: () => () => {} });
 
+/** How a line of the log may look. */
+export const LOG_FORMATS = ["pretty", "logfmt", "json"] as const;
+
+/** `pretty` for eyes, `logfmt` for grep, `json` for collectors. */
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
 /** Sends the log, a line a record, to where `write` takes it. */
-export async function logTo(write: (line: string) => void): Promise<void> {
+export async function logTo(
+  write: (line: string) => void,
+  { format = "logfmt", colour = false }: { format?: LogFormat; colour?: boolean } = {},
+): Promise<void> {
+  const spell = { pretty: colour ? coloured : pretty, logfmt, json }[format];
   await configure({
     reset: true,
-    sinks: { lines: (record) => write(`${logfmt(record)}\n`) },
+    sinks: { lines: (record) => write(`${spell(record)}\n`) },
     loggers: [
       { category: ["bellhook"], sinks: ["lines"], lowestLevel: "info" },
       { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "warning" },
@@ -117,16 +127,76 @@ export async function logTo(write: (line: string) => void): Promise<void> {
 
 /** `time=… level=… msg="…" key=value …` */
 function logfmt(record: LogRecord): string {
-  const pairs: [string, unknown][] = [
-    ["time", new Date(record.timestamp).toISOString()],
+  return pairs([
+    ["time", timeOf(record)],
     ["level", record.level],
     ["msg", record.message.join("")],
-    ...Object.entries(record.properties).filter(([, value]) => value !== undefined),
-  ];
-  return pairs.map(([name, value]) => `${name}=${quoted(String(value))}`).join(" ");
+    ...factsOf(record),
+  ]);
+}
+
+/** One object, with the same names. */
+function json(record: LogRecord): string {
+  return spelledOut(JSON.stringify({
+    time: timeOf(record),
+    level: record.level,
+    msg: record.message.join(""),
+    ...Object.fromEntries(factsOf(record)),
+  }));
+}
+
+/** `10:30:00.123 warning  attempt failed  key=value …`, the time in UTC. */
+function pretty(record: LogRecord): string {
+  return prettyWith(record, (text) => text);
+}
+
+function coloured(record: LogRecord): string {
+  const code = COLOURS[record.level];
+  return prettyWith(record, (text) => code === undefined ? text : `\x1b[${code}m${text}\x1b[0m`);
+}
+
+const COLOURS: { readonly [level in LogRecord["level"]]?: number } = {
+  warning: 33,
+  error: 31,
+  fatal: 31,
+};
+
+function prettyWith(record: LogRecord, paint: (text: string) => string): string {
+  const time = timeOf(record).slice(11, -1);
+  const message = spelledOut(record.message.join(""));
+  const facts = factsOf(record);
+  const said = `${time} ${paint(`${record.level.padEnd(7)}  ${message}`)}`;
+  return facts.length === 0 ? said : `${said}  ${pairs(facts)}`;
+}
+
+function timeOf(record: LogRecord): string {
+  return new Date(record.timestamp).toISOString();
+}
+
+function factsOf(record: LogRecord): [name: string, value: unknown][] {
+  return Object.entries(record.properties).filter(([, value]) => value !== undefined);
+}
+
+function pairs(facts: readonly (readonly [name: string, value: unknown])[]): string {
+  return facts.map(([name, value]) => `${name}=${quoted(String(value))}`).join(" ");
 }
 
 function quoted(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return /^[^\s"=\x00-\x1f\x7f]+$/.test(text) ? text : JSON.stringify(text);
+  return /^[^\s"=\\]+$/.test(text) && spelledOut(text) === text
+    ? text
+    : spelledOut(JSON.stringify(text));
+}
+
+/**
+ * As JSON has it, what could end a line, steer a terminal or reorder a text: publishers and
+ * receivers choose words that stand in the log.
+ */
+function spelledOut(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+    (character) => {
+      const units = character.split("");
+      return units.map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+    },
+  );
 }

@@ -13,6 +13,7 @@ export class SteadyClock {
   readonly #clock: Clock;
   #wallAtStart: Instant;
   #monotonicAtStart: number;
+  #followedMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -38,6 +39,12 @@ export class SteadyClock {
 
   follow(stepMs: number): void {
     this.#wallAtStart += stepMs;
+    this.#followedMs += stepMs;
+  }
+
+  /** How far it has followed in all: an instant from before is off by the difference. */
+  get followedMs(): number {
+    return this.#followedMs;
   }
 
   #exact(): number {

@@ -89,7 +89,8 @@ function isPublic(address: Address): boolean {
 }
 
 /**
- * The blocks of IANA's IPv4 special-purpose registry that are not globally reachable, and multicast.
+ * The blocks of IANA's IPv4 special-purpose registry, and multicast. Some of them are globally
+ * reachable, but what answers there serves a protocol of its own and is nobody's receiver.
  * https://www.iana.org/assignments/iana-ipv4-special-registry
  */
 const SPECIAL_IPV4 = networks([
@@ -102,8 +103,11 @@ const SPECIAL_IPV4 = networks([
   "172.16.0.0/12", // private
   "192.0.0.0/24", // protocol assignments, and Oracle's metadata
   "192.0.2.0/24", // documentation
+  "192.31.196.0/24", // AS112
+  "192.52.193.0/24", // multicast tunnelling
   "192.88.99.0/24", // 6to4 relays, deprecated
   "192.168.0.0/16", // private
+  "192.175.48.0/24", // AS112
   "198.18.0.0/15", // benchmarks
   "198.51.100.0/24", // documentation
   "203.0.113.0/24", // documentation
@@ -118,11 +122,12 @@ const SPECIAL_IPV4 = networks([
  */
 const GLOBAL_IPV6 = networks(["2000::/3"])[0]!;
 
-/** The blocks within it that are not. https://www.iana.org/assignments/iana-ipv6-special-registry */
+/** The special blocks within it. https://www.iana.org/assignments/iana-ipv6-special-registry */
 const SPECIAL_IPV6 = networks([
   "2001::/23", // protocol assignments, with Teredo, which may reach any IPv4 address
   "2001:db8::/32", // documentation
   "2002::/16", // 6to4, which may reach any IPv4 address
+  "2620:4f:8000::/48", // AS112
   "3fff::/20", // documentation
 ]);
 

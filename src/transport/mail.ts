@@ -1,7 +1,9 @@
 // @ts-types="@types/nodemailer"
 import { createTransport } from "nodemailer";
+import { Buffer } from "node:buffer";
 import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
+import type { Secret } from "../domain/secret.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { hostKind, isForbidden } from "./address_guard.ts";
 import { failed, taken } from "./notice_transport.ts";
@@ -33,6 +35,7 @@ export async function sendMail(
     ...(user ? { auth: { user, pass: channel.password?.reveal() ?? "" } } : {}),
     ...(ca ? { tls: { ca: [...ca] } } : {}),
   });
+  const shown = (text: string) => withoutPassword(text, user, channel.password);
   const late = Promise.withResolvers<Outcome>();
   const cancelTimer = clock.after(
     deadlineMs,
@@ -43,8 +46,8 @@ export async function sendMail(
     to: [...channel.to],
     ...mailText(new TextDecoder().decode(body)),
   }).then(
-    (info: { response: string }) => taken(info.response),
-    (error: SmtpError) => failed(kindOf(error), `${host}: ${error.message}`),
+    (info: { response: string }) => taken(shown(info.response)),
+    (error: SmtpError) => failed(kindOf(error), `${host}: ${shown(error.message)}`),
   );
   try {
     return await Promise.race([sending, late.promise]);
@@ -52,6 +55,15 @@ export async function sendMail(
     cancelTimer();
     transporter.close();
   }
+}
+
+/** What a server says goes on record; one that repeats the password says it in one of these forms. */
+function withoutPassword(text: string, user: string, password: Secret | undefined): string {
+  if (password === undefined) return text;
+  const plain = password.reveal();
+  const base64 = (part: string) => Buffer.from(part).toString("base64");
+  const forms = [base64(`\0${user}\0${plain}`), base64(plain), plain].filter(Boolean);
+  return forms.reduce((rest, form) => rest.replaceAll(form, "[redacted]"), text);
 }
 
 interface SmtpError extends Error {

@@ -34,6 +34,8 @@ export interface OpenSocket {
   readonly address: string;
 }
 
+/** So many addresses are tried: a name can have thousands, and none of them asked for it. */
+const MAX_TRIED = 16;
 /** A dead address may hold up the next one no longer than this. */
 const MAX_WAIT_BEFORE_NEXT_MS = 5_000;
 
@@ -81,7 +83,7 @@ async function checkedAddresses(opening: Opening, resolve: Resolver): Promise<re
   if (addresses.length === 0) throw new Failure("dns", `no such host ${hostname}`);
   const forbidden = addresses.find((address) => isForbidden(address, allowNetworks));
   if (forbidden !== undefined) throw blocked(hostname, forbidden);
-  return [...new Set(addresses)];
+  return [...new Set(addresses)].slice(0, MAX_TRIED);
 }
 
 function blocked(hostname: string, address: string): Failure {

@@ -1,8 +1,10 @@
+import type net from "node:net";
 import { Client, type Dispatcher } from "undici";
 import { type Headers, MAX_RESPONSE_BYTES, type Outcome } from "../domain/attempt.ts";
 import { formatDuration } from "../domain/duration.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Failure } from "./failure.ts";
+import { IncomingBytes, MAX_RESPONSE_HEAD_BYTES } from "./incoming_bytes.ts";
 import { type OpenSocket, openSocket, type Resolver, systemResolver } from "./open_socket.ts";
 import type { OutgoingRequest, Transport } from "./transport.ts";
 
@@ -25,7 +27,6 @@ export function undiciTransport(options: {
 const KEEP_ALIVE_MS = 4_000;
 /** A connection older than this is not used again, so that a host that moves is followed. */
 const MAX_AGE_MS = 60_000;
-const MAX_RESPONSE_HEAD_BYTES = 32 * 1024;
 
 /** What a request has come to, for the words of a failure that ends it from outside. */
 interface Progress {
@@ -128,7 +129,7 @@ class UndiciTransport implements Transport {
     exchange.progress.remoteAddress = connection.remoteAddress;
     const outcome = await post(connection, exchange);
     const reusable = typeof outcome !== "string" && outcome.kind === "answered" &&
-      !outcome.truncated && connection.isOpen && !this.#closed;
+      !outcome.truncated && connection.isAtRest && !this.#closed;
     if (reusable) this.#idle.put(key, connection);
     else connection.destroy();
     return outcome;
@@ -152,13 +153,17 @@ function connectionKey({ request, url }: Exchange): string {
 /** One open connection with undici's client on it. */
 class Connection {
   readonly client: Client;
+  readonly incoming: IncomingBytes;
   readonly remoteAddress: string;
   readonly openedAtMs: number;
+  readonly #socket: net.Socket;
   #open = true;
   /** Told when the connection has gone, by whoever keeps it meanwhile. */
   onClose: () => void = () => {};
 
   constructor(origin: string, { socket, address }: OpenSocket, openedAtMs: number) {
+    this.#socket = socket;
+    this.incoming = new IncomingBytes(socket);
     this.remoteAddress = address;
     this.openedAtMs = openedAtMs;
     let given = false;
@@ -188,6 +193,16 @@ class Connection {
 
   get isOpen(): boolean {
     return this.#open;
+  }
+
+  /** Open, and with nothing left to send: an answer may come before its request has gone out. */
+  get isAtRest(): boolean {
+    return this.#open && this.#socket.writableLength === 0;
+  }
+
+  /** Whether it ended with an error, as by RST, rather than by the receiver's leave. */
+  get wasBroken(): boolean {
+    return this.#socket.errored !== null;
   }
 
   async destroy(): Promise<void> {
@@ -254,14 +269,11 @@ function post(
   };
   signal.addEventListener("abort", onAbort, { once: true });
 
-  let answering = false;
+  const { incoming } = connection;
   let head: { status: number; headers: Headers } | undefined;
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const answer = (truncated: boolean) => {
-    const body = joined(chunks, Math.min(size, MAX_RESPONSE_BYTES));
-    resolve({ kind: "answered", ...head!, body, truncated, remoteAddress });
-  };
+  const kept = new KeptBytes(MAX_RESPONSE_BYTES);
+  const answer = (truncated: boolean) =>
+    resolve({ kind: "answered", ...head!, body: kept.bytes(), truncated, remoteAddress });
   connection.client.dispatch({
     origin: url.origin,
     path: url.pathname + url.search,
@@ -269,32 +281,50 @@ function post(
     headers: request.headers.flat(),
     body: request.body,
   }, {
-    onRequestStart() {},
-    onResponseStarted() {
-      answering = true;
+    onRequestStart() {
+      incoming.expectAnswer(() => {
+        // The head is known by then, or nothing is.
+        if (head === undefined) reject(headTooLarge(remoteAddress));
+        else answer(true);
+        connection.destroy();
+      });
     },
     onResponseStart(controller, status) {
-      if (status < 200) return;
-      head = { status, headers: rawHeaders(controller) };
+      const headers = rawHeaders(controller);
+      if (sizeOf(headers) > MAX_RESPONSE_HEAD_BYTES) {
+        reject(headTooLarge(remoteAddress));
+        connection.destroy();
+        return;
+      }
+      head = { status, headers };
+      incoming.expectBody();
       progress.phase = "reading the response body";
     },
     onResponseData(_controller, chunk) {
-      if (size > MAX_RESPONSE_BYTES) return;
-      // Copied: undici's chunks are views into its parser's memory or a larger buffer.
-      chunks.push(new Uint8Array(chunk));
-      size += chunk.length;
-      if (size > MAX_RESPONSE_BYTES) {
-        answer(true);
-        connection.destroy();
-      }
+      if (kept.add(chunk)) return;
+      answer(true);
+      connection.destroy();
     },
-    onResponseEnd: () => answer(false),
+    // A body that goes on to the connection's end is whole only where that was no error.
+    onResponseEnd: () => answer(connection.wasBroken),
     onResponseError(_controller, error) {
-      if (!answering && isClosing(error)) resolve("closedBeforeAnswer");
+      if (!incoming.hasBegun && isClosing(error)) resolve("closedBeforeAnswer");
       else reject(unanswered(error, { head, remoteAddress }));
     },
   });
-  return promise.finally(() => signal.removeEventListener("abort", onAbort));
+  return promise.finally(() => {
+    signal.removeEventListener("abort", onAbort);
+    incoming.expectNothing();
+  });
+}
+
+/** What headers take on the wire: undici's own limit counts neither colons nor line ends. */
+function sizeOf(headers: Headers): number {
+  return headers.reduce((size, [name, value]) => size + name.length + value.length + 4, 0);
+}
+
+function headTooLarge(remoteAddress: string): Failure {
+  return new Failure("protocol", "the response head is larger than 32KiB", remoteAddress);
 }
 
 function rawHeaders(controller: Dispatcher.DispatchController): Headers {
@@ -308,15 +338,33 @@ function latin1(bytes: Uint8Array | string): string {
   return typeof bytes === "string" ? bytes : String.fromCharCode(...bytes);
 }
 
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    const part = chunk.subarray(0, length - at);
-    whole.set(part, at);
-    at += part.length;
+/** The beginning of a body, in one piece: a receiver may send it in thousands. */
+class KeptBytes {
+  readonly #most: number;
+  #buffer = new Uint8Array(1_024);
+  #length = 0;
+
+  constructor(most: number) {
+    this.#most = most;
   }
-  return whole;
+
+  /** Copies, for undici's chunks are views into larger buffers; false where not all had room. */
+  add(chunk: Uint8Array): boolean {
+    const part = chunk.subarray(0, this.#most - this.#length);
+    const length = this.#length + part.length;
+    if (length > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
+      larger.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(part, this.#length);
+    this.#length = length;
+    return part.length === chunk.length;
+  }
+
+  bytes(): Uint8Array {
+    return this.#buffer.slice(0, this.#length);
+  }
 }
 
 function isClosing({ code, message }: Error & { code?: string }): boolean {
@@ -335,7 +383,11 @@ function unanswered(
     return failure("reset", `the receiver closed the connection amid the response ${part}`);
   }
   if (error.code === "UND_ERR_HEADERS_OVERFLOW") {
-    return failure("protocol", "the response head is larger than 32KiB");
+    return headTooLarge(remoteAddress);
+  }
+  // Undici's parser takes three digits for a status, whatever they are, and asserts later.
+  if (error.code === "ERR_ASSERTION") {
+    return failure("protocol", "the answer is not valid HTTP: its status is below 100");
   }
   // A fault of our own: the request can't be written as HTTP.
   if (error.code === "UND_ERR_INVALID_ARG" || error.code === "UND_ERR_NOT_SUPPORTED") return error;

@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { curlOf } from "../../src/cli/curl.ts";
 import { serverSentEvents } from "../../src/cli/event_stream.ts";
 import { printable, printableLines } from "../../src/cli/printable.ts";
-import { shellWord } from "../../src/cli/shell_word.ts";
 import { type Column, printFields, printLine, printTable } from "../../src/cli/table.ts";
 import { cut, widthOf, wrapped } from "../../src/cli/text_width.ts";
 import { instantOrAgo, relative, when } from "../../src/cli/when.ts";
+import { curlOf, shellWord } from "../../src/domain/curl.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 interface Row {
@@ -133,7 +132,7 @@ Deno.test("shell word: a shell reads back what went in", async () => {
 
 Deno.test("curl: the command's words are those of the request", async () => {
   const body = `{"note":"it's","n":1.10,"path":"@file"}`;
-  const headers = { "webhook-id": "evt_1", "X-Key": "[redacted]", "X-Empty": "" };
+  const headers = [["webhook-id", "evt_1"], ["X-Key", "[redacted]"], ["X-Empty", ""]] as const;
   const command = curlOf({ url: "https://guests.example/?a=[1]&b='", headers, body });
   assertEquals(await shell(`curl() { printf '%s\\0' "$@"; }\n${command}`), [
     ...["--request", "POST", "--globoff", "https://guests.example/?a=[1]&b='"],

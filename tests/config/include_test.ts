@@ -64,9 +64,6 @@ Deno.test("include: problems name the file they are in, with its own lines", asy
     [
       "/etc/bellhook/config.json:6:15  delivery.jitter",
       "  2 is more than 1",
-      "/etc/bellhook/a.json:3:3  [1].secret",
-      '  profile "standard" needs a secret',
-      '  fix: name where it is to be found: "secret": {"env": "NAME"}',
       "/etc/bellhook/a.json:3:56  [1].events",
       "  the list is empty",
       "  fix: add one, or more",

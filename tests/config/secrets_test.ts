@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { entry, problemsOf, withText } from "./a_reading.ts";
+import { entry, problemsOf, warningsOf, withText } from "./a_reading.ts";
 
 Deno.test("secret: a secret written into the file is refused unquoted", async () => {
   assertEquals(
@@ -126,12 +126,12 @@ Deno.test("secret: a credential's name is no path", async () => {
   );
 });
 
-Deno.test("secret: the profile's need of one is told", async () => {
+Deno.test("secret: that requests go out unsigned without one is told", async () => {
   assertEquals(
-    await problemsOf(withText(``, "secret")),
+    await warningsOf(withText(``, "secret")),
     [
       "config.json:2:3  subscriptions[0].secret",
-      '  profile "standard" needs a secret',
+      '  without a secret its requests go out unsigned: profile "standard" has receivers check',
       '  fix: name where it is to be found: "secret": {"env": "NAME"}',
     ].join("\n"),
   );

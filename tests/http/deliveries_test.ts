@@ -103,7 +103,7 @@ async function walk(daemon: TestDaemon, path: string, between = async () => {}):
     const { status, body } = await daemon.call("GET", `${path}${more}`);
     assertEquals(status, 200);
     ids.push(...body.items.map(({ id }: { id: string }) => id));
-    cursor = body.next;
+    cursor = body.next ?? undefined;
     if (cursor === undefined) return ids;
     await between();
   }

@@ -148,18 +148,18 @@ Deno.test("GET /v1/events: pages show each event once, though others come in mea
     );
     assert(body.items.length <= 5);
     seen.push(...body.items.map(({ id }: { id: string }) => id));
-    cursor = body.next;
+    cursor = body.next ?? undefined;
     await batch(100 + seen.length * 100);
   } while (cursor !== undefined);
   assertEquals(seen.length, 23);
   assertEquals(seen.toSorted(), before);
 });
 
-Deno.test("GET /v1/events: the last page has no next, even where it is full", async () => {
+Deno.test("GET /v1/events: the last page's next is null, even where it is full", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   await post(daemon, Array.from({ length: 4 }, () => ({ type: "t", data: null })));
   const first = (await daemon.call("GET", "/v1/events?limit=2")).body;
   const second =
     (await daemon.call("GET", `/v1/events?limit=2&cursor=${encodeURIComponent(first.next)}`)).body;
-  assertEquals([second.items.length, second.next], [2, undefined]);
+  assertEquals([second.items.length, second.next], [2, null]);
 });

@@ -36,8 +36,8 @@ Deno.test("POST /-/reload: a bad file is 422 with every problem, and changes not
   await using daemon = await aConformingDaemon(before, { reload });
   const { status, body } = await daemon.call("POST", "/-/reload");
   assertEquals([status, body.errors], [422, [
-    { path: "subscriptions[0].url", message: "no URL" },
-    { path: "c.json", message: "is not there; put it back" },
+    { path: "subscriptions[0].url", message: "c.json:3:1: no URL" },
+    { path: "", message: "c.json: is not there; fix: put it back" },
   ]]);
   assertEquals((await daemon.call("GET", "/v1/subscriptions/a")).status, 200);
 });

@@ -94,7 +94,12 @@ Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secr
       allowHttp: false,
       allowNetworks: ["10.0.0.0/8"],
     },
-    health: { state: "healthy", consecutiveFailures: 0, pending: 0 },
+    health: {
+      state: "healthy",
+      since: "2024-03-15T10:30:00Z",
+      consecutiveFailures: 0,
+      pending: 0,
+    },
     counts: { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 },
   });
 });
@@ -148,7 +153,7 @@ Deno.test("GET /v1/subscriptions: by id, page by page", async () => {
       `/v1/subscriptions?limit=2${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
     );
     shown.push(...body.items.map(({ id }: { id: string }) => id));
-    if (body.next === undefined) break;
+    if (body.next === null) break;
     cursor = body.next;
   }
   assertEquals(shown, ["a/b", "b", "c", "d", "ü"]);

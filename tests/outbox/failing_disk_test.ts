@@ -4,7 +4,7 @@ import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 /** Which call to which file fails, the how manieth: in the journal, and when it is moved over. */
 const FAULTS = [
   { call: "sync", file: "outbox.db-wal", at: 30 },
-  { call: "write", file: "outbox.db-wal", at: 500 },
+  { call: "write", file: "outbox.db-wal", at: 600 },
   { call: "sync", file: "outbox.db", at: 6 },
   { call: "write", file: "outbox.db", at: 700 },
 ] as const;

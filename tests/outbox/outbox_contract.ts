@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
+import { answerTimeBucket } from "../../src/domain/answer_time.ts";
 import type { Attempt } from "../../src/domain/attempt.ts";
 import type { Delivery } from "../../src/domain/delivery.ts";
 import type {
@@ -10,6 +11,7 @@ import type {
   Outbox,
   OutboxReader,
   Replay,
+  Tally,
 } from "../../src/outbox/outbox.ts";
 import { InvalidCursorError, OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import {
@@ -298,7 +300,8 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const recorded = await outbox.record({
       ...delivered(late, NOON),
       health,
-      notices: [aNotice()],
+      endNotices: [aNotice()],
+      healthNotices: [aNotice()],
     });
     assertEquals(recorded, false);
     assertEquals((await reader.health()).size, 0);
@@ -328,11 +331,19 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     };
     await Promise.all([
       outbox.record({ ...exhausted(first, NOON + 20), health: { consecutiveFailures: 5 } }),
-      outbox.record({ ...exhausted(second, NOON + 20), health, notices: [aNotice()] }),
+      outbox.record({
+        ...exhausted(second, NOON + 20),
+        health,
+        endNotices: [aNotice()],
+        healthNotices: [aNotice("subscription.failing")],
+      }),
     ]);
     assertEquals(await reader.health(), new Map([["crm", health]]));
-    const { claims } = await outbox.claim({ subscription: "!operator", now: NOON + 20, limit: 1 });
-    assertEquals(claims.map(({ event }) => event.type), ["delivery.exhausted"]);
+    const { claims } = await outbox.claim({ subscription: "!operator", now: NOON + 20, limit: 9 });
+    assertEquals(claims.map(({ event }) => event.type), [
+      "delivery.exhausted",
+      "subscription.failing",
+    ]);
   });
 
   story("cancel() ends a claimed delivery for good", async ({ outbox, reader }) => {
@@ -363,34 +374,39 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
 
   for (const sameCommit of [false, true]) {
     const when = sameCommit ? "in the same commit" : "before";
-    story(`record() keeps the attempt under way of a delivery cancelled ${when}`, async ({
-      outbox,
-      reader,
-    }) => {
-      const claim = await aClaim(outbox);
-      const { id } = claim.delivery;
-      const cancelled = outbox.cancel([id], "wrong customer", NOON + 1);
-      if (!sameCommit) await cancelled;
-      const recording = {
-        ...delivered(claim, NOON + 20),
-        health: { consecutiveFailures: 0, lastSuccessAt: NOON + 20 },
-        notices: [aNotice()],
-        history: [anEntry()],
-      };
-      assertEquals(await outbox.record(recording), false);
-      assertEquals(await outbox.record(recording), false);
-      assertEquals(await reader.attempts(id), [recording.attempt]);
-      const stored = await reader.delivery(id);
-      assertEquals([stored?.state, stored?.reason, stored?.finishedAt, stored?.attemptCount], [
-        "cancelled",
-        "wrong customer",
-        NOON + 1,
-        1,
-      ]);
-      assertEquals((await reader.health()).size, 0);
-      assertEquals((await reader.history({ limit: 9 })).items, []);
-      assertEquals((await reader.audit()).events, 1);
-    });
+    story(
+      `record() keeps the attempt under way of a delivery cancelled ${when}, and what it says of its subscription`,
+      async ({
+        outbox,
+        reader,
+      }) => {
+        const claim = await aClaim(outbox);
+        const { id } = claim.delivery;
+        const cancelled = outbox.cancel([id], "wrong customer", NOON + 1);
+        if (!sameCommit) await cancelled;
+        const recording = {
+          ...delivered(claim, NOON + 20),
+          health: { consecutiveFailures: 0, lastSuccessAt: NOON + 20 },
+          endNotices: [aNotice()],
+          healthNotices: [aNotice("subscription.recovered")],
+          history: [anEntry()],
+        };
+        assertEquals(await outbox.record(recording), false);
+        assertEquals(await outbox.record(recording), false);
+        assertEquals(await reader.attempts(id), [recording.attempt]);
+        const stored = await reader.delivery(id);
+        assertEquals([stored?.state, stored?.reason, stored?.finishedAt, stored?.attemptCount], [
+          "cancelled",
+          "wrong customer",
+          NOON + 1,
+          1,
+        ]);
+        assertEquals(await reader.health(), new Map([["crm", recording.health]]));
+        assertEquals((await reader.history({ limit: 9 })).items.length, 1);
+        const { items } = await reader.events({ limit: 9 });
+        assertEquals(items.map(({ type }) => type), ["subscription.recovered", "booking.created"]);
+      },
+    );
   }
 
   story("record() keeps nothing of a claim that was lost before the cancel", async ({
@@ -470,6 +486,16 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       await outbox.shiftDue(NOON, 5_000);
       const { items } = await reader.deliveries({ limit: 9 });
       assertEquals(items.map(({ dueAt }) => dueAt), [NOON + 5_010, NOON]);
+    },
+  );
+
+  story(
+    "shiftDue() backwards moves what is due along: it stays due",
+    async ({ outbox, reader }) => {
+      for (const at of [NOON, NOON + 10]) await outbox.enqueue({ events: [aNewEvent()], at });
+      await outbox.shiftDue(NOON, -5_000);
+      const { items } = await reader.deliveries({ limit: 9 });
+      assertEquals(items.map(({ dueAt }) => dueAt), [NOON - 4_990, NOON - 5_000]);
     },
   );
 
@@ -842,6 +868,90 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     for (const stop of stops) stop();
   });
 
+  story("tallies() adds up what attempts came to, by the hour and the minute", async ({
+    outbox,
+    reader,
+  }) => {
+    const minute = 60_000, hour = 60 * minute;
+    await aFinished(outbox, {});
+    await aFinished(outbox, { subscription: "erp", at: NOON + minute, ends: exhausted });
+    await aFinished(outbox, { cause: "notice" });
+    const claim = await aClaim(outbox);
+    await outbox.record(toRetry(claim, { at: NOON + minute, dueAt: NOON + hour }));
+    const { claims: [again] } = await outbox.claim({
+      subscription: "crm",
+      now: NOON + hour,
+      limit: 1,
+    });
+    // Both hours in one commit, and the first once more.
+    const [early, late] = [await aClaim(outbox), await aClaim(outbox)];
+    await Promise.all([
+      outbox.record(delivered(early!, NOON + hour - 1)),
+      outbox.record(delivered(again!, NOON + hour)),
+      outbox.record(delivered(late!, NOON + hour - 1)),
+    ]);
+    const shape = ({ startsAt, ...counts }: Tally) => [startsAt - NOON, Object.values(counts)];
+    const hours = await reader.tallies({ slot: "hour", since: NOON });
+    assertEquals(hours.map(shape), [[0, [5, 3, 3, 2, 1, 3, 1]], [hour, [0, 0, 1, 0, 0, 1, 0]]]);
+    const minutes = await reader.tallies({ slot: "minute", since: NOON + minute });
+    assertEquals(minutes.map(shape), [
+      [minute, [2, 0, 0, 2, 1, 0, 1]],
+      [59 * minute, [2, 2, 2, 0, 0, 2, 0]],
+      [hour, [0, 0, 1, 0, 0, 1, 0]],
+    ]);
+    const erp = await reader.tallies({ slot: "hour", since: NOON, subscription: "erp" });
+    assertEquals(erp.map(shape), [[0, [1, 0, 0, 1, 0, 0, 1]]]);
+    assertEquals(await reader.tallies({ slot: "hour", since: 0, subscription: "none" }), []);
+    const took = answerTimeBucket(12);
+    const answers = await reader.answers({ slot: "hour", since: NOON });
+    assertEquals(answers, [
+      { status: 200, took, count: 4 },
+      { took, count: 1 },
+      { status: 503, took, count: 1 },
+    ]);
+  });
+
+  story("tallies() keeps two hours of minutes, and hours as long as what is exhausted", async ({
+    outbox,
+    reader,
+  }) => {
+    const hour = 3_600_000;
+    for (const at of [NOON, NOON + 2 * hour, NOON + 3 * hour]) await aFinished(outbox, { at });
+    const starts = async (slot: "minute" | "hour") =>
+      (await reader.tallies({ slot, since: 0 })).map(({ startsAt }) => startsAt);
+    assertEquals(await starts("minute"), [NOON + 2 * hour, NOON + 3 * hour]);
+    assertEquals(await starts("hour"), [NOON, NOON + 2 * hour, NOON + 3 * hour]);
+    const exhausted = NOON + 2 * hour + 1;
+    await outbox.prune({ delivered: 0, exhausted, limit: 99 });
+    assertEquals(await starts("hour"), [NOON + 3 * hour]);
+  });
+
+  story("backlog() tells what waits and since when it is due", async ({ outbox, reader }) => {
+    await outbox.enqueue({ events: [aNewEvent()], at: NOON + 5 });
+    await outbox.enqueue({ events: [aNewEvent()], at: NOON });
+    await aFinished(outbox, { subscription: "erp" });
+    assertEquals([...await reader.backlog()], [["crm", { pending: 2, dueAt: NOON }]]);
+  });
+
+  story("due() tells what is due from what is due later", async ({ outbox, reader }) => {
+    const due = async (at: number) => (await reader.due(at)).get("crm");
+    assertEquals(await due(NOON), undefined);
+    for (const at of [NOON + 5, NOON, NOON + 5, NOON + 9]) {
+      await outbox.enqueue({ events: [aNewEvent()], at });
+    }
+    await aFinished(outbox, { subscription: "erp" });
+    const told = await Promise.all([-1, 0, 4, 5, 8, 9].map((ms) => due(NOON + ms)));
+    assertEquals(told, [0, 1, 1, 3, 3, 4].map((due) => ({ pending: 4, dueAt: NOON, due })));
+    assertEquals((await reader.due(NOON)).has("erp"), false);
+  });
+
+  story("due() sees every subscription, however many", async ({ outbox, reader }) => {
+    const subscriptions = Array.from({ length: 777 }, (_, i) => `s${i}`);
+    const deliveries = subscriptions.map((subscription) => aDelivery({ subscription }));
+    await outbox.enqueue({ events: [aNewEvent({ deliveries })], at: NOON });
+    assertEquals([...(await reader.due(NOON)).keys()].sort(), subscriptions.sort());
+  });
+
   story("unavailableBecause() has nothing to say while all is well", async ({ outbox }) => {
     assertEquals(await outbox.unavailableBecause(), undefined);
     await aClaim(outbox);
@@ -1158,9 +1268,9 @@ async function aClaim(outbox: Outbox, event: Parameters<typeof anEvent>[0] = {})
   return accepted(await outbox.enqueue({ events, at: NOON })).claims[0]!;
 }
 
-function aNotice() {
+function aNotice(type = "delivery.exhausted") {
   const deliveries = [aDelivery({ subscription: "!operator", cause: "notice" })];
-  return aNewEvent({ event: anEvent({ type: "delivery.exhausted" }), deliveries });
+  return aNewEvent({ event: anEvent({ type }), deliveries });
 }
 
 function createdAt({ delivery }: Claim): number {

@@ -8,24 +8,28 @@ import {
   DELETE_HISTORY,
   DELETE_KEYS,
   DELETE_REPLAYS,
+  DELETE_TALLIES,
   FINISHED,
 } from "../../src/outbox/sqlite/pruning.ts";
 import { READER_SQL } from "../../src/outbox/sqlite/reader.ts";
 import { SCAN_SQL } from "../../src/outbox/sqlite/replay_scan.ts";
 import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
 import { SQL } from "../../src/outbox/sqlite/store.ts";
+import { TALLYING_SQL } from "../../src/outbox/sqlite/tallying.ts";
 
 const STATEMENTS: Record<string, string> = {
   ...SQL,
   ...READER_SQL,
   ...SCAN_SQL,
   ...REPLAYING_SQL,
+  ...TALLYING_SQL,
   BARE_EVENTS,
   DELETE_ATTEMPTS,
   DELETE_EVENT,
   DELETE_HISTORY,
   DELETE_KEYS,
   DELETE_REPLAYS,
+  DELETE_TALLIES,
   FINISHED,
 };
 
@@ -39,7 +43,9 @@ Deno.test("query plans: no statement walks a table that grows", async () => {
   const db = await openWriter(":memory:");
   for (const [name, sql] of Object.entries(STATEMENTS)) {
     const walks = planOf(db, sql).filter((step) =>
-      /^SCAN (events|deliveries|attempts|d|e|a|r|o|idempotency|history|replays)\b/.test(step)
+      /^SCAN (events|deliveries|attempts|d|e|a|r|o|idempotency|history|replays|tallies)\b/.test(
+        step,
+      )
     );
     const allowed = WALKS_PARTIAL_INDEX.includes(name)
       ? walks.filter((step) => /deliveries_due|replays_open/.test(step))

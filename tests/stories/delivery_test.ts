@@ -217,6 +217,42 @@ Deno.test("story: while one receiver hangs with a backlog, all others are served
   await stopAtOnce(daemon, clock);
 });
 
+for (
+  const { hanging, totalConcurrency } of [
+    { hanging: 20, totalConcurrency: 256 },
+    { hanging: 3, totalConcurrency: 16 },
+    { hanging: 1, totalConcurrency: 8 },
+  ]
+) {
+  Deno.test(`story: with ${hanging} receivers hanging on ${totalConcurrency} slots, a healthy one is served`, async () => {
+    const clock = new FakeClock();
+    await using stuck = startRawServer({ hang: true });
+    await using healthy = startRawServer();
+    const subscriptions = [
+      ...Array.from(
+        { length: hanging },
+        (_, i) => to(stuck.url, { id: `hanging-${i}`, events: [compilePattern("bulk")] }),
+      ),
+      to(healthy.url, { id: "healthy", events: [compilePattern("booking.*")] }),
+    ];
+    const config = aConfig({ subscriptions, totalConcurrency });
+    const server = { ...config.server, shutdownGraceMs: 0 };
+    await using daemon = await aDaemon({ ...config, server }, { clock });
+    await post(daemon, Array(40).fill({ type: "bulk", data: 1 }));
+    await stuck.received(Math.min(hanging * 4, totalConcurrency / 2));
+    for (let i = 1; i <= 5; i++) {
+      const { deliveries: [{ id }] } = await post(daemon);
+      await inState(daemon, id, "delivered");
+      assertEquals(healthy.requests.length, i);
+    }
+    // Their deadlines pass, they hang again: still there is room.
+    clock.advance(30_000);
+    const { deliveries: [{ id }] } = await post(daemon);
+    await inState(daemon, id, "delivered");
+    await stopAtOnce(daemon, clock);
+  });
+}
+
 Deno.test("story: a backlog larger than memory holds drains in full, each once", async () => {
   await using receiver = startRawServer();
   const subscriptions = [to(receiver.url, { concurrency: 64 })];

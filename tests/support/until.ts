@@ -2,11 +2,11 @@
 export async function until<T>(
   condition: () => T | Promise<T>,
   what = String(condition),
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, false | null | undefined>> {
   const startedAt = performance.now();
   for (;;) {
     const value = await condition();
-    if (value) return value;
+    if (value) return value as Exclude<T, false | null | undefined>;
     if (performance.now() - startedAt > 10_000) throw new Error(`never came about: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }

@@ -1,6 +1,7 @@
 import type { DeliveryState } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Grant } from "./claims.ts";
+import type { TalliedAttempt } from "./tallying.ts";
 
 /** What a transaction changes beside its rows; it comes to count when the commit is through. */
 export class Changes {
@@ -12,6 +13,8 @@ export class Changes {
   readonly settled: Grant[] = [];
   /** By how much the numbers of deliveries change, by subscription; written once at the end. */
   readonly counts = new Map<number, CountChange>();
+  /** What is to be tallied at the end of the transaction. */
+  readonly attempts: TalliedAttempt[] = [];
   /** Written once at the end of the transaction, the last one said, by subscription. */
   readonly health = new Map<number, Health>();
   /** The deliveries that it changes; undefined while nobody wants to know. */

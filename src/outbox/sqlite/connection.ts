@@ -1,5 +1,12 @@
 import { DatabaseSync } from "node:sqlite";
-import { assertCurrent, migrate, NotOurDatabaseError } from "./schema.ts";
+import { copyDatabase, nameBeforeMigration } from "./copy.ts";
+import {
+  assertCurrent,
+  migrate,
+  MIGRATIONS,
+  NotOurDatabaseError,
+  schemaVersion,
+} from "./schema.ts";
 
 /** The name of a database without a file. */
 export const IN_MEMORY = ":memory:";
@@ -7,15 +14,22 @@ export const IN_MEMORY = ":memory:";
 /** How long the writer may wait for a foreign lock, once open: the process stands still meanwhile. */
 const BUSY_MS = 250;
 
-/** Opens the one writing connection, creating the file if need be, at the newest schema. */
-export async function openWriter(path: string): Promise<DatabaseSync> {
+/**
+ * Opens the one writing connection, creating the file if need be, at the newest schema. A file with
+ * an older one is copied first: `PATH-v1-backup`.
+ */
+export async function openWriter(path: string, migrations = MIGRATIONS): Promise<DatabaseSync> {
   // SQLite would create it readable by all; it holds what publishers post.
   if (path !== IN_MEMORY) (await Deno.open(path, CREATE)).close();
   // Opening may have to recover a large journal, or wait for another that does.
   const db = new DatabaseSync(path, { timeout: 10_000 });
   try {
     // First, for all else would write to a file that may not be ours.
-    migrate(db, path);
+    const version = schemaVersion(db, path, migrations);
+    if (version > 0 && version < migrations.length) {
+      await copyDatabase(db, await nameBeforeMigration(path, version));
+    }
+    migrate(db, path, migrations);
     db.exec(SETTINGS);
     db.exec("pragma journal_mode = wal");
     db.exec(`pragma busy_timeout = ${BUSY_MS}`);
@@ -29,11 +43,11 @@ export async function openWriter(path: string): Promise<DatabaseSync> {
 const CREATE: Deno.OpenOptions = { write: true, create: true, mode: 0o600 };
 
 /** Opens a connection that only reads, beside a running daemon or without one. */
-export function openReading(path: string): DatabaseSync {
+export function openReading(path: string, migrations = MIGRATIONS): DatabaseSync {
   assertFile(path);
   const db = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
   try {
-    assertCurrent(db, path);
+    assertCurrent(db, path, migrations);
     db.exec(SETTINGS);
   } catch (error) {
     db.close();

@@ -23,6 +23,7 @@ export class Pruning {
   readonly #deleteKeys: StatementSync;
   readonly #deleteHistory: StatementSync;
   readonly #deleteReplays: StatementSync;
+  readonly #deleteTallies: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#finished = db.prepare(FINISHED);
@@ -35,6 +36,7 @@ export class Pruning {
     this.#deleteKeys = db.prepare(DELETE_KEYS);
     this.#deleteHistory = db.prepare(DELETE_HISTORY);
     this.#deleteReplays = db.prepare(DELETE_REPLAYS);
+    this.#deleteTallies = db.prepare(DELETE_TALLIES);
   }
 
   /** One bite, within a transaction. */
@@ -59,6 +61,7 @@ export class Pruning {
     this.#deleteKeys.run(rest);
     this.#deleteHistory.run(rest);
     this.#deleteReplays.run(rest);
+    this.#deleteTallies.run(rest);
     return { deliveries, events };
   }
 
@@ -136,4 +139,10 @@ export const DELETE_REPLAYS = `
   delete from replays where number in (
     select number from replays
     where finished_at < :before order by finished_at limit :limit
+  )`;
+
+export const DELETE_TALLIES = `
+  delete from tallies where (series, starts_at) in (
+    select series, starts_at from tallies
+    where starts_at < :before order by starts_at limit :limit
   )`;

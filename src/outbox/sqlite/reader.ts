@@ -6,9 +6,12 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { InvalidCursorError } from "../outbox.ts";
 import type {
+  AnswerCount,
   Audit,
+  Backlog,
   Counts,
   DeliveryFilter,
+  DueBacklog,
   EventFilter,
   HistoryFilter,
   OutboxReader,
@@ -18,6 +21,8 @@ import type {
   ReplayFilter,
   StoredDelivery,
   StoredEvent,
+  Tally,
+  TallyRequest,
 } from "../outbox.ts";
 import { auditDatabase } from "./audit.ts";
 import { type Bytes, toBytes, toText } from "./bytes.ts";
@@ -44,6 +49,14 @@ import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
 import { STATES } from "./schema.ts";
+import {
+  answersFromRows,
+  type AnswersRow,
+  tallyFromRow,
+  type TallyRow,
+  TOTAL,
+  TOTAL_BY_MINUTE,
+} from "./tallying.ts";
 
 /**
  * Opens a database to read it, beside a running daemon or without one. Never creates it.
@@ -55,6 +68,9 @@ export function openReader(path: string): SqliteReader {
 
 /** How many rows one call looks at for those that fit a filter no index answers. */
 export const SCANNED_ROWS = 2_000;
+
+/** How many rows are counted one by one to tell due ones from later ones: some milliseconds. */
+const COUNTED_ROWS = 50_000;
 
 /**
  * The reading side, over a connection that sees only what is committed. It can't be watched: SQLite
@@ -244,12 +260,74 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   }
 
   // deno-lint-ignore require-await
+  async tallies(request: TallyRequest): Promise<Tally[]> {
+    const series = this.#seriesOf(request);
+    if (series === undefined) return [];
+    const rows = this.#sql.tallies.all({ series, since: request.since });
+    return (rows as unknown as TallyRow[]).map(tallyFromRow);
+  }
+
+  // deno-lint-ignore require-await
+  async answers(request: TallyRequest): Promise<AnswerCount[]> {
+    const series = this.#seriesOf(request);
+    if (series === undefined) return [];
+    const rows = this.#sql.answers.all({ series, since: request.since });
+    return answersFromRows(rows as unknown as AnswersRow[]);
+  }
+
+  // deno-lint-ignore require-await
+  async backlog(): Promise<ReadonlyMap<string, Backlog>> {
+    const rows = this.#sql.backlog.all() as unknown as BacklogRow[];
+    return new Map(
+      rows.filter(({ due_at }) => due_at !== null)
+        .map(({ subscription, pending, due_at }) => [
+          toText(subscription),
+          { pending, dueAt: due_at! },
+        ]),
+    );
+  }
+
+  async due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
+    const found = new Map<string, DueBacklog>();
+    for (let after = 0;;) {
+      const spans = this.#sql.dueSpans.all({ after, limit: CHUNK_ROWS }) as unknown as DueSpan[];
+      for (const span of spans) {
+        const { name, pending, first } = span;
+        if (first === null) continue;
+        found.set(toText(name), { pending, dueAt: first, due: this.#dueWithin(span, now) });
+      }
+      if (spans.length < CHUNK_ROWS) return found;
+      after = spans.at(-1)!.subscription;
+      // Ten thousand subscriptions are some 50 ms of work, and others wait for the loop.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Counts only where some are due and some are not, and of these the fewer ones. */
+  #dueWithin({ subscription, pending, first, last }: DueSpan, now: Instant): number {
+    if (first === null || first > now) return 0;
+    if (last! <= now) return pending;
+    const count = (statement: StatementSync) =>
+      (statement.get({ subscription, now, limit: COUNTED_ROWS }) as { count: number }).count;
+    const due = count(this.#sql.countDue);
+    return due < COUNTED_ROWS ? due : pending - count(this.#sql.countLater);
+  }
+
+  // deno-lint-ignore require-await
   async audit(): Promise<Audit> {
     return auditDatabase(this.#db);
   }
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Undefined where a subscription never had anything on record. */
+  #seriesOf(request: TallyRequest): number | undefined {
+    if (request.slot === "minute") return TOTAL_BY_MINUTE;
+    return request.subscription === undefined
+      ? TOTAL
+      : this.#subscriptions.find(request.subscription);
   }
 
   #find(id: string): DeliveryRow | undefined {
@@ -314,6 +392,21 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       (text === undefined ||
         (this.#sql.dataHolds.get({ ...text, event: row.event }) as { holds: number }).holds === 1);
   }
+}
+
+/** When the first and the last of what waits for a subscription are due. */
+interface DueSpan {
+  readonly subscription: number;
+  readonly name: Bytes;
+  readonly pending: number;
+  readonly first: Instant | null;
+  readonly last: Instant | null;
+}
+
+interface BacklogRow {
+  readonly subscription: Bytes;
+  readonly pending: number;
+  readonly due_at: Instant | null;
 }
 
 const CHUNK_ROWS = 250;
@@ -382,6 +475,44 @@ export const READER_SQL = {
     select s.name as subscription, c.pending, c.delivered, c.exhausted, c.cancelled
     from counts c join subscriptions s on s.id = c.subscription
     where c.pending + c.delivered + c.exhausted + c.cancelled > 0`,
+
+  tallies: `
+    select starts_at, first_attempts, first_successes, succeeded, failed, retrying, delivered, lost
+    from tallies where series = :series and starts_at >= :since order by starts_at`,
+
+  answers: `
+    select answers from tallies where series = :series and starts_at >= :since`,
+
+  backlog: `
+    select s.name as subscription, c.pending, (
+        select min(due_at) from deliveries indexed by deliveries_due
+        where subscription = c.subscription and state = 0
+      ) as due_at
+    from counts c join subscriptions s on s.id = c.subscription
+    where c.pending > 0`,
+
+  dueSpans: `
+    select c.subscription, s.name, c.pending, (
+        select min(due_at) from deliveries indexed by deliveries_due
+        where subscription = c.subscription and state = 0
+      ) as first, (
+        select max(due_at) from deliveries indexed by deliveries_due
+        where subscription = c.subscription and state = 0
+      ) as last
+    from counts c join subscriptions s on s.id = c.subscription
+    where c.subscription > :after and c.pending > 0 order by c.subscription limit :limit`,
+
+  countDue: `
+    select count(*) as count from (
+      select 1 from deliveries indexed by deliveries_due
+      where subscription = :subscription and state = 0 and due_at <= :now limit :limit
+    )`,
+
+  countLater: `
+    select count(*) as count from (
+      select 1 from deliveries indexed by deliveries_due
+      where subscription = :subscription and state = 0 and due_at > :now limit :limit
+    )`,
 
   replay: `
     select number, created_at, operator, subscription, type, state, since, until, total, done,

@@ -166,6 +166,26 @@ export const MIGRATIONS: readonly string[] = [`
   create index history_of_subscription on history (subscription) where subscription is not null;
   create index history_of_delivery on history (delivery) where delivery is not null;
 
+  -- What attempts came to, slot by slot, kept along with them. A series is a subscription by the
+  -- hour; 0 is all of them by the hour, -1 all of them by the minute. Nothing is decided by them.
+  create table tallies (
+    series integer not null,
+    starts_at integer not null,
+    first_attempts integer not null,
+    first_successes integer not null,
+    succeeded integer not null,
+    failed integer not null,
+    -- Of the failed ones, those that another attempt follows.
+    retrying integer not null,
+    -- Deliveries that ended by an attempt, well or not.
+    delivered integer not null,
+    lost integer not null,
+    -- JSON: pairs of status and bucket of time (status * 1000 + bucket; 0 where none came), and count.
+    answers text not null,
+    primary key (series, starts_at)
+  ) strict, without rowid;
+  create index tallies_by_time on tallies (starts_at);
+
   -- Written to find out whether anything can be.
   create table probe (
     id integer primary key check (id = 1),
@@ -177,10 +197,10 @@ export const MIGRATIONS: readonly string[] = [`
 export class NewerSchemaError extends Error {
   override readonly name = "NewerSchemaError";
 
-  constructor(readonly path: string, readonly version: number) {
+  constructor(readonly path: string, readonly version: number, known = MIGRATIONS.length) {
     super(
       `cannot open "${path}": its schema is version ${version}, this Bellhook knows ` +
-        `${MIGRATIONS.length} at most; start the newer Bellhook that wrote it, or restore a backup`,
+        `${known} at most; start the newer Bellhook that wrote it, or restore a backup`,
     );
   }
 }
@@ -195,14 +215,14 @@ export class NotOurDatabaseError extends Error {
 }
 
 /** Brings a database to the newest schema, in one transaction. Throws before it changes a foreign one. */
-export function migrate(db: DatabaseSync, path: string): void {
-  const version = schemaVersion(db, path);
-  if (version === MIGRATIONS.length) return;
+export function migrate(db: DatabaseSync, path: string, migrations = MIGRATIONS): void {
+  const version = schemaVersion(db, path, migrations);
+  if (version === migrations.length) return;
   db.exec("begin immediate");
   try {
-    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+    for (const migration of migrations.slice(version)) db.exec(migration);
     db.exec(`pragma application_id = ${APPLICATION_ID}`);
-    db.exec(`pragma user_version = ${MIGRATIONS.length}`);
+    db.exec(`pragma user_version = ${migrations.length}`);
     db.exec("commit");
   } catch (error) {
     if (db.isTransaction) db.exec("rollback");
@@ -211,25 +231,31 @@ export function migrate(db: DatabaseSync, path: string): void {
 }
 
 /** Throws unless a database has exactly the schema that the readers' statements are written for. */
-export function assertCurrent(db: DatabaseSync, path: string): void {
-  const version = schemaVersion(db, path);
+export function assertCurrent(db: DatabaseSync, path: string, migrations = MIGRATIONS): void {
+  const version = schemaVersion(db, path, migrations);
   if (version === 0) throw new NotOurDatabaseError(path, "it is an empty database");
-  if (version < MIGRATIONS.length) {
+  if (version < migrations.length) {
     throw new NotOurDatabaseError(
       path,
-      `its schema is version ${version}, not ${MIGRATIONS.length}; start the daemon once to bring it up to date`,
+      `its schema is version ${version}, not ${migrations.length}; start the daemon once to bring it up to date`,
     );
   }
 }
 
-/** 0 for a database without anything in it. */
-function schemaVersion(db: DatabaseSync, path: string): number {
+/** How many migrations a database has seen; 0 for one without anything in it. */
+export function schemaVersion(
+  db: DatabaseSync,
+  path: string,
+  migrations = MIGRATIONS,
+): number {
   const header = readHeader(db, path);
   if (header.applicationId !== APPLICATION_ID) {
     if (header.applicationId === 0 && header.version === 0 && header.tables === 0) return 0;
     throw new NotOurDatabaseError(path, "it is a database of some other program");
   }
-  if (header.version > MIGRATIONS.length) throw new NewerSchemaError(path, header.version);
+  if (header.version > migrations.length) {
+    throw new NewerSchemaError(path, header.version, migrations.length);
+  }
   return header.version;
 }
 

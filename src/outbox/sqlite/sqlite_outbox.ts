@@ -6,13 +6,16 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
+  AnswerCount,
   Audit,
+  Backlog,
   Change,
   Claim,
   Claimed,
   ClaimRequest,
   Counts,
   DeliveryFilter,
+  DueBacklog,
   Enqueue,
   Enqueued,
   EventFilter,
@@ -29,6 +32,8 @@ import type {
   ReplayStep,
   StoredDelivery,
   StoredEvent,
+  Tally,
+  TallyRequest,
 } from "../outbox.ts";
 import { IN_MEMORY, openReading, openWriter } from "./connection.ts";
 import { faultOf } from "./faults.ts";
@@ -36,13 +41,18 @@ import { type Lock, lockDatabase } from "./lock.ts";
 import type { PruneRequest } from "./pruning.ts";
 import { SqliteReader } from "./reader.ts";
 import type { ReplayBeginning } from "./replaying.ts";
+import { MIGRATIONS } from "./schema.ts";
 import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
 
 /**
  * Opens the outbox in a SQLite file, creating it if need be, or in `:memory:`. One process at a time.
+ * A file with an older schema is copied before it is changed.
  * Throws OutboxLocked, NewerSchemaError, NotOurDatabaseError, OutboxFailed where it is corrupt.
  */
-export async function openSqliteOutbox(path: string): Promise<SqliteOutbox> {
+export async function openSqliteOutbox(
+  path: string,
+  { migrations = MIGRATIONS }: { readonly migrations?: readonly string[] } = {},
+): Promise<SqliteOutbox> {
   if (path === IN_MEMORY) {
     const db = await openWriter(path);
     return new SqliteOutbox(path, { store: new Store(db), reader: new SqliteReader(db) });
@@ -51,9 +61,10 @@ export async function openSqliteOutbox(path: string): Promise<SqliteOutbox> {
   const lock = await lockDatabase(file);
   let db: DatabaseSync | undefined;
   try {
-    db = await openWriter(file);
+    db = await openWriter(file, migrations);
     const store = new Store(db);
-    return new SqliteOutbox(file, { store, reader: new SqliteReader(openReading(file)), lock });
+    const reader = new SqliteReader(openReading(file, migrations));
+    return new SqliteOutbox(file, { store, reader, lock });
   } catch (error) {
     db?.close();
     lock.release();
@@ -102,6 +113,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   readonly #reader: SqliteReader;
   readonly #lock: Lock | undefined;
   readonly #tellFailed: (error: OutboxFailed) => void;
+  #timed: <T>(commit: () => T) => T = (commit) => commit();
   #queue: Waiting[] = [];
   #isCommitDue = false;
   #failure: OutboxFailed | undefined;
@@ -123,6 +135,11 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   /** Transactions committed so far. */
   get commits(): number {
     return this.#store.commits;
+  }
+
+  /** From now on, each commit is carried out within this. */
+  timeCommits(timed: <T>(commit: () => T) => T): void {
+    this.#timed = timed;
   }
 
   enqueue(request: Enqueue): Promise<Enqueued> {
@@ -257,6 +274,22 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#read(() => this.#reader.history(filter));
   }
 
+  tallies(request: TallyRequest): Promise<Tally[]> {
+    return this.#read(() => this.#reader.tallies(request));
+  }
+
+  answers(request: TallyRequest): Promise<AnswerCount[]> {
+    return this.#read(() => this.#reader.answers(request));
+  }
+
+  backlog(): Promise<ReadonlyMap<string, Backlog>> {
+    return this.#read(() => this.#reader.backlog());
+  }
+
+  due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
+    return this.#read(() => this.#reader.due(now));
+  }
+
   audit(): Promise<Audit> {
     return this.#read(() => this.#reader.audit());
   }
@@ -335,7 +368,9 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     try {
       if (this.#failure) throw this.#failure;
       const watched = this.#listeners.size > 0;
-      applied = this.#store.apply(batch.map(({ operation }) => operation), { watched });
+      applied = this.#timed(() =>
+        this.#store.apply(batch.map(({ operation }) => operation), { watched })
+      );
       this.#unavailable = undefined;
     } catch (error) {
       const judged = this.#judge(error);

@@ -35,6 +35,7 @@ import {
   type EventRow,
 } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
+import { Tallying } from "./tallying.ts";
 
 /** A change that needs a transaction, as plain data. */
 export type Operation =
@@ -101,6 +102,7 @@ export class Store {
   readonly #insertion: Insertion;
   readonly #pruning: Pruning;
   readonly #replaying: Replaying;
+  readonly #tallying: Tallying;
   readonly #pending: Map<number, number>;
   #commits = 0;
 
@@ -115,6 +117,7 @@ export class Store {
     this.#insertion = new Insertion(db, this.#names);
     this.#pruning = new Pruning(db);
     this.#replaying = new Replaying(db, this.#names, this.#insertion);
+    this.#tallying = new Tallying(db);
     this.#pending = countPending(db);
   }
 
@@ -136,6 +139,7 @@ export class Store {
       subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
       this.#writeHealth(changes);
       this.#writeCounts(changes);
+      this.#tallying.write(changes.attempts);
       this.#sql.commit.run();
     } catch (error) {
       this.#rollBack();
@@ -261,6 +265,7 @@ export class Store {
     this.#names.types.forget();
     this.#names.formats.forget();
     this.#replaying.rolledBack();
+    this.#tallying.forget();
     // SQLite rolls back by itself where it can't go on: a full disk, a failed write.
     if (this.#db.isTransaction) this.#sql.rollback.run();
   }
@@ -435,7 +440,7 @@ export class Store {
   }
 
   #record(recording: Recording, changes: Changes): boolean {
-    const { claim, attempt, verdict, at, health, notices = [], history = [] } = recording;
+    const { claim, attempt, verdict, at, endNotices = [] } = recording;
     const grant = this.#grantOf(claim);
     if (!grant) return false;
     if (!this.#claims.holds(grant)) {
@@ -463,25 +468,57 @@ export class Store {
       return false;
     }
     this.#insertAttempt(seq, before + 1, attempt);
+    this.#tally(recording, grant, changes);
     changes.ended.push(grant);
     if (verdict.kind === "retry") changes.touched?.add(seq);
     else changes.finish(grant, verdict.kind);
-    if (health) changes.health.set(grant.subscription, health);
-    for (const notice of notices) this.#insertion.event(notice, at, changes);
-    for (const entry of history) this.#remember(entry);
+    for (const notice of endNotices) this.#insertion.event(notice, at, changes);
+    this.#recordHealth(recording, grant, changes);
     return true;
   }
 
   /** The attempt was sent, whatever became of its delivery meanwhile: it stays on record. */
-  #recordLate({ claim, attempt }: Recording, grant: Grant, changes: Changes): void {
+  #recordLate(recording: Recording, grant: Grant, changes: Changes): void {
+    const { claim, attempt, at } = recording;
     const { seq } = grant;
     const before = claim.delivery.attemptCount;
     const status = attempt.outcome.kind === "answered" ? attempt.outcome.status : null;
     const { changes: changed } = this.#sql.countLate.run({ seq, before, status });
     if (changed === 0) return;
     this.#insertAttempt(seq, before + 1, attempt);
+    this.#tally({ claim, attempt, at }, grant, changes);
     changes.settled.push(grant);
     changes.touched?.add(seq);
+    this.#recordHealth(recording, grant, changes);
+  }
+
+  #recordHealth(
+    { at, health, healthNotices = [], history = [] }: Recording,
+    { subscription }: Grant,
+    changes: Changes,
+  ): void {
+    if (health) changes.health.set(subscription, health);
+    for (const notice of healthNotices) this.#insertion.event(notice, at, changes);
+    for (const entry of history) this.#remember(entry);
+  }
+
+  /** Notices are our own post: they say nothing of how receivers do. */
+  #tally(
+    { claim, attempt, verdict, at }: Omit<Recording, "verdict"> & { verdict?: Verdict },
+    { subscription }: Grant,
+    changes: Changes,
+  ): void {
+    if (claim.delivery.cause === "notice") return;
+    const { outcome, result, durationMs } = attempt;
+    changes.attempts.push({
+      subscription,
+      at,
+      number: claim.delivery.attemptCount + 1,
+      succeeded: result === "success",
+      status: outcome.kind === "answered" ? outcome.status : undefined,
+      durationMs,
+      verdict: verdict?.kind,
+    });
   }
 
   #insertAttempt(seq: number, number: number, attempt: Attempt): void {
@@ -750,7 +787,7 @@ export const SQL = {
 
   shiftDue: `
     update deliveries indexed by deliveries_due set due_at = due_at + :byMs
-    where state = 0 and due_at > :from`,
+    where state = 0 and (due_at > :from or :byMs < 0)`,
 
   healthBefore: "select failing_since, paused_at from health where subscription = ?",
 

@@ -1,15 +1,21 @@
-import type { Attempt } from "./answers.ts";
-import { shellWord } from "./shell_word.ts";
+import type { Headers } from "./attempt.ts";
 
 /** A shell command that sends a request again, as far as its record goes: secrets are not in it. */
-export function curlOf({ url, headers, body }: Attempt["request"]): string {
+export function curlOf(
+  { url, headers, body }: { url: string; headers: Headers; body: string },
+): string {
   const lines = [
     `curl --request POST --globoff ${shellWord(url)}`,
-    ...Object.entries(headers).map(([name, value]) =>
+    ...headers.map(([name, value]) =>
       // Without the semicolon curl would leave an empty header out.
       `--header ${shellWord(value === "" ? `${name};` : `${name}: ${value}`)}`
     ),
     `--data-raw ${shellWord(body)}`,
   ];
   return lines.join(" \\\n  ");
+}
+
+/** A text as one word of a POSIX shell's command line. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,0 +1,82 @@
+import { crash, crashWithMillion } from "./measures/crash.ts";
+import { noisyNeighbour, pace, slowFsync } from "./measures/latency.ts";
+import { measureLimits } from "./measures/limits.ts";
+import { type Measure, type Size } from "./measures/measure.ts";
+import { drain, fanOut, ingest, receivers, steady, tls } from "./measures/throughput.ts";
+import { judge } from "./report/bar.ts";
+import { describeMachine, formatMachine } from "./report/machine.ts";
+import { Results } from "./report/results.ts";
+import { drawSvg } from "./report/svg.ts";
+import { formatReport } from "./report/table.ts";
+import { say } from "./report/say.ts";
+import type { System } from "./systems/system.ts";
+import { Workbench } from "./workbench.ts";
+
+/** All measures by name, in the order they are run in. */
+export const MEASURES: readonly Measure[] = [
+  ingest,
+  steady,
+  drain,
+  pace,
+  slowFsync,
+  fanOut,
+  receivers,
+  tls,
+  noisyNeighbour,
+  crash,
+  crashWithMillion,
+];
+
+export interface Comparison {
+  readonly systems: readonly System[];
+  readonly measures: readonly Measure[];
+  readonly size: Size;
+  /** On the disk that is to be measured. */
+  readonly folder: string | undefined;
+}
+
+/**
+ * Runs every measure of every system, round by round, so that whatever else the machine does falls
+ * on all alike. Prints the report and writes it to `results/`. True where the bar is met.
+ */
+export async function compare(
+  { systems, measures, size, folder }: Comparison,
+): Promise<boolean> {
+  await using bench = await Workbench.open({ folder });
+  const machine = await describeMachine(bench.folder);
+  say(formatMachine(machine));
+  const results = new Results();
+  results.add("limits", await measureLimits(bench, size));
+  for (let round = 1; round <= size.rounds; round++) {
+    for (const measure of measures) {
+      for (const system of systems) {
+        if (!measure.systems.includes(system.name)) continue;
+        say(
+          `round ${round} of ${size.rounds}: ${measure.name}, ${system.name}`,
+        );
+        try {
+          results.add(system.name, await measure.measure(bench, system, size));
+        } catch (error) {
+          say(`failed: ${error}`);
+          results.fail(system.name, measure.name, error);
+        }
+      }
+    }
+  }
+  const judged = judge(results);
+  console.log(formatReport(results, judged));
+  const at = new Date().toISOString();
+  write(
+    "latest.json",
+    JSON.stringify({ at, machine, size, results, bar: judged }, null, 2) + "\n",
+  );
+  const caption = `${at.slice(0, 10)}, median of ${size.rounds}: ${formatMachine(machine)}`;
+  write("latest.svg", drawSvg(results, caption));
+  return results.failures.length === 0 && judged.every(({ holds }) => holds);
+}
+
+function write(name: string, text: string): void {
+  const folder = new URL("./results/", import.meta.url);
+  Deno.mkdirSync(folder, { recursive: true });
+  Deno.writeTextFileSync(new URL(name, folder), text);
+}

@@ -1,0 +1,156 @@
+import { DatabaseSync } from "node:sqlite";
+
+/** How many rows to add to a database that Bellhook has written, and what they are to say. */
+export interface Multiplication {
+  /** Delivered, each with its event and its attempt. */
+  readonly finished?: { readonly count: number; readonly at: number };
+  readonly pending?: { readonly count: number; readonly dueAt: number };
+}
+
+/**
+ * Multiplies the deliveries of a database, straight through SQL: each new one is a copy of one that
+ * the daemon itself stored and delivered, so that only numbers, ids and times are made up here. The
+ * daemon must not be running.
+ */
+export function multiplyRows(
+  path: string,
+  { finished, pending }: Multiplication,
+): void {
+  const db = new DatabaseSync(path);
+  try {
+    db.exec(SETTINGS);
+    db.exec(PATTERN);
+    if (finished) {
+      inChunks(finished.count, (count) => addFinished(db, count, finished.at));
+    }
+    if (pending) {
+      inChunks(pending.count, (count) => addPending(db, count, pending.dueAt));
+    }
+    db.exec("drop table pattern");
+    db.exec("pragma journal_mode = wal");
+  } finally {
+    db.close();
+  }
+}
+
+const CHUNK = 500_000;
+
+function inChunks(total: number, add: (count: number) => void): void {
+  for (let left = total; left > 0; left -= CHUNK) add(Math.min(CHUNK, left));
+}
+
+function addFinished(db: DatabaseSync, count: number, at: number): void {
+  const bounds = { ...lastNumbers(db), count };
+  db.exec("begin");
+  db.prepare(EVENTS).run({ ...named(bounds, "event"), at });
+  db.prepare(FINISHED).run({ ...named(bounds, "event", "delivery"), at });
+  db.prepare(ATTEMPTS).run({ ...named(bounds, "delivery", "attempt"), at });
+  db.prepare(COUNT_DELIVERED).run({ delivery: bounds.delivery });
+  db.exec("commit");
+}
+
+function addPending(db: DatabaseSync, count: number, dueAt: number): void {
+  const bounds = { ...lastNumbers(db), count };
+  db.exec("begin");
+  db.prepare(EVENTS).run({ ...named(bounds, "event"), at: dueAt - 3_600_000 });
+  db.prepare(PENDING).run({ ...named(bounds, "event", "delivery"), dueAt });
+  db.prepare(COUNT_PENDING).run({ delivery: bounds.delivery });
+  db.exec("commit");
+}
+
+interface Numbers {
+  readonly event: number;
+  readonly delivery: number;
+  readonly attempt: number;
+}
+
+function lastNumbers(db: DatabaseSync): Numbers {
+  return db.prepare(LAST_NUMBERS).get() as unknown as Numbers;
+}
+
+/** SQLite refuses a parameter that a statement does not name. */
+function named(
+  numbers: Numbers & { readonly count: number },
+  ...names: readonly (keyof Numbers)[]
+): Record<string, number> {
+  return Object.fromEntries(
+    [...names, "count" as const].map((name) => [name, numbers[name]]),
+  );
+}
+
+/** Nothing here has to survive a crash. */
+const SETTINGS = `
+  pragma journal_mode = off;
+  pragma synchronous = off;
+  pragma cache_size = -1000000;
+  pragma temp_store = memory;
+`;
+
+const PATTERN = `
+  create table if not exists pattern as
+  select row_number() over (order by min(d.seq)) - 1 as i,
+    d.subscription, d.type, d.format, e.data, a.url, a.request_headers, a.remote_address, a.status,
+    a.response_headers, a.response_body
+  from deliveries d join events e on e.seq = d.event join attempts a on a.delivery = d.seq
+  where d.state = 1 and d.seq <= 1000
+  group by d.subscription`;
+
+const LAST_NUMBERS = `
+  select coalesce((select max(seq) from events), 0) as event,
+    coalesce((select max(seq) from deliveries), 0) as delivery,
+    coalesce((select max(seq) from attempts), 0) as attempt`;
+
+const ROWS = `
+  with recursive numbers (n) as (
+    select 1 union all select n + 1 from numbers where n < :count
+  ),
+  rows as (
+    select n, pattern.* from numbers
+    cross join pattern on pattern.i = n % (select count(*) from pattern)
+  )`;
+
+const EVENTS = `
+  insert into events (seq, id, type, occurred_at, accepted_at, delivery_count, data)
+  ${ROWS}
+  select :event + n, cast(printf('evt_grown%018d', :event + n) as blob), type, :at, :at, 1, data
+  from rows order by n`;
+
+const FINISHED = `
+  insert into deliveries (
+    seq, event, subscription, type, format, cause, state, attempt_count, created_at, finished_at,
+    finished_after, last_status
+  )
+  ${ROWS}
+  select :delivery + n, :event + n, subscription, type, format, 'event', 1, 1, :at, :at, 0, status
+  from rows order by n`;
+
+const ATTEMPTS = `
+  insert into attempts (
+    seq, delivery, number, started_at, duration_ms, succeeded, url, request_headers,
+    remote_address, status, response_headers, response_body, truncated
+  )
+  ${ROWS}
+  select :attempt + n, :delivery + n, 1, :at, 1, 1, url, request_headers, remote_address, status,
+    response_headers, response_body, 0
+  from rows order by n`;
+
+const PENDING = `
+  insert into deliveries (
+    seq, event, subscription, type, format, cause, state, attempt_count, created_at, due_at
+  )
+  ${ROWS}
+  select :delivery + n, :event + n, subscription, type, format, 'event', 0, 0,
+    :dueAt - 3600000, :dueAt
+  from rows order by n`;
+
+const COUNT_DELIVERED = `
+  update counts set delivered = delivered + (
+    select count(*) from deliveries
+    where deliveries.subscription = counts.subscription and seq > :delivery
+  )`;
+
+const COUNT_PENDING = `
+  update counts set pending = pending + (
+    select count(*) from deliveries
+    where deliveries.subscription = counts.subscription and seq > :delivery
+  )`;

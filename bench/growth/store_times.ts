@@ -1,0 +1,46 @@
+import { percentile } from "../load/statistics.ts";
+import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import type { Claimed } from "../../src/outbox/outbox.ts";
+import { Store } from "../../src/outbox/sqlite/store.ts";
+
+/** What single steps of the outbox take on a database, measured without the daemon. */
+export interface StoreTimes {
+  readonly claimP99Ms: number;
+  readonly pruneP99Ms: number;
+}
+
+/** Claims so many as if it were then, and prunes so many of what has finished by then. */
+export async function timeStore(
+  path: string,
+  { now, claim, prune }: { now: number; claim: number; prune: number },
+): Promise<StoreTimes> {
+  const db = await openWriter(path);
+  const store = new Store(db);
+  try {
+    const claims: number[] = [], prunings: number[] = [];
+    for (let i = 0; claim > 0 && i < TIMES; i++) {
+      const request = { subscription: `sub-${i % 10}`, now, limit: claim };
+      let claimed: Claimed | undefined;
+      claims.push(timed(() => claimed = store.claim(request)));
+      store.release(claimed!.claims);
+    }
+    const before = { delivered: now - 3_600_000, exhausted: now, limit: prune };
+    for (let i = 0; prune > 0 && i < TIMES; i++) {
+      prunings.push(timed(() => store.apply([{ kind: "prune", before }])));
+    }
+    return {
+      claimP99Ms: percentile(claims, 0.99),
+      pruneP99Ms: percentile(prunings, 0.99),
+    };
+  } finally {
+    store.close();
+  }
+}
+
+const TIMES = 200;
+
+function timed(step: () => unknown): number {
+  const startedAt = performance.now();
+  step();
+  return performance.now() - startedAt;
+}

@@ -1,0 +1,56 @@
+/** The length of an event's data, as JSON. */
+const DATA_BYTES = 1_024;
+
+/** The clock that all processes of a run share: the wall clock with a fraction of a millisecond. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** The type that subscription number `index` wants. */
+export function typeName(index: number): string {
+  return `booking.${index}`;
+}
+
+/**
+ * An event as a publisher posts it, of one of so many types in turn: its number and the time ride
+ * along in its data.
+ */
+export function eventText(seq: number, types: number): string {
+  const head = `{"seq":${seq},"sentAt":${now().toFixed(3)},${BOOKING},"note":"`;
+  const data = `${head}${"n".repeat(DATA_BYTES - head.length - 2)}"}`;
+  return `{"type":"${typeName(seq % types)}","data":${data}}`;
+}
+
+/** What `eventText` put in, wherever a body has it: PostgreSQL's jsonb sorts members its own way. */
+export function readEvent(body: string): { seq: number; sentAt: number } | undefined {
+  const seq = /"seq":(\d+)/.exec(body), sentAt = /"sentAt":([\d.]+)/.exec(body);
+  return seq && sentAt ? { seq: Number(seq[1]), sentAt: Number(sentAt[1]) } : undefined;
+}
+
+const BOOKING = JSON.stringify({
+  booking: {
+    id: "bk_12345",
+    status: "CONFIRMED",
+    nights: 5,
+    total: "641.50",
+    currency: "EUR",
+  },
+  guest: {
+    name: "Ada Lovelace",
+    email: "ada@example.com",
+    language: "en",
+    adults: 2,
+    children: 1,
+  },
+  lines: Array.from({ length: 5 }, (_, i) => ({
+    sku: `night-${i + 1}`,
+    quantity: 1,
+    price: `${120 + i}.50`,
+    tax: `${8 + i}.40`,
+  })),
+  source: {
+    channel: "direct",
+    campaign: null,
+    referrer: "https://www.example.com/rooms/12",
+  },
+}).slice(1, -1);

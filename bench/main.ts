@@ -1,0 +1,103 @@
+import { compare, MEASURES } from "./compare.ts";
+import { growth } from "./growth/growth.ts";
+import { FULL, QUICK } from "./measures/measure.ts";
+import { soak } from "./soak.ts";
+import { bellhook } from "./systems/bellhook.ts";
+import { bullmq, bullmqEverysec } from "./systems/bullmq.ts";
+import { pgboss } from "./systems/pgboss.ts";
+import type { System } from "./systems/system.ts";
+import { parseArgs } from "node:util";
+
+const USAGE = `usage: deno task bench [--quick] [--against bullmq,pgboss] [--only MEASURE,…]
+       deno task bench growth [--quick]
+       deno task bench soak [--minutes 60]
+
+  --quick       a minute: small sizes, one round
+  --rounds N    how often each measure is run; 3
+  --against     beside Bellhook: bullmq (Redis with appendfsync always, and everysec), pgboss
+  --only        ${MEASURES.map(({ name }) => name).join(", ")}
+  --folder DIR  where databases are put for the time of the run, to choose the disk; the system's
+                folder for temporary files`;
+
+const PEERS: Readonly<Record<string, readonly System[]>> = {
+  bullmq: [bullmq, bullmqEverysec],
+  pgboss: [pgboss],
+};
+
+Deno.exit(await main());
+
+async function main(): Promise<number> {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse();
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    return 2;
+  }
+  const { values, positionals: [command = "compare"] } = parsed;
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const { folder } = values;
+  switch (command) {
+    case "compare": {
+      const size = values.quick ? QUICK : FULL;
+      const met = await compare({
+        systems: [
+          bellhook,
+          ...named(values.against, "--against", PEERS).flat(),
+        ],
+        measures: values.only
+          ? named(
+            values.only,
+            "--only",
+            Object.fromEntries(MEASURES.map((m) => [m.name, m])),
+          )
+          : MEASURES,
+        size: { ...size, rounds: Number(values.rounds ?? size.rounds) },
+        folder,
+      });
+      return met ? 0 : 1;
+    }
+    case "growth":
+      return await growth({ isQuick: values.quick, folder }) ? 0 : 1;
+    case "soak":
+      return await soak({ minutes: Number(values.minutes), folder }) ? 0 : 1;
+    default:
+      console.error(`there is no bench "${command}"\n\n${USAGE}`);
+      return 2;
+  }
+}
+
+function parse() {
+  return parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      against: { type: "string", default: "" },
+      only: { type: "string" },
+      minutes: { type: "string", default: "60" },
+      folder: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+}
+
+/** What a list of names by comma stands for; ends the process where one is unknown. */
+function named<Value>(
+  list: string,
+  option: string,
+  known: Readonly<Record<string, Value>>,
+): Value[] {
+  return list.split(",").filter(Boolean).map((name) => {
+    const value = known[name];
+    if (value !== undefined) return value;
+    console.error(
+      `${option} knows no "${name}"; it knows ${Object.keys(known).join(", ")}`,
+    );
+    Deno.exit(2);
+  });
+}

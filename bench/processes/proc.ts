@@ -1,0 +1,78 @@
+/** What processes and their descendants have used, as Linux's /proc tells it. */
+export interface Usage {
+  readonly cpuSeconds: number;
+  /** Resident memory; what processes share is counted once. */
+  readonly residentBytes: number;
+}
+
+/** The usage of these processes and all that descend from them. */
+export function usageOf(pids: readonly number[]): Usage {
+  let cpuSeconds = 0, own = 0, file = 0, shared = 0;
+  for (const pid of pids.flatMap(withDescendants)) {
+    cpuSeconds += cpuSecondsOf(pid);
+    const status = memoryOf(pid);
+    own += status.anonymous;
+    file = Math.max(file, status.file);
+    shared = Math.max(shared, status.shared);
+  }
+  return { cpuSeconds, residentBytes: own + file + shared };
+}
+
+/** How many file descriptors a process has open. */
+export function descriptorsOf(pid: number): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+}
+
+/** Watches the memory of processes until it is stopped; answers the most they had. */
+export function watchMemory(pids: () => readonly number[]): () => number {
+  let peak = usageOf(pids()).residentBytes;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, usageOf(pids()).residentBytes);
+  }, SAMPLE_MS);
+  return () => {
+    clearInterval(timer);
+    return Math.max(peak, usageOf(pids()).residentBytes);
+  };
+}
+
+const SAMPLE_MS = 200;
+/** Linux's USER_HZ, the same on all its common platforms. */
+const TICKS_PER_SECOND = 100;
+
+function withDescendants(pid: number): number[] {
+  const children = read(`/proc/${pid}/task/${pid}/children`).split(" ").filter(
+    Boolean,
+  ).map(Number);
+  return [pid, ...children.flatMap(withDescendants)];
+}
+
+/** Its own time and that of the children it has waited for: the living are counted by themselves. */
+function cpuSecondsOf(pid: number): number {
+  // The name, in brackets, may hold anything; fields 14 to 17 are counted from behind it.
+  const fields = read(`/proc/${pid}/stat`).split(") ").at(-1)!.split(" ");
+  const ticks = fields.slice(11, 15).map(Number).reduce((sum, n) => sum + n, 0);
+  return Number.isFinite(ticks) ? ticks / TICKS_PER_SECOND : 0;
+}
+
+function memoryOf(
+  pid: number,
+): { anonymous: number; file: number; shared: number } {
+  const status = read(`/proc/${pid}/status`);
+  const bytes = (name: string) =>
+    1024 *
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
+  return {
+    anonymous: bytes("RssAnon"),
+    file: bytes("RssFile"),
+    shared: bytes("RssShmem"),
+  };
+}
+
+/** Empty where the process has gone meanwhile. */
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,149 @@
+import { type Child, startChild } from "../processes/child.ts";
+import { answers, freePort, until } from "../processes/waiting.ts";
+import { folderBytes, type Running, type Setting, type System } from "./system.ts";
+
+/** The daemon of this checkout, as its README starts it. */
+export const bellhook: System = {
+  name: "bellhook",
+  async start(setting) {
+    const running = new Bellhook(setting);
+    await running.restart();
+    return running;
+  },
+};
+
+/** The permissions that `deno task bellhook` gives. */
+const PERMISSIONS = ["net", "read", "write", "env", "sys", "run"].map((name) => `--allow-${name}`);
+
+const READY_LIMIT_MS = 60_000;
+
+/** The folder that main.ts is in; another checkout can be measured by naming it. */
+const CHECKOUT = Deno.env.get("BENCH_CHECKOUT") ??
+  new URL("../..", import.meta.url).pathname;
+
+/** More for the runtime, to find out where time goes: `--cpu-prof-dir=/tmp/profiles`. */
+const RUNTIME_ARGS = (Deno.env.get("BENCH_DENO_ARGS") ?? "").split(" ").filter(Boolean);
+
+class Bellhook implements Running {
+  readonly #setting: Setting;
+  readonly #base: string;
+  #child: Child | undefined;
+
+  constructor(setting: Setting) {
+    this.#setting = setting;
+    const port = freePort();
+    this.#base = `http://127.0.0.1:${port}`;
+    Deno.writeTextFileSync(
+      `${setting.folder}/config.json`,
+      configText(setting, port),
+    );
+  }
+
+  get url(): string {
+    return `${this.#base}/v1/events`;
+  }
+
+  pids = () => this.#child ? [this.#child.process.pid] : [];
+
+  async hold(): Promise<void> {
+    for (const { id } of this.#setting.subscriptions) {
+      await this.#post(`subscriptions/${id}/pause`);
+    }
+  }
+
+  async resume(): Promise<void> {
+    for (const { id } of this.#setting.subscriptions) {
+      await this.#post(`subscriptions/${id}/resume`);
+    }
+  }
+
+  async pending(): Promise<number> {
+    let pending = 0, cursor: string | undefined;
+    do {
+      const query = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+      const response = await fetch(
+        `${this.#base}/v1/subscriptions?limit=500${query}`,
+      );
+      const page = await response.json() as {
+        items: { counts: { pending: number } }[];
+        next?: string | null;
+      };
+      for (const { counts } of page.items) pending += counts.pending;
+      cursor = page.next ?? undefined;
+    } while (cursor !== undefined);
+    return pending;
+  }
+
+  async kill(): Promise<void> {
+    await this.#child?.kill();
+    this.#child = undefined;
+  }
+
+  async restart(): Promise<void> {
+    const { folder, preload, environment, secret } = this.#setting;
+    this.#child = startChild({
+      command: Deno.execPath(),
+      args: [
+        "run",
+        "-q",
+        ...PERMISSIONS,
+        ...RUNTIME_ARGS,
+        "main.ts",
+        "-c",
+        `${folder}/config.json`,
+        "serve",
+      ],
+      cwd: CHECKOUT,
+      log: `${folder}/bellhook.log`,
+      env: {
+        BENCH_SECRET: secret,
+        ...(preload === undefined ? {} : { LD_PRELOAD: preload }),
+        ...environment,
+      },
+    });
+    await until(
+      `bellhook to be ready (see ${folder}/bellhook.log)`,
+      { everyMs: 5, limitMs: READY_LIMIT_MS },
+      () => answers(`${this.#base}/-/ready`),
+    );
+  }
+
+  storedBytes(): number {
+    return folderBytes(`${this.#setting.folder}/data`);
+  }
+
+  async stop(): Promise<void> {
+    await this.#child?.end();
+    this.#child = undefined;
+  }
+
+  async #post(path: string): Promise<void> {
+    const response = await fetch(`${this.#base}/v1/${path}`, {
+      method: "POST",
+    });
+    await response.body?.cancel();
+    if (!response.ok) {
+      throw new Error(
+        `bellhook answered ${response.status} to POST /v1/${path}`,
+      );
+    }
+  }
+}
+
+function configText(
+  { subscriptions, folder, storage }: Setting,
+  port: number,
+): string {
+  Deno.mkdirSync(`${folder}/data`, { recursive: true });
+  return JSON.stringify({
+    server: { listen: `127.0.0.1:${port}`, shutdownGrace: "5s" },
+    storage: { url: `sqlite:${folder}/data/bellhook.db`, ...storage },
+    delivery: { allowHttp: true, allowNetworks: ["127.0.0.0/8"] },
+    subscriptions: subscriptions.map(({ id, url, type }) => ({
+      id,
+      url,
+      events: [type],
+      secret: { env: "BENCH_SECRET" },
+    })),
+  });
+}

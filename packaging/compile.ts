@@ -1,0 +1,77 @@
+/**
+ * Builds what is given to users, into dist/: for each platform one executable file, where Deno's
+ * runtime for it can be fetched, and one archive that has Deno in it and needs nothing fetched.
+ *
+ *   deno task compile                       for this platform
+ *   deno task compile linux-arm64 …         for those, `all` for all
+ */
+import { createHash } from "node:crypto";
+import { basename, join } from "node:path";
+import { buildArchive, NoDenoError } from "./archive.ts";
+import { compileBinary } from "./binary.ts";
+import { type Bundle, bundle, ROOT } from "./bundle.ts";
+import { HERE, type Target, TARGETS } from "./target.ts";
+
+if (import.meta.main) Deno.exitCode = await compile(Deno.args);
+
+async function compile(names: readonly string[]): Promise<number> {
+  const targets = targetsNamed(names);
+  if (!targets) {
+    const known = TARGETS.map(({ name }) => name).join(", ");
+    console.error(`name one or more of ${known}, or all; without a name it is this platform`);
+    return 2;
+  }
+  const dist = join(ROOT, "dist");
+  await Deno.mkdir(dist, { recursive: true });
+  const staging = await Deno.makeTempDir({ prefix: "bellhook-bundle-" });
+  try {
+    const bundled = await bundle(staging);
+    console.error(bundled.version);
+    let failures = 0;
+    for (const target of targets) {
+      try {
+        await build(bundled, { target, dist });
+      } catch (error) {
+        if (!(error instanceof NoDenoError)) throw error;
+        console.error(`no archive for ${target.name}: ${error.message}`);
+        failures++;
+      }
+    }
+    return failures === 0 ? 0 : 1;
+  } finally {
+    await Deno.remove(staging, { recursive: true });
+  }
+}
+
+function targetsNamed(names: readonly string[]): readonly Target[] | undefined {
+  if (names.length === 0) return HERE && [HERE];
+  if (names.length === 1 && names[0] === "all") return TARGETS;
+  const found = names.map((name) => TARGETS.find((target) => target.name === name));
+  return found.every((target) => target !== undefined) ? found : undefined;
+}
+
+async function build(
+  bundled: Bundle,
+  { target, dist }: { target: Target; dist: string },
+): Promise<void> {
+  const compiled = await compileBinary({ bundle: bundled, target, folder: dist });
+  if (compiled.kind === "written") {
+    await tell(compiled.path);
+    if (!compiled.wasRun) console.error(`  not run: it is for ${target.name}`);
+  } else {
+    console.error(
+      `no single file for ${target.name}: "deno compile" could not fetch its runtime\n` +
+        `  ${compiled.reason}\n` +
+        "  try again where that host can be reached; the archive does without it",
+    );
+  }
+  await tell(await buildArchive({ bundle: bundled, target, folder: dist }));
+}
+
+/** Says what was written, as `sha256sum` would. */
+async function tell(path: string): Promise<void> {
+  const hash = createHash("sha256");
+  using file = await Deno.open(path);
+  for await (const chunk of file.readable) hash.update(chunk);
+  console.log(`${hash.digest("hex")}  ${basename(path)}`);
+}

@@ -1,0 +1,124 @@
+import { statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { openReader } from "../../outbox/sqlite/reader.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Finding } from "./finding.ts";
+
+const MIB = 1024 * 1024;
+/** The daemon keeps its journal below 64 MiB, where no reader holds it up. */
+const LARGE_JOURNAL_BYTES = 256 * MIB;
+const FSYNCS = 20;
+
+/** The database, its journal, and the disk that they are on. */
+export async function examineDisk(database: string, clock: Clock): Promise<Finding[]> {
+  const folder = dirname(database);
+  const { bavail, blocks, bsize } = await statfs(folder).catch(() => ({
+    bavail: undefined,
+    blocks: 0,
+    bsize: 0,
+  }));
+  if (bavail === undefined) {
+    const message = `the database's folder "${folder}" can't be looked into`;
+    return [{ check: "disk", state: "fail", message, fix: "make it, for the daemon's user" }];
+  }
+  return [
+    await examineDatabase(database),
+    judgeRoom({ freeBytes: bavail * bsize, totalBytes: blocks * bsize }, folder),
+    await examineFsync(folder, clock),
+    judgeJournal(await sizeOf(`${database}-wal`)),
+  ];
+}
+
+async function examineDatabase(path: string): Promise<Finding> {
+  const check = "database";
+  const bytes = await sizeOf(path);
+  if (bytes === undefined) {
+    return { check, state: "ok", message: `"${path}" is not there yet; the daemon makes it` };
+  }
+  try {
+    openReader(path).close();
+    return { check, state: "ok", message: `"${path}", ${mib(bytes)}` };
+  } catch (error) {
+    const message = (error as Error).message;
+    return { check, state: "fail", message, fix: "restore a backup, or name another storage.url" };
+  }
+}
+
+/** Whether there is room for what comes in. */
+export function judgeRoom(
+  { freeBytes, totalBytes }: { freeBytes: number; totalBytes: number },
+  folder: string,
+): Finding {
+  const check = "disk room";
+  const message = `${mib(freeBytes)} free of ${mib(totalBytes)} in "${folder}"`;
+  const fix = "make room, or keep less: storage.keepDelivered";
+  if (freeBytes < 64 * MIB) return { check, state: "fail", message, fix };
+  if (freeBytes < 1024 * MIB || freeBytes < totalBytes / 50) {
+    return { check, state: "warn", message, fix };
+  }
+  return { check, state: "ok", message };
+}
+
+async function examineFsync(folder: string, clock: Clock): Promise<Finding> {
+  const path = join(folder, `.bellhook-doctor-${Deno.pid}`);
+  try {
+    using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    try {
+      const page = new Uint8Array(4_096);
+      const taken: number[] = [];
+      for (let number = 0; number < FSYNCS; number++) {
+        await file.write(page);
+        const startedAt = clock.monotonicMs();
+        await file.syncData();
+        taken.push(clock.monotonicMs() - startedAt);
+      }
+      return judgeFsync(taken.sort((a, b) => a - b));
+    } finally {
+      await Deno.remove(path);
+    }
+  } catch (error) {
+    return {
+      check: "fsync",
+      state: "fail",
+      message: `can't write to "${folder}": ${(error as Error).message}`,
+      fix: "make it writable for the daemon's user; run doctor as that user",
+    };
+  }
+}
+
+/** What so many fsyncs, in milliseconds, the quickest first, mean for the daemon. */
+export function judgeFsync(sortedMs: readonly number[]): Finding {
+  const check = "fsync";
+  const median = sortedMs[Math.floor(sortedMs.length / 2)]!;
+  const slowest = sortedMs.at(-1)!;
+  const message = `${median.toFixed(1)} ms, at most ${slowest.toFixed(1)} ms: ` +
+    "what a 202 waits for";
+  if (median <= 20) return { check, state: "ok", message };
+  return { check, state: "warn", message, fix: "put the database on a local SSD" };
+}
+
+/** Whether something keeps the journal from being emptied; undefined where there is none. */
+export function judgeJournal(bytes: number | undefined): Finding {
+  const check = "journal";
+  if (!bytes) return { check, state: "ok", message: "empty" };
+  const message = mib(bytes);
+  if (bytes <= LARGE_JOURNAL_BYTES) return { check, state: "ok", message };
+  return {
+    check,
+    state: "warn",
+    message,
+    fix: "something has been reading the database for long: end it, or restart the daemon",
+  };
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch {
+    return undefined;
+  }
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / MIB).toLocaleString("en", { maximumFractionDigits: 1 })} MiB`;
+}

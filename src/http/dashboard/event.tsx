@@ -1,0 +1,165 @@
+// deno-lint-ignore-file jsx-key
+import type { Context } from "hono";
+import type { Delivery } from "../../domain/delivery.ts";
+import { formatInstant } from "../../domain/instant.ts";
+import type { Registry } from "../../ingest/registry.ts";
+import type { OutboxReader } from "../../outbox/outbox.ts";
+import { ProblemError } from "../problem.ts";
+import { type IsHeld } from "../views.ts";
+import { upshot } from "./deliveries.tsx";
+import { renderPage } from "./frame.tsx";
+import { Cell, Code, Empty, Facts, Payload, Row, State, Table, When } from "./parts.tsx";
+import { deliveryPath, eventPath, EVENTS, subscriptionPath } from "./paths.ts";
+import type { DashboardEnv, Viewer } from "./viewer.ts";
+import { count, shownState, visible } from "./words.ts";
+
+export interface EventPagePorts {
+  readonly reader: OutboxReader;
+  readonly registry: Registry;
+  readonly isHeld: IsHeld;
+}
+
+/** So many subscriptions are told why not. */
+const EXPLAINED = 200;
+
+/** One event: whom it went to, and why not to the others. */
+export async function eventPage(
+  { reader, registry, isHeld }: EventPagePorts,
+  context: Context<DashboardEnv>,
+) {
+  const viewer = context.get("viewer");
+  const id = context.req.param("id") ?? "";
+  const event = await reader.event(id);
+  if (!event) {
+    throw new ProblemError({
+      status: 404,
+      title: "No such event",
+      detail: `there is no event "${id}"; it may have been pruned`,
+    });
+  }
+  const deliveries = await reader.deliveriesOf(id);
+  const reached = new Set(deliveries.map(({ subscription }) => subscription));
+  const others = registry.explain(event).filter(({ subscription }) =>
+    !reached.has(subscription.id)
+  );
+  const isTest = deliveries.some(({ cause }) => cause === "test");
+  const { type, occurredAt, acceptedAt, publisher, data, metadata, scope } = event;
+  return renderPage({
+    title: `${type} ${id}`,
+    section: EVENTS,
+    viewer,
+    children: (
+      <>
+        <p class="crumbs">
+          <a href={EVENTS}>Events</a>
+        </p>
+        <h1>{visible(type)}</h1>
+        <Facts
+          facts={[
+            ["Event", <a href={eventPath(id)}>{visible(id)}</a>],
+            ["Happened", <When at={occurredAt} now={viewer.now} />],
+            ["Accepted", <When at={acceptedAt} now={viewer.now} />],
+            ["Publisher", publisher === undefined ? "–" : visible(publisher)],
+          ]}
+        />
+        <h2>Data</h2>
+        <Payload
+          id="data"
+          label="The event's data"
+          text={data}
+          size={new TextEncoder().encode(data).length}
+          viewer={viewer}
+        />
+        {scope.size > 0 && (
+          <>
+            <h3>Scope</h3>
+            <Code
+              label="The event's scope"
+              text={[...scope].map(([name, value]) => `${name}: ${value}`).join("\n")}
+            />
+          </>
+        )}
+        {metadata !== undefined && (
+          <>
+            <h3>Metadata</h3>
+            <Payload
+              id="metadata"
+              label="The event's metadata"
+              text={metadata}
+              size={new TextEncoder().encode(metadata).length}
+              viewer={viewer}
+            />
+          </>
+        )}
+        <h2>Who got it</h2>
+        {deliveries.length === 0
+          ? (
+            <Empty command="bellhook match EVENT.json">
+              Nobody: no subscription wanted it when it came. Try what would match:
+            </Empty>
+          )
+          : <DeliveryTable deliveries={deliveries} viewer={viewer} isHeld={isHeld} />}
+        <h2>Who did not, and why</h2>
+        <p class="muted">
+          By the config of now; that of {formatInstant(acceptedAt)} may have been another.
+        </p>
+        {others.length === 0
+          ? <p>There is no other subscription.</p>
+          : (
+            <Table label="Who did not get it" columns={["Subscription", "Rule", "Why"]}>
+              {others.slice(0, EXPLAINED).map(({ subscription, match }) => (
+                <Row href={subscriptionPath(subscription.id)}>
+                  <Cell label="Subscription">
+                    <a href={subscriptionPath(subscription.id)}>{visible(subscription.id)}</a>
+                  </Cell>
+                  <Cell label="Rule">{match.matches ? "" : match.rule}</Cell>
+                  <Cell label="Why">
+                    {!match.matches
+                      ? visible(match.why)
+                      : isTest
+                      ? "a test goes to the subscription that is tested, and to no other"
+                      : "it would get it now: it was added or changed since"}
+                  </Cell>
+                </Row>
+              ))}
+            </Table>
+          )}
+        {others.length > EXPLAINED && (
+          <p class="muted">… and {count(others.length - EXPLAINED)} more</p>
+        )}
+      </>
+    ),
+  });
+}
+
+function DeliveryTable(
+  { deliveries, viewer, isHeld }: {
+    deliveries: readonly Delivery[];
+    viewer: Viewer;
+    isHeld: IsHeld;
+  },
+) {
+  return (
+    <Table
+      label="Its deliveries"
+      columns={["Subscription", "State", "Attempts", "What came of it", "More"]}
+    >
+      {deliveries.map((delivery) => (
+        <Row href={deliveryPath(delivery.id)} id={delivery.id}>
+          <Cell label="Subscription">
+            <a href={subscriptionPath(delivery.subscription)}>{visible(delivery.subscription)}</a>
+            {delivery.cause !== "event" && <span class="tag">{delivery.cause}</span>}
+          </Cell>
+          <Cell label="State">
+            <State state={shownState(delivery, isHeld)} />
+          </Cell>
+          <Cell label="Attempts" kind="number">{delivery.attemptCount}</Cell>
+          <Cell label="What came of it">{upshot(delivery, { viewer, isHeld })}</Cell>
+          <Cell label="More">
+            <a href={deliveryPath(delivery.id)}>the delivery</a>
+          </Cell>
+        </Row>
+      ))}
+    </Table>
+  );
+}

@@ -1,0 +1,49 @@
+/** Where the dashboard's pages are. Ids may hold anything. */
+export const OVERVIEW = "/";
+export const DELIVERIES = "/dashboard/deliveries";
+export const SUBSCRIPTIONS = "/dashboard/subscriptions";
+export const EVENTS = "/dashboard/events";
+export const RECEIVERS = "/dashboard/receivers";
+export const CONFIG = "/dashboard/config";
+export const SIGN_IN = "/dashboard/sign-in";
+export const SIGN_OUT = "/dashboard/sign-out";
+export const PAYLOADS = "/dashboard/payloads";
+
+/** A list of deliveries that fit. */
+export function deliveriesPath(filter: Readonly<Record<string, string | undefined>>): string {
+  return withQuery(DELIVERIES, filter);
+}
+
+export function deliveryPath(id: string, action = ""): string {
+  return `${DELIVERIES}/${encodeURIComponent(id)}${action && `/${action}`}`;
+}
+
+export function subscriptionPath(id: string, action = ""): string {
+  return `${SUBSCRIPTIONS}/${encodeURIComponent(id)}${action && `/${action}`}`;
+}
+
+export function eventPath(id: string): string {
+  return `${EVENTS}/${encodeURIComponent(id)}`;
+}
+
+export function receiverPath(id: string, form = ""): string {
+  return `${RECEIVERS}/${encodeURIComponent(id)}${form && `/${form}`}`;
+}
+
+/** A path with the members of a query that are given. */
+export function withQuery(
+  path: string,
+  query: Readonly<Record<string, string | undefined>>,
+): string {
+  const given = Object.entries(query).filter((pair): pair is [string, string] =>
+    pair[1] !== undefined && pair[1] !== ""
+  );
+  const text = new URLSearchParams(given).toString();
+  return text === "" ? path : `${path}?${text}`;
+}
+
+/** A path of this daemon's own pages out of a form or an address, where it is one. */
+export function ownPath(text: string | undefined): string | undefined {
+  // "//host" and "/\host" lead elsewhere, and browsers drop tabs and line ends.
+  return text !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(text) ? text : undefined;
+}

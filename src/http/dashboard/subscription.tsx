@@ -1,0 +1,356 @@
+// deno-lint-ignore-file jsx-key
+import type { Context } from "hono";
+import type { Config } from "../../config/config.ts";
+import { type Health, healthState } from "../../domain/health.ts";
+import { formatInstant, parseInstant } from "../../domain/instant.ts";
+import type { Subscription } from "../../domain/subscription.ts";
+import type { Registry } from "../../ingest/registry.ts";
+import type { AnswerCount, Backlog, Counts, OutboxReader } from "../../outbox/outbox.ts";
+import { ProblemError } from "../problem.ts";
+import { subscriptionView } from "../views.ts";
+import { StatisticsCard } from "./charts.tsx";
+import { forInput, inUtc } from "./deliveries.tsx";
+import { exampleTypes } from "./examples.ts";
+import { Hidden, renderPage } from "./frame.tsx";
+import {
+  ActionButton,
+  Cell,
+  Code,
+  Facts,
+  History,
+  Notice,
+  Row,
+  State,
+  Table,
+  When,
+} from "./parts.tsx";
+import { deliveriesPath, receiverPath, subscriptionPath, SUBSCRIPTIONS } from "./paths.ts";
+import { answersByStatus, type SpanName, statisticsOf } from "./statistics.ts";
+import type { DashboardEnv, Viewer } from "./viewer.ts";
+import { count, counted, heldBecause, percent, visible } from "./words.ts";
+
+export interface SubscriptionPagePorts {
+  readonly reader: OutboxReader;
+  readonly registry: Registry;
+  readonly config: () => Config;
+  readonly health: (subscription: string) => Health;
+}
+
+/** Of one subscription there are no minutes. */
+const DRAWN: readonly SpanName[] = ["day", "week", "month"];
+
+/** One subscription: how it is doing, what it goes by, and what can be done. */
+export async function subscriptionPage(
+  ports: SubscriptionPagePorts,
+  context: Context<DashboardEnv>,
+) {
+  const { reader, registry, config } = ports;
+  const viewer = context.get("viewer");
+  const id = context.req.param("id") ?? "";
+  const subscription = registry.find(id);
+  const counts = (await reader.counts()).get(id) ?? NONE;
+  const total = counts.pending + counts.delivered + counts.exhausted + counts.cancelled;
+  if (!subscription && total === 0) {
+    throw new ProblemError({
+      status: 404,
+      title: "No such subscription",
+      detail: `the config has no subscription "${id}", and nothing of it is on record`,
+    });
+  }
+  const health = ports.health(id);
+  const state = subscription ? healthState(health, subscription.enabled) : "removed";
+  const backlog = (await reader.backlog()).get(id);
+  const statistics = await Promise.all(
+    DRAWN.map((span) => statisticsOf(reader, { span, subscription: id, now: viewer.now })),
+  );
+  const answers = await reader.answers({
+    slot: "hour",
+    since: statistics[1]!.since,
+    subscription: id,
+  });
+  const { items: history } = await reader.history({ subscription: id, limit: 20 });
+  const why = heldBecause({ state, health });
+  return renderPage({
+    title: id,
+    section: SUBSCRIPTIONS,
+    viewer,
+    children: (
+      <>
+        <p class="crumbs">
+          <a href={SUBSCRIPTIONS}>Subscriptions</a>
+        </p>
+        <h1>{visible(id)}</h1>
+        {subscription?.description !== undefined && <p>{visible(subscription.description)}</p>}
+        <Notice text={doneText(context.req.query())} />
+        <div class="actions">
+          <State state={state} />
+          {subscription && <Holding id={id} state={state} viewer={viewer} />}
+          <a href={deliveriesPath({ subscription: id })}>Its deliveries</a>
+          {subscription && <a href={receiverPath(id)}>The page for its receiver</a>}
+        </div>
+        {why !== undefined && (
+          <div class="diagnosis is-held">
+            <p>
+              <strong>Its deliveries are held:</strong> {visible(why)}
+            </p>
+          </div>
+        )}
+        <HealthFacts counts={counts} health={health} backlog={backlog} id={id} viewer={viewer} />
+        <h2>How it has been going</h2>
+        <div class="cards">
+          {statistics.map((one) => <StatisticsCard statistics={one} />)}
+        </div>
+        <h2>Answers in the last week</h2>
+        <Answers answers={answers} id={id} />
+        {subscription && (
+          <>
+            <h2>Send something</h2>
+            <div class="cards">
+              <TestForm subscription={subscription} config={config()} viewer={viewer} />
+              <ReplayForm
+                id={id}
+                viewer={viewer}
+                counted={await countFailed(reader, id, context.req.query("failedSince"))}
+              />
+            </div>
+          </>
+        )}
+        <h2>What happened</h2>
+        {history.length === 0
+          ? <p class="muted">It never failed, was never paused, and nobody did anything to it.</p>
+          : <History entries={history} viewer={viewer} of="subscription" />}
+        {subscription && (
+          <ConfigTable subscription={subscription} counts={counts} health={health} />
+        )}
+      </>
+    ),
+  });
+}
+
+const NONE: Counts = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
+
+function doneText(query: Readonly<Record<string, string>>): string | undefined {
+  switch (query.done) {
+    case "paused":
+      return "It is paused: its deliveries wait until it is resumed.";
+    case "resumed":
+      return "It is resumed: what waited goes out now.";
+    case "replaying":
+      return "The failed deliveries are being sent again, at a pace; the overview tells how far it is.";
+    default:
+      return undefined;
+  }
+}
+
+function Holding({ id, state, viewer }: { id: string; state: string; viewer: Viewer }) {
+  const back = subscriptionPath(id);
+  if (state === "disabled") return null;
+  return state === "paused"
+    ? (
+      <ActionButton
+        viewer={viewer}
+        action={subscriptionPath(id, "resume")}
+        label="Resume"
+        back={back}
+      />
+    )
+    : (
+      <ActionButton
+        viewer={viewer}
+        action={subscriptionPath(id, "pause")}
+        label="Pause"
+        back={back}
+      />
+    );
+}
+
+function HealthFacts(
+  { counts, health, backlog, id, viewer }: {
+    counts: Counts;
+    health: Health;
+    backlog: Backlog | undefined;
+    id: string;
+    viewer: Viewer;
+  },
+) {
+  const { now } = viewer;
+  const link = (state: keyof Counts) =>
+    counts[state] === 0
+      ? "0"
+      : <a href={deliveriesPath({ subscription: id, state })}>{count(counts[state])}</a>;
+  return (
+    <Facts
+      facts={[
+        [
+          "Failing since",
+          health.failingSince === undefined
+            ? undefined
+            : <When at={health.failingSince} now={now} />,
+        ],
+        [
+          "Last success",
+          health.lastSuccessAt === undefined
+            ? "never"
+            : <When at={health.lastSuccessAt} now={now} />,
+        ],
+        ["Failures in a row", count(health.consecutiveFailures)],
+        ["Pending", link("pending")],
+        ["First due", backlog && <When at={backlog.dueAt} now={now} />],
+        ["Delivered", link("delivered")],
+        ["Exhausted", link("exhausted")],
+        ["Cancelled", link("cancelled")],
+      ]}
+    />
+  );
+}
+
+function Answers({ answers, id }: { answers: readonly AnswerCount[]; id: string }) {
+  const byStatus = answersByStatus(answers);
+  if (byStatus.length === 0) return <p class="muted">Nothing was attempted.</p>;
+  const total = byStatus.reduce((sum, [, n]) => sum + n, 0);
+  return (
+    <Table label="Answers by status" columns={["Status", "Attempts", "Share"]}>
+      {byStatus.map(([status, n]) => (
+        <Row>
+          <Cell label="Status">
+            {status === undefined
+              ? "no answer"
+              : <a href={deliveriesPath({ subscription: id, status: String(status) })}>{status}</a>}
+          </Cell>
+          <Cell label="Attempts" kind="number">{count(n)}</Cell>
+          <Cell label="Share" kind="meter">
+            {percent(n, total)}
+            <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+              <rect
+                class={isFine(status) ? "is-delivered" : "is-failed"}
+                width={Math.max(1, 100 * n / total).toFixed(1)}
+                height="8"
+              />
+            </svg>
+          </Cell>
+        </Row>
+      ))}
+    </Table>
+  );
+}
+
+function isFine(status: number | undefined): boolean {
+  return status !== undefined && status >= 200 && status < 300;
+}
+
+function TestForm(
+  { subscription, config, viewer }: {
+    subscription: Subscription;
+    config: Config;
+    viewer: Viewer;
+  },
+) {
+  const types = exampleTypes(subscription, config.eventTypes);
+  return (
+    <form class="card" method="post" action={subscriptionPath(subscription.id, "test")}>
+      <h3>A test event</h3>
+      <p class="muted">
+        To this subscription alone, also while it is paused or disabled. It goes the way of every
+        other delivery.
+      </p>
+      <Hidden viewer={viewer} back={subscriptionPath(subscription.id)} />
+      <label>
+        Type
+        <select name="type">
+          {types.map((type) => <option value={type}>{type}</option>)}
+          {types.length === 0 && <option value="">bellhook.test</option>}
+        </select>
+      </label>
+      <label>
+        Data, as JSON; the example where it is left empty
+        <textarea name="data" rows={3} spellcheck={false}></textarea>
+      </label>
+      <button type="submit">Send it</button>
+    </form>
+  );
+}
+
+interface CountedReplay {
+  readonly since: string;
+  readonly count: number;
+}
+
+function ReplayForm(
+  { id, viewer, counted: found }: {
+    id: string;
+    viewer: Viewer;
+    counted: CountedReplay | undefined;
+  },
+) {
+  const back = subscriptionPath(id);
+  const dayAgo = formatInstant(viewer.now - viewer.now % 60_000 - 86_400_000);
+  return (
+    <div class="card" id="replay">
+      <h3>Replay what failed</h3>
+      <p class="muted">Sends deliveries that failed for good again, those created since then.</p>
+      <form method="get" action={`${back}#replay`}>
+        <label>
+          Since
+          <input
+            name="failedSince"
+            type="datetime-local"
+            step="1"
+            value={forInput(found?.since ?? dayAgo)}
+          />
+        </label>
+        <button type="submit" class="quiet">Count them</button>
+      </form>
+      {found && (
+        found.count === 0 ? <p>None failed since then.</p> : (
+          <ActionButton
+            viewer={viewer}
+            action={subscriptionPath(id, "replay")}
+            label={`Send ${counted(found.count, "delivery", "deliveries")} again`}
+            back={back}
+          >
+            <input type="hidden" name="since" value={found.since} />
+          </ActionButton>
+        )
+      )}
+    </div>
+  );
+}
+
+async function countFailed(
+  reader: OutboxReader,
+  subscription: string,
+  asked: string | undefined,
+): Promise<CountedReplay | undefined> {
+  const since = parseInstant(inUtc(asked ?? ""));
+  if (since === undefined) return undefined;
+  const filter = {
+    subscription,
+    state: "exhausted",
+    since,
+    until: Number.MAX_SAFE_INTEGER,
+  } as const;
+  return { since: formatInstant(since), count: await reader.countReplay(filter) };
+}
+
+function ConfigTable(
+  { subscription, counts, health }: {
+    subscription: Subscription;
+    counts: Counts;
+    health: Health;
+  },
+) {
+  const { url, profile, events, enabled, config } = subscriptionView(subscription, {
+    health,
+    counts,
+  });
+  const settings = { url, profile, events, enabled, ...config };
+  return (
+    <>
+      <h2>Config</h2>
+      <p class="muted">
+        From the file, defaults filled in. It is changed there, and put in force by a reload.
+      </p>
+      <Code text={JSON.stringify(settings, null, 2)} label="The subscription's config" />
+    </>
+  );
+}

@@ -1,0 +1,124 @@
+import { type Health, type HealthState, healthState } from "../../domain/health.ts";
+import type { Subscription } from "../../domain/subscription.ts";
+import type { Backlog, OutboxReader } from "../../outbox/outbox.ts";
+import { Trend } from "./charts.tsx";
+import { Cell, Row, State, Table, When } from "./parts.tsx";
+import { deliveriesPath, subscriptionPath } from "./paths.ts";
+import { type Statistics, statisticsOf } from "./statistics.ts";
+import type { Viewer } from "./viewer.ts";
+import { count, length, visible } from "./words.ts";
+
+/** A subscription at a glance. */
+export interface Glance {
+  readonly id: string;
+  readonly description?: string;
+  readonly state: HealthState | "removed";
+  readonly health: Health;
+  readonly backlog?: Backlog;
+}
+
+/** Every subscription of the config, then those that are gone and have deliveries waiting. */
+export function glancesAt(
+  subscriptions: Iterable<Subscription>,
+  { health, backlog }: {
+    health: (id: string) => Health;
+    backlog: ReadonlyMap<string, Backlog>;
+  },
+): Glance[] {
+  const glances = [...subscriptions].map(({ id, description, enabled }): Glance => ({
+    id,
+    ...(description === undefined ? {} : { description }),
+    state: healthState(health(id), enabled),
+    health: health(id),
+    ...(backlog.has(id) ? { backlog: backlog.get(id)! } : {}),
+  }));
+  const known = new Set(glances.map(({ id }) => id));
+  const removed = [...backlog].filter(([id]) => !known.has(id) && !isChannel(id));
+  return [
+    ...glances,
+    ...removed.map(([id, waiting]): Glance => ({
+      id,
+      state: "removed",
+      health: health(id),
+      backlog: waiting,
+    })),
+  ];
+}
+
+/** Notices go out by deliveries of their own, to channels that no page is about. */
+export function isChannel(id: string): boolean {
+  return id.startsWith("notify:");
+}
+
+const ORDER: readonly Glance["state"][] = ["failing", "removed", "paused", "healthy", "disabled"];
+
+/** What needs a look first, then by id. */
+export function worstFirst(a: Glance, b: Glance): number {
+  return ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (a.id < b.id ? -1 : 1);
+}
+
+/** A table of subscriptions; the statistics of each are read for it. */
+export async function subscriptionRows(
+  glances: readonly Glance[],
+  { reader, viewer }: { reader: OutboxReader; viewer: Viewer },
+) {
+  const days = await Promise.all(
+    glances.map(({ id }) =>
+      statisticsOf(reader, { span: "day", subscription: id, now: viewer.now })
+    ),
+  );
+  return (
+    <Table
+      label="Subscriptions"
+      columns={["Subscription", "State", "Last day", "p95", "Last success", "Waiting"]}
+    >
+      {glances.map((glance, index) => (
+        <SubscriptionRow glance={glance} day={days[index]!} viewer={viewer} />
+      ))}
+    </Table>
+  );
+}
+
+function SubscriptionRow(
+  { glance, day, viewer }: { glance: Glance; day: Statistics; viewer: Viewer },
+) {
+  const { id, description, state, health, backlog } = glance;
+  const { now } = viewer;
+  return (
+    <Row href={subscriptionPath(id)}>
+      <Cell label="Subscription">
+        <a href={subscriptionPath(id)}>{visible(id)}</a>
+        {description !== undefined && <div class="muted">{visible(description)}</div>}
+      </Cell>
+      <Cell label="State">
+        <State state={state} />
+        {health.changedAt !== undefined && state !== "healthy" && (
+          <div class="muted">
+            <When at={health.changedAt} now={now} />
+          </div>
+        )}
+      </Cell>
+      <Cell label="Last day">
+        <Trend statistics={day} />
+      </Cell>
+      <Cell label="p95" kind="number">{day.p95 === undefined ? "–" : length(day.p95)}</Cell>
+      <Cell label="Last success">
+        {health.lastSuccessAt === undefined
+          ? "never"
+          : <When at={health.lastSuccessAt} now={now} />}
+      </Cell>
+      <Cell label="Waiting" kind="number">
+        {backlog === undefined ? "0" : (
+          <>
+            <a href={deliveriesPath({ subscription: id, state: "pending" })}>
+              {count(backlog.pending)}
+            </a>
+            <div class="muted">
+              due <When at={backlog.dueAt} now={now} />
+            </div>
+          </>
+        )}
+      </Cell>
+    </Row>
+  );
+}

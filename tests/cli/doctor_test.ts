@@ -1,0 +1,198 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { judgePace, judgeSync } from "../../src/cli/doctor/clock.ts";
+import { judgeFsync, judgeJournal, judgeRoom } from "../../src/cli/doctor/disk.ts";
+import { judgeMode } from "../../src/cli/doctor/files.ts";
+import type { Finding } from "../../src/cli/doctor/finding.ts";
+import { judgeOpenFiles, openFilesIn } from "../../src/cli/doctor/limits.ts";
+import { examineReceivers } from "../../src/cli/doctor/network.ts";
+import { aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { startRawServer } from "../support/raw_server.ts";
+import { aDirectory, finish, start } from "./captured.ts";
+import { objectsOf } from "./a_house.ts";
+import { until } from "../support/until.ts";
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+/** A config of one subscription that nothing is wrong with but what a test says. */
+function config(overrides: Record<string, unknown> = {}): string {
+  return JSON.stringify({
+    server: { listen: "127.0.0.1:0" },
+    subscriptions: [{
+      id: "guests",
+      url: "https://203.0.113.7/hooks",
+      events: ["*"],
+      secret: { file: "secret" },
+      allowNetworks: ["203.0.113.0/24"],
+    }],
+    ...overrides,
+  });
+}
+
+const SECRET = `whsec_${btoa("x".repeat(32))}\n`;
+
+async function examine(files: Record<string, string>, prepare?: (folder: string) => Promise<void>) {
+  await using directory = await aDirectory({ secret: SECRET, ...files });
+  await Deno.chmod(`${directory.path}/secret`, 0o600);
+  await prepare?.(directory.path);
+  const ran = await finish(["doctor", "--json", "-c", `${directory.path}/config.json`]);
+  const findings = objectsOf(ran.stdout) as Finding[];
+  const left = [...Deno.readDirSync(directory.path)].map(({ name }) => name).sort();
+  return { ...ran, left, of: (check: string) => findings.find((found) => found.check === check) };
+}
+
+Deno.test("doctor: a house in order is ok from top to bottom, and leaves nothing behind", async () => {
+  const { exitCode, of, left } = await examine({ "config.json": config() });
+  assertEquals(exitCode, 0);
+  for (
+    const check of ["config", "database", "disk room", "secret file", "listen", "receiver", "fsync"]
+  ) {
+    assert(of(check), check);
+  }
+  for (const check of ["config", "database", "secret file", "listen", "receiver"]) {
+    assertEquals(of(check)?.state, "ok", of(check)?.message);
+  }
+  assertEquals(left, ["config.json", "secret"]);
+});
+
+Deno.test("doctor: a config that is not valid fails, and the rest is looked at all the same", async () => {
+  const { exitCode, of } = await examine({
+    "config.json": `{"storage": {"url": "sqlite:a.db"}, "subscriptons": []}`,
+  });
+  assertEquals(exitCode, 1);
+  assertEquals(of("config")?.state, "fail");
+  assertStringIncludes(of("database")!.message, "a.db");
+});
+
+Deno.test("doctor: a port that another program has fails, one that a daemon has does not", async () => {
+  await using other = startRawServer({ status: 404 });
+  const listen = `127.0.0.1:${other.port}`;
+  const taken = await examine({ "config.json": config({ server: { listen } }) });
+  assertEquals([taken.exitCode, taken.of("listen")?.state], [1, "fail"]);
+
+  await using directory = await aDirectory({
+    "config.json": JSON.stringify({ server: { listen: "unix:bellhook.sock" } }),
+  });
+  const file = `${directory.path}/config.json`;
+  const daemon = start(["serve", "-c", file]);
+  await until(() => daemon.stderr.includes("bellhook is ready"));
+  const { exitCode, stdout } = await finish(["doctor", "--json", "-c", file]);
+  const found = (objectsOf(stdout) as Finding[]).find(({ check }) => check === "listen")!;
+  assertEquals([exitCode, found.state], [0, "ok"]);
+  assertStringIncludes(found.message, "a daemon answers");
+  daemon.signal("SIGTERM");
+  assertEquals(await daemon.exit, 0);
+});
+
+Deno.test("doctor: a socket left behind is in nobody's way, another file is", async () => {
+  const files = { "config.json": config({ server: { listen: "unix:bellhook.sock" } }) };
+  const left = await examine(files, async (folder) => {
+    // A listener that is killed leaves its socket; one that is closed takes it along.
+    const path = `${folder}/bellhook.sock`;
+    const script = `Deno.listen({ transport: "unix", path: ${JSON.stringify(path)} });
+      Deno.kill(Deno.pid, "SIGKILL");`;
+    await new Deno.Command(Deno.execPath(), { args: ["eval", script] }).output();
+    assert((await Deno.lstat(path)).isSocket);
+  });
+  assertEquals([left.exitCode, left.of("listen")?.state], [0, "ok"]);
+  const taken = await examine({ ...files, "bellhook.sock": "a diary" });
+  assertEquals([taken.exitCode, taken.of("listen")?.state], [1, "fail"]);
+});
+
+Deno.test("doctor: a file that is no database of ours fails, before the daemon would", async () => {
+  const { exitCode, of } = await examine({
+    "config.json": config(),
+    "bellhook.db": "these bytes are no database, however many of them there are",
+  });
+  assertEquals([exitCode, of("database")?.state], [1, "fail"]);
+});
+
+Deno.test("doctor: a secret that others may read is a warning, and says how to mend it", async () => {
+  const { exitCode, of } = await examine(
+    { "config.json": config() },
+    (folder) => Deno.chmod(`${folder}/secret`, 0o644),
+  );
+  assertEquals(exitCode, 0);
+  assertEquals(of("secret file")?.state, "warn");
+  assertMatch(of("secret file")!.fix!, /^chmod 600 .*secret$/);
+});
+
+Deno.test("doctor: on a terminal it is a table that fits", async () => {
+  await using directory = await aDirectory({ "config.json": config(), secret: SECRET });
+  const args = ["doctor", "-c", `${directory.path}/config.json`];
+  const { stdout } = await finish(args, { columns: 80 });
+  assertMatch(stdout, /^STATE +CHECK +FOUND/);
+  assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
+});
+
+Deno.test("doctor: receivers' names are judged by what they resolve to", async () => {
+  const judge = async (found: readonly string[] | Error, allowNetworks: string[] = []) => {
+    const subscription = aSubscription({ url: "https://guests.example/", allowNetworks });
+    const [finding] = await examineReceivers([subscription], {
+      clock: new FakeClock(),
+      resolve: () => found instanceof Error ? Promise.reject(found) : Promise.resolve(found),
+    });
+    return finding!.state;
+  };
+  assertEquals(await judge(["93.184.216.34", "2606:2800::1"]), "ok");
+  assertEquals(await judge(["93.184.216.34", "10.0.0.7"]), "warn");
+  assertEquals(await judge(["10.0.0.7"], ["10.0.0.0/8"]), "ok");
+  assertEquals(await judge(new Error("ENOTFOUND")), "warn");
+});
+
+Deno.test("doctor: a resolver that does not answer is given up", async () => {
+  const clock = new FakeClock();
+  const examined = examineReceivers([aSubscription({ url: "https://guests.example/" })], {
+    clock,
+    resolve: () => new Promise(() => {}),
+  });
+  clock.advance(5_000);
+  const [finding] = await examined;
+  assertEquals(finding!.state, "warn");
+  assertStringIncludes(finding!.message, "no answer within 5 s");
+});
+
+Deno.test("doctor: what is measured is judged", () => {
+  const states = (findings: Finding[]) => findings.map(({ state }) => state);
+  assertEquals(states([judgePace(3), judgePace(-51), judgePace(3_600_000)]), [
+    "ok",
+    "warn",
+    "warn",
+  ]);
+  assertEquals(states([judgeSync("yes"), judgeSync(undefined), judgeSync("no")]), [
+    "ok",
+    "ok",
+    "warn",
+  ]);
+  const room = (freeBytes: number) => judgeRoom({ freeBytes, totalBytes: 100 * GIB }, "/var");
+  assertEquals(states([room(50 * GIB), room(1.5 * GIB), room(60 * MIB)]), ["ok", "warn", "fail"]);
+  assertEquals(states([judgeFsync([1, 2, 90]), judgeFsync([25, 30, 40])]), ["ok", "warn"]);
+  assertEquals(states([judgeJournal(undefined), judgeJournal(64 * MIB), judgeJournal(GIB)]), [
+    "ok",
+    "ok",
+    "warn",
+  ]);
+  const mode = (check: "config file" | "secret file", bits: number) =>
+    judgeMode({ check, path: "/x" }, bits);
+  assertEquals(
+    states([0o600, 0o644, 0o664, 0o666].map((bits) => mode("config file", bits))),
+    ["ok", "ok", "warn", "fail"],
+  );
+  assertEquals(
+    states([0o400, 0o640, 0o604, 0o602].map((bits) => mode("secret file", bits))),
+    ["ok", "warn", "warn", "fail"],
+  );
+  assertEquals(
+    states([judgeOpenFiles(1_024, 256), judgeOpenFiles(512, 256), judgeOpenFiles(200, 256)]),
+    ["ok", "warn", "fail"],
+  );
+});
+
+Deno.test("doctor: the limit of open files is read in the words of the kernel", () => {
+  const limits = (soft: string) =>
+    `Limit  Soft Limit  Hard Limit\nMax open files  ${soft}  4096 files\n`;
+  assertEquals(openFilesIn(limits("1024")), 1_024);
+  assertEquals(openFilesIn(limits("unlimited")), Infinity);
+  assertEquals(openFilesIn("Max cpu time  unlimited\n"), undefined);
+});

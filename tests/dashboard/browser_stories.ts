@@ -1,0 +1,247 @@
+/** Stories of an operator at a real browser; `browser_test.ts` runs them. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { type Browser, openBrowser, type Page, violationsOf } from "../support/browser.ts";
+import { until } from "../support/until.ts";
+import { aHouse, type House, TOKEN } from "./a_house.ts";
+
+function story(name: string, tell: (browser: Browser, house: House) => Promise<void>): void {
+  Deno.test({
+    name,
+    // A browser's processes and sockets outlive a test's patience by a moment.
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      await using house = await aHouse({ hours: 30 });
+      const browser = await openBrowser();
+      try {
+        await tell(browser, house);
+      } finally {
+        await browser.close();
+      }
+    },
+  });
+}
+
+/** A page that is signed in, and fails the test for whatever its console complains of. */
+async function aPage(
+  browser: Browser,
+  house: House,
+  options: Parameters<Browser["newContext"]>[0] = {},
+): Promise<Page & { readonly complaints: string[] }> {
+  const viewport = { width: 1280, height: 900 };
+  const context = await browser.newContext({ viewport, ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(house.url)) complaints.push(`asked for ${request.url()}`);
+  });
+  await page.goto(`${house.url}/`);
+  await page.getByLabel("Token").fill(TOKEN);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  return Object.assign(page, { complaints });
+}
+
+async function pathsOf(house: House): Promise<string[]> {
+  const newest = async (query: string) =>
+    (await house.call("GET", `/v1/deliveries?limit=1&${query}`)).body.items[0];
+  const [failed, waiting, held, fine] = await Promise.all([
+    newest("state=exhausted"),
+    newest("state=pending&subscription=erp"),
+    newest("subscription=pms-sync"),
+    newest("state=delivered"),
+  ]);
+  return [
+    "/",
+    "/dashboard/deliveries",
+    "/dashboard/deliveries?state=cancelled",
+    ...[failed, waiting, held, fine].map(({ id }) => `/dashboard/deliveries/${id}`),
+    "/dashboard/subscriptions",
+    "/dashboard/subscriptions/guest-app",
+    "/dashboard/subscriptions/venue-crm?failedSince=2020-01-01T00:00",
+    "/dashboard/subscriptions/pms-sync",
+    "/dashboard/events",
+    `/dashboard/events/${failed.event}`,
+    "/dashboard/receivers",
+    ...["guest-app", "erp"].map((id) => `/dashboard/receivers/${id}`),
+    "/dashboard/config",
+    "/dashboard/deliveries/none",
+  ];
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  for (const width of [1280, 390]) {
+    story(
+      `every screen in ${colorScheme} at ${width} pixels is accessible, fits, and breaks nothing`,
+      async (browser, house) => {
+        const viewport = { width, height: 900 };
+        const page = await aPage(browser, house, { colorScheme, viewport });
+        for (const path of await pathsOf(house)) {
+          await page.goto(house.url + path);
+          // What is folded is looked at as well.
+          await page.evaluate(
+            `for (const one of document.querySelectorAll("details")) one.open = true`,
+          );
+          assertEquals(await violationsOf(page), [], path);
+          const wide = await page.evaluate("document.documentElement.scrollWidth");
+          assert(Number(wide) <= width, `${path} is ${wide} pixels wide`);
+        }
+        await page.getByRole("button", { name: "Sign out" }).click();
+        await page.getByLabel("Token").waitFor();
+        assertEquals(await violationsOf(page), [], "sign-in");
+        // The browser itself complains of the page that isn't there.
+        const own = page.complaints.filter((text) => !/status of 40[45]/.test(text));
+        assertEquals(own, []);
+      },
+    );
+  }
+}
+
+story("without script every screen is read and every action done", async (browser, house) => {
+  const page = await aPage(browser, house, { javaScriptEnabled: false });
+  for (const path of await pathsOf(house)) {
+    await page.goto(house.url + path);
+    assert(await page.getByRole("heading", { level: 1 }).isVisible(), path);
+    const dead = await page.locator(".needs-script:visible").count();
+    assertEquals(dead, 0, `${path} shows what only script could do`);
+  }
+  await page.goto(`${house.url}/dashboard/deliveries?subscription=pms-sync`);
+  await page.getByRole("checkbox").first().check();
+  await page.getByRole("button", { name: "Cancel the selected" }).click();
+  assertMatch(await page.getByRole("status").first().innerText(), /1 delivery cancelled/);
+  await page.goto(`${house.url}/dashboard/subscriptions/guest-app`);
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("button", { name: "Send it" }).click();
+  assertMatch(await page.getByRole("status").innerText(), /test event is on its way/);
+  await page.getByRole("button", { name: "Hide payloads" }).click();
+  assert(await page.getByText("Payloads are hidden").first().isVisible());
+  await page.getByRole("button", { name: "Sign out" }).click();
+  assert(await page.getByLabel("Token").isVisible());
+});
+
+story("keys walk the rows, open one, retry one, and tell of themselves", async (browser, house) => {
+  const page = await aPage(browser, house);
+  await page.goto(`${house.url}/dashboard/deliveries?state=delivered`);
+  const rows = page.locator("tbody tr");
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  await page.keyboard.press("k");
+  const first = await rows.first().getAttribute("data-id");
+  assertEquals(await page.evaluate("document.activeElement.dataset.id"), first);
+  await page.keyboard.press("x");
+  assertEquals(await page.getByText("1 selected").count(), 1);
+  await page.keyboard.press("/");
+  assertEquals(await page.evaluate("document.activeElement.name"), "q");
+  await page.keyboard.type("jkr?");
+  assertEquals(await page.getByLabel("Text in the payload").inputValue(), "jkr?");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  assert(await page.getByRole("dialog", { name: "Keys" }).isVisible());
+  assertEquals(await violationsOf(page), []);
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("j");
+  await page.keyboard.press("r");
+  await page.getByText("1 delivery retried.").waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/deliveries\/dlv_/);
+  await page.keyboard.press("r");
+  await page.getByText("It was sent again").waitFor();
+  assertEquals(page.complaints, []);
+});
+
+story("the tail follows what comes; paused, it counts", async (browser, house) => {
+  const page = await aPage(browser, house);
+  await page.goto(`${house.url}/dashboard/deliveries?subscription=guest-app`);
+  await page.getByText("following what comes").waitFor();
+  const post = (count: number) =>
+    house.call(
+      "POST",
+      "/v1/events",
+      Array.from({ length: count }, (_, n) => ({ type: "payment.received", data: { n } })),
+    );
+  const newest = async () => (await page.locator("tbody tr").first().getAttribute("data-id"))!;
+  const before = await newest();
+  await post(1);
+  await until(async () => await newest() !== before, "the list follows");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByText("paused", { exact: true }).waitFor();
+  const shown = await newest();
+  await post(37);
+  await page.getByRole("button", { name: "37 new" }).waitFor();
+  assertEquals(await newest(), shown);
+  assertEquals(await violationsOf(page), []);
+  await page.getByRole("button", { name: "37 new" }).click();
+  await until(async () => await newest() !== shown, "the list shows them");
+  assertEquals(page.complaints, []);
+});
+
+story("a page that is kept fresh keeps what was opened and selected", async (browser, house) => {
+  const page = await aPage(browser, house);
+  await page.goto(`${house.url}/dashboard/deliveries?subscription=guest-app`);
+  await page.getByText("following what comes").waitFor();
+  const box = page.locator("tbody tr").nth(1).getByRole("checkbox");
+  const value = await box.getAttribute("value");
+  await box.check();
+  await house.call("POST", "/v1/events", { type: "payment.received", data: 1 });
+  const kept = page.locator(`input[value="${value}"]`);
+  await until(
+    async () => await page.locator("tbody tr input").nth(1).getAttribute("value") !== value,
+    "the list moves on",
+  );
+  assert(await kept.isChecked());
+  assertEquals(await page.getByText("1 selected").count(), 1);
+});
+
+story("all rows are selected at once, and cancelling asks first", async (browser, house) => {
+  const page = await aPage(browser, house);
+  await page.goto(`${house.url}/dashboard/deliveries?state=pending`);
+  const asked: string[] = [];
+  let answer = false;
+  page.on("dialog", (dialog) => {
+    asked.push(dialog.message());
+    void (answer ? dialog.accept() : dialog.dismiss());
+  });
+  await page.getByLabel("Select all").check();
+  const count = await page.locator("tbody tr").count();
+  await page.getByText(`${count} selected`).waitFor();
+  await page.getByRole("button", { name: "Cancel the selected" }).click();
+  assertEquals(asked, ["Cancel the selected deliveries for good?"]);
+  answer = true;
+  await page.getByRole("button", { name: "Cancel the selected" }).click();
+  await page.getByText(`${count} deliveries cancelled.`).waitFor();
+  await page.getByText("No delivery fits").waitFor();
+});
+
+story("a request is copied as curl, and a sample as code", async (browser, house) => {
+  const page = await aPage(browser, house, { permissions: ["clipboard-read", "clipboard-write"] });
+  const { body } = await house.call("GET", "/v1/deliveries?subscription=erp&limit=1");
+  await page.goto(`${house.url}/dashboard/deliveries/${body.items[0].id}`);
+  await page.getByText("As curl").first().click();
+  await page.getByRole("button", { name: "Copy" }).first().click();
+  await page.getByRole("button", { name: "Copied" }).waitFor();
+  const copied = String(await page.evaluate("navigator.clipboard.readText()"));
+  assertMatch(copied, /^curl --request POST --globoff http:\/\/127\.0\.0\.1:\d+\/erp/);
+  await page.goto(`${house.url}/dashboard/receivers/erp`);
+  await page.getByRole("button", { name: "Copy" }).first().click();
+  await page.getByRole("button", { name: "Copied" }).waitFor();
+  assertMatch(String(await page.evaluate("navigator.clipboard.readText()")), /createHmac/);
+});
+
+story("what a receiver answered can't act on the page that shows it", async (browser, house) => {
+  const page = await aPage(browser, house);
+  const { body } = await house.call("GET", "/v1/deliveries?state=exhausted&limit=1");
+  await page.goto(`${house.url}/dashboard/deliveries/${body.items[0].id}`);
+  assert(await page.getByText('document.title = "owned"').first().isVisible());
+  assertMatch(await page.title(), /contact\.created to venue-crm/);
+  // Even where it got into the page, the policy would keep it from running.
+  await page.evaluate(`document.body.insertAdjacentHTML(
+    "beforeend", "<img src=x onerror=\\"document.title = 'owned'\\">")`);
+  await until(() => page.complaints.some((text) => text.includes("Content Security Policy")));
+  assertMatch(await page.title(), /contact\.created to venue-crm/);
+});

@@ -1,0 +1,142 @@
+import { setImmediate } from "node:timers";
+import type { Config } from "../../src/config/config.ts";
+import type { Outcome } from "../../src/domain/attempt.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import type { Subscription } from "../../src/domain/subscription.ts";
+import { type Engine, startEngine } from "../../src/engine.ts";
+import type { Submitted } from "../../src/ingest/ingest.ts";
+import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
+import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { type Applied, type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import { silentLog } from "../../src/runtime/log.ts";
+import { systemRandom } from "../../src/runtime/random.ts";
+import type { OutgoingRequest } from "../../src/transport/transport.ts";
+import { aConfig } from "../support/a_config.ts";
+import { A_SECRET, aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+
+/** One request that a receiver got and has not answered. */
+export interface Unanswered {
+  readonly request: OutgoingRequest;
+  answer(status: number): void;
+}
+
+/** An engine in memory, on a clock, a network and a disk that the test has in its hands. */
+export interface TestEngine extends Engine {
+  readonly clock: FakeClock;
+  readonly disk: { isFull: boolean };
+  /** Every request so far. */
+  readonly requests: OutgoingRequest[];
+  readonly unanswered: Unanswered[];
+  /** One event of type `t`. */
+  publish(): Promise<Submitted>;
+  /** Puts another config in force, or one with a problem. */
+  reloadWith(config: Config | undefined): Promise<unknown>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Starts one with a subscription `a-subscription`; receivers answer `status`, or wait for the test. */
+export async function anEngine(
+  { status, ...overrides }: Partial<Subscription> & { status?: number } = {},
+): Promise<TestEngine & { config: Config }> {
+  const clock = new FakeClock();
+  const disk = { isFull: false };
+  const requests: OutgoingRequest[] = [];
+  const unanswered: Unanswered[] = [];
+  const config = aConfig({
+    server: { ...aConfig().server, shutdownGraceMs: 0 },
+    subscriptions: [aSubscription(overrides)],
+    notify: [{
+      kind: "webhook",
+      url: "https://operators.example/",
+      secret: new Secret(A_SECRET.reveal()),
+      on: ["subscription.failing", "subscription.paused", "delivery.exhausted", "config.rejected"],
+    }],
+  });
+  let file: Config | undefined = config;
+  const engine = await startEngine(config, {
+    clock,
+    random: systemRandom(),
+    log: silentLog,
+    transport: {
+      send(request) {
+        if (request.pool.startsWith("notify:")) return Promise.resolve(answered(200));
+        requests.push(request);
+        if (status !== undefined) return Promise.resolve(answered(status));
+        return new Promise((resolve) => {
+          unanswered.push({ request, answer: (status) => resolve(answered(status)) });
+        });
+      },
+      close: () => Promise.resolve(),
+    },
+    async openOutbox(path) {
+      const db = await openWriter(path);
+      return new SqliteOutbox(path, {
+        store: new FillingStore(db, disk),
+        reader: new SqliteReader(db),
+      });
+    },
+    reload: () =>
+      Promise.resolve(
+        file ? { ok: true, config: file, warnings: [] } : {
+          ok: false,
+          problems: [{ file: "config.json", path: "", message: "nonsense" }],
+          warnings: [],
+        },
+      ),
+  });
+  return {
+    ...engine,
+    clock,
+    disk,
+    requests,
+    unanswered,
+    config,
+    publish: () =>
+      engine.ingest.submit({
+        events: [{ type: "t", scope: new Map(), data: "1" }],
+        isArray: false,
+      }),
+    reloadWith(config) {
+      file = config;
+      return engine.reload();
+    },
+    async [Symbol.asyncDispose]() {
+      disk.isFull = false;
+      const stopped = engine.stop();
+      await settled();
+      clock.advance(0);
+      await stopped;
+    },
+  };
+}
+
+/** Lets everything run that does not wait for time to pass. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+class FillingStore extends Store {
+  readonly #disk: { readonly isFull: boolean };
+
+  constructor(db: ConstructorParameters<typeof Store>[0], disk: { readonly isFull: boolean }) {
+    super(db);
+    this.#disk = disk;
+  }
+
+  override apply(operations: readonly Operation[], how?: { watched?: boolean }): Applied {
+    if (this.#disk.isFull) throw new DiskFull();
+    return super.apply(operations, how);
+  }
+}
+
+/** What SQLite throws. */
+class DiskFull extends Error {
+  readonly errcode = 13;
+  readonly errstr = "database or disk is full";
+}
+
+function answered(status: number): Outcome {
+  return { kind: "answered", status, headers: [], body: new Uint8Array(), truncated: false };
+}

@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import { anEngine, settled } from "./an_engine.ts";
+
+Deno.test("dispatcher: an attempt cancelled under way still tells how its subscription does", async () => {
+  await using engine = await anEngine({ ladder: { waitsMs: [] } });
+  const submitted = await engine.publish();
+  await settled();
+  if (submitted.kind !== "accepted") throw new Error(submitted.kind);
+  await engine.operations.cancel(submitted.receipts[0]!.deliveries[0]!.id, "ann");
+  engine.unanswered[0]!.answer(500);
+  await settled();
+  const { items } = await engine.outbox.history({ limit: 9, subscription: "a-subscription" });
+  assertEquals(items.map(({ kind }) => kind), ["failing", "cancelled"]);
+  const events = await engine.outbox.events({ limit: 9 });
+  assertEquals(events.items.map(({ type }) => type), ["subscription.failing", "t"]);
+});
+
+Deno.test("dispatcher: attempts that the disk refused tell each change of health once and in order", async () => {
+  await using engine = await anEngine({ ladder: { waitsMs: [] } });
+  await engine.publish();
+  await engine.publish();
+  await settled();
+  const [first, second] = engine.unanswered;
+  engine.disk.isFull = true;
+  first!.answer(500);
+  await settled();
+  engine.disk.isFull = false;
+  second!.answer(200);
+  await settled();
+  engine.clock.advance(1_000);
+  await settled();
+  const { items } = await engine.outbox.history({ limit: 9, subscription: "a-subscription" });
+  assertEquals(items.map(({ kind }) => kind), ["failing"]);
+  const health = await engine.outbox.health();
+  assertEquals(health.get("a-subscription")?.failingSince !== undefined, true);
+});

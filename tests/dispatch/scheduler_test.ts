@@ -1,0 +1,33 @@
+import { assertEquals } from "@std/assert";
+import { anEngine, settled } from "./an_engine.ts";
+
+Deno.test("scheduler: the rate limit counts from when an attempt started, not from the millisecond before", async () => {
+  await using engine = await anEngine({ status: 200, rateLimit: { count: 1, perMs: 1_000 } });
+  engine.clock.advance(0.9);
+  await engine.publish();
+  await engine.publish();
+  engine.clock.advance(999.5);
+  // Whatever makes it look again.
+  await engine.publish();
+  await settled();
+  assertEquals(engine.requests.length, 1);
+  engine.clock.advance(1.5);
+  await settled();
+  assertEquals(engine.requests.length, 2);
+});
+
+Deno.test("scheduler: a test goes out, though an event was claimed as its subscription was disabled", async () => {
+  await using engine = await anEngine({ status: 200 });
+  const published = engine.publish();
+  const { config } = engine;
+  const reloaded = engine.reloadWith({
+    ...config,
+    subscriptions: config.subscriptions.map((one) => ({ ...one, enabled: false })),
+  });
+  await Promise.all([published, reloaded]);
+  await settled();
+  await engine.operations.test("a-subscription", { by: "ann" });
+  await settled();
+  assertEquals(engine.requests.length, 1);
+  assertEquals(await engine.outbox.pending(), new Map([["a-subscription", 1]]));
+});

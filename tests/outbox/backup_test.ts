@@ -1,0 +1,116 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { backup } from "../../src/outbox/sqlite/backup.ts";
+import { BackupExistsError } from "../../src/outbox/sqlite/copy.ts";
+import { MIGRATIONS, NotOurDatabaseError } from "../../src/outbox/sqlite/schema.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { aDelivery, aNewEvent, NOON } from "./building.ts";
+
+function story(what: string, tell: (folder: string) => Promise<void>): void {
+  Deno.test(`backup: ${what}`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await tell(folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+/** A made-up second version of the schema. */
+const NEXT = [...MIGRATIONS, "create table guests (id integer primary key) strict;"];
+
+const store = { events: [aNewEvent({ deliveries: [aDelivery()] })], at: NOON };
+
+/** What is in a folder, but for the journal that a reader beside a database needs. */
+function names(folder: string): string[] {
+  const all = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  return all.filter((name) => !/^a\.db-(shm|wal)$/.test(name));
+}
+
+function tables(path: string, name: string): number {
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    return Number(
+      db.prepare("select count(*) as n from sqlite_schema where name = ?").get(name)!.n,
+    );
+  } finally {
+    db.close();
+  }
+}
+
+story("an open outbox is copied as of that moment, for its owner's eyes alone", async (folder) => {
+  const outbox = await openSqliteOutbox(`${folder}/a.db`);
+  await outbox.enqueue(store);
+  const { events, deliveries, faults } = await backup(`${folder}/a.db`, `${folder}/b.db`);
+  assertEquals([events, deliveries.pending, faults], [1, 1, []]);
+  assertEquals((await Deno.stat(`${folder}/b.db`)).mode! & 0o777, 0o600);
+  await outbox.close();
+  assertEquals(names(folder), ["a.db", "b.db"]);
+
+  const copy = await openSqliteOutbox(`${folder}/b.db`);
+  assertEquals(await copy.nextDue(), new Map([["crm", NOON]]));
+  await copy.close();
+});
+
+story("what is there already stays as it is", async (folder) => {
+  await (await openSqliteOutbox(`${folder}/a.db`)).close();
+  await Deno.writeTextFile(`${folder}/b.db`, "mine");
+  await assertRejects(() => backup(`${folder}/a.db`, `${folder}/b.db`), BackupExistsError);
+  assertEquals(await Deno.readTextFile(`${folder}/b.db`), "mine");
+  await Deno.symlink(`${folder}/nowhere`, `${folder}/link.db`);
+  await assertRejects(() => backup(`${folder}/a.db`, `${folder}/link.db`), BackupExistsError);
+  assertEquals(names(folder), ["a.db", "b.db", "link.db"]);
+});
+
+story("a copy that can't be written leaves nothing behind", async (folder) => {
+  await Deno.writeTextFile(`${folder}/a.db`, "no database, whatever its name says, is in here");
+  await assertRejects(() => backup(`${folder}/a.db`, `${folder}/b.db`), NotOurDatabaseError);
+  assertEquals(names(folder), ["a.db"]);
+});
+
+story("what the promises find wrong in the database, they find in the copy", async (folder) => {
+  const outbox = await openSqliteOutbox(`${folder}/a.db`);
+  await outbox.enqueue(store);
+  await outbox.close();
+  const db = new DatabaseSync(`${folder}/a.db`);
+  db.exec("update events set delivery_count = 2");
+  db.close();
+  const { faults } = await backup(`${folder}/a.db`, `${folder}/b.db`);
+  assertStringIncludes(faults[0]!, "dropped silently");
+});
+
+story("before a migration the database is copied, and then brought up to date", async (folder) => {
+  const path = `${folder}/a.db`;
+  const outbox = await openSqliteOutbox(path);
+  await outbox.enqueue(store);
+  await outbox.close();
+
+  const newer = await openSqliteOutbox(path, { migrations: NEXT });
+  assertEquals(await newer.pending(), new Map([["crm", 1]]));
+  await newer.close();
+  assertEquals(names(folder), ["a.db", "a.db-v1-backup"]);
+  assertEquals([tables(path, "guests"), tables(`${path}-v1-backup`, "guests")], [1, 0]);
+
+  // The older Bellhook goes on with the copy.
+  const older = await openSqliteOutbox(`${path}-v1-backup`);
+  assertEquals(await older.pending(), new Map([["crm", 1]]));
+  await older.close();
+});
+
+story("a migration that fails keeps the database, and each attempt its copy", async (folder) => {
+  const path = `${folder}/a.db`;
+  await (await openSqliteOutbox(path)).close();
+  const migrations = [...MIGRATIONS, "create table guests (id nonsense) strict;"];
+  for (const _ of [1, 2]) await assertRejects(() => openSqliteOutbox(path, { migrations }));
+  assertEquals(names(folder), ["a.db", "a.db-v1-backup", "a.db-v1-backup-2"]);
+  assertEquals(tables(path, "guests"), 0);
+  await (await openSqliteOutbox(path)).close();
+});
+
+story("a database without a past is not copied", async (folder) => {
+  for (const _ of [1, 2]) {
+    await (await openSqliteOutbox(`${folder}/a.db`, { migrations: NEXT })).close();
+  }
+  assertEquals(names(folder), ["a.db"]);
+});

@@ -1,0 +1,111 @@
+import { assert, assertEquals } from "@std/assert";
+import { reset } from "@logtape/logtape";
+import fc from "fast-check";
+import { type AttemptFacts, LOG_FORMATS, logTo, systemLog } from "../../src/runtime/log.ts";
+
+const ATTEMPT: AttemptFacts = {
+  delivery: "dlv_01",
+  subscription: "pms",
+  type: "booking.created",
+  attempt: 2,
+  status: 503,
+  durationMs: 41,
+  verdict: "retry",
+  nextAttemptAt: "2024-03-15T10:35:00Z",
+};
+
+type How = Parameters<typeof logTo>[1];
+
+/** What the log says of an attempt, its time replaced. */
+async function said(how: How, facts: Partial<AttemptFacts> = {}): Promise<string> {
+  const lines: string[] = [];
+  await logTo((line) => lines.push(line), how);
+  systemLog().attempted({ ...ATTEMPT, ...facts });
+  await reset();
+  assertEquals(lines.length, 1);
+  return lines[0]!.replace(
+    /(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{3}Z?/,
+    (time) => time.length === 12 ? "TIME" : "INSTANT",
+  );
+}
+
+Deno.test("log: an attempt is one line of logfmt", async () => {
+  assertEquals(
+    await said({ format: "logfmt" }),
+    'time=INSTANT level=warning msg="attempt failed" delivery=dlv_01 subscription=pms ' +
+      "type=booking.created attempt=2 status=503 durationMs=41 verdict=retry " +
+      "nextAttemptAt=2024-03-15T10:35:00Z\n",
+  );
+});
+
+Deno.test("log: an attempt is one object of JSON, its numbers numbers", async () => {
+  const line = await said({ format: "json" });
+  assertEquals(JSON.parse(line), {
+    time: "INSTANT",
+    level: "warning",
+    msg: "attempt failed",
+    ...ATTEMPT,
+  });
+  assertEquals(line.split("\n").length, 2);
+});
+
+Deno.test("log: an attempt is one line for eyes, in colour where that is wanted", async () => {
+  const facts = "delivery=dlv_01 subscription=pms type=booking.created attempt=2 status=200 " +
+    "durationMs=41 verdict=delivered";
+  const { nextAttemptAt: _, ...delivered } = { ...ATTEMPT, status: 200, verdict: "delivered" };
+  const lines: string[] = [];
+  await logTo((line) => lines.push(line), { format: "pretty", colour: true });
+  systemLog().attempted(delivered);
+  systemLog().attempted({ ...delivered, status: 503, verdict: "exhausted" });
+  await reset();
+  assertEquals(lines.map((line) => line.slice("10:30:00.123".length)), [
+    ` info     attempt  ${facts}\n`,
+    ` \x1b[33mwarning  attempt failed\x1b[0m  ${
+      facts.replace("200", "503").replace("delivered", "exhausted")
+    }\n`,
+  ]);
+  assert(!(await said({ format: "pretty" })).includes("\x1b"));
+});
+
+Deno.test("log: no type, id or answer can end a line, steer a terminal or pass for a field", async () => {
+  const lines: string[] = [];
+  const hostile = fc.array(fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom(
+      "\n",
+      "\r",
+      "\x1b[2J",
+      "\x7f",
+      "\x85",
+      "\u2028",
+      "\u202e",
+      "\u{e0041}",
+      "\ud800",
+    ),
+    fc.constantFrom(' level=info msg="all is well"', '"', "\\", "\\n", "=", "{type}"),
+  )).map((parts) => parts.join(""));
+  for (const format of LOG_FORMATS) {
+    await logTo((line) => lines.push(line), { format });
+    const log = systemLog();
+    fc.assert(fc.property(hostile, hostile, (type, failure) => {
+      lines.length = 0;
+      log.attempted({ ...ATTEMPT, type, failure });
+      const [line, ...more] = lines;
+      assertEquals(more, []);
+      assert(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]+\n$/u.test(line!), JSON.stringify(line));
+      const read = format === "json" ? JSON.parse(line!) : fieldsOf(line!);
+      assertEquals([read.type, read.failure, read.verdict], [type, failure, "retry"]);
+    }));
+    await reset();
+  }
+});
+
+/** Reads logfmt as a collector does: bare words, and texts in quotes spelled as JSON spells them. */
+function fieldsOf(line: string): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (const [, name, value] of line.matchAll(/(\w+)=("(?:[^"\\]|\\.)*"|[^\s"]+)(?=\s)/g)) {
+    assert(!(name! in fields), `${name} stands twice in ${line}`);
+    fields[name!] = value!.startsWith('"') ? JSON.parse(value!) : value!;
+  }
+  return fields;
+}

@@ -1,0 +1,31 @@
+/** A real browser for tests: the machine's Chromium, driven from outside. */
+import { AxeBuilder } from "@axe-core/playwright";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { CHROMIUM } from "./chromium.ts";
+
+export type { Browser, Page };
+
+/** Asks nobody on the network for anything. */
+const ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--disable-dev-shm-usage",
+];
+
+export async function openBrowser(): Promise<Browser> {
+  return await chromium.launch({ executablePath: CHROMIUM!, headless: true, args: ARGUMENTS });
+}
+
+/** What axe has against a page, a line for each kind of thing. */
+export async function violationsOf(page: Page): Promise<string[]> {
+  // deno-lint-ignore no-explicit-any -- the two packages declare a Page each
+  const { violations } = await new AxeBuilder({ page: page as any }).analyze();
+  return violations.map(({ id, help, nodes }) =>
+    `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`
+  );
+}
