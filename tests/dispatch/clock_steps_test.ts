@@ -32,6 +32,20 @@ Deno.test("clock: set back while an attempt is being recorded, it delays no retr
   assertEquals(engine.requests.length, 2);
 });
 
+Deno.test("clock: set back while an operator puts a retry forward, it does not delay it", async () => {
+  await using engine = await anEngine({ status: 500 });
+  const submitted = await engine.publish();
+  await settled();
+  if (submitted.kind !== "accepted") throw new Error(submitted.kind);
+  const retried = engine.operations.retry(submitted.receipts[0]!.deliveries[0]!.id, "ann");
+  for (let turn = 0; turn < 20; turn++) await undefined;
+  engine.clock.step(-HOUR_MS);
+  engine.clock.advance(NOTICED_MS);
+  await retried;
+  await settled();
+  assertEquals(engine.requests.length, 2);
+});
+
 Deno.test("clock: set forwards, it lets no retry start early whose attempt the disk refused", async () => {
   await using engine = await anEngine();
   await engine.publish();

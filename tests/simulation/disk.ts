@@ -1,0 +1,176 @@
+import type { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers";
+import type { Claim, Claimed, ClaimRequest, Enqueued } from "../../src/outbox/outbox.ts";
+import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
+import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { type Answer, type Applied, type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+
+/** A process, as far as its disk knows it. */
+export interface Owner {
+  isAlive(): boolean;
+  /** Its end came right after a commit: nothing of it runs any more, nobody heard of the commit. */
+  onDeath(): void;
+  onCommit(operations: readonly Operation[], answers: readonly Answer[], db: DatabaseSync): void;
+  /** The claim whose body is being made: the next request that goes out is an attempt of it. */
+  onRender(claim: Claim): void;
+}
+
+/** The real outbox on a real file, with crashes between two commits and a disk that fills up. */
+export class Disk {
+  isFull = false;
+  /** The process dies after this many more commits. */
+  commitsToLive = Infinity;
+  readonly #folder: string;
+  #generation = 0;
+  #handles: { readonly db: DatabaseSync; readonly reader: SqliteReader } | undefined;
+  #isLocked = false;
+  /** Answers that a process waits for. */
+  #waitedFor = 0;
+  #asked = 0;
+
+  constructor(folder: string, template: string) {
+    this.#folder = folder;
+    Deno.copyFileSync(template, this.path);
+  }
+
+  get path(): string {
+    return `${this.#folder}/outbox-${this.#generation}.db`;
+  }
+
+  async open(owner: Owner): Promise<SqliteOutbox> {
+    if (this.#isLocked) throw new Error("two processes have opened one outbox");
+    this.#isLocked = true;
+    const db = await openWriter(this.path);
+    const reader = new SqliteReader(openReading(this.path));
+    this.#handles = { db, reader };
+    const lock = {
+      release: () => {
+        this.#isLocked = false;
+        this.#handles = undefined;
+      },
+    };
+    const store = new MortalStore(db, this, owner);
+    return this.#gated(new SqliteOutbox(this.path, { store, reader, lock }), owner);
+  }
+
+  /** Leaves the files as a killed process does; what comes next opens copies of them. */
+  crash(): void {
+    const old = this.path;
+    this.#generation++;
+    for (const end of ["", "-wal"]) {
+      try {
+        Deno.copyFileSync(old + end, this.path + end);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
+    this.#handles?.reader.close();
+    this.#handles?.db.close();
+    this.#handles = undefined;
+    this.#isLocked = false;
+    this.commitsToLive = Infinity;
+  }
+
+  /** Runs what is under way until all of it waits for time to pass. */
+  async settle(): Promise<void> {
+    for (;;) {
+      let asked: number;
+      do {
+        asked = this.#asked;
+        for (let turn = 0; turn < 30; turn++) await undefined;
+      } while (asked !== this.#asked);
+      if (this.#waitedFor === 0) return;
+      await turnOfTheLoop();
+    }
+  }
+
+  /** What a dead process asks is not heard, and what it asked is not answered. */
+  #gated(outbox: SqliteOutbox, owner: Owner): SqliteOutbox {
+    return new Proxy(outbox, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        return (...given: unknown[]) => {
+          if (!owner.isAlive()) return new Promise(() => {});
+          const answer = value.apply(target, given);
+          return answer instanceof Promise ? this.#answerOf(answer, owner) : answer;
+        };
+      },
+    });
+  }
+
+  #answerOf<Value>(answer: Promise<Value>, owner: Owner): Promise<Value> {
+    this.#asked++;
+    this.#waitedFor++;
+    return new Promise((resolve, reject) => {
+      const hear = (tell: () => void) => {
+        this.#waitedFor--;
+        this.#asked++;
+        if (owner.isAlive()) tell();
+      };
+      answer.then((value) => hear(() => resolve(value)), (error) => hear(() => reject(error)));
+    });
+  }
+}
+
+/** One turn of the real event loop: what was put off to it before runs first. */
+export function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+class MortalStore extends Store {
+  readonly #db: DatabaseSync;
+  readonly #disk: Disk;
+  readonly #owner: Owner;
+
+  constructor(db: DatabaseSync, disk: Disk, owner: Owner) {
+    super(db);
+    this.#db = db;
+    this.#disk = disk;
+    this.#owner = owner;
+  }
+
+  override apply(operations: readonly Operation[], how?: { watched?: boolean }): Applied {
+    if (!this.#owner.isAlive()) return NOTHING;
+    if (this.#disk.isFull) throw new DiskFull();
+    const applied = super.apply(operations, how);
+    for (const [index, { kind }] of operations.entries()) {
+      const answer = applied.answers[index];
+      if (kind !== "enqueue" || (answer as Enqueued).kind !== "accepted") continue;
+      for (const claim of (answer as Enqueued & { kind: "accepted" }).claims) this.#tap(claim);
+    }
+    this.#owner.onCommit(operations, applied.answers, this.#db);
+    if (--this.#disk.commitsToLive <= 0) this.#owner.onDeath();
+    return applied;
+  }
+
+  override claim(request: ClaimRequest): Claimed {
+    const claimed = super.claim(request);
+    for (const claim of claimed.claims) this.#tap(claim);
+    return claimed;
+  }
+
+  override checkpoint(pages: number): void {
+    if (this.#owner.isAlive()) super.checkpoint(pages);
+  }
+
+  /** The wire does not say which delivery an attempt is of; its claim is read just before. */
+  #tap(claim: Claim): void {
+    const { format } = claim;
+    Object.defineProperty(claim, "format", {
+      get: () => {
+        this.#owner.onRender(claim);
+        return format;
+      },
+    });
+  }
+}
+
+const NOTHING: Applied = { answers: [], deliveries: new Set(), subscriptions: new Map() };
+
+/** What SQLite throws. */
+class DiskFull extends Error {
+  readonly errcode = 13;
+  readonly errstr = "database or disk is full";
+}

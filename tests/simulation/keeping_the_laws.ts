@@ -1,0 +1,14 @@
+import { assertEquals } from "@std/assert";
+import { simulate } from "./simulation.ts";
+
+/** Fails with the seeds that broke a law, and how. */
+export async function assertLawsKept(seeds: { from: number; to: number }): Promise<void> {
+  const broken: string[] = [];
+  for (let seed = seeds.from; seed <= seeds.to && broken.length < 10; seed++) {
+    const run = await simulate(seed);
+    if (run.broken.length > 0) {
+      broken.push(`deno task simulate --seed ${seed}: ${run.broken[0]}`);
+    }
+  }
+  assertEquals(broken, []);
+}

@@ -1,0 +1,104 @@
+import type { Instant } from "../../src/domain/instant.ts";
+import type { Clock } from "../../src/runtime/clock.ts";
+import type { Chance } from "./chance.ts";
+
+/** Something that happens at its time, unless it is called off before. */
+interface Appointment {
+  readonly atMs: number;
+  readonly number: number;
+  readonly isOn: () => boolean;
+  readonly happen: () => void;
+}
+
+/**
+ * Time, and what it brings. It stands still while anything runs. `nowMs` is the true time, which
+ * no daemon sees; its wall clock is as far off as somebody has set it.
+ */
+export class World {
+  nowMs = 0;
+  /** How far wall clocks were set forwards in all. */
+  offsetMs = 0;
+  readonly #chance: Chance;
+  /** What wall clocks showed when the true time was 0. */
+  readonly startAt: Instant = Date.UTC(2024, 2, 15, 10, 30);
+  #agenda: Appointment[] = [];
+  #number = 0;
+
+  constructor(chance: Chance) {
+    this.#chance = chance;
+  }
+
+  wall(): Instant {
+    return Math.floor(this.startAt + this.nowMs + this.offsetMs);
+  }
+
+  /** Sets the wall clock. */
+  step(ms: number): void {
+    this.offsetMs += ms;
+  }
+
+  appoint(atMs: number, isOn: () => boolean, happen: () => void): void {
+    const appointment = { atMs, number: ++this.#number, isOn, happen };
+    const agenda = this.#agenda;
+    let index = agenda.push(appointment) - 1;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (isBefore(agenda[parent]!, appointment)) break;
+      agenda[index] = agenda[parent]!;
+      index = parent;
+    }
+    agenda[index] = appointment;
+  }
+
+  /** When the next thing happens; Infinity where nothing does any more. */
+  get nextMs(): number {
+    while (this.#agenda.length > 0 && !this.#agenda[0]!.isOn()) this.#takeTop();
+    return this.#agenda[0]?.atMs ?? Infinity;
+  }
+
+  /** Goes on to the next thing and lets it happen. */
+  happenNext(): void {
+    this.nowMs = Math.max(this.nowMs, this.nextMs);
+    this.#takeTop().happen();
+  }
+
+  /** A process's clock; its timers go with the process. */
+  clock(isAlive: () => boolean): Clock {
+    const startMs = this.nowMs - this.#chance.next() * 1e6;
+    return {
+      wall: () => this.wall(),
+      monotonicMs: () => this.nowMs - startMs,
+      after: (ms, callback) => {
+        let isOn = true;
+        // A timer is never early, and late by what else the machine has to do.
+        const lateMs = this.#chance.happens(0.02) ? 250 * this.#chance.next() : 0;
+        const atMs = this.nowMs + Math.max(0, Math.ceil(ms)) + lateMs;
+        this.appoint(atMs, () => isOn && isAlive(), callback);
+        return () => {
+          isOn = false;
+        };
+      },
+    };
+  }
+
+  #takeTop(): Appointment {
+    const agenda = this.#agenda;
+    const top = agenda[0]!, last = agenda.pop()!;
+    if (agenda.length === 0) return top;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= agenda.length) break;
+      if (child + 1 < agenda.length && isBefore(agenda[child + 1]!, agenda[child]!)) child++;
+      if (isBefore(last, agenda[child]!)) break;
+      agenda[index] = agenda[child]!;
+      index = child;
+    }
+    agenda[index] = last;
+    return top;
+  }
+}
+
+function isBefore(a: Appointment, b: Appointment): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.number < b.number);
+}
