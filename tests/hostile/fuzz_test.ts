@@ -1,0 +1,247 @@
+/**
+ * Whatever reads foreign bytes answers sanely, whatever they are. BELLHOOK_FUZZ=10 runs ten times as
+ * many inputs as an ordinary run does, some 200 000 in all.
+ */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { readConfig } from "../../src/config/load.ts";
+import { canonicalScalar, compact, compareNumbers } from "../../src/domain/json_text.ts";
+import { compilePattern, patternsOverlap } from "../../src/domain/pattern.ts";
+import { matches } from "../../src/domain/subscription.ts";
+import { parseEvents } from "../../src/ingest/posted_event.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { undiciTransport } from "../../src/transport/undici_transport.ts";
+import { anEvent, aSubscription } from "../support/a_subscription.ts";
+import { anyJsonText } from "../support/any_json_text.ts";
+import { startHostileServer } from "./hostile_server.ts";
+
+const TIMES = Number(Deno.env.get("BELLHOOK_FUZZ") ?? 1);
+
+/** A sound text with some pieces cut out, put twice, or overwritten by what means something. */
+function spoilt(sound: string, words: readonly string[]): fc.Arbitrary<string> {
+  const piece = fc.oneof(
+    fc.constantFrom(...words),
+    fc.string({ unit: "binary", maxLength: 4 }),
+    anyJsonText(),
+  );
+  const edit = fc.record({
+    at: fc.nat(sound.length),
+    length: fc.nat(12),
+    piece,
+    copies: fc.boolean(),
+  });
+  return fc.array(edit, { minLength: 1, maxLength: 4 }).map((edits) =>
+    edits.reduce((text, { at, length, piece, copies }) => {
+      const from = Math.min(at, text.length);
+      const cut = text.slice(from, from + length);
+      return text.slice(0, from) + (copies ? cut + cut : piece) + text.slice(from + length);
+    }, sound)
+  );
+}
+
+const JSON_WORDS = ['"', "{", "}", "[", "]", ":", ",", "\\", "\\u0000", "\\ud800", "\0", "\ufeff"]
+  .concat(["null", "true", "-", "1e999", "1E", "0x1", "__proto__", '"constructor"', "\u2028"]);
+
+const EVENT =
+  `{"id":"e1","type":"booking.created","timestamp":"2024-03-15T10:30:00Z","scope":{"venue":12},` +
+  `"data":{"total":1.10,"nested":[1,2,{"a":"\\n"}]},"metadata":null}`;
+const CLOUD_EVENT =
+  `{"specversion":"1.0","id":"e1","source":"/a","type":"t","subject":"s","time":"2024-03-15T10:30:00Z",` +
+  `"datacontenttype":"application/json","extension":7,"data":{"total":1.10}}`;
+
+Deno.test("fuzz: any text is events, or it is said what is wrong with it", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 60 }),
+    anyJsonText(),
+    spoilt(EVENT, JSON_WORDS),
+    spoilt(`[${EVENT},${EVENT}]`, JSON_WORDS),
+    spoilt(CLOUD_EVENT, JSON_WORDS),
+  );
+  fc.assert(
+    fc.property(text, fc.constantFrom("events", "cloudevents"), (text, format) => {
+      const parsed = parseEvents(text, format);
+      switch (parsed.kind) {
+        case "malformed":
+          assert(parsed.message.length > 0);
+          break;
+        case "invalid":
+          assert(parsed.faults.length > 0 && parsed.faults.length <= 200);
+          assert(parsed.faults.every(({ message }) => message.length > 0));
+          break;
+        case "parsed":
+          for (const event of parsed.events) {
+            // deno-lint-ignore no-control-regex
+            assert(!/[\s\x00-\x1f\x7f]/.test(event.type + (event.id ?? "")));
+            assert(event.occurredAt === undefined || Number.isFinite(event.occurredAt));
+            assertEquals(compact(event.data), event.data);
+            for (const value of event.scope.values()) {
+              assert(typeof JSON.parse(value) !== "object" || value === "null");
+            }
+          }
+      }
+    }),
+    { numRuns: 12_000 * TIMES },
+  );
+});
+
+const CONFIG = `{
+  // comments are allowed
+  "server": { "listen": "127.0.0.1:8420", "maxBody": "256KiB" },
+  "auth": { "publishers": [{ "name": "a", "token": { "env": "TOKEN" }, "types": ["a.*"] }] },
+  "delivery": { "jitter": 0.1, "retry": ["1m", "5m"] },
+  "notify": [{ "command": ["/bin/true"], "on": ["config.rejected"] }],
+  "eventTypes": { "a.b": { "example": { "total": 1.10 } } },
+  "profiles": { "own": { "extends": "standard", "headers": { "X-Type": "{type}" } } },
+  "subscriptions": [
+    { "id": "s", "url": "https://receiver.example/", "events": ["a.*"], "secret": { "env": "SECRET" },
+      "profile": "own", "scope": { "venue": [1, "x"] }, "match": { "total": [{ ">=": 1000 }] },
+      "headers": { "X-Key": { "env": "KEY" } }, "rateLimit": "10/s", "timeout": "5s", },
+  ],
+}`;
+
+Deno.test("fuzz: any text is a config, or every problem has its place in it", async () => {
+  const words = [
+    ...JSON_WORDS,
+    "//",
+    "/*",
+    "*/",
+    '"extends": "own",',
+    '"10.0.0.0/8"',
+    '"1s"',
+    '"*"',
+  ];
+  const text = fc.oneof(
+    { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 60 }) },
+    { weight: 1, arbitrary: anyJsonText() },
+    { weight: 4, arbitrary: spoilt(CONFIG, words) },
+  );
+  const values: Record<string, string> = {
+    TOKEN: "a-token-of-some-length",
+    SECRET: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    KEY: "key",
+  };
+  const sources = {
+    env: (name: string) => Object.hasOwn(values, name) ? values[name] : undefined,
+    file: () => Promise.reject(new Deno.errors.NotFound()),
+    credential: () => Promise.resolve(undefined),
+  };
+  const files = { read: () => Promise.resolve("[]"), list: () => Promise.resolve([]) };
+  await fc.assert(
+    fc.asyncProperty(text, async (text) => {
+      const loaded = await readConfig({ path: "/config.json", text, sources, files });
+      if (loaded.ok) return;
+      assert(loaded.problems.length > 0);
+      for (const { message, path, line } of loaded.problems) {
+        // deno-lint-ignore no-control-regex
+        assert(!/[\x00-\x1f\x7f-\x9f]/.test(message + path), message);
+        assert(
+          line === undefined || line >= 1 && line <= text.split(/\r\n|[\r\n\u2028\u2029]/).length,
+          `${line}`,
+        );
+      }
+    }),
+    { numRuns: 2_000 * TIMES },
+  );
+});
+
+Deno.test("fuzz: patterns match what their stars can stand for, and overlap where they can", () => {
+  const letters = (...all: string[]) => fc.array(fc.constantFrom(...all), { maxLength: 8 });
+  const pattern = letters("a", "b", "*", "*").map((all) => all.join(""));
+  const text = letters("a", "b").map((all) => all.join(""));
+  fc.assert(
+    fc.property(pattern, pattern, text, (one, other, text) => {
+      const fits = compilePattern(one).matches(text);
+      assertEquals(fits, new RegExp(`^${one.replaceAll("*", "[ab]*")}$`).test(text));
+      assertEquals(patternsOverlap(one, other), patternsOverlap(other, one));
+      if (fits && compilePattern(other).matches(text)) assert(patternsOverlap(one, other));
+    }),
+    { numRuns: 5_500 * TIMES },
+  );
+});
+
+Deno.test("fuzz: any bytes of a receiver are an outcome", async () => {
+  let answer = new Uint8Array();
+  await using server = await startHostileServer(async (peer) => {
+    await peer.request();
+    await peer.write(answer);
+    peer.halfClose();
+    await peer.gone();
+    peer.close();
+  });
+  const transport = undiciTransport({ clock: systemClock });
+  const latin1 = (text: string) => Uint8Array.from(text, (one) => one.charCodeAt(0));
+  const words = ["\r\n", "\n", "\r", "\0", ":", "HTTP/1.1 100 \r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"]
+    .concat(["Transfer-Encoding: chunked\r\n", "Content-Length: 9\r\n", "0\r\n\r\n", "\xff", "-1"]);
+  const sound =
+    "HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 100 }),
+    spoilt(sound, words).map(latin1),
+    spoilt(chunked, words).map(latin1),
+  );
+  await fc.assert(
+    fc.asyncProperty(bytes, async (bytes) => {
+      answer = bytes;
+      const outcome = await transport.send({
+        url: server.url,
+        headers: [],
+        body: new TextEncoder().encode("{}"),
+        deadlineMs: 5_000,
+        allowNetworks: ["127.0.0.1"],
+        pool: "a",
+      });
+      if (outcome.kind === "failed") {
+        assert(["protocol", "reset"].includes(outcome.error.kind), outcome.error.message);
+      } else assert(outcome.status >= 200 && outcome.status <= 999, `${outcome.status}`);
+    }),
+    { numRuns: 500 * TIMES },
+  );
+  await transport.close();
+});
+
+Deno.test("no text of a body's size takes long, however it is made", () => {
+  const keys = (count: number, value: string) =>
+    Array.from({ length: count }, (_, i) => `"${i.toString(36)}":${value}`).join(",");
+  const zeros = "0".repeat(250_000);
+  const bodies = {
+    "30 000 unknown members": `{"type":"t","data":1,${keys(30_000, "0")}}`,
+    "30 000 members of a scope": `{"type":"t","data":1,"scope":{${keys(30_000, "0")}}}`,
+    "30 000 wrong members of a scope": `{"type":"t","data":1,"scope":{${keys(30_000, "[]")}}}`,
+    "a thousand events of forty unknown members": `[${
+      Array(1_000).fill(`{${keys(40, "0")}}`).join(",")
+    }]`,
+    "one long name": `{"type":"t","data":1,"${"x".repeat(250_000)}":1}`,
+    "one long id": `{"type":"t","data":1,"id":"${"x ".repeat(125_000)}"}`,
+    "escapes alone": `{"type":"t","data":[${Array(40_000).fill('"\\n"').join(",")}]}`,
+    "spaces alone": `{"type":"t","data":[${" 1 ,".repeat(60_000)}1]}`,
+  };
+  for (const [name, body] of Object.entries(bodies)) {
+    for (const format of ["events", "cloudevents"] as const) {
+      const parsed = quickly(name, () => parseEvents(body, format));
+      if (parsed.kind === "invalid") assert(JSON.stringify(parsed).length < 64 * 1024, name);
+    }
+  }
+  quickly("a long number", () => canonicalScalar(`1${zeros}1`));
+  quickly("two long numbers", () => compareNumbers(`1${zeros}1`, `1${zeros}2`));
+  quickly("many stars", () => compilePattern("*a".repeat(500) + "*b").matches("a".repeat(256)));
+
+  const condition = { path: "a.b", anyOf: [{ kind: "equals" as const, value: '"x"' }] };
+  const subscription = aSubscription({ match: [condition] });
+  const event = anEvent({ data: `{"a":[${Array(20_000).fill('{"b":1.50}').join(",")}]}` });
+  quickly("conditions on long data", () => {
+    for (let i = 0; i < 20; i++) {
+      const match = matches(subscription, event);
+      assert(!match.matches && match.why.length < 200);
+    }
+  });
+});
+
+/** Some of these took half a minute once: the time is for a machine that has much else to do. */
+function quickly<T>(what: string, action: () => T): T {
+  const startedAt = performance.now();
+  const result = action();
+  const tookMs = performance.now() - startedAt;
+  assert(tookMs < 2_500, `${what} took ${tookMs} ms`);
+  return result;
+}
