@@ -4,7 +4,7 @@ import { measureLimits } from "./measures/limits.ts";
 import { type Measure, type Size } from "./measures/measure.ts";
 import { drain, fanOut, ingest, receivers, steady, tls } from "./measures/throughput.ts";
 import { judge } from "./report/bar.ts";
-import { describeMachine, formatMachine } from "./report/machine.ts";
+import { describeMachine, formatMachine, type Machine } from "./report/machine.ts";
 import { Results } from "./report/results.ts";
 import { drawSvg } from "./report/svg.ts";
 import { formatReport } from "./report/table.ts";
@@ -51,28 +51,32 @@ export async function compare(
     for (const measure of measures) {
       for (const system of systems) {
         if (!measure.systems.includes(system.name)) continue;
-        say(
-          `round ${round} of ${size.rounds}: ${measure.name}, ${system.name}`,
-        );
+        say(`round ${round} of ${size.rounds}: ${measure.name}, ${system.name}`);
         try {
           results.add(system.name, await measure.measure(bench, system, size));
         } catch (error) {
           say(`failed: ${error}`);
           results.fail(system.name, measure.name, error);
         }
+        // Each time: a run of an hour that is broken off has not been for nothing.
+        writeResults({ results, machine, size });
       }
     }
   }
   const judged = judge(results);
   console.log(formatReport(results, judged));
+  return results.failures.length === 0 && judged.every(({ holds }) => holds);
+}
+
+function writeResults(
+  { results, machine, size }: { results: Results; machine: Machine; size: Size },
+): void {
   const at = new Date().toISOString();
-  write(
-    "latest.json",
-    JSON.stringify({ at, machine, size, results, bar: judged }, null, 2) + "\n",
-  );
+  const { failures } = results;
+  const all = { at, machine, size, results, bar: judge(results), failures };
+  write("latest.json", JSON.stringify(all, null, 2) + "\n");
   const caption = `${at.slice(0, 10)}, median of ${size.rounds}: ${formatMachine(machine)}`;
   write("latest.svg", drawSvg(results, caption));
-  return results.failures.length === 0 && judged.every(({ holds }) => holds);
 }
 
 function write(name: string, text: string): void {

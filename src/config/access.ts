@@ -1,9 +1,10 @@
 import { compilePattern } from "../domain/pattern.ts";
+import { quoted } from "../domain/quoted.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Config, Operator, Publisher } from "./config.ts";
 import { readScope } from "./conditions.ts";
 import { undeclared } from "./event_names.ts";
-import { type Findings, quoted } from "./problem.ts";
+import { type Findings } from "./problem.ts";
 import type { ConfigWords } from "./schema.ts";
 import type { SecretReader } from "./secrets.ts";
 import type { Sound } from "./shape.ts";

@@ -1,7 +1,8 @@
 import type { ScopeCondition } from "../domain/event.ts";
 import { canonicalScalar, NumberText } from "../domain/json_text.ts";
+import { quoted } from "../domain/quoted.ts";
 import type { DataCondition, Operator, ValueTest } from "../domain/subscription.ts";
-import { type Findings, quoted } from "./problem.ts";
+import { type Findings } from "./problem.ts";
 import type { Place } from "./source.ts";
 
 /** What a scope has to hold, values by their digits; what the schema refused is left out. */

@@ -1,6 +1,7 @@
 import { compilePattern, patternsOverlap } from "../domain/pattern.ts";
 import type { Profile } from "../domain/profile.ts";
-import { type Findings, quoted } from "./problem.ts";
+import { quoted } from "../domain/quoted.ts";
+import { type Findings } from "./problem.ts";
 import type { Place } from "./source.ts";
 import { suggestion } from "./suggestion.ts";
 

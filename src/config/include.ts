@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from "node:path";
+import { quoted } from "../domain/quoted.ts";
 import type { Findings } from "./problem.ts";
-import { quoted } from "./problem.ts";
 import { reasonOf } from "./secrets.ts";
 import { parseSource, type Place } from "./source.ts";
 

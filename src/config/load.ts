@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { parseDuration, parseSize } from "../domain/duration.ts";
+import { quoted } from "../domain/quoted.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { readAuth } from "./access.ts";
 import type { Config, EventType, Listen, Problem } from "./config.ts";
@@ -7,7 +8,7 @@ import { type ConfigFiles, readIncludes, systemFiles } from "./include.ts";
 import { isLocal, parseListen } from "./listen.ts";
 import { readNotices } from "./notices.ts";
 import { type Profiles, readProfiles, unknownProfile } from "./own_profiles.ts";
-import { Findings, inOrder, quoted } from "./problem.ts";
+import { Findings, inOrder } from "./problem.ts";
 import { type ConfigWords, configWords, DEFAULTS, includedWords } from "./schema.ts";
 import { reasonOf, SecretReader, type SecretSources } from "./secrets.ts";
 import { checkShape, type Sound } from "./shape.ts";

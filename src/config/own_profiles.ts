@@ -1,7 +1,8 @@
 import type { Profile } from "../domain/profile.ts";
+import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import { type ProfileWords, profileWords, resolveProfile } from "../profiles/words.ts";
-import { type Findings, quoted } from "./problem.ts";
+import { type Findings } from "./problem.ts";
 import type { Place } from "./source.ts";
 import { suggestion } from "./suggestion.ts";
 

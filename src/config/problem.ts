@@ -1,4 +1,5 @@
 import { isAbsolute, relative, sep } from "node:path";
+import { looksSecret, quoted } from "../domain/quoted.ts";
 import type { Problem } from "./config.ts";
 
 /**
@@ -30,22 +31,6 @@ export function formatPath(path: Path): string {
     if (!/^[A-Za-z_$][\w$]*$/.test(step) || looksSecret(step)) return `${text}[${quoted(step)}]`;
     return text === "" ? step : `${text}.${step}`;
   }, "");
-}
-
-/** A name from the file in quotes, on one line, cut where it is long; never a signing key. */
-export function quoted(text: string): string {
-  if (looksSecret(text)) return `"${text.slice(0, 6)}…"`;
-  // A line of a problem must stay one line, and must not steer a terminal.
-  const shown = JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
-  return shown.replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
-/** Whether a text has the form of a Standard Webhooks key, wherever it stands. */
-export function looksSecret(text: string): boolean {
-  return /^\s*wh(?:sec|sk)_./s.test(text);
 }
 
 /** Message and fix of a sentence that tells both, as profiles do: a semicolon stands between. */

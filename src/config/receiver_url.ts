@@ -1,6 +1,6 @@
+import { quoted } from "../domain/quoted.ts";
 import { hostKind, isForbidden } from "../transport/address_guard.ts";
 import type { Problem } from "./config.ts";
-import { quoted } from "./problem.ts";
 import type { Place } from "./source.ts";
 
 /** What a URL may be beside https to a public address. */

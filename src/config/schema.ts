@@ -6,10 +6,10 @@ import * as z from "zod";
 import { parseStatusRanges } from "../domain/attempt.ts";
 import { parseDuration, parseSize } from "../domain/duration.ts";
 import { parseInstant } from "../domain/instant.ts";
+import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import { profileWords } from "../profiles/words.ts";
 import { parseNetwork } from "../transport/address_guard.ts";
-import { quoted } from "./problem.ts";
 
 /** What holds where the file says nothing. */
 export const DEFAULTS = {

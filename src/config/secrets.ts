@@ -1,8 +1,8 @@
 import { isAbsolute, join, resolve } from "node:path";
+import { looksSecret, quoted } from "../domain/quoted.ts";
 import { Secret } from "../domain/secret.ts";
 import { type Environment, systemEnvironment } from "../runtime/environment.ts";
 import type { Problem } from "./config.ts";
-import { looksSecret, quoted } from "./problem.ts";
 import type { Place } from "./source.ts";
 
 /** Where secrets come from: the config file only names them. */

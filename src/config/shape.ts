@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { type Findings, type Path, quoted, splitFix } from "./problem.ts";
+import { quoted } from "../domain/quoted.ts";
+import { type Findings, type Path, splitFix } from "./problem.ts";
 import type { Problem } from "./config.ts";
 import { ownName, type Place } from "./source.ts";
 import { suggestion } from "./suggestion.ts";

@@ -6,8 +6,9 @@ import {
   printParseErrorCode,
 } from "jsonc-parser";
 import { compact, type JsonText, JsonTextError, MAX_DEPTH } from "../domain/json_text.ts";
+import { quoted } from "../domain/quoted.ts";
 import type { Problem } from "./config.ts";
-import { formatPath, type Path, quoted } from "./problem.ts";
+import { formatPath, type Path } from "./problem.ts";
 
 /** Reads JSONC: a place for its root, or what is wrong with the syntax. Repeated keys are found. */
 export function parseSource(

@@ -1,5 +1,5 @@
 import { distance } from "fastest-levenshtein";
-import { quoted } from "./problem.ts";
+import { quoted } from "../domain/quoted.ts";
 
 /** More names than this are no help in a line of text. */
 const MOST_LISTED = 10;

@@ -1,3 +1,5 @@
+import { quoted } from "../domain/quoted.ts";
+
 /**
  * Names that a profile or an operator cannot give to a header: the daemon writes them itself, or
  * they steer the connection (RFC 9110, section 7.6.1).
@@ -24,10 +26,10 @@ const RESERVED = new Set([
 export function headerNameProblem(name: string): string | undefined {
   // token, RFC 9110 section 5.6.2
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
-    return `"${name}" is no header name; use letters, digits and "-"`;
+    return `${quoted(name)} is no header name; use letters, digits and "-"`;
   }
   if (RESERVED.has(name.toLowerCase())) {
-    return `"${name}" is a header that Bellhook writes itself; choose another name`;
+    return `${quoted(name)} is a header that Bellhook writes itself; choose another name`;
   }
   return undefined;
 }

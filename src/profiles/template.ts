@@ -1,3 +1,5 @@
+import { quoted } from "../domain/quoted.ts";
+
 /** What stands in braces in a profile's templates. */
 export type Placeholder =
   | "body"
@@ -27,7 +29,9 @@ export type Template = readonly (string | { readonly placeholder: Placeholder })
 /** Takes a template apart. Throws an Error for one that `templateProblem` objects to. */
 export function parseTemplate(text: string, known: readonly Placeholder[]): Template {
   const problem = templateProblem(text, known);
-  if (problem !== undefined) throw new Error(`cannot read the template "${text}": ${problem}`);
+  if (problem !== undefined) {
+    throw new Error(`cannot read the template ${quoted(text)}: ${problem}`);
+  }
   return text.split(/(\{[^{}]*\})/).filter(Boolean).map((piece) =>
     piece.startsWith("{") ? { placeholder: piece.slice(1, -1) as Placeholder } : piece
   );
@@ -42,10 +46,10 @@ export function templateProblem(
   const unknown = names.find((name) => !(known as readonly string[]).includes(name));
   if (unknown !== undefined) {
     const list = known.map((name) => `"{${name}}"`).join(", ");
-    return `"{${unknown}}" is no placeholder here; there are ${list}`;
+    return `${quoted(`{${unknown}}`)} is no placeholder here; there are ${list}`;
   }
   if (/[{}]/.test(text.replace(/\{[^{}]*\}/g, ""))) {
-    return `"${text}" has a brace without its partner; braces stand around placeholders only`;
+    return `${quoted(text)} has a brace without its partner; braces stand around placeholders only`;
   }
   return undefined;
 }

@@ -13,6 +13,7 @@ import type {
   Profile,
   SignatureRule,
 } from "../domain/profile.ts";
+import { quoted } from "../domain/quoted.ts";
 import { headerNameProblem, headerValueProblem } from "./header.ts";
 import { IN_HEADERS, IN_SIGNATURE, IN_SIGNED_TEXT, templateProblem } from "./template.ts";
 
@@ -26,7 +27,8 @@ function checked(problemOf: (text: string) => string | undefined) {
 
 const duration = z.string()
   .regex(/^\d{1,9}(ms|s|m|h|d)$/, {
-    error: (issue) => `"${issue.input}" is no length of time; write it as "30s", "5m" or "2h"`,
+    error: (issue) =>
+      `${quoted(`${issue.input}`)} is no length of time; write it as "30s", "5m" or "2h"`,
   })
   .refine((text) => parseDuration(text) !== 0, { error: "a length of time must be above zero" });
 
@@ -43,7 +45,7 @@ const scopeValues = z.record(z.string(), z.array(scalar).min(1)).superRefine((wa
   }
   for (const name of names) {
     if (/^scope\../s.test(name)) continue;
-    const message = `"${name}" is no key of an event's scope; write it as "scope.KEY"`;
+    const message = `${quoted(name)} is no key of an event's scope; write it as "scope.KEY"`;
     context.addIssue({ code: "custom", path: [name], message });
   }
 });
@@ -64,7 +66,9 @@ const bodyValue: z.ZodType<BodyValueWords> = z.lazy(() =>
     from: z.string()
       .regex(/^(type|id|timestamp|data|metadata|(scope|settings)\..+)$/, {
         error: (issue) =>
-          `"${issue.input}" is nothing a body can take from; there are "type", "id", "timestamp", ` +
+          `${
+            quoted(`${issue.input}`)
+          } is nothing a body can take from; there are "type", "id", "timestamp", ` +
           `"data", "metadata", "scope.KEY" and "settings.KEY"`,
       })
       .optional()
@@ -107,7 +111,7 @@ const headers = z.record(z.string(), z.string()).superRefine((wanted, context) =
   const seen = new Set<string>();
   for (const [name, template] of Object.entries(wanted)) {
     const repeated = seen.has(name.toLowerCase())
-      ? `"${name}" stands here twice, in another spelling; keep one`
+      ? `${quoted(name)} stands here twice, in another spelling; keep one`
       : undefined;
     seen.add(name.toLowerCase());
     const message = headerNameProblem(name) ?? repeated ?? headerValueProblem(template) ??
@@ -142,7 +146,9 @@ const signature = z.strictObject({
 
 function signatureValueProblem(text: string): string | undefined {
   return headerValueProblem(text) ?? templateProblem(text, IN_SIGNATURE) ??
-    (text.includes("{signature}") ? undefined : `"${text}" has no "{signature}" in it; add it`);
+    (text.includes("{signature}")
+      ? undefined
+      : `${quoted(text)} has no "{signature}" in it; add it`);
 }
 
 /** Like a header's value, but spaces may stand at its ends. */
@@ -199,7 +205,7 @@ export const profileWords = z.strictObject({
     .describe("Whether webhook-id, webhook-timestamp and webhook-signature go out as well"),
   success: checked((text) =>
     parseStatusRanges(text) === undefined
-      ? `"${text}" is no set of statuses; write it as "2xx", "200" or "200-204"`
+      ? `${quoted(text)} is no set of statuses; write it as "2xx", "200" or "200-204"`
       : undefined
   ).optional().describe('The statuses that count as success: "2xx", "200", "200-204,409"'),
   timeout: duration.optional()
@@ -224,7 +230,7 @@ export const profileWords = z.strictObject({
   const header = words.signature?.header.toLowerCase();
   const same = Object.keys(words.headers ?? {}).find((name) => name.toLowerCase() === header);
   if (same !== undefined) {
-    const message = `"${same}" is the signature's header already; take it away here`;
+    const message = `${quoted(same)} is the signature's header already; take it away here`;
     context.addIssue({ code: "custom", path: ["headers", same], message });
   }
 });

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import { serverSentEvents } from "../../src/cli/event_stream.ts";
 import { printable, printableLines } from "../../src/cli/printable.ts";
 import { type Column, printFields, printLine, printTable } from "../../src/cli/table.ts";
@@ -7,6 +6,7 @@ import { cut, widthOf, wrapped } from "../../src/cli/text_width.ts";
 import { instantOrAgo, relative, when } from "../../src/cli/when.ts";
 import { curlOf, shellWord } from "../../src/domain/curl.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { fc } from "../support/properties.ts";
 
 interface Row {
   readonly id: string;

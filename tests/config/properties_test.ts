@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { canonicalScalar } from "../../src/domain/json_text.ts";
 import type { Loaded } from "../../src/config/load.ts";
+import { fc } from "../support/properties.ts";
 import { configOf, entry, ENV, reading, WHSEC } from "./a_reading.ts";
 
 /** A config that has something of everything. */

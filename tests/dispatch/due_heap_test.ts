@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { DueHeap } from "../../src/dispatch/due_heap.ts";
+import { fc } from "../support/properties.ts";
 
 Deno.test("DueHeap: gives what is due in its order and keeps the rest", () => {
   fc.assert(

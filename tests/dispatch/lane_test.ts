@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { Lane } from "../../src/dispatch/lane.ts";
+import { fc } from "../support/properties.ts";
 
 Deno.test("lane: the rate limit never lets more than its count start within its length", () => {
   fc.assert(

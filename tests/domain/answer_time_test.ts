@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { answerTimeBucket, answerTimeQuantile } from "../../src/domain/answer_time.ts";
+import { fc } from "../support/properties.ts";
 
 Deno.test("answer times: a quantile is right to a fifth, whatever they are", () => {
   const times = fc.array(fc.integer({ min: 1, max: 120_000 }), { minLength: 1, maxLength: 200 });

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/domain/duration.ts";
 import { formatInstant, parseInstant } from "../../src/domain/instant.ts";
+import { fc } from "../support/properties.ts";
 
 Deno.test("formatInstant(): milliseconds stand there only where they are not zero", () => {
   assertEquals(formatInstant(Date.UTC(2024, 2, 15, 10, 30)), "2024-03-15T10:30:00Z");

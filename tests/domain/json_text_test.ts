@@ -1,5 +1,4 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import {
   canonicalScalar,
   compact,
@@ -9,6 +8,7 @@ import {
   MAX_DEPTH,
   membersOf,
 } from "../../src/domain/json_text.ts";
+import { fc } from "../support/properties.ts";
 
 Deno.test("compact(): numbers keep their digits, keys their order, strings their value", () => {
   const text = ` { "z" : 9007199254740993 ,\n "10":1.10, "2": [1e3, -0.0 ,12345678901234567890],

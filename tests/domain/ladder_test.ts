@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { chanceOf, HOUSE_LADDER, isWithin, waitAfter } from "../../src/domain/ladder.ts";
+import { fc } from "../support/properties.ts";
 
 const chances = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { compilePattern, patternsOverlap } from "../../src/domain/pattern.ts";
+import { fc } from "../support/properties.ts";
 
 const matches = (pattern: string, type: string) => compilePattern(pattern).matches(type);
 

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { canonicalScalar, NumberText } from "../../src/domain/json_text.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { type DataCondition, matches, type Operator } from "../../src/domain/subscription.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
+import { fc } from "../support/properties.ts";
 
 type Overrides = Parameters<typeof aSubscription>[0];
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { type Outcome, parseStatusRanges } from "../../src/domain/attempt.ts";
 import { HOUSE_LADDER } from "../../src/domain/ladder.ts";
 import { decide, type DeliveryRules, type Standing } from "../../src/domain/verdict.ts";
+import { fc } from "../support/properties.ts";
 
 const AT = Date.UTC(2024, 2, 15, 10, 30);
 const DAY_MS = 86_400_000;

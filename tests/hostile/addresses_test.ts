@@ -1,10 +1,10 @@
 /** No request reaches a forbidden address, by whatever name; a listening socket bears witness. */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import type { Outcome } from "../../src/domain/attempt.ts";
 import { isForbidden } from "../../src/transport/address_guard.ts";
 import { type Resolver, undiciTransport } from "../../src/transport/undici_transport.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { fc } from "../support/properties.ts";
 import { startRawServer } from "../support/raw_server.ts";
 
 /** https://www.iana.org/assignments/iana-ipv4-special-registry, and multicast. */

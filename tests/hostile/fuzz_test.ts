@@ -3,7 +3,6 @@
  * many inputs as an ordinary run does, some 200 000 in all.
  */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { readConfig } from "../../src/config/load.ts";
 import { canonicalScalar, compact, compareNumbers } from "../../src/domain/json_text.ts";
 import { compilePattern, patternsOverlap } from "../../src/domain/pattern.ts";
@@ -13,6 +12,7 @@ import { systemClock } from "../../src/runtime/clock.ts";
 import { undiciTransport } from "../../src/transport/undici_transport.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { anyJsonText } from "../support/any_json_text.ts";
+import { fc } from "../support/properties.ts";
 import { startHostileServer } from "./hostile_server.ts";
 
 const TIMES = Number(Deno.env.get("BELLHOOK_FUZZ") ?? 1);

@@ -1,6 +1,5 @@
 /** Publishers, and pages in a neighbour's browser, that mean no good. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import fc from "fast-check";
 import type { Config } from "../../src/config/config.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
@@ -9,6 +8,7 @@ import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { anyJsonText } from "../support/any_json_text.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { fc } from "../support/properties.ts";
 import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 import { usedMiB } from "./used_memory.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import fc from "fast-check";
 import { aConfig } from "../support/a_config.ts";
 import type { TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { fc } from "../support/properties.ts";
 import { aConformingDaemon } from "./conforming.ts";
 
 async function post(daemon: TestDaemon, event: unknown) {

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { Secret } from "../../src/domain/secret.ts";
 import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";
+import { fc } from "../support/properties.ts";
 import { aConformingDaemon, assertProblem, DOCUMENT } from "./conforming.ts";
 
 /** What every call of the API has in common: who may ask, and how a refusal looks. */

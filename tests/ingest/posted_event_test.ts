@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { compact } from "../../src/domain/json_text.ts";
 import { parseEvents, type PostedEvent } from "../../src/ingest/posted_event.ts";
+import { fc } from "../support/properties.ts";
 
 function oneEvent(text: string): PostedEvent {
   const parsed = parseEvents(text, "events");

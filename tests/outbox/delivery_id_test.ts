@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import fc from "fast-check";
 import { deliveryId, parseDeliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
+import { fc } from "../support/properties.ts";
 
 const aPosition = fc.record({
   createdAt: fc.nat({ max: 2 ** 48 - 1 }),

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import fc from "fast-check";
 import { answerTimeBucket } from "../../src/domain/answer_time.ts";
 import type { Attempt } from "../../src/domain/attempt.ts";
 import type { Delivery } from "../../src/domain/delivery.ts";
@@ -14,6 +13,7 @@ import type {
   Tally,
 } from "../../src/outbox/outbox.ts";
 import { InvalidCursorError, OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { fc } from "../support/properties.ts";
 import {
   accepted,
   aDelivery,

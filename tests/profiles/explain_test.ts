@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import fc from "fast-check";
 import { Buffer } from "node:buffer";
 import type { Headers } from "../../src/domain/attempt.ts";
 import { Secret } from "../../src/domain/secret.ts";
@@ -14,6 +13,7 @@ import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
 import { resolveProfile } from "../../src/profiles/words.ts";
 import { A_SECRET, anEvent, aSubscription } from "../support/a_subscription.ts";
+import { fc } from "../support/properties.ts";
 import {
   type Format,
   FORMATS,

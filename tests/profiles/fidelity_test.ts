@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import type { Event } from "../../src/domain/event.ts";
 import { compact } from "../../src/domain/json_text.ts";
 import { formatOf, renderBody } from "../../src/profiles/render.ts";
@@ -7,6 +6,7 @@ import { BUILT_IN } from "../../src/profiles/table.ts";
 import { anyJsonText } from "../support/any_json_text.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { jsonTokens } from "../support/json_tokens.ts";
+import { fc } from "../support/properties.ts";
 
 /** What a publisher sends, as the text it wrote. */
 interface Posted {

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import { Buffer } from "node:buffer";
 import { createHmac, createPublicKey, verify } from "node:crypto";
 import { Webhook } from "standardwebhooks";
@@ -10,6 +9,7 @@ import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
 import { type ProfileWords, profileWords, resolveProfile } from "../../src/profiles/words.ts";
 import { A_SECRET, anEvent, aSubscription } from "../support/a_subscription.ts";
+import { fc } from "../support/properties.ts";
 
 const AT = Date.UTC(2024, 2, 15, 10, 40, 0, 999);
 const BODY = `{"type":"booking.created","data":{"name":"Zoë 🛎"}}`;

@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import type { Event } from "../../src/domain/event.ts";
 import { parseInstant } from "../../src/domain/instant.ts";
 import { compact, membersOf } from "../../src/domain/json_text.ts";
@@ -14,6 +13,7 @@ import { verifyAs } from "../../src/receivers/receiver.ts";
 import type { Verification } from "../../src/receivers/verification.ts";
 import { anyJsonText } from "../support/any_json_text.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
+import { fc } from "../support/properties.ts";
 import { SIGNED_AT } from "./signed_by_hand.ts";
 
 /** What a receiver says of an attempt as the sending side makes it. */

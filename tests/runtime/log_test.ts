@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { reset } from "@logtape/logtape";
-import fc from "fast-check";
 import { type AttemptFacts, LOG_FORMATS, logTo, systemLog } from "../../src/runtime/log.ts";
+import { fc } from "../support/properties.ts";
 
 const ATTEMPT: AttemptFacts = {
   delivery: "dlv_01",

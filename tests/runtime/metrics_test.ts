@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import { MAX_SERIES, Metrics, OTHER } from "../../src/runtime/metrics.ts";
 import { parseExposition, valueOf } from "../support/exposition.ts";
+import { fc } from "../support/properties.ts";
 
 Deno.test("metrics: the text is the one that Prometheus' documentation shows", async () => {
   const metrics = new Metrics();

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { fc } from "./properties.ts";
 
 /**
  * JSON as publishers may write it: white space anywhere, numbers no JavaScript number can hold, keys

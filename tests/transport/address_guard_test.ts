@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { hostKind, isForbidden, parseNetwork } from "../../src/transport/address_guard.ts";
+import { fc } from "../support/properties.ts";
 
 /** First and last address of every special block, and the neighbours that are public. */
 const FORBIDDEN = [

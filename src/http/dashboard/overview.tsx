@@ -44,9 +44,10 @@ export async function overviewPage(ports: OverviewPorts, viewer: Viewer) {
   const spans = Object.keys(SPANS) as SpanName[];
   const backlog = await reader.backlog();
   const glances = glancesAt(registry.all, { health, backlog }).sort(worstFirst);
-  const statistics = await Promise.all(
-    spans.map((span) => statisticsOf(reader, { span, now: viewer.now })),
-  );
+  const statistics: Statistics[] = [];
+  for (const span of spans) {
+    statistics.push(await statisticsOf(reader, { span, now: viewer.now }));
+  }
   const shown = glances.slice(0, ROWS);
   const rows = await subscriptionRows(shown, { reader, viewer });
   const { items: history } = await reader.history({ limit: LOOKED_BACK });

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { answerTimeQuantile } from "../../domain/answer_time.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { AnswerCount, OutboxReader, Tally, TallyRequest } from "../../outbox/outbox.ts";
@@ -56,7 +57,10 @@ export async function statisticsOf(
   const request: TallyRequest = slot === "minute"
     ? { slot, since }
     : { slot, since, ...(subscription === undefined ? {} : { subscription }) };
-  const [tallies, answers] = await Promise.all([reader.tallies(request), reader.answers(request)]);
+  const tallies = await reader.tallies(request);
+  const answers = await reader.answers(request);
+  // A page wants dozens of these, and reading is synchronous: deliveries go out in between.
+  await new Promise<void>((resolve) => setImmediate(resolve));
   const bars = Array.from({ length: barCount }, (_, index) => ({
     startsAt: since + index * barMs,
     delivered: 0,

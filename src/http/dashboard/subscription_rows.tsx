@@ -62,11 +62,10 @@ export async function subscriptionRows(
   glances: readonly Glance[],
   { reader, viewer }: { reader: OutboxReader; viewer: Viewer },
 ) {
-  const days = await Promise.all(
-    glances.map(({ id }) =>
-      statisticsOf(reader, { span: "day", subscription: id, now: viewer.now })
-    ),
-  );
+  const days: Statistics[] = [];
+  for (const { id } of glances) {
+    days.push(await statisticsOf(reader, { span: "day", subscription: id, now: viewer.now }));
+  }
   return (
     <Table
       label="Subscriptions"

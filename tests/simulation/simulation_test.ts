@@ -1,0 +1,14 @@
+import { assert, assertEquals } from "@std/assert";
+import { assertLawsKept } from "./keeping_the_laws.ts";
+import { simulate } from "./simulation.ts";
+
+Deno.test("simulation: a seed brings the same run again", async () => {
+  const [first, again, other] = [await simulate(7), await simulate(7), await simulate(8)];
+  assertEquals(first.digest, again.digest);
+  assert(first.digest !== other.digest);
+});
+
+// Two files share the seeds, for files run beside each other.
+Deno.test("simulation: seeds 1 to 500 keep every law", async () => {
+  await assertLawsKept({ from: 1, to: 500 });
+});
