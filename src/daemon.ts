@@ -12,7 +12,10 @@ export interface Daemon {
   /** Resolves when the database has failed: whoever runs the daemon ends it with an error. */
   readonly failed: Promise<Error>;
   reload(): Promise<ReloadReport>;
-  /** No new events; attempts under way get their grace; what is left stays pending. */
+  /**
+   * No new events; attempts under way get their grace; what is left stays pending. Called again
+   * while it stops, it waits for no attempt any more.
+   */
   stop(): Promise<void>;
 }
 
@@ -34,7 +37,10 @@ export async function startDaemon(config: Config, ports: DaemonPorts): Promise<D
     url: server.url,
     failed: engine.failed,
     reload: () => engine.reload(),
-    stop: () => stopping ??= engine.stop(() => server.close()),
+    stop() {
+      if (stopping) engine.hurry();
+      return stopping ??= engine.stop(() => server.close());
+    },
   };
 }
 

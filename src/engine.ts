@@ -57,6 +57,8 @@ export interface Engine {
   /** Resolves when the database has failed. */
   readonly failed: Promise<Error>;
   reload(how?: { readonly dryRun?: boolean; readonly by?: string }): Promise<ReloadReport>;
+  /** Ends the grace of a stop that is under way. */
+  hurry(): void;
   /** Attempts under way get their grace; `closeDoor` ends what lets requests in. */
   stop(closeDoor?: () => Promise<void>): Promise<void>;
 }
@@ -258,6 +260,10 @@ function compose(
     unwatchLoop = ports.watchLoop?.(measures.loopDelayed);
   }
 
+  function hurry(): void {
+    scheduler.hurry();
+  }
+
   async function stop(closeDoor = () => Promise.resolve()): Promise<void> {
     closedBecause = "the daemon is stopping";
     log.stopping();
@@ -369,7 +375,7 @@ function compose(
     ]);
   }
 
-  return { app, ingest, operations, outbox, failed: outbox.failed, reload, start, stop };
+  return { app, ingest, operations, outbox, failed: outbox.failed, reload, start, hurry, stop };
 }
 
 /** Where it is, what is wrong, how to mend it: a config may be many files. */

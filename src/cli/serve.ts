@@ -15,7 +15,9 @@ import type { Shell } from "./shell.ts";
 export function addServe(program: Command, shell: Shell): void {
   const { environment } = shell.terminal;
   program.command("serve")
-    .description("run the daemon; SIGTERM and SIGINT stop it, SIGHUP reloads the config")
+    .description(
+      "run the daemon; SIGTERM or SIGINT stop it, a second one at once; SIGHUP reloads the config",
+    )
     .addOption(
       new Option("--log <format>", "how the log on stderr looks (default: pretty on a terminal)")
         .choices(LOG_FORMATS),
@@ -40,9 +42,12 @@ export function addServe(program: Command, shell: Shell): void {
       // Heard from here on: a stop that comes while the daemon starts is not lost.
       const asked = Promise.withResolvers<undefined>();
       let reload = () => {};
+      // What a second signal does: the first one's stop is under way.
+      let stop = () => {};
       const ignore = shell.terminal.onSignal(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
-        if (signal === "SIGHUP") reload();
-        else asked.resolve(undefined);
+        if (signal === "SIGHUP") return reload();
+        stop();
+        asked.resolve(undefined);
       });
       const manager = serviceManager(environment, (trouble) => shell.say(`bellhook: ${trouble}`));
       try {
@@ -61,6 +66,7 @@ export function addServe(program: Command, shell: Shell): void {
         const failure = await Promise.race([asked.promise, daemon.failed]);
         manager.stopping();
         if (failure === undefined) {
+          stop = () => void daemon.stop();
           await daemon.stop();
           return EXIT.done;
         }

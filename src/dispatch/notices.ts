@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import type { NoticeChannel, NoticeKind } from "../domain/notice.ts";
 import type { Outcome } from "../domain/attempt.ts";
@@ -53,10 +54,14 @@ export class Notices {
 
   /** Puts another config's channels in place. */
   swap(config: Config): void {
-    this.#channels = new Map(config.notify.map((channel) => {
-      const subscription = channelSubscription(channel);
-      return [subscription.id, { channel, subscription }];
-    }));
+    const channels = new Map<string, { channel: NoticeChannel; subscription: Subscription }>();
+    for (const channel of config.notify) {
+      const name = channelId(channel);
+      let id = name;
+      for (let count = 2; channels.has(id); count++) id = `${name}#${count}`;
+      channels.set(id, { channel, subscription: channelSubscription(channel, id) });
+    }
+    this.#channels = channels;
   }
 
   /** The subscription that a channel is sent by. */
@@ -99,12 +104,30 @@ export const CHANGE_KINDS: { readonly [change in HealthChange]: NoticeKind } = {
   paused: "subscription.paused",
 };
 
-/** A channel's id holds what it is, so that notices find it again after the config has changed. */
-function channelSubscription(channel: NoticeChannel): Subscription {
-  const { id, url } = addressOf(channel);
+/**
+ * What a channel is, as the id of the subscription that stands for it, so that notices find it again
+ * after the config has changed. Logs and lists show it: of a URL, whose path may be the key to a
+ * chat room, only the host can be read.
+ */
+export function channelId(channel: NoticeChannel): string {
+  switch (channel.kind) {
+    case "webhook": {
+      // Neither holds the query, which is where a token changes.
+      const { host, origin, pathname } = new URL(channel.url);
+      const digest = createHash("sha256").update(origin + pathname).digest("hex");
+      return `notify:${host}:${digest.slice(0, 8)}`;
+    }
+    case "email":
+      return `notify:mailto:${channel.to.join(",")}`;
+    case "command":
+      return `notify:command:${channel.command[0]}`;
+  }
+}
+
+function channelSubscription(channel: NoticeChannel, id: string): Subscription {
   return {
     id,
-    url,
+    url: urlOf(channel),
     events: [compilePattern("*")],
     profile: BUILT_IN.get("standard")!,
     ...(channel.kind === "webhook" ? { secret: channel.secret } : {}),
@@ -127,17 +150,14 @@ function channelSubscription(channel: NoticeChannel): Subscription {
   };
 }
 
-function addressOf(channel: NoticeChannel): { id: string; url: string } {
+function urlOf(channel: NoticeChannel): string {
   switch (channel.kind) {
-    case "webhook": {
-      // A query may hold a token: it stays out of ids, which logs and lists show.
-      const { origin, pathname } = new URL(channel.url);
-      return { id: `notify:${origin}${pathname}`, url: channel.url };
-    }
+    case "webhook":
+      return channel.url;
     case "email":
-      return { id: `notify:mailto:${channel.to.join(",")}`, url: `mailto:${channel.to.join(",")}` };
+      return `mailto:${channel.to.join(",")}`;
     case "command":
-      return { id: `notify:command:${channel.command[0]}`, url: `command:${channel.command[0]}` };
+      return `command:${channel.command[0]}`;
   }
 }
 

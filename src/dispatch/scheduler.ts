@@ -65,6 +65,7 @@ export class Scheduler {
   #cancelClockCheck: (() => void) | undefined;
   /** Resolved once nothing is in flight any more; set while someone waits for it. */
   #idle: PromiseWithResolvers<void> | undefined;
+  readonly #grace = Promise.withResolvers<void>();
 
   constructor(ports: SchedulerPorts) {
     this.#ports = ports;
@@ -139,10 +140,14 @@ export class Scheduler {
     for (const lane of this.#lanes.values()) await this.#giveBack(lane, () => true);
     if (this.#inFlight === 0) return;
     this.#idle = Promise.withResolvers();
-    const grace = Promise.withResolvers<void>();
-    const cancel = this.#ports.clock.after(graceMs, grace.resolve);
-    await Promise.race([this.#idle.promise, grace.promise]);
+    const cancel = this.#ports.clock.after(graceMs, this.#grace.resolve);
+    await Promise.race([this.#idle.promise, this.#grace.promise]);
     cancel();
+  }
+
+  /** Ends the grace that stop() gives. */
+  hurry(): void {
+    this.#grace.resolve();
   }
 
   #now(): Instant {

@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { startHostileServer } from "../hostile/hostile_server.ts";
 import { until } from "../support/until.ts";
 import { aDirectory, finish, start } from "./captured.ts";
 
@@ -34,6 +35,33 @@ Deno.test("serve: takes events, and each of the two signals stops it with exit c
     assertMatch(afterwards.stdout, /^events +1$/m);
     assertMatch(afterwards.stdout, /^faults +0$/m);
   }
+});
+
+Deno.test("serve: a second signal waits for no attempt any more, and loses none", async () => {
+  await using receiver = await startHostileServer((peer) => peer.gone());
+  await using directory = await aDirectory({
+    "config.json": JSON.stringify({
+      server: { listen: "127.0.0.1:0", shutdownGrace: "1h" },
+      subscriptions: [{
+        id: "guest-app",
+        url: receiver.url,
+        events: ["*"],
+        timeout: "1h",
+        allowHttp: true,
+        allowNetworks: ["127.0.0.0/8"],
+      }],
+    }),
+  });
+  const file = `${directory.path}/config.json`;
+  const { daemon, url } = serving(file);
+  assertEquals((await finish(["send", "booking.created", "--url", await url])).exitCode, 0);
+  await until(() => receiver.connectionCount > 0, "the attempt is under way");
+  daemon.signal("SIGTERM");
+  await until(() => daemon.stderr.includes("stopping"), "it says that it stops");
+  daemon.signal("SIGTERM");
+  assertEquals(await daemon.exit, 0);
+  const { stdout } = await finish(["audit", "--json", "-c", file]);
+  assertEquals(JSON.parse(stdout).deliveries.pending, 1);
 });
 
 Deno.test("serve: a config with problems starts nothing", async () => {

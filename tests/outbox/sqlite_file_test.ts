@@ -120,6 +120,14 @@ story("a database of another program is refused, and left as it is", async (path
   assertEquals(await Deno.readFile(path), before);
 });
 
+story("a place that cannot be opened is told with what would help", async (path) => {
+  await assertRejects(() => openSqliteOutbox(`${path}/no/such.db`), Error, "there is no folder");
+  await Deno.mkdir(path);
+  await assertRejects(() => openSqliteOutbox(path), Error, "it is a folder; name a file in it");
+  await Deno.writeTextFile(`${path}/file`, "");
+  await assertRejects(() => openSqliteOutbox(`${path}/file/outbox.db`), Error, "is no folder");
+});
+
 story("a file that is no database is refused", async (path) => {
   await Deno.writeTextFile(path, "Dear diary, ".repeat(500));
   await assertRejects(() => openSqliteOutbox(path), NotOurDatabaseError, "no SQLite database");

@@ -1,5 +1,7 @@
 import type { Config } from "../../src/config/config.ts";
+import { NumberText } from "../../src/domain/json_text.ts";
 import { HOUSE_LADDER, type Ladder } from "../../src/domain/ladder.ts";
+import type { NoticeChannel } from "../../src/domain/notice.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import type { Profile } from "../../src/domain/profile.ts";
 import { Secret } from "../../src/domain/secret.ts";
@@ -12,6 +14,20 @@ import type { Chance } from "./chance.ts";
 export const TYPES = ["booking.created", "booking.cancelled", "invoice.paid"] as const;
 
 const PATTERNS = [["*"], ["booking.*"], ["invoice.paid"], ["booking.created", "invoice.*"]];
+
+/** Where events come from. */
+export const VENUES = [`"1"`, `"2"`, `"3"`] as const;
+
+/** The two totals that events have: a double can't tell them apart. */
+export const TOTALS = ["9007199254740992", "9007199254740993"] as const;
+
+const GREATER_TOTAL: Subscription["match"] = [{
+  path: "total",
+  anyOf: [{
+    kind: "operators",
+    operators: [{ name: ">", operand: new NumberText(TOTALS[0]) }],
+  }],
+}];
 
 /** Bodies and headers of another kind, with an id to dedupe on of its own. */
 const OTHER: Profile = {
@@ -44,22 +60,26 @@ export function anyHouse(chance: Chance, path: string): Config {
     server: { ...aConfig().server, shutdownGraceMs: chance.pick([0, 2_000, 20_000]) },
     totalConcurrency: chance.pick([1, 2, 4, 256]),
     subscriptions: ids.map((id) => anySubscription(id, chance)),
-    notify: [{
-      kind: "webhook",
-      url: OPERATORS_URL,
-      secret: new Secret(A_SECRET.reveal()),
-      on: [
-        "subscription.failing",
-        "subscription.recovered",
-        "subscription.paused",
-        "delivery.exhausted",
-        "config.rejected",
-      ],
-    }],
+    notify: [CHANNEL],
   });
 }
 
 export const OPERATORS_URL = "https://operators.example/notices";
+
+/** Where notices go. */
+export const CHANNEL: NoticeChannel = {
+  kind: "webhook",
+  url: OPERATORS_URL,
+  secret: new Secret(A_SECRET.reveal()),
+  on: [
+    "subscription.failing",
+    "subscription.recovered",
+    "subscription.paused",
+    "delivery.exhausted",
+    "config.rejected",
+  ],
+};
+
 const DECADE_MS = 3_650 * 86_400_000;
 
 export function anySubscription(id: string, chance: Chance): Subscription {
@@ -68,6 +88,10 @@ export function anySubscription(id: string, chance: Chance): Subscription {
     url: anyUrl(id, chance),
     events: chance.pick(PATTERNS).map(compilePattern),
     profile: anyProfile(chance),
+    scope: chance.happens(0.2)
+      ? new Map([["venue_id", chance.pick([VENUES.slice(0, 1), VENUES.slice(1)])]])
+      : new Map(),
+    match: chance.happens(0.1) ? GREATER_TOTAL : [],
     settings: new Map([["colour", `"${chance.pick(["red", "blue"])}"`]]),
     ladder: anyLadder(chance),
     jitter: chance.pick([0, 0.1, 1]),

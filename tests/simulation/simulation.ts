@@ -2,6 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { monotonicFactory } from "ulid";
 import type { Config } from "../../src/config/config.ts";
 import type { Loaded } from "../../src/config/load.ts";
+import { channelId } from "../../src/dispatch/notices.ts";
 import { type Engine, startEngine } from "../../src/engine.ts";
 import type { Submission, Submitted } from "../../src/ingest/ingest.ts";
 import type { PostedEvent } from "../../src/ingest/posted_event.ts";
@@ -11,7 +12,16 @@ import type { Log } from "../../src/runtime/log.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import { Chance } from "./chance.ts";
 import { Disk, turnOfTheLoop } from "./disk.ts";
-import { anyHouse, healed, OPERATORS_URL, otherwise, TYPES } from "./houses.ts";
+import {
+  anyHouse,
+  CHANNEL,
+  healed,
+  OPERATORS_URL,
+  otherwise,
+  TOTALS,
+  TYPES,
+  VENUES,
+} from "./houses.ts";
 import { inspect } from "./inspection.ts";
 import { MOODS, Network } from "./network.ts";
 import { Witness } from "./witness.ts";
@@ -89,6 +99,8 @@ class Simulation {
   readonly #posted: Posted[] = [];
   /** What was accepted, as the publisher knows it: events with the deliveries they were told of. */
   readonly #accepted = new Map<string, { data: string; deliveries: string[] }>();
+  /** Who may have got what was posted, by its data, which names it. */
+  readonly #mayGet = new Map<string, Set<string>>();
   /** How often each event was posted. */
   readonly #postings = new Map<string, number>();
   /** Ids of events that were posted once, and refused. */
@@ -304,8 +316,8 @@ class Simulation {
       return {
         ...(chance.happens(0.7) ? { id: `ev-${number}` } : {}),
         type: chance.pick(TYPES),
-        scope: new Map([["venue_id", `"${chance.whole(1, 3)}"`]]),
-        data: `{"number":${number},"total":9007199254740993}`,
+        scope: new Map([["venue_id", chance.pick(VENUES)]]),
+        data: `{"number":${number},"total":${chance.pick(TOTALS)}}`,
       };
     });
     const idempotencyKey = chance.happens(0.2) ? `key-${this.#number}` : undefined;
@@ -325,7 +337,10 @@ class Simulation {
 
   #publish(posted: Posted): void {
     const { submission } = posted;
-    const wanting = submission.events.map(({ type }) => this.#witness.wanting(type));
+    const wanting = submission.events.map((event) => this.#witness.wanting(event));
+    for (const [index, { data }] of submission.events.entries()) {
+      this.#mayGet.set(data, new Set([...this.#mayGet.get(data) ?? [], ...wanting[index]!]));
+    }
     const ids = submission.events.map(({ id }) => id);
     this.#tell(`publish ${ids.join(" ")}`);
     for (const id of ids) {
@@ -499,7 +514,7 @@ class Simulation {
     this.#file = healed(this.#file, this.#knownSubscriptions, this.#chance);
     this.#operate("reload", (engine) => engine.reload({ by: "ann" }));
     await this.#settle();
-    for (const id of [...this.#knownSubscriptions, CHANNEL]) this.#resume(id);
+    for (const id of [...this.#knownSubscriptions, channelId(CHANNEL)]) this.#resume(id);
     await this.#settle();
     await this.#drain(() => true);
     if (this.#isOver) return;
@@ -509,6 +524,7 @@ class Simulation {
     const found = inspect(db, this.#witness, {
       accepted: this.#accepted,
       refused: this.#refused,
+      mayGet: this.#mayGet,
       replays: this.#replays,
     });
     db.close();
@@ -646,8 +662,6 @@ class Simulation {
     this.#witness.broken.push(sentence);
   }
 }
-
-const CHANNEL = `notify:${OPERATORS_URL}`;
 
 /** Longer than any pause in which the daemon looks away: from its clock, its disk, a fault. */
 const NOTICED_MS = 61_000;

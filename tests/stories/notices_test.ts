@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Webhook } from "standardwebhooks";
 import type { Config } from "../../src/config/config.ts";
+import { channelId } from "../../src/dispatch/notices.ts";
 import type { NoticeChannel, NoticeKind } from "../../src/domain/notice.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";
@@ -153,10 +154,33 @@ Deno.test("notices: a channel that a 410 has paused can be looked at and resumed
   const { body } = await daemon.call("POST", "/v1/events", EVENT);
   await attempts(daemon, body.deliveries[0].id, 1);
   await operator.received(1);
-  const path = `/v1/subscriptions/${encodeURIComponent(`notify:${operator.url}`)}`;
+  const path = `/v1/subscriptions/${encodeURIComponent(channelId(webhookTo(operator.url)))}`;
   await until(async () => (await daemon.call("GET", path)).body.health.state === "paused");
   const resumed = await daemon.call("POST", `${path}/resume`);
   assertEquals([resumed.status, resumed.body.health.state], [200, "healthy"]);
+});
+
+Deno.test("notices: two channels to one place get what each asks for; no id shows a path", async () => {
+  const clock = now();
+  await using receiver = startRawServer({ status: 500 });
+  await using operator = startRawServer();
+  const room = `${operator.url}services/T0/hush`;
+  const notify = [
+    webhookTo(room, ["subscription.failing"]),
+    webhookTo(room, ["delivery.exhausted"]),
+  ];
+  await using daemon = await aDaemon(aWatchedConfig(receiver, operator, { notify }), { clock });
+  await exhaust(daemon, clock);
+  await operator.received(2);
+  const types = told(operator).map(({ type }) => type);
+  assertEquals(types.sort(), ["delivery.exhausted", "subscription.failing"]);
+  const { body } = await daemon.call("GET", "/v1/deliveries");
+  // deno-lint-ignore no-explicit-any
+  const ids = body.items.map((item: any) => item.subscription).sort();
+  assertEquals(ids.length, 3);
+  const { host } = new URL(operator.url);
+  const id = new RegExp(`^notify:${host}:[0-9a-f]{8}$`).exec(ids[1])![0];
+  assertEquals(ids, ["guest-app", id, `${id}#2`]);
 });
 
 Deno.test("notices: only the kinds that a channel asks for", async () => {

@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 
 /**
@@ -27,6 +28,25 @@ export function faultOf(error: unknown, path: string): Error {
   }
   return error as Error;
 }
+
+/** An error of the system on opening a file of the outbox, in words; every other error as it is. */
+export function unopened(error: Error, path: string): Error {
+  const reason = OPENING.get((error as { code?: string }).code ?? "")?.(dirname(path));
+  return reason === undefined
+    ? error
+    : new Error(`cannot open "${path}": ${reason}`, { cause: error });
+}
+
+const ELSEWHERE = "or name another place in storage.url";
+
+const OPENING = new Map<string, (folder: string) => string>([
+  ["ENOENT", (folder) => `there is no folder "${folder}"; make it, ${ELSEWHERE}`],
+  ["ENOTDIR", (folder) => `"${folder}" is no folder; name another place in storage.url`],
+  ["EISDIR", () => "it is a folder; name a file in it in storage.url"],
+  ["EACCES", (folder) => `this user may not write in "${folder}"; change its owner, ${ELSEWHERE}`],
+  ["EROFS", (folder) => `"${folder}" is mounted read-only; mount it writable, ${ELSEWHERE}`],
+  ["ENOSPC", () => "the disk is full; make room"],
+]);
 
 const CANTOPEN = 14;
 

@@ -36,7 +36,7 @@ import type {
   TallyRequest,
 } from "../outbox.ts";
 import { IN_MEMORY, openReading, openWriter } from "./connection.ts";
-import { faultOf } from "./faults.ts";
+import { faultOf, unopened } from "./faults.ts";
 import { type Lock, lockDatabase } from "./lock.ts";
 import type { PruneRequest } from "./pruning.ts";
 import { SqliteReader } from "./reader.ts";
@@ -57,8 +57,7 @@ export async function openSqliteOutbox(
     const db = await openWriter(path);
     return new SqliteOutbox(path, { store: new Store(db), reader: new SqliteReader(db) });
   }
-  const file = await resolve(path);
-  const lock = await lockDatabase(file);
+  const { file, lock } = await lockedFile(path);
   let db: DatabaseSync | undefined;
   try {
     db = await openWriter(file, migrations);
@@ -68,7 +67,16 @@ export async function openSqliteOutbox(
   } catch (error) {
     db?.close();
     lock.release();
-    throw faultOf(error, file);
+    throw unopened(faultOf(error, file), file);
+  }
+}
+
+async function lockedFile(path: string): Promise<{ file: string; lock: Lock }> {
+  try {
+    const file = await resolve(path);
+    return { file, lock: await lockDatabase(file) };
+  } catch (error) {
+    throw unopened(error as Error, path);
   }
 }
 
