@@ -1,3 +1,4 @@
+import { formatStatusRanges } from "../domain/attempt.ts";
 import { formatDuration, formatSize } from "../domain/duration.ts";
 import { formatInstant } from "../domain/instant.ts";
 import { NumberText } from "../domain/json_text.ts";
@@ -175,7 +176,7 @@ function subscriptionFacets(subscription: Subscription): Facets {
     ["timeout", shown(formatDuration(subscription.timeoutMs))],
     ["retry", shownLadder(subscription.ladder)],
     ["jitter", json(subscription.jitter)],
-    ["success", shown(formatStatuses(subscription.success))],
+    ["success", shown(formatStatusRanges(subscription.success))],
     ["waitForConfirmation", json(subscription.waitForConfirmation)],
     ["concurrency", json(subscription.concurrency)],
     [
@@ -186,6 +187,7 @@ function subscriptionFacets(subscription: Subscription): Facets {
       ),
     ],
     ["standardHeaders", json(subscription.standardHeaders)],
+    ["traceparent", json(subscription.traceparent)],
     ["allowHttp", json(subscription.allowHttp)],
     ["allowNetworks", json(subscription.allowNetworks)],
   ];
@@ -257,13 +259,6 @@ function shownLadder({ waitsMs, thenEveryMs, forMs }: Subscription["ladder"]): F
   const waits = plain(waitsMs.map(formatDuration));
   const then = thenEveryMs === undefined ? "" : ` then every ${formatDuration(thenEveryMs)}`;
   return shown(`${waits}${then}${forMs === undefined ? "" : ` for ${formatDuration(forMs)}`}`);
-}
-
-function formatStatuses(ranges: Subscription["success"]): string {
-  return ranges.map(([from, to]) => {
-    if (from === to) return `${from}`;
-    return from % 100 === 0 && to === from + 99 ? `${from / 100}xx` : `${from}-${to}`;
-  }).join(",");
 }
 
 function formatListen(listen: Listen): string {

@@ -68,3 +68,11 @@ export function parseStatusRanges(text: string): StatusRanges | undefined {
     ? ranges as [number, number][]
     : undefined;
 }
+
+/** As `parseStatusRanges` reads it. */
+export function formatStatusRanges(ranges: StatusRanges): string {
+  return ranges.map(([from, to]) => {
+    if (from === to) return `${from}`;
+    return from % 100 === 0 && to === from + 99 ? `${from / 100}xx` : `${from}-${to}`;
+  }).join(",");
+}

@@ -10,7 +10,9 @@ export function parseDuration(text: string): number | undefined {
 /** The shortest exact spelling of a length: 90 000 ms is `"90s"`, 7 200 000 ms is `"2h"`. */
 export function formatDuration(ms: number): string {
   for (const unit of ["d", "h", "m", "s"] as const) {
-    if (ms >= UNIT_MS[unit] && ms % UNIT_MS[unit] === 0) return `${ms / UNIT_MS[unit]}${unit}`;
+    // A day is "24h", as ladders have it.
+    const least = unit === "d" ? 2 * UNIT_MS.d : UNIT_MS[unit];
+    if (ms >= least && ms % UNIT_MS[unit] === 0) return `${ms / UNIT_MS[unit]}${unit}`;
   }
   return `${ms}ms`;
 }

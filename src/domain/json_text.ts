@@ -154,6 +154,20 @@ function canonicalNumber(text: string): string {
   return digits === "" ? "0" : `${negative ? "-" : ""}${digits}e${exponent}`;
 }
 
+/** A canonical scalar as people write it: `7e0` as `7`. */
+export function plainScalar(canonical: string): string {
+  const number = /^(-?)(\d+)e(-?\d+)$/.exec(canonical);
+  if (!number) return canonical;
+  const [, minus = "", digits = "", power] = number;
+  const exponent = Number(power);
+  if (Math.abs(exponent) > MAX_ZEROS) return canonical;
+  if (exponent >= 0) return minus + digits + "0".repeat(exponent);
+  const all = digits.padStart(1 - exponent, "0");
+  return `${minus}${all.slice(0, exponent)}.${all.slice(exponent)}`;
+}
+
+const MAX_ZEROS = 30;
+
 /** Compares two JSON numbers exactly: negative, zero or positive, as a sort wants it. */
 export function compareNumbers(a: string, b: string): number {
   const left = decimalOf(a), right = decimalOf(b);

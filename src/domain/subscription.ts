@@ -1,6 +1,12 @@
 import { type Event, type ScopeCondition, unmetScope } from "./event.ts";
 import type { Instant } from "./instant.ts";
-import { canonicalScalar, compareNumbers, type ExactValue, NumberText } from "./json_text.ts";
+import {
+  canonicalScalar,
+  compareNumbers,
+  type ExactValue,
+  NumberText,
+  plainScalar,
+} from "./json_text.ts";
 import { type JsonText, parseExact } from "./json_text.ts";
 import type { Pattern } from "./pattern.ts";
 import type { Profile } from "./profile.ts";
@@ -33,6 +39,8 @@ export interface Subscription extends DeliveryRules {
   /** Attempts started per length of time. */
   readonly rateLimit?: { readonly count: number; readonly perMs: number };
   readonly standardHeaders: boolean;
+  /** Whether each request names its attempt's span; only where traces are on is there one to name. */
+  readonly traceparent: boolean;
   readonly allowHttp: boolean;
   /** CIDR ranges that the address guard lets through for this subscription. */
   readonly allowNetworks: readonly string[];
@@ -77,7 +85,7 @@ export function matches(subscription: Subscription, event: Event): Match {
   }
   const unmet = unmetScope(subscription.scope, event.scope);
   if (unmet !== undefined) {
-    const wanted = subscription.scope.get(unmet)!.join(" or ");
+    const wanted = subscription.scope.get(unmet)!.map(plainScalar).join(" or ");
     return no("scope", `scope.${unmet} is ${event.scope.get(unmet) ?? "missing"}, not ${wanted}`);
   }
   const failing = unmetCondition(subscription.match, event);
@@ -105,7 +113,10 @@ function admits(subscription: Subscription, event: Event): Match {
     } else if (holds(event, rule.when) && !holds(event, rule.require)) {
       const { name, values } = rule.require;
       const found = event.scope.get(name) ?? "missing";
-      return no("admission", `scope.${name} is ${found}, not ${values.join(" or ")}`);
+      return no(
+        "admission",
+        `scope.${name} is ${found}, not ${values.map(plainScalar).join(" or ")}`,
+      );
     }
   }
   return { matches: true };

@@ -49,7 +49,7 @@ function checked<Schema extends z.ZodType>(
   value: unknown,
   detail: string,
 ): z.output<Schema> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: sayWhatIsWrong });
   if (result.success) return result.data;
   throw new ProblemError({
     status: 422,
@@ -62,3 +62,33 @@ function checked<Schema extends z.ZodType>(
     ),
   });
 }
+
+/** What is wrong with a value, in the words of this API, as zod's `error` takes it. */
+export function sayWhatIsWrong(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case "invalid_type":
+      return issue.input === undefined ? "is missing" : `must be ${EXPECTED[issue.expected]}`;
+    case "invalid_value":
+      return `must be one of ${issue.values.join(", ")}`;
+    case "too_small":
+      return `must be ${issue.minimum}${charactersOf(issue)} or more`;
+    case "too_big":
+      return `must be ${issue.maximum}${charactersOf(issue)} or less`;
+    default:
+      return undefined;
+  }
+}
+
+function charactersOf({ origin }: { origin: string }): string {
+  return origin === "string" ? " characters" : "";
+}
+
+const EXPECTED: { readonly [type: string]: string } = {
+  array: "an array",
+  boolean: "true or false",
+  int: "a whole number",
+  number: "a number",
+  object: "an object",
+  record: "an object",
+  string: "a text",
+};

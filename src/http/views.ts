@@ -1,4 +1,4 @@
-import type { Attempt, Headers } from "../domain/attempt.ts";
+import { type Attempt, formatStatusRanges, type Headers } from "../domain/attempt.ts";
 import type { Delivery } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import { formatDuration } from "../domain/duration.ts";
@@ -155,14 +155,14 @@ function settingsView(subscription: Subscription) {
       ]),
     ],
     jitter: subscription.jitter,
-    success: subscription.success.map(([from, to]) => from === to ? `${from}` : `${from}-${to}`)
-      .join(","),
+    success: formatStatusRanges(subscription.success),
     concurrency: subscription.concurrency,
     ...given(
       "rateLimit",
       rateLimit && `${rateLimit.count}/${formatDuration(rateLimit.perMs).replace(/^1(?=\D)/, "")}`,
     ),
     standardHeaders: subscription.standardHeaders,
+    traceparent: subscription.traceparent,
     allowHttp: subscription.allowHttp,
     allowNetworks: subscription.allowNetworks,
   };

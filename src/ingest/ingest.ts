@@ -58,13 +58,12 @@ export class Ingest {
     const undeclared = this.#undeclared(events, isArray);
     if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
     const at = this.#ports.steady.now();
-    const content = events.map(contentHash);
     const enqueued = await this.#ports.outbox.enqueue({
-      events: events.map((posted, i) => this.#route(posted, { at, publisher, hash: content[i]! })),
+      events: events.map((posted) => this.#route(posted, { at, publisher })),
       ...(idempotencyKey === undefined ? {} : {
         idempotency: {
           key: hash16([publisher?.name ?? "", idempotencyKey]),
-          content: hash16(content),
+          content: hash16(events.map(contentHash)),
         },
       }),
       at,
@@ -109,17 +108,13 @@ export class Ingest {
 
   #route(
     posted: PostedEvent,
-    { at, publisher, hash }: {
-      at: Instant;
-      publisher: Publisher | undefined;
-      hash: Uint8Array<ArrayBuffer>;
-    },
+    { at, publisher }: { at: Instant; publisher: Publisher | undefined },
   ): NewEvent {
     const event = this.#event(posted, at);
     return {
       event,
       ...(publisher ? { publisher: publisher.name } : {}),
-      ...(posted.id === undefined ? {} : { contentHash: hash }),
+      ...(posted.id === undefined ? {} : { contentHash: contentHash(posted) }),
       deliveries: this.#ports.registry.matching(event).map((subscription) =>
         this.#delivery(subscription, "event")
       ),
@@ -165,14 +160,19 @@ function notAllowed(
 ): Fault[] {
   return events.flatMap((event, index) => {
     const path = isArray ? `[${index}].` : "";
+    const faults: Fault[] = [];
+    if (types && !types.some((pattern) => pattern.matches(event.type))) {
+      const message = `publisher "${name}" may not post "${event.type}"`;
+      faults.push({ path: `${path}type`, message });
+    }
     const unmet = scope && unmetScope(scope, event.scope);
     if (unmet !== undefined) {
-      return [{ path: `${path}scope.${unmet}`, message: `not for publisher "${name}" to post` }];
+      faults.push({
+        path: `${path}scope.${unmet}`,
+        message: `not for publisher "${name}" to post`,
+      });
     }
-    if (types && !types.some((pattern) => pattern.matches(event.type))) {
-      return [{ path: `${path}type`, message: `publisher "${name}" may not post "${event.type}"` }];
-    }
-    return [];
+    return faults;
   });
 }
 

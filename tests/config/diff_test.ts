@@ -42,7 +42,7 @@ Deno.test("diff: subscriptions are added, removed and changed by their ids", asy
 Deno.test("diff: a subscription's keys are named as in the file, with their values", async () => {
   const after = { timeout: "10s", retry: ["1s", "2s"], rateLimit: "10/m", success: "200,409" };
   assertEquals(await linesOf(subscriptions(entry()), subscriptions(entry(after))), [
-    '~ one: timeout 30s → 10s, retry ["1m","5m","30m","2h","1d"] → ["1s","2s"], ' +
+    '~ one: timeout 30s → 10s, retry ["1m","5m","30m","2h","24h"] → ["1s","2s"], ' +
     "success 2xx → 200,409, rateLimit unset → 10/m",
   ]);
 });
@@ -108,7 +108,7 @@ Deno.test("diff: the listening address and the database need a restart", async (
     "~ server.listen 127.0.0.1:8420 → 127.0.0.1:9000 (needs a restart)",
     "~ server.maxBody 256KiB → 1MiB",
     "~ storage.url sqlite:/var/a.db → sqlite:/var/b.db (needs a restart)",
-    "~ storage.keepDelivered 30d → 1d",
+    "~ storage.keepDelivered 30d → 24h",
   ]);
 });
 

@@ -7,6 +7,7 @@ import {
   JsonTextError,
   MAX_DEPTH,
   membersOf,
+  plainScalar,
 } from "../../src/domain/json_text.ts";
 import { fc } from "../support/properties.ts";
 
@@ -104,4 +105,17 @@ Deno.test("compareNumbers(): agrees with JavaScript wherever that is exact", () 
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("plainScalar(): any number as people write it, of the same value", () => {
+  assertEquals(
+    ["7", "1e3", "1.10", "0.001", "-5", '"7"', "null"].map((text) =>
+      plainScalar(canonicalScalar(text))
+    ),
+    ["7", "1000", "1.1", "0.001", "-5", '"7"', "null"],
+  );
+  fc.assert(fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
+    const canonical = canonicalScalar(JSON.stringify(number));
+    assertEquals(canonicalScalar(plainScalar(canonical)), canonical);
+  }));
 });

@@ -66,6 +66,23 @@ Deno.test("POST /v1/replays: what it can't be is refused with its path, and noth
   }
 });
 
+Deno.test("422: every fault is said in plain words", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const words = async (body: string) =>
+    (await daemon.call("POST", "/v1/replays", body)).body.errors[0].message;
+  assertEquals(await words("{}"), "is missing");
+  assertEquals(await words(`{"since":"${SINCE}","until":7}`), "must be a text");
+  assertEquals(
+    await words(`{"since":"${SINCE}","state":"pending"}`),
+    "must be one of delivered, exhausted, cancelled",
+  );
+  const { body } = await daemon.call("GET", "/v1/deliveries?limit=501&status=abc&q=");
+  assertEquals(
+    body.errors.map(({ path, message }: Record<string, string>) => `${path} ${message}`),
+    ["limit must be 500 or less", "status must be a number", "q must be 1 characters or more"],
+  );
+});
+
 Deno.test("GET /v1/replays/{id}: an unknown one is 404", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   for (const id of ["rpl_01HS1JB3Y1R5T9X2C6D8F0G3H7", "nonsense", "a%2Fb"]) {

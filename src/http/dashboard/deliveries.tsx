@@ -6,6 +6,7 @@ import { formatInstant, parseInstant } from "../../domain/instant.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import type { OutboxReader, Page } from "../../outbox/outbox.ts";
 import { defined, instants } from "../deliveries.ts";
+import { sayWhatIsWrong } from "../input.ts";
 import { deliveriesQuery } from "../schemas.ts";
 import type { IsHeld } from "../views.ts";
 import { Hidden, renderPage } from "./frame.tsx";
@@ -35,12 +36,13 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
   const { reader, registry, isHeld } = ports;
   const viewer = context.get("viewer");
   const asked = askedFor(context.req.query());
-  const checked = deliveriesQuery.safeParse(asked);
+  const checked = deliveriesQuery.safeParse(asked, { error: sayWhatIsWrong });
   const page: Page<Delivery> = checked.success
     ? await reader.deliveries(readerFilter(checked.data))
     : { items: [] };
   const problems = checked.success ? [] : checked.error.issues;
   const { cursor: _, limit: __, ...rest } = asked;
+  const { until: ___, ...newest } = rest;
   const next = page.next === undefined
     ? undefined
     : deliveriesPath({ ...asked, cursor: page.next });
@@ -51,7 +53,13 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
     viewer,
     children: (
       <>
-        <h1>Deliveries</h1>
+        <div class="heading">
+          <h1>Deliveries</h1>
+          <LiveTail
+            asked={asked}
+            isLive={asked.cursor === undefined && asked.until === undefined}
+          />
+        </div>
         <Notice
           text={doneText(context.req.query())}
           isBad={context.req.query("refused") !== undefined}
@@ -65,13 +73,14 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
             {path.join(".")}: {visible(message)}
           </p>
         ))}
-        <LiveTail asked={asked} isLive={asked.cursor === undefined && asked.until === undefined} />
         <div id="list" data-swap>
           {page.items.length === 0
             ? <NothingFound isFiltered={isFiltered} next={next} />
             : <List deliveries={page.items} viewer={viewer} isHeld={isHeld} />}
           <nav class="pager" aria-label="More deliveries">
-            {asked.cursor !== undefined && <a href={deliveriesPath(rest)}>Newest</a>}
+            {(asked.cursor !== undefined || asked.until !== undefined) && (
+              <a href={deliveriesPath(newest)}>Newest</a>
+            )}
             {next !== undefined && page.items.length > 0 && <a href={next}>Older</a>}
           </nav>
         </div>
@@ -183,9 +192,9 @@ function LiveTail({ asked, isLive }: { asked: Record<string, string>; isLive: bo
       data-live={withQuery(`${DELIVERIES}/live`, filter)}
       hidden
     >
-      <button type="button" class="quiet" data-live-toggle aria-pressed="true">Pause</button>
-      <button type="button" data-live-show hidden></button>
       <span class="muted" data-live-state role="status">connecting …</span>
+      <button type="button" data-live-show hidden></button>
+      <button type="button" class="quiet" data-live-toggle aria-pressed="true">Pause</button>
     </div>
   );
 }
@@ -223,6 +232,9 @@ function List(
     <form method="post" action={`${DELIVERIES}/retry`}>
       <Hidden viewer={viewer} />
       <div class="selection">
+        <label class="needs-script" hidden>
+          <input type="checkbox" data-selects-all /> Select all
+        </label>
         <button type="submit" class="quiet">Retry the selected</button>
         <button
           type="submit"
@@ -238,13 +250,7 @@ function List(
         label="Deliveries"
         id="deliveries"
         columns={[
-          <input
-            type="checkbox"
-            class="needs-script"
-            data-selects-all
-            aria-label="Select all"
-            hidden
-          />,
+          <span class="unseen">Select</span>,
           "Created",
           "Event",
           "Subscription",
@@ -273,7 +279,7 @@ function DeliveryRow(
       <Cell label="Created">
         <When at={createdAt} now={viewer.now} />
       </Cell>
-      <Cell label="Event">
+      <Cell label="Event" kind="title">
         <a href={deliveryPath(id)}>{visible(type)}</a>
         {delivery.cause !== "event" && <span class="tag">{delivery.cause}</span>}
         <div class="muted">
