@@ -103,8 +103,9 @@ export class ApiClient {
 
   async #call(request: Request): Promise<{ status: number; answer: unknown }> {
     const { ok, status, text } = await this.#exchange(request);
-    if (!ok) throw refused(this.#url, status, text);
-    return { status, answer: parsed(text) };
+    const answer = parsed(text);
+    if (!ok || answer === undefined) throw refused(this.#url, status, text);
+    return { status, answer };
   }
 
   async #exchange(request: Request): Promise<{ ok: boolean; status: number; text: string }> {
@@ -186,8 +187,9 @@ function refused(url: string, status: number, text: string): CommandError {
   const words = problem.detail ?? problem.title;
   if (words === undefined) {
     return new CommandError(
-      exitCodeOf(status),
-      `what answers at ${url} said ${status} and no more; is it a Bellhook daemon?`,
+      status < 400 ? EXIT.unreachable : exitCodeOf(status),
+      `what answers at ${url} said ${status}, but not as a Bellhook daemon does; name another ` +
+        "with --url",
     );
   }
   const errors = (problem.errors ?? []).map(({ path, message }) =>

@@ -132,7 +132,8 @@ function advise(subscriptions: readonly Subscription[], shell: Shell): void {
         `holds ${health.pending} pending: set "enabled": true in the config, then bellhook reload`,
       );
     } else if (health.consecutiveFailures > 0) {
-      say(`what fails:       bellhook deliveries --subscription ${word} --state pending`);
+      const only = health.pending > 0 ? " --state pending" : "";
+      say(`what fails:       bellhook deliveries --subscription ${word}${only}`);
     }
   }
 }

@@ -42,6 +42,8 @@ export function healthAfter(
       ? { health: recovered }
       : { health: { ...recovered, changedAt: at }, change: "recovered" };
   }
+  // The one attempt of who waits for no confirmation: whatever came back, nothing follows from it.
+  if (verdict.kind === "delivered") return { health };
   const failed = { ...health, consecutiveFailures: health.consecutiveFailures + 1 };
   if (verdict.kind === "exhausted" && health.failingSince === undefined) {
     return { health: { ...failed, failingSince: at, changedAt: at }, change: "failing" };

@@ -8,7 +8,10 @@ export function formatInstant(at: Instant): string {
 }
 
 const RFC_3339 =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+  /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+
+/** What RFC 3339 can write in UTC: the years 0000 to 9999. */
+const EARLIEST = Date.UTC(-1, 12), LATEST = Date.UTC(10_000, 0) - 1;
 
 /** The instant an RFC 3339 text names, to the millisecond; undefined where it names none. */
 export function parseInstant(text: string): Instant | undefined {
@@ -24,7 +27,6 @@ export function parseInstant(text: string): Instant | undefined {
   ];
   const offsetHours = Number(parts[9] ?? 0);
   const offsetMinutes = Number(parts[10] ?? 0);
-  // A leap second is read as the first instant of the next minute, as POSIX time does.
   if (hour > 23 || minute > 59 || second > 60 || offsetHours > 23 || offsetMinutes > 59) {
     return undefined;
   }
@@ -34,5 +36,8 @@ export function parseInstant(text: string): Instant | undefined {
   const ms = Number((parts[7] ?? "").padEnd(3, "0").slice(0, 3));
   date.setUTCHours(hour, minute, second, ms);
   const offsetMs = (offsetHours * 60 + offsetMinutes) * 60_000;
-  return date.getTime() - (parts[8] === "-" ? -offsetMs : offsetMs);
+  const at = date.getTime() - (parts[8] === "-" ? -offsetMs : offsetMs);
+  // A leap second is read as the first instant of the next day, as POSIX time does.
+  if (second === 60 && (at < 0 || at % 86_400_000 >= 1_000)) return undefined;
+  return at >= EARLIEST && at <= LATEST ? at : undefined;
 }

@@ -1,5 +1,4 @@
 import { isSuccess, type Outcome, type StatusRanges } from "./attempt.ts";
-import { parseInstant } from "./instant.ts";
 import type { Instant } from "./instant.ts";
 import { isWithin, type Ladder, waitAfter } from "./ladder.ts";
 
@@ -77,11 +76,22 @@ function retryAfterMs(outcome: Outcome, at: Instant): number | undefined {
   }
   const value = outcome.headers.find(([name]) => name.toLowerCase() === "retry-after")?.[1].trim();
   if (value === undefined) return undefined;
-  const askedMs = /^\d+$/.test(value) ? Number(value) * 1_000 : httpDate(value) - at;
+  const askedMs = /^\d+$/.test(value) ? Number(value) * 1_000 : httpDate(value, at) - at;
   return askedMs > 0 ? Math.min(askedMs, MAX_POSTPONEMENT_MS) : undefined;
 }
 
 /** An HTTP date (RFC 9110, section 5.6.7) as an instant; NaN where the text is none. */
-function httpDate(text: string): number {
-  return /^[A-Za-z]{3,9},? /.test(text) ? Date.parse(text) : parseInstant(text) ?? NaN;
+function httpDate(text: string, now: Instant): number {
+  if (/^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/.test(text)) {
+    return Date.parse(text);
+  }
+  if (/^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(text)) {
+    return Date.parse(`${text} GMT`);
+  }
+  const [, day, year, time] = /^[A-Z][a-z]+day, (\d\d-[A-Z][a-z]{2})-(\d\d) (\d\d:\d\d:\d\d GMT)$/
+    .exec(text) ?? [];
+  if (day === undefined) return NaN;
+  // Of the years that end so, the latest that is at most fifty years ahead.
+  const latest = new Date(now).getUTCFullYear() + 50;
+  return Date.parse(`${day.replace("-", " ")} ${latest - (latest - Number(year)) % 100} ${time}`);
 }

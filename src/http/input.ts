@@ -38,7 +38,7 @@ export async function jsonBody<Schema extends z.ZodType>(
     throw new ProblemError({
       status: 400,
       title: "Bad Request",
-      detail: `the body is no JSON: ${(error as Error).message}`,
+      detail: `the body cannot be read as JSON: ${(error as Error).message}`,
     });
   }
   return { value: checked(schema, value, "the body is not valid"), text };

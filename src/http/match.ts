@@ -26,7 +26,7 @@ export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariable
     const text = await readText(context.req.raw, { maxBytes, clock: ports.clock });
     const parsed = parseEvents(text, "events");
     if (parsed.kind === "malformed") {
-      throw new ProblemError(invalid(`the body is no JSON: ${parsed.message}`));
+      throw new ProblemError(invalid(`the body cannot be read as JSON: ${parsed.message}`));
     }
     if (parsed.kind === "invalid") throw new ProblemError(invalid("no event", parsed.faults));
     if (parsed.isArray) throw new ProblemError(invalid("one event is matched at a time"));

@@ -116,7 +116,7 @@ type ProblemRow = readonly [
 ];
 
 const PROBLEMS: readonly ProblemRow[] = [
-  [400, "Bad Request", "the body is no JSON: Unexpected end of JSON input"],
+  [400, "Bad Request", "the body cannot be read as JSON: Unexpected end of JSON input"],
   [401, "Unauthorized", "a token is needed: send `Authorization: Bearer TOKEN`", {
     header: "WWW-Authenticate",
     example: 'Bearer realm="bellhook"',
@@ -143,8 +143,8 @@ const PROBLEMS: readonly ProblemRow[] = [
   [
     415,
     "Unsupported Media Type",
-    'Content-Type "text/plain" is not taken; send "application/json" or ' +
-    '"application/cloudevents+json", in UTF-8',
+    'Content-Type "text/plain" is not taken; send "application/json", ' +
+    '"application/cloudevents+json" or "application/cloudevents-batch+json", in UTF-8',
   ],
   [422, "Unprocessable Content", "the query is not valid", {
     body: {

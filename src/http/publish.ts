@@ -12,8 +12,6 @@ import { problem, ProblemError } from "./problem.ts";
 export const RETRY_AFTER_SECONDS = 5;
 /** What room is kept for a body whose length nobody has told. */
 const UNDECLARED_BYTES = 16 * 1024;
-/** A body that takes longer has its room given to others meanwhile. */
-const SLOW_BODY_MS = 500;
 
 export interface PublishPorts {
   readonly ingest: Ingest;
@@ -48,21 +46,23 @@ export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVari
     context: Context<{ Variables: AccessVariables }>,
     passage: Passage,
   ): Promise<Response> {
-    const cancelTimer = ports.clock.after(SLOW_BODY_MS, () => passage.stepAside());
+    const format = formatOf(context);
     const text = await readText(context.req.raw, {
       maxBytes: ports.config().server.maxBodyBytes,
       clock: ports.clock,
       arrived: (bytes) => passage.arrived(bytes),
-    }).finally(cancelTimer);
+      // Its room is given to others meanwhile.
+      onSlow: () => passage.stepAside(),
+    });
     passage.complete();
     const closed = ports.closedBecause();
     if (closed !== undefined) throw new ProblemError(unavailable(closed));
-    const parsed = parseEvents(text, formatOf(context));
+    const parsed = parseEvents(text, format);
     if (parsed.kind === "malformed") {
       throw new ProblemError({
         status: 400,
         title: "Bad Request",
-        detail: `the body is no JSON: ${parsed.message}`,
+        detail: `the body cannot be read as JSON: ${parsed.message}`,
       });
     }
     if (parsed.kind === "invalid") {
@@ -118,8 +118,8 @@ function formatOf(context: Context): "events" | "cloudevents" {
   throw new ProblemError({
     status: 415,
     title: "Unsupported Media Type",
-    detail: `Content-Type "${contentType ?? ""}" is not taken; send "application/json" or ` +
-      `"application/cloudevents+json", in UTF-8`,
+    detail: `Content-Type "${contentType ?? ""}" is not taken; send "application/json", ` +
+      `"application/cloudevents+json" or "application/cloudevents-batch+json", in UTF-8`,
   });
 }
 

@@ -44,7 +44,14 @@ Deno.test("ApiClient: a problem is told with the paths of its errors", async () 
 
 Deno.test("ApiClient: an answer of something else is no riddle", async () => {
   const error = await errorFor(502, "<html>");
-  assertStringIncludes(error.message, "said 502 and no more; is it a Bellhook daemon?");
+  assertStringIncludes(error.message, "said 502, but not as a Bellhook daemon does");
+});
+
+Deno.test("ApiClient: another server that answers 200 is no daemon", async () => {
+  await using server = startRawServer({ body: "ok", close: true });
+  const { exitCode, stderr } = await finish(["status", "--url", server.url]);
+  assertEquals(exitCode, 4);
+  assertStringIncludes(stderr, "said 200, but not as a Bellhook daemon does");
 });
 
 Deno.test("ApiClient: the token goes along", async () => {

@@ -23,6 +23,11 @@ Deno.test("health: a failed attempt counts, only an exhausted delivery makes it 
   assertEquals(healthState(after.health, true), "failing");
 });
 
+Deno.test("health: an answer that nothing follows from changes nothing", () => {
+  const { health } = fail(UNTRIED, retry);
+  assertEquals(fail(health, { kind: "delivered" }), { health });
+});
+
 Deno.test("health: the change to failing is told once, and so is the recovery", () => {
   const failing = fail(UNTRIED, exhausted, 1).health;
   assertEquals(fail(failing, exhausted, 2).change, undefined);

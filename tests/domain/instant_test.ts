@@ -19,7 +19,9 @@ Deno.test("parseInstant(): reads what RFC 3339 allows and nothing else", () => {
     ]
   ) assertEquals(parseInstant(text), at, text);
   assertEquals(parseInstant("2024-03-15T10:30:00.1239Z"), at + 123);
+  assertEquals(parseInstant(`2024-03-15T10:30:00.${"1".repeat(40)}Z`), at + 111);
   assertEquals(parseInstant("2016-12-31T23:59:60Z"), Date.UTC(2017, 0, 1));
+  assertEquals(parseInstant("2016-12-31T18:59:60.5-05:00"), Date.UTC(2017, 0, 1) + 500);
   for (
     const text of [
       "",
@@ -33,6 +35,9 @@ Deno.test("parseInstant(): reads what RFC 3339 allows and nothing else", () => {
       "2024-03-15T10:30:00+24:00",
       "1710498600000",
       " 2024-03-15T10:30:00Z",
+      "2024-03-15T10:30:60Z",
+      "9999-12-31T23:59:59-01:00",
+      "0000-01-01T00:59:59+01:00",
     ]
   ) assertEquals(parseInstant(text), undefined, text);
 });

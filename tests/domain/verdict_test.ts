@@ -68,9 +68,30 @@ Deno.test("decide(): Retry-After on 429 and 503 only ever postpones, by 24 h at 
   assertEquals(dueAt(429, "9999999999"), DAY_MS);
   assertEquals(dueAt(503, new Date(AT + 600_000).toUTCString()), 600_000);
   assertEquals(dueAt(503, new Date(AT - 600_000).toUTCString()), 60_000);
-  for (const nonsense of ["-5", "soon", "", "1e3", "12 parsecs"]) {
-    assertEquals(dueAt(503, nonsense), 60_000);
+  for (
+    const nonsense of ["-5", "soon", "", "1e3", "12 parsecs", "2050-01-01T00:00:00Z", "1 Jan 50"]
+  ) {
+    assertEquals(dueAt(503, nonsense), 60_000, nonsense);
   }
+});
+
+Deno.test("decide(): Retry-After takes the three forms of an HTTP date", () => {
+  const at = Date.UTC(2026, 10, 21, 8, 49, 37);
+  const dueAt = (value: string) => {
+    const verdict = decide(
+      rules,
+      { ...first, firstAt: at },
+      answered(503, { "Retry-After": value }),
+      at,
+    );
+    return verdict.kind === "retry" ? verdict.dueAt - at : verdict.kind;
+  };
+  assertEquals(dueAt("Sat, 21 Nov 2026 08:59:37 GMT"), 600_000);
+  assertEquals(dueAt("Saturday, 21-Nov-26 08:59:37 GMT"), 600_000);
+  assertEquals(dueAt("Sat Nov 21 08:59:37 2026"), 600_000);
+  // Two digits of a year: never more than fifty years ahead.
+  assertEquals(dueAt("Sunday, 06-Nov-50 08:49:37 GMT"), DAY_MS);
+  assertEquals(dueAt("Sunday, 06-Nov-94 08:49:37 GMT"), 60_000);
 });
 
 Deno.test("decide(): Retry-After cannot lengthen a ladder that is at its end", () => {

@@ -251,6 +251,15 @@ Deno.test("bodies: what is encoded is not guessed at", async () => {
     const headers = { "content-encoding": encoding };
     assertEquals((await daemon.call("POST", "/v1/events", EVENT, headers)).status, 415, encoding);
   }
+  const zipped = new Blob([JSON.stringify(EVENT)]).stream()
+    .pipeThrough(new CompressionStream("gzip"));
+  const response = await fetch(`${daemon.url}/v1/events`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "content-encoding": "gzip" },
+    body: await new Response(zipped).bytes(),
+  });
+  assertEquals(response.status, 415);
+  assertStringIncludes((await response.json()).detail, '"gzip" is not taken');
   const headers = { "content-encoding": "Identity" };
   assertEquals((await daemon.call("POST", "/v1/events", EVENT, headers)).status, 202);
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { compact } from "../../src/domain/json_text.ts";
-import { parseEvents, type PostedEvent } from "../../src/ingest/posted_event.ts";
+import { parseEvents, type PostedEvent, postedEventSchema } from "../../src/ingest/posted_event.ts";
 import { fc } from "../support/properties.ts";
 
 function oneEvent(text: string): PostedEvent {
@@ -74,6 +74,18 @@ Deno.test("parseEvents(): CloudEvents bring source, subject and extensions as sc
   assertEquals(event!.occurredAt, Date.UTC(2024, 2, 15, 10, 30));
 });
 
+Deno.test("parseEvents(): a CloudEvents attribute that is null is not set", () => {
+  const parsed = parseEvents(
+    `{"specversion":"1.0","id":"1","source":"/s","type":"t","time":null,"subject":null,"ext":null,
+      "data_base64":null,"data":null}`,
+    "cloudevents",
+  );
+  assert(parsed.kind === "parsed");
+  const [event] = parsed.events;
+  assertEquals([...event!.scope.keys()], ["source"]);
+  assertEquals([event!.occurredAt, event!.data], [undefined, "null"]);
+});
+
 Deno.test("parseEvents(): what is no CloudEvent is refused with the attribute's name", () => {
   assertEquals(faultsOf('{"specversion":"0.3","id":"1","source":"/s","type":"t"}', "cloudevents"), [
     'specversion: must be "1.0"',
@@ -115,6 +127,42 @@ Deno.test("parseEvents(): any JSON for data comes through unchanged; any text ne
         parseEvents(text, format);
       },
     ),
+    { numRuns: 1_000 },
+  );
+});
+
+Deno.test("parseEvents(): takes just what the published schema takes", () => {
+  const name = fc.oneof(
+    fc.string({
+      unit: fc.constantFrom("a", "Z", ".", "!", "~", " ", "\n", "\x7f", "é", '"', "\\"),
+    }),
+    fc.constantFrom(".", "..", "booking.created", "x".repeat(256), "x".repeat(257)),
+  );
+  const timestamp = fc.constantFrom(
+    "2024-03-15T10:30:00Z",
+    "2024-03-15T10:30:00.5+02:00",
+    "2024-02-30T10:30:00Z",
+    "yesterday",
+  );
+  const scalar = fc.oneof(name, fc.integer(), fc.double({ noNaN: true }), fc.constant(null));
+  const scope = fc.dictionary(
+    fc.oneof(name, fc.constantFrom("venue", "account_id", "x1")),
+    fc.oneof({ weight: 9, arbitrary: scalar }, { weight: 1, arbitrary: fc.constant([1]) }),
+    { maxKeys: 3 },
+  );
+  const event = fc.record({
+    id: fc.oneof(name, fc.integer()),
+    type: fc.oneof({ weight: 9, arbitrary: name }, { weight: 1, arbitrary: fc.constant(null) }),
+    timestamp: fc.oneof(timestamp, fc.integer()),
+    scope: fc.oneof({ weight: 9, arbitrary: scope }, { weight: 1, arbitrary: scalar }),
+    data: fc.jsonValue(),
+    metadata: fc.jsonValue(),
+  }, { requiredKeys: ["type", "data"] });
+  fc.assert(
+    fc.property(event, (event) => {
+      const parsed = parseEvents(JSON.stringify(event), "events").kind === "parsed";
+      assertEquals(parsed, postedEventSchema.safeParse(event).success, JSON.stringify(event));
+    }),
     { numRuns: 1_000 },
   );
 });
