@@ -134,7 +134,13 @@ async function freedSocket(path: string): Promise<string> {
     if (error instanceof StartError) throw error;
   }
   try {
-    if (Deno.lstatSync(path).isSocket) Deno.removeSync(path);
+    if (!Deno.lstatSync(path).isSocket) {
+      throw new StartError(
+        `can't listen on unix:${path}: it is there and no socket. ` +
+          "Move it away, or set server.listen to another path",
+      );
+    }
+    Deno.removeSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

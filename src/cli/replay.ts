@@ -68,6 +68,11 @@ async function replay(doing: Doing): Promise<ExitCode> {
     JSON.stringify({ ...filter, dryRun: true }),
   );
   const { count } = counted.answer;
+  if (count === 0 && options.subscription !== undefined) {
+    const path = `/v1/subscriptions/${encodeURIComponent(options.subscription)}`;
+    const isKnown = await client.get(path).then(() => true, () => false);
+    if (!isKnown) shell.say(`the config has no subscription "${options.subscription}"`);
+  }
   if (options.dryRun) {
     shell.print(options.json ? JSON.stringify({ count }) : String(count));
     return EXIT.done;

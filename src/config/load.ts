@@ -210,6 +210,10 @@ function readStorage(place: Place, directory: string, findings: Findings): strin
     }
     return "";
   }
-  if (name === ":memory:") return name;
+  if (name === ":memory:") {
+    const message = "nothing in this database outlives the process: a 202 promises nothing";
+    findings.warn(place.problem(message, 'name a file, as in "sqlite:bellhook.db"'));
+    return name;
+  }
   return isAbsolute(name) ? name : join(directory, name);
 }

@@ -184,3 +184,14 @@ Deno.test("dev: leaves nothing behind", async () => {
   assertEquals((await process.status).code, 0);
   assertEquals([...Deno.readDirSync(directory.path)], []);
 });
+
+Deno.test("serve: a file in the place of its socket is left alone", async () => {
+  await using directory = await aDirectory({
+    "config.json": JSON.stringify({ server: { listen: "unix:notes.txt" }, subscriptions: [] }),
+    "notes.txt": "mine",
+  });
+  const { exitCode, stderr } = await finish(["serve", "-c", `${directory.path}/config.json`]);
+  assertEquals(exitCode, 1);
+  assertStringIncludes(stderr, "it is there and no socket. Move it away");
+  assertEquals(await Deno.readTextFile(`${directory.path}/notes.txt`), "mine");
+});

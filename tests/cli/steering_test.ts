@@ -92,6 +92,15 @@ Deno.test("replay: a dry run counts, and touches nothing", async () => {
   assertEquals(house.receiver.requests.length, 2);
 });
 
+Deno.test("replay: a subscription that the config has not is told", async () => {
+  await using house = await aHouse();
+  const { exitCode, stdout, stderr } = await house.run(
+    ["replay", "--since", "1h", "--subscription", "nope", "--dry-run"],
+  );
+  assertEquals([exitCode, stdout], [0, "0\n"]);
+  assertStringIncludes(stderr, 'the config has no subscription "nope"');
+});
+
 Deno.test("replay: asks, runs to its end, and can be looked at", async () => {
   const { house } = await aHouseWithExhausted(2);
   await using _ = house;

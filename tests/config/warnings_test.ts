@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { entry, warningsOf } from "./a_reading.ts";
 
 Deno.test("warning: a previous secret where the platform's header has room for one", async () => {
@@ -166,5 +166,12 @@ Deno.test("warning: a glob that fits no file", async () => {
       '  no file fits "customers/*.json"',
       "  fix: add a file there, or take the glob out",
     ].join("\n"),
+  );
+});
+
+Deno.test("warning: a database that keeps nothing", async () => {
+  assertStringIncludes(
+    await warningsOf({ storage: { url: "sqlite::memory:" } }),
+    "nothing in this database outlives the process: a 202 promises nothing",
   );
 });
