@@ -5,6 +5,7 @@ import { type Measure, type Size } from "./measures/measure.ts";
 import { drain, fanOut, ingest, receivers, steady, tls } from "./measures/throughput.ts";
 import { judge } from "./report/bar.ts";
 import { describeMachine, formatMachine, type Machine } from "./report/machine.ts";
+import { formatMarkdown } from "./report/markdown.ts";
 import { Results } from "./report/results.ts";
 import { drawSvg } from "./report/svg.ts";
 import { formatReport } from "./report/table.ts";
@@ -33,6 +34,10 @@ export interface Comparison {
   readonly size: Size;
   /** On the disk that is to be measured. */
   readonly folder: string | undefined;
+  /** After so many no further measure is begun, whatever the number of rounds. */
+  readonly minutes: number;
+  /** The table is printed as Markdown. */
+  readonly markdown: boolean;
 }
 
 /**
@@ -40,8 +45,9 @@ export interface Comparison {
  * on all alike. Prints the report and writes it to `results/`. True where the bar is met.
  */
 export async function compare(
-  { systems, measures, size, folder }: Comparison,
+  { systems, measures, size, folder, minutes, markdown }: Comparison,
 ): Promise<boolean> {
+  const endsAtMs = performance.now() + minutes * 60_000;
   await using bench = await Workbench.open({ folder });
   const machine = await describeMachine(bench.folder);
   say(formatMachine(machine));
@@ -49,6 +55,10 @@ export async function compare(
   results.add("limits", await measureLimits(bench, size));
   for (let round = 1; round <= size.rounds; round++) {
     for (const measure of measures) {
+      if (performance.now() > endsAtMs) {
+        say(`round ${round} of ${size.rounds}: ${measure.name} is left out, the time is over`);
+        continue;
+      }
       for (const system of systems) {
         if (!measure.systems.includes(system.name)) continue;
         say(`round ${round} of ${size.rounds}: ${measure.name}, ${system.name}`);
@@ -65,6 +75,7 @@ export async function compare(
   }
   const judged = judge(results);
   console.log(formatReport(results, judged));
+  if (markdown) console.log(`\n${formatMarkdown(results, captionOf(machine, size))}`);
   return results.failures.length === 0 && judged.every(({ holds }) => holds);
 }
 
@@ -75,8 +86,14 @@ function writeResults(
   const { failures } = results;
   const all = { at, machine, size, results, bar: judge(results), failures };
   write("latest.json", JSON.stringify(all, null, 2) + "\n");
-  const caption = `${at.slice(0, 10)}, median of ${size.rounds}: ${formatMachine(machine)}`;
+  const caption = captionOf(machine, size);
   write("latest.svg", drawSvg(results, caption));
+  write("latest.md", formatMarkdown(results, caption));
+}
+
+function captionOf(machine: Machine, { rounds }: Size): string {
+  const today = new Date().toISOString().slice(0, 10);
+  return `${today}, median of ${rounds}: ${formatMachine(machine)}`;
 }
 
 function write(name: string, text: string): void {

@@ -1,6 +1,8 @@
 import { compare, MEASURES } from "./compare.ts";
+import { dashboard } from "./dashboard/dashboard.ts";
+import { profile } from "./profile.ts";
 import { growth } from "./growth/growth.ts";
-import { FULL, QUICK } from "./measures/measure.ts";
+import { FULL, QUICK, SHORT } from "./measures/measure.ts";
 import { soak } from "./soak.ts";
 import { bellhook } from "./systems/bellhook.ts";
 import { bullmq, bullmqEverysec } from "./systems/bullmq.ts";
@@ -8,12 +10,18 @@ import { pgboss } from "./systems/pgboss.ts";
 import type { System } from "./systems/system.ts";
 import { parseArgs } from "node:util";
 
-const USAGE = `usage: deno task bench [--quick] [--against bullmq,pgboss] [--only MEASURE,…]
+const USAGE =
+  `usage: deno task bench [--quick | --short] [--against bullmq,pgboss] [--only MEASURE,…]
        deno task bench growth [--quick]
+       deno task bench dashboard [--quick]
        deno task bench soak [--minutes 60]
+       deno task bench profile [--quick] [--only ingest,steady,drain]
 
   --quick       a minute: small sizes, one round
+  --short       smaller sizes and five rounds, for a comparison that need not take an hour
   --rounds N    how often each measure is run; 3
+  --minutes N   after so many no further measure is begun; how long a soak takes: 60
+  --markdown    prints the table as Markdown as well; it is in results/latest.md in any case
   --against     beside Bellhook: bullmq (Redis with appendfsync always, and everysec), pgboss
   --only        ${MEASURES.map(({ name }) => name).join(", ")}
   --folder DIR  where databases are put for the time of the run, to choose the disk; the system's
@@ -23,6 +31,9 @@ const PEERS: Readonly<Record<string, readonly System[]>> = {
   bullmq: [bullmq, bullmqEverysec],
   pgboss: [pgboss],
 };
+
+/** What a profile shows unless told otherwise. */
+const PROFILED = "ingest,steady,drain";
 
 Deno.exit(await main());
 
@@ -42,7 +53,7 @@ async function main(): Promise<number> {
   const { folder } = values;
   switch (command) {
     case "compare": {
-      const size = values.quick ? QUICK : FULL;
+      const size = values.quick ? QUICK : values.short ? SHORT : FULL;
       const met = await compare({
         systems: [
           bellhook,
@@ -57,13 +68,27 @@ async function main(): Promise<number> {
           : MEASURES,
         size: { ...size, rounds: Number(values.rounds ?? size.rounds) },
         folder,
+        minutes: Number(values.minutes ?? Infinity),
+        markdown: values.markdown,
       });
       return met ? 0 : 1;
     }
+    case "profile":
+      return await profile({
+          measures: MEASURES.filter(({ name }) =>
+            (values.only ?? PROFILED).split(",").includes(name)
+          ),
+          size: values.quick ? QUICK : FULL,
+          folder,
+        })
+        ? 0
+        : 1;
     case "growth":
       return await growth({ isQuick: values.quick, folder }) ? 0 : 1;
+    case "dashboard":
+      return await dashboard({ isQuick: values.quick, folder }) ? 0 : 1;
     case "soak":
-      return await soak({ minutes: Number(values.minutes), folder }) ? 0 : 1;
+      return await soak({ minutes: Number(values.minutes ?? 60), folder }) ? 0 : 1;
     default:
       console.error(`there is no bench "${command}"\n\n${USAGE}`);
       return 2;
@@ -79,7 +104,9 @@ function parse() {
       rounds: { type: "string" },
       against: { type: "string", default: "" },
       only: { type: "string" },
-      minutes: { type: "string", default: "60" },
+      minutes: { type: "string" },
+      short: { type: "boolean", default: false },
+      markdown: { type: "boolean", default: false },
       folder: { type: "string" },
       help: { type: "boolean", default: false },
     },

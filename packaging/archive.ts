@@ -16,8 +16,9 @@ export class NoDenoError extends Error {
   }
 }
 
-/** What goes along as it is. */
-const COMPANIONS = ["LICENSE", "README.md", "config.example.json", "config.schema.json"];
+/** What goes along as it is: files, and folders of files. */
+const COMPANIONS = ["CHANGELOG.md", "LICENSE", "README.md", "config.example.json"]
+  .concat(["config.schema.json", "docs", "monitoring", "screenshots"]);
 
 /**
  * Packs the bundle, Deno's own executable and a launcher into one archive that needs nothing more:
@@ -40,7 +41,9 @@ export async function buildArchive(
     await Deno.copyFile(bundle.path, join(lib, "bellhook.js"));
     await putDeno(target, { lib, staging });
     await putLauncher(target, join(staging, name));
-    for (const file of COMPANIONS) await Deno.copyFile(join(ROOT, file), join(staging, name, file));
+    for (const companion of COMPANIONS) {
+      await copy(join(ROOT, companion), join(staging, name, companion));
+    }
     await Deno.writeTextFile(join(staging, name, "bellhook.1"), await manPage());
     const tar = join(folder, `${name}.tar`);
     await output("tar", ["-C", staging, "-cf", tar, name]);
@@ -49,6 +52,29 @@ export async function buildArchive(
   } finally {
     await Deno.remove(staging, { recursive: true });
   }
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  if ((await Deno.stat(from)).isFile) return await Deno.copyFile(from, to);
+  await Deno.mkdir(to);
+  for await (const { name } of Deno.readDir(from)) {
+    await Deno.copyFile(join(from, name), join(to, name));
+  }
+}
+
+/** Unpacks an archive where nothing else is, until it is disposed of. */
+export async function unpack(archive: string): Promise<Unpacked> {
+  const folder = await Deno.makeTempDir({ prefix: "bellhook-unpacked-" });
+  await output("tar", ["-C", folder, "-xzf", archive]);
+  const [top] = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  const program = join(folder, top!, Deno.build.os === "windows" ? "bellhook.cmd" : "bellhook");
+  return { program, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+}
+
+/** A place with all that an archive holds. */
+export interface Unpacked extends AsyncDisposable {
+  /** The launcher. */
+  readonly program: string;
 }
 
 /** This platform's own executable, or the one that Deno's npm package for another carries. */

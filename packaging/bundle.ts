@@ -25,11 +25,15 @@ export async function bundle(folder: string): Promise<Bundle> {
       `Deno.exitCode = await run(Deno.args, ${JSON.stringify({ commit })});\n`,
   );
   const path = join(folder, "bellhook.js");
-  const config = join(ROOT, "deno.json");
-  const { execPath } = Deno;
-  await output(execPath(), ["bundle", "-q", "--config", config, "-o", path, entry]);
+  await bundleScript(entry, path);
   await Deno.remove(entry);
   return { path, version: `bellhook ${VERSION}${commit ? ` (${commit})` : ""}` };
+}
+
+/** Makes one script of a module and all that it imports. */
+export async function bundleScript(entry: string, path: string): Promise<void> {
+  const config = join(ROOT, "deno.json");
+  await output(Deno.execPath(), ["bundle", "-q", "--config", config, "-o", path, entry]);
 }
 
 /** Short, and marked where what is built differs from it; undefined without git. */

@@ -1,15 +1,17 @@
 /**
  * Builds what is given to users, into dist/: for each platform one executable file, where Deno's
- * runtime for it can be fetched, and one archive that has Deno in it and needs nothing fetched.
+ * runtime for it can be fetched, and one archive that has Deno in it and needs nothing fetched. What
+ * can run here is tried: start, an event, its delivery, SIGTERM, and again.
  *
  *   deno task compile                       for this platform
  *   deno task compile linux-arm64 …         for those, `all` for all
  */
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { buildArchive, NoDenoError } from "./archive.ts";
+import { buildArchive, NoDenoError, unpack } from "./archive.ts";
 import { compileBinary } from "./binary.ts";
 import { type Bundle, bundle, ROOT } from "./bundle.ts";
+import { smokeTest } from "./smoke.ts";
 import { HERE, type Target, TARGETS } from "./target.ts";
 
 if (import.meta.main) Deno.exitCode = await compile(Deno.args);
@@ -57,7 +59,7 @@ async function build(
   const compiled = await compileBinary({ bundle: bundled, target, folder: dist });
   if (compiled.kind === "written") {
     await tell(compiled.path);
-    if (!compiled.wasRun) console.error(`  not run: it is for ${target.name}`);
+    await tryOut(compiled.path, { bundled, target });
   } else {
     console.error(
       `no single file for ${target.name}: "deno compile" could not fetch its runtime\n` +
@@ -65,7 +67,25 @@ async function build(
         "  try again where that host can be reached; the archive does without it",
     );
   }
-  await tell(await buildArchive({ bundle: bundled, target, folder: dist }));
+  const archive = await buildArchive({ bundle: bundled, target, folder: dist });
+  await tell(archive);
+  await tryOut(archive, { bundled, target });
+}
+
+/** What does not work is taken away. */
+async function tryOut(
+  path: string,
+  { bundled, target }: { bundled: Bundle; target: Target },
+): Promise<void> {
+  if (target !== HERE) return console.error(`  not run: it is for ${target.name}`);
+  try {
+    await using unpacked = path.endsWith(".gz") ? await unpack(path) : undefined;
+    await smokeTest(unpacked?.program ?? path, bundled.version);
+  } catch (error) {
+    await Deno.remove(path).catch(() => {});
+    throw new Error(`"${path}" does not work, and is removed: ${(error as Error).message}`);
+  }
+  console.error("  run: it started, delivered an event, stopped at SIGTERM, and did so again");
 }
 
 /** Says what was written, as `sha256sum` would. */

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Config } from "./config/config.ts";
 import { type Engine, type EnginePorts, startEngine } from "./engine.ts";
 import type { ReloadReport } from "./http/reload.ts";
@@ -55,6 +56,7 @@ async function listenOrStop(config: Config, engine: Engine, clock: Clock): Promi
 
 /** So long may an answer take that is on its way when all else has stopped. */
 const LAST_ANSWERS_MS = 1_000;
+const TURNS_TO_LEAVE = 10;
 
 interface Listening {
   readonly url: string;
@@ -79,6 +81,9 @@ async function listen(
   const server = where.kind === "unix"
     ? Deno.serve({ path: await freedSocket(where.path), ...options }, handler)
     : serveTcp(where, options, handler);
+  // Deno throws where nobody can catch it if a server that has ended is told to end.
+  let hasFinished = false;
+  server.finished.finally(() => hasFinished = true);
   const { addr } = server;
   const url = addr.transport === "tcp"
     ? `http://${addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname}:${addr.port}`
@@ -91,11 +96,17 @@ async function listen(
       const cancelTimer = clock.after(LAST_ANSWERS_MS, late.resolve);
       await Promise.race([Promise.all(answering), late.promise]);
       cancelTimer();
-      closing.abort();
+      // Deno tells that an answer is complete as it is handed over, and not that it has left.
+      for (let turn = 0; turn < TURNS_TO_LEAVE; turn++) await turnOfTheLoop();
+      if (!hasFinished) closing.abort();
       await server.finished;
       if (where.kind === "unix") await Deno.remove(where.path).catch(() => {});
     },
   };
+}
+
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function serveTcp(

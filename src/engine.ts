@@ -15,6 +15,7 @@ import type { Operations } from "./http/operations.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Registry } from "./ingest/registry.ts";
+import { tracedOutbox } from "./ingest/traced_outbox.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
 import { openSqliteOutbox, type SqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -25,16 +26,17 @@ import { Metrics } from "./runtime/metrics.ts";
 import { measureProcess } from "./runtime/process_metrics.ts";
 import type { Random } from "./runtime/random.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
+import type { Tracing } from "./runtime/tracing.ts";
 import { noticeTransport } from "./transport/notice_transport.ts";
 import type { Transport } from "./transport/transport.ts";
-import { undiciTransport } from "./transport/undici_transport.ts";
+import { http1Transport } from "./transport/http1_transport.ts";
 
 /** The world, as the engine meets it. */
 export interface EnginePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Undici, unless another is given. */
+  /** HTTP/1.1 on connections of its own, unless another is given. */
   readonly transport?: Transport;
   /** Opens the file, unless another is given. */
   readonly openOutbox?: (path: string) => Promise<SqliteOutbox>;
@@ -44,6 +46,8 @@ export interface EnginePorts {
   readonly onBeat?: () => void;
   /** Tells how late timers come, until its answer is called; a fake clock's are never late. */
   readonly watchLoop?: (tell: (delayMs: number) => void) => () => void;
+  /** What keeps traces, where they are on. */
+  readonly tracing?: Tracing | undefined;
   /** Reads the config anew; without it a reload is refused. */
   readonly reload?: () => Promise<Loaded>;
 }
@@ -65,7 +69,10 @@ export interface Engine {
 
 /** Opens the outbox and sets going what works on it. */
 export async function startEngine(config: Config, ports: EnginePorts): Promise<Engine> {
-  const outbox = await (ports.openOutbox ?? openSqliteOutbox)(config.storage.path);
+  const { path } = config.storage;
+  const outbox = await (ports.openOutbox?.(path) ?? openSqliteOutbox(path, {
+    onCopied: (copied) => ports.log.copiedBeforeMigration({ database: path, ...copied }),
+  }));
   try {
     const health = new HealthBoard(outbox, await outbox.health());
     const { start, ...engine } = compose(config, { ...ports, outbox, health });
@@ -81,7 +88,7 @@ function compose(
   initial: Config,
   ports: EnginePorts & { readonly outbox: SqliteOutbox; readonly health: HealthBoard },
 ): Engine & { start(): Promise<void> } {
-  const { clock, random, log, outbox, health } = ports;
+  const { clock, random, log, outbox, health, tracing } = ports;
   let config = initial;
   let closedBecause: string | undefined;
   const steady = new SteadyClock(clock);
@@ -89,11 +96,11 @@ function compose(
   const measures = measuresIn(metrics, clock.wall());
   measureProcess(metrics);
   let unwatchLoop: (() => void) | undefined;
-  outbox.timeCommits((commit) => {
+  outbox.timeCommits(async (commit) => {
     const startedMs = clock.monotonicMs();
     let ok = false;
     try {
-      const answer = commit();
+      const answer = await commit();
       ok = true;
       return answer;
     } finally {
@@ -104,7 +111,7 @@ function compose(
   const notices = new Notices({ random, config });
   const find = (id: string) => registry.find(id) ?? notices.subscription(id);
   const transport = noticeTransport({
-    http: ports.transport ?? undiciTransport({ clock }),
+    http: ports.transport ?? http1Transport({ clock }),
     clock,
     environment: ports.environment ?? systemEnvironment,
     channel: (id) => notices.channel(id),
@@ -118,6 +125,7 @@ function compose(
     notices,
     log,
     measures,
+    tracing,
     nextDueAt: (id) => scheduler.nextDueAt(id),
     onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
   });
@@ -143,7 +151,7 @@ function compose(
     }),
   });
   const ingest = new Ingest({
-    outbox,
+    outbox: tracing ? tracedOutbox(outbox, tracing) : outbox,
     registry,
     steady,
     random,
@@ -258,6 +266,8 @@ function compose(
     retention.start();
     replayer.wake();
     unwatchLoop = ports.watchLoop?.(measures.loopDelayed);
+    // What is under way can't be recorded any more: there is nothing to wait for.
+    void outbox.failed.then(hurry);
   }
 
   function hurry(): void {
@@ -319,7 +329,7 @@ function compose(
     const report: ReloadReport = {
       kind: "reloaded",
       ...diff,
-      changes: formatDiff(diff),
+      changes: formatDiff(diff, await outbox.pending()),
       warnings: loaded.warnings.map(formatProblem),
     };
     if (!dryRun) await putInForce(loaded.config, report, by);
@@ -367,7 +377,9 @@ function compose(
       notify({
         at,
         kind: "config.rejected",
-        summary: `the config file has ${problems.length} problems; the one before stays in force`,
+        summary: `the config file has ${problems.length} ${
+          problems.length === 1 ? "problem" : "problems"
+        }; the one before stays in force`,
         problems,
         by,
         command: "bellhook check",

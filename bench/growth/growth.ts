@@ -1,3 +1,4 @@
+import { BITE } from "../../src/dispatch/retention.ts";
 import { now } from "../load/event.ts";
 import { usageOf, watchMemory } from "../processes/proc.ts";
 import { pause } from "../processes/waiting.ts";
@@ -160,7 +161,7 @@ async function byPruning(bench: Workbench, scale: Scale): Promise<Line[]> {
   const times = await timeStore(database(rig), {
     now: Date.now(),
     claim: 0,
-    prune: 200,
+    prune: BITE,
   });
   await rig.running.restart();
   const startedAt = now();

@@ -35,6 +35,18 @@ export const FULL: Size = {
   crowd: 1_000,
 };
 
+/** All systems and measures in some seven minutes a round. */
+export const SHORT: Size = {
+  isQuick: false,
+  rounds: 5,
+  warmUpEvents: 2_000,
+  floodSeconds: 4,
+  backlog: 30_000,
+  paceSeconds: 6,
+  receivers: 5_000,
+  crowd: 1_000,
+};
+
 export const QUICK: Size = {
   isQuick: true,
   rounds: 1,

@@ -3,14 +3,19 @@ import { answers, freePort, until } from "../processes/waiting.ts";
 import { folderBytes, type Running, type Setting, type System } from "./system.ts";
 
 /** The daemon of this checkout, as its README starts it. */
-export const bellhook: System = {
-  name: "bellhook",
-  async start(setting) {
-    const running = new Bellhook(setting);
-    await running.restart();
-    return running;
-  },
-};
+export const bellhook: System = withRuntimeArgs([]);
+
+/** The same with more for the runtime, as `--cpu-prof`. */
+export function withRuntimeArgs(runtimeArgs: readonly string[]): System {
+  return {
+    name: "bellhook",
+    async start(setting) {
+      const running = new Bellhook(setting, runtimeArgs);
+      await running.restart();
+      return running;
+    },
+  };
+}
 
 /** The permissions that `deno task bellhook` gives. */
 const PERMISSIONS = ["net", "read", "write", "env", "sys", "run"].map((name) => `--allow-${name}`);
@@ -21,16 +26,18 @@ const READY_LIMIT_MS = 60_000;
 const CHECKOUT = Deno.env.get("BENCH_CHECKOUT") ??
   new URL("../..", import.meta.url).pathname;
 
-/** More for the runtime, to find out where time goes: `--cpu-prof-dir=/tmp/profiles`. */
+/** More for the runtime, to try its settings: `--v8-flags=--max-semi-space-size=4`. */
 const RUNTIME_ARGS = (Deno.env.get("BENCH_DENO_ARGS") ?? "").split(" ").filter(Boolean);
 
 class Bellhook implements Running {
   readonly #setting: Setting;
   readonly #base: string;
+  readonly #runtimeArgs: readonly string[];
   #child: Child | undefined;
 
-  constructor(setting: Setting) {
+  constructor(setting: Setting, runtimeArgs: readonly string[]) {
     this.#setting = setting;
+    this.#runtimeArgs = [...RUNTIME_ARGS, ...runtimeArgs];
     const port = freePort();
     this.#base = `http://127.0.0.1:${port}`;
     Deno.writeTextFileSync(
@@ -87,7 +94,7 @@ class Bellhook implements Running {
         "run",
         "-q",
         ...PERMISSIONS,
-        ...RUNTIME_ARGS,
+        ...this.#runtimeArgs,
         "main.ts",
         "-c",
         `${folder}/config.json`,

@@ -6,6 +6,8 @@ import { systemClock } from "../runtime/clock.ts";
 import { LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
 import { systemRandom } from "../runtime/random.ts";
+import { systemTracing } from "../runtime/tracing.ts";
+import { VERSION } from "../version.ts";
 import { configPath } from "./config_file.ts";
 import { EXIT } from "./exit_code.ts";
 import { serviceManager } from "./service_manager.ts";
@@ -60,6 +62,7 @@ export function addServe(program: Command, shell: Shell): void {
           watchLoop: (tell) => watchLoop(systemClock, tell),
           reload: load,
           onBeat: () => manager.alive(),
+          tracing: systemTracing(VERSION),
         });
         manager.ready(`serving at ${daemon.url}`);
         reload = () => void daemon.reload().catch((error) => log.configRejected([String(error)]));

@@ -74,6 +74,7 @@ export async function signerOf(
     waitForConfirmation: profile.waitForConfirmation ?? true,
     concurrency: 1,
     standardHeaders: profile.standardHeaders,
+    traceparent: false,
     allowHttp: false,
     allowNetworks: [],
   };

@@ -35,6 +35,11 @@ export function addStatus(program: Command, shell: Shell): void {
     }));
 }
 
+interface Removed {
+  readonly id: string;
+  readonly pending: number;
+}
+
 interface Doing {
   readonly client: ApiClient;
   readonly options: StatusOptions & GlobalOptions;
@@ -54,6 +59,13 @@ async function overview({ client, options, shell }: Doing): Promise<ExitCode> {
   else {
     printTable(subscriptions, columns(shell.terminal), shell.terminal);
     advise(subscriptions, shell);
+  }
+  const { removed = [] } = await client.get<{ removed?: Removed[] }>("/v1/subscriptions?limit=1");
+  for (const { id, pending } of removed) {
+    shell.say(printable(
+      `${id}: the config has it no more; holds ${pending} pending until it comes back. ` +
+        `To end them: bellhook cancel --subscription ${shellWord(id)}`,
+    ));
   }
   const sound = notReady === undefined && !subscriptions.some(isUnhealthy);
   return options.check && !sound ? EXIT.failed : EXIT.done;

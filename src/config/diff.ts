@@ -62,20 +62,30 @@ export function isUnchanged({ added, removed, changes }: ConfigDiff): boolean {
   return added.length + removed.length + changes.length === 0;
 }
 
-/** A diff for people, a line for each subscription and setting; none where nothing changed. */
+/**
+ * A diff for people, a line for each subscription and setting; none where nothing changed. `pending`
+ * are the deliveries that wait, by subscription.
+ */
 export function formatDiff(
   { added, changed, removed, needsRestart, changes }: ConfigDiff,
+  pending: ReadonlyMap<string, number> = new Map(),
 ): string[] {
   const of = (id: string | undefined) => changes.filter((change) => change.subscription === id);
   return [
     ...added.map((id) => `+ ${id}`),
     ...changed.map((id) => `~ ${id}: ${of(id).map(formatChange).join(", ")}`),
-    ...removed.map((id) => `- ${id}`),
+    ...removed.map((id) => `- ${id}${held(pending.get(id))}`),
     ...of(undefined).map((change) => {
       const restart = needsRestart.includes(change.key) ? " (needs a restart)" : "";
       return `~ ${formatChange(change)}${restart}`;
     }),
   ];
+}
+
+function held(count = 0): string {
+  if (count === 0) return "";
+  const deliveries = count === 1 ? "1 delivery" : `${count} deliveries`;
+  return `: ${deliveries} held until it comes back or an operator cancels`;
 }
 
 function formatChange({ key, before, after }: Change): string {

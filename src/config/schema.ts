@@ -219,6 +219,10 @@ const SETTINGS = {
   standardHeaders: z.boolean().optional().describe(
     "Whether webhook-id, webhook-timestamp and webhook-signature go out beside the profile's own",
   ),
+  traceparent: z.boolean().optional().describe(
+    "Whether requests carry a traceparent header (W3C Trace Context) that names their attempt's span, " +
+      "where traces are on",
+  ).meta({ default: false }),
   allowHttp: z.boolean().optional().describe("Lets the URL be http instead of https")
     .meta({ default: false }),
   allowNetworks: z.array(network).optional().describe(
@@ -339,9 +343,9 @@ export const configWords = z.strictObject({
   storage: z.strictObject({
     url: line.optional().describe("`sqlite:` and a path relative to the config file")
       .meta({ default: DEFAULTS.storageUrl }),
-    keepDelivered: duration.optional().describe("How long delivered and cancelled deliveries stay")
+    keepDelivered: duration.optional().describe("How long delivered deliveries stay")
       .meta({ default: DEFAULTS.keepDelivered }),
-    keepExhausted: duration.optional().describe("How long exhausted deliveries stay")
+    keepExhausted: duration.optional().describe("How long exhausted and cancelled deliveries stay")
       .meta({ default: DEFAULTS.keepExhausted }),
   }).optional().describe("The database"),
   delivery: z.strictObject({

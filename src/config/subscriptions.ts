@@ -111,6 +111,8 @@ async function readSubscription(
   const secret = await readSecret({ place, words, profile }, surroundings);
   const previousSecret = await readPreviousSecret({ place, words, profile }, surroundings);
   const headers = await readHeaders(place.at("headers"), { words, profile }, surroundings);
+  const traceparent = words.traceparent ?? defaults.traceparent ?? false;
+  if (traceparent) checkTraceparent(place.at("headers"), profile, findings);
   if (profile === undefined || words.id === undefined || words.url === undefined) return undefined;
   const standardHeaders = words.standardHeaders ?? defaults.standardHeaders ??
     profile.standardHeaders;
@@ -148,6 +150,7 @@ async function readSubscription(
     concurrency: words.concurrency ?? defaults.concurrency ?? DEFAULTS.concurrency,
     ...(rate !== undefined && { rateLimit: rateOf(rate) }),
     standardHeaders,
+    traceparent,
     allowHttp: allowed.http,
     allowNetworks: allowed.networks,
   };
@@ -234,8 +237,10 @@ function readSettings(
     findings.warn(place.problemAtKey(name, message, fix));
   }
   for (const name of profile?.requiredSettings ?? []) {
-    if (settings.has(name) || place.exists && place.kind !== "object") continue;
-    const message = `profile ${quoted(profile!.name)} needs the setting ${quoted(name)}`;
+    if (place.exists && place.kind !== "object") continue;
+    if (/^["\d-]/.test(settings.get(name) ?? "")) continue;
+    const kind = settings.has(name) ? " as a text or a number" : "";
+    const message = `profile ${quoted(profile!.name)} needs the setting ${quoted(name)}${kind}`;
     findings.add(place.at(name).problem(message, `add "settings": {${quoted(name)}: …}`));
   }
   return settings;
@@ -392,6 +397,20 @@ function ownHeaderProblem(name: string, profile: Profile | undefined): string | 
   return own
     ? `profile ${quoted(profile.name)} writes the header ${quoted(name)} itself; take it out`
     : undefined;
+}
+
+/** A request has one of it: the attempt's. */
+function checkTraceparent(headers: Place, profile: Profile | undefined, findings: Findings): void {
+  const isIt = (name: string) => name.toLowerCase() === "traceparent";
+  for (const [name] of headers.members()) {
+    if (!isIt(name)) continue;
+    const message = `"traceparent" is true, so that Bellhook writes the header ${quoted(name)}`;
+    findings.add(headers.problemAtKey(name, message, "take one of the two out"));
+  }
+  if (profile?.headers.some(([name]) => isIt(name))) {
+    const message = `profile ${quoted(profile.name)} writes the header "traceparent" itself`;
+    findings.add(headers.problem(message, 'take "traceparent": true out'));
+  }
 }
 
 function msOf(duration: string | undefined): number | undefined {

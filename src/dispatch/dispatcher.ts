@@ -14,6 +14,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Measures } from "../runtime/measures.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
+import type { AttemptingFacts, AttemptingSpan, Tracing } from "../runtime/tracing.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Attempted } from "./scheduler.ts";
 import type { HealthBoard } from "./health_board.ts";
@@ -31,6 +32,8 @@ export interface DispatcherPorts {
   readonly notices: Notices;
   readonly log: Log;
   readonly measures: Measures;
+  /** Undefined where no traces are kept. */
+  readonly tracing?: Tracing | undefined;
   /** When the next attempt of anything for the subscription is due, as far as is known. */
   readonly nextDueAt: (subscription: string) => Instant | undefined;
   /** Told of each channel that has a notice to send. */
@@ -54,7 +57,8 @@ export class Dispatcher {
 
   /** Attempts a delivery and records it. */
   async attempt(claim: Claim, subscription: Subscription): Promise<Attempted> {
-    const sent = this.#render(claim, subscription);
+    const span = this.#ports.tracing?.attempting(spanFacts(claim, subscription));
+    const sent = this.#render(claim, subscription, span);
     const startedAt = this.#ports.steady.now();
     const startedMs = this.#ports.clock.monotonicMs();
     const answer = await this.#ports.transport.send({
@@ -66,20 +70,28 @@ export class Dispatcher {
       pool: subscription.id,
     });
     const hung = answer.kind === "failed" && answer.error.kind === "timeout";
-    if (this.#stopped) return { hung };
+    if (this.#stopped) {
+      span?.breakOff();
+      return { hung };
+    }
     // Not by the schedule's time, which follows a wall clock that is stepped meanwhile.
     const durationMs = Math.ceil(this.#ports.clock.monotonicMs() - startedMs);
     const outcome = withoutSecrets(answer, sent.headers);
     const facts = { sent, outcome, startedAt, durationMs };
     const judged = this.#judge(claim, subscription, facts);
+    span?.end(spanEnd(judged));
     return { dueAt: await this.#record(judged, subscription), hung };
   }
 
-  #render(claim: Claim, subscription: Subscription): Sent {
+  #render(claim: Claim, subscription: Subscription, span: AttemptingSpan | undefined): Sent {
     const body = this.#encoder.encode(renderBody(claim.format, claim.event));
     const event: Event = claim.event;
     const at = this.#ports.clock.wall();
-    return { body, headers: headersFor({ subscription, event, body, at }) };
+    const headers = headersFor({ subscription, event, body, at });
+    if (span && subscription.traceparent) {
+      headers.push({ name: "traceparent", value: span.traceparent, secret: false });
+    }
+    return { body, headers };
   }
 
   #judge(
@@ -121,13 +133,15 @@ export class Dispatcher {
   /** What an attempt gives rise to beside its verdict, as things stand now. */
   #consider(judged: Judged, subscription: Subscription): Considered {
     const { succeeded, ...recording } = judged;
-    const { claim, verdict, at } = judged;
+    const { verdict, at } = judged;
     const facts = { succeeded, at };
     const { failingSince } = this.#ports.health.of(subscription.id);
     const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, facts);
     const history = change === undefined ? [] : [entryOf(judged, change)];
     // A notice that fails is only logged: one about it would go the same way.
-    if (claim.delivery.cause === "notice") return { ...recording, health, history, change };
+    if (this.#ports.notices.channel(subscription.id)) {
+      return { ...recording, health, history, change };
+    }
     const compose = (notice: Notice | undefined) => {
       const event = notice && this.#ports.notices.compose(notice);
       return event ? [event] : [];
@@ -269,6 +283,28 @@ function shifted(judged: Judged, byMs: number): Judged {
     at: judged.at + byMs,
     attempt: { ...attempt, startedAt: attempt.startedAt + byMs },
     verdict: verdict.kind === "retry" ? { ...verdict, dueAt: verdict.dueAt + byMs } : verdict,
+  };
+}
+
+function spanFacts({ delivery, event }: Claim, { id, url }: Subscription): AttemptingFacts {
+  return {
+    delivery: delivery.id,
+    event: event.id,
+    type: event.type,
+    subscription: id,
+    attempt: delivery.attemptCount + 1,
+    cause: delivery.cause,
+    url,
+    link: event.trace,
+  };
+}
+
+function spanEnd({ attempt: { outcome }, verdict, succeeded }: Judged) {
+  return {
+    succeeded,
+    status: outcome.kind === "answered" ? outcome.status : undefined,
+    failure: succeeded ? undefined : failureOf(outcome),
+    verdict: verdict.kind,
   };
 }
 

@@ -145,6 +145,7 @@ function channelSubscription(channel: NoticeChannel, id: string): Subscription {
     timeoutMs: CHANNEL_DEADLINE_MS,
     concurrency: 4,
     standardHeaders: channel.kind === "webhook",
+    traceparent: false,
     allowHttp: true,
     allowNetworks: channel.kind === "webhook" ? channel.allowNetworks ?? [] : [],
   };

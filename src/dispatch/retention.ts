@@ -4,9 +4,11 @@ import type { Log } from "../runtime/log.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 
 /** Rows a bite takes at the most: some milliseconds of a commit. */
-const BITE = 200;
-/** Between two bites while there is more to take: others get the database in turn. */
-const BETWEEN_BITES_MS = 50;
+export const BITE = 100;
+/** Between two bites while there is more to take, at the least. */
+const BETWEEN_BITES_MS = 25;
+/** So many times as long as a bite took is rested after it: a tenth of the time at the most is pruning's. */
+const RESTS = 9;
 /** Between two rounds: half of the shortest time that anything is kept, within these. */
 const MIN_BETWEEN_ROUNDS_MS = 1_000;
 const MAX_BETWEEN_ROUNDS_MS = 60_000;
@@ -62,8 +64,12 @@ export class Retention {
   }
 
   async #go(): Promise<void> {
+    const startedMs = this.#ports.clock.monotonicMs();
     try {
-      if (await this.bite()) return this.#again(BETWEEN_BITES_MS);
+      if (await this.bite()) {
+        const tookMs = this.#ports.clock.monotonicMs() - startedMs;
+        return this.#again(Math.max(BETWEEN_BITES_MS, RESTS * tookMs));
+      }
       if (this.#round.deliveries + this.#round.events > 0) this.#ports.log.pruned(this.#round);
     } catch (error) {
       this.#ports.log.pruningFailed(error);

@@ -11,6 +11,8 @@ export interface Event {
   readonly scope: Scope;
   readonly data: JsonText;
   readonly metadata?: JsonText;
+  /** The span that accepted it, as a `traceparent`; undefined where no traces are kept. */
+  readonly trace?: string;
 }
 
 /** What an event is about beside its data, by name: a venue, an account. Values are JSON scalars. */

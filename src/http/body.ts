@@ -1,9 +1,12 @@
 import type { Clock } from "../runtime/clock.ts";
+import { SharedTimer } from "../runtime/shared_timer.ts";
 import { ProblemError } from "./problem.ts";
 import { formatSize } from "../domain/duration.ts";
 
 /** How long a publisher may take to send its body. */
 const BODY_DEADLINE_MS = 30_000;
+/** A body that takes longer is slow. */
+const SLOW_BODY_MS = 500;
 /** How much of a body that is refused is still read, so that the publisher sees the answer. */
 const DRAIN_BYTES = 4 * 1024 * 1024;
 
@@ -19,13 +22,15 @@ export interface Reading {
   readonly clock: Clock;
   /** Told of every piece as it comes; what it throws ends the reading. */
   readonly arrived?: (bytes: number) => void;
+  /** Told where the body is slow. */
+  readonly onSlow?: () => void;
 }
 
 /** Reads a body as UTF-8 text within a size and a deadline. Throws ProblemError: 400, 408, 413. */
 export async function readText(request: Request, reading: Reading): Promise<string> {
   const bytes = await readBytes(request, reading);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     throw new ProblemError({
       status: 400,
@@ -35,40 +40,52 @@ export async function readText(request: Request, reading: Reading): Promise<stri
   }
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
 async function readBytes(request: Request, reading: Reading): Promise<Uint8Array> {
-  const { maxBytes, clock, arrived } = reading;
+  const { maxBytes, arrived } = reading;
   const length = Number(request.headers.get("content-length") ?? Infinity);
   try {
     if (length <= Math.min(SMALL_BYTES, maxBytes)) {
-      const bytes = await inTime(request.bytes(), { clock, giveUp() {} });
+      const bytes = await inTime(request.bytes(), reading);
       arrived?.(bytes.length);
       return bytes;
     }
     const reader = request.body?.getReader();
     if (!reader) return new Uint8Array();
     const giveUp = () => void reader.cancel().catch(() => {});
-    return await inTime(readPieces(reader, reading).finally(giveUp), { clock, giveUp });
+    return await inTime(readPieces(reader, reading).finally(giveUp), reading, giveUp);
   } catch (error) {
     throw error instanceof ProblemError ? error : new ProblemError(brokenOff());
   }
 }
 
 /** Rejects with a 408 after the deadline. */
-async function inTime<T>(
-  reading: Promise<T>,
-  { clock, giveUp }: { clock: Clock; giveUp: () => void },
+function inTime<T>(
+  arriving: Promise<T>,
+  { clock, onSlow }: Reading,
+  giveUp: () => void = () => {},
 ): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const cancelTimer = clock.after(BODY_DEADLINE_MS, () => {
-    late.reject(new ProblemError(tooLate()));
-    giveUp();
+  return new Promise((resolve, reject) => {
+    let cancelTimer = slowTimerOf(clock).after(() => {
+      cancelTimer = clock.after(BODY_DEADLINE_MS - SLOW_BODY_MS, () => {
+        reject(new ProblemError(tooLate()));
+        giveUp();
+      });
+      onSlow?.();
+    });
+    arriving.then(resolve, reject).finally(() => cancelTimer());
   });
-  try {
-    return await Promise.race([reading, late.promise]);
-  } finally {
-    cancelTimer();
-  }
 }
+
+/** Nearly all bodies are there at once: they share a timer. */
+function slowTimerOf(clock: Clock): SharedTimer {
+  let timer = slowTimers.get(clock);
+  if (!timer) slowTimers.set(clock, timer = new SharedTimer(clock, SLOW_BODY_MS));
+  return timer;
+}
+
+const slowTimers = new WeakMap<Clock, SharedTimer>();
 
 async function readPieces(
   reader: ReadableStreamDefaultReader<Uint8Array>,

@@ -44,7 +44,7 @@ let text: string | undefined;
 const INTRODUCTION =
   "Events in, webhooks out: stored before the answer, delivered at least once. " +
   "Errors are `application/problem+json` (RFC 9457). Lists are newest first, take `limit` and " +
-  "`cursor`, and answer `{items, next}`; `next` is missing on the last page. Instants are RFC 3339 " +
+  "`cursor`, and answer `{items, next}`; `next` is null on the last page. Instants are RFC 3339 " +
   "in UTC.";
 
 const TAGS = [

@@ -52,7 +52,10 @@ export const ANSWERS = {
   Count: countAnswer,
   Health: health,
   Subscription: subscription,
-  SubscriptionPage: pageOf(subscription),
+  SubscriptionPage: pageOf(subscription).extend({
+    removed: z.array(z.object({ id: z.string(), pending: z.number().int() })).optional()
+      .describe("What the config has no more, with the deliveries that it holds"),
+  }),
   TestStarted: testAnswer,
   Matches: matchAnswer,
   Healthy: z.object({ status: z.literal("healthy") }),

@@ -113,6 +113,7 @@ function exampleSubscription(profile: Profile): Subscription {
     waitForConfirmation: profile.waitForConfirmation ?? true,
     concurrency: 1,
     standardHeaders: profile.standardHeaders,
+    traceparent: false,
     allowHttp: false,
     allowNetworks: [],
   };

@@ -35,7 +35,15 @@ export function subscriptionsRoutes(
     const after = [...registry.all].map(({ id }) => id).filter((id) => id > (cursor ?? "")).sort();
     const counts = await reader.counts();
     const items = after.slice(0, limit).map((id) => view(registry.find(id)!, counts));
-    return context.json({ items, next: after.length > limit ? after[limit - 1]! : null });
+    const removed = [...counts].filter(([id, { pending }]) =>
+      pending > 0 && !ports.subscription(id)
+    )
+      .map(([id, { pending }]) => ({ id, pending }));
+    return context.json({
+      items,
+      next: after.length > limit ? after[limit - 1]! : null,
+      ...(removed.length > 0 ? { removed } : {}),
+    });
   });
 
   routes.get("/:id", async (context) => {

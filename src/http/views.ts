@@ -4,7 +4,14 @@ import type { Event } from "../domain/event.ts";
 import { formatDuration } from "../domain/duration.ts";
 import { type Health, healthState } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
-import { canonicalScalar, type JsonText, NumberText } from "../domain/json_text.ts";
+import {
+  canonicalScalar,
+  type ExactValue,
+  type JsonText,
+  NumberText,
+  parseExact,
+  plainScalar,
+} from "../domain/json_text.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Operator, Subscription, ValueTest } from "../domain/subscription.ts";
 import type { StoredEvent } from "../outbox/outbox.ts";
@@ -142,7 +149,7 @@ function settingsView(subscription: Subscription) {
       subscription.headers.map(([name, v]) => [name, v instanceof Secret ? "[redacted]" : v]),
     ),
     rename: Object.fromEntries(subscription.rename),
-    settings: Object.fromEntries([...subscription.settings].map(([k, v]) => [k, JSON.parse(v)])),
+    settings: Object.fromEntries([...subscription.settings].map(([k, v]) => [k, exactView(v)])),
     permissions: subscription.permissions,
     hasSecret: subscription.secret !== undefined,
     ...instantOf("previousSecretUntil", previousSecret?.until),
@@ -180,11 +187,28 @@ function operandView({ name, operand }: Operator) {
   return name === "!=" ? scalarView(operand) : operand;
 }
 
-/** A canonical scalar as its value; as its text where a JavaScript number can't hold its digits. */
+/** A canonical scalar as what JSON.stringify writes with every digit. */
 function scalarView(canonical: string): unknown {
-  const value = JSON.parse(canonical);
-  return canonicalScalar(JSON.stringify(value)) === canonical ? value : canonical;
+  return exactView(plainScalar(canonical));
 }
+
+/** JSON as what JSON.stringify writes with every digit. */
+function exactView(text: JsonText): unknown {
+  return rawNumbersIn(parseExact(text));
+}
+
+function rawNumbersIn(value: ExactValue): unknown {
+  if (value instanceof NumberText) {
+    const number = Number(value.text);
+    return JSON.stringify(number) === value.text ? number : rawJson(value.text);
+  }
+  if (Array.isArray(value)) return value.map(rawNumbersIn);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, rawNumbersIn(v)]));
+}
+
+/** A value that JSON.stringify writes as this text (ECMAScript's JSON.rawJSON). */
+const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown };
 
 function instantOf<Name extends string>(name: Name, at: Instant | undefined) {
   return given(name, at === undefined ? undefined : formatInstant(at));

@@ -14,7 +14,7 @@ import type { Registry } from "./registry.ts";
 import { testEvent, type TestRequest } from "./test_event.ts";
 
 export interface IngestPorts {
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, "enqueue">;
   readonly registry: Registry;
   readonly steady: SteadyClock;
   readonly random: Random;

@@ -1,13 +1,11 @@
 import type { Event } from "../domain/event.ts";
 import { type Match, matches, type Subscription } from "../domain/subscription.ts";
-
-/** How many event types' subscriptions are remembered; publishers choose types, so it is bounded. */
-const MAX_REMEMBERED_TYPES = 10_000;
+import { SubscriptionIndex } from "./subscription_index.ts";
 
 /** The subscriptions of the config in force, found by id or by the event they want. */
 export class Registry {
   #byId = new Map<string, Subscription>();
-  #byType = new Map<string, readonly Subscription[]>();
+  #index = new SubscriptionIndex([]);
 
   constructor(subscriptions: readonly Subscription[]) {
     this.swap(subscriptions);
@@ -16,7 +14,7 @@ export class Registry {
   /** Puts another config's subscriptions in place, all at once. */
   swap(subscriptions: readonly Subscription[]): void {
     this.#byId = new Map(subscriptions.map((subscription) => [subscription.id, subscription]));
-    this.#byType = new Map();
+    this.#index = new SubscriptionIndex(subscriptions);
   }
 
   get all(): Iterable<Subscription> {
@@ -33,7 +31,7 @@ export class Registry {
 
   /** Who gets the event, in the config's order. */
   matching(event: Event): Subscription[] {
-    return this.#wanting(event.type).filter((subscription) => matches(subscription, event).matches);
+    return this.#index.matching(event);
   }
 
   /** What every subscription has to say of the event. */
@@ -42,16 +40,5 @@ export class Registry {
       subscription,
       match: matches(subscription, event),
     }));
-  }
-
-  #wanting(type: string): readonly Subscription[] {
-    const known = this.#byType.get(type);
-    if (known) return known;
-    const wanting = [...this.#byId.values()].filter(({ events }) =>
-      events.some((pattern) => pattern.matches(type))
-    );
-    if (this.#byType.size >= MAX_REMEMBERED_TYPES) this.#byType.clear();
-    this.#byType.set(type, wanting);
-    return wanting;
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { configure, getLogger, type LogRecord } from "@logtape/logtape";
 
 /**
@@ -6,6 +7,10 @@ import { configure, getLogger, type LogRecord } from "@logtape/logtape";
  */
 export interface Log {
   started(facts: { url: string; version: string; subscriptions: number; database: string }): void;
+  /** The schema is an older one: what was there is kept beside it, then it is changed. */
+  copiedBeforeMigration(
+    facts: { database: string; copy: string; fromVersion: number; toVersion: number },
+  ): void;
   stopping(): void;
   stopped(facts: { left: number }): void;
   attempted(facts: AttemptFacts): void;
@@ -33,6 +38,8 @@ export interface Log {
   storageFailed(error: unknown): void;
 }
 
+const ATTEMPT = "attempt";
+
 /** What one line about an attempt says. */
 export interface AttemptFacts {
   readonly delivery: string;
@@ -52,12 +59,14 @@ export function systemLog(): Log {
   const logger = getLogger(["bellhook"]);
   return {
     started: (facts) => logger.info("bellhook is ready", { ...facts }),
+    copiedBeforeMigration: (facts) =>
+      logger.warn("bringing the database up to date; a copy of it as it was is kept", { ...facts }),
     stopping: () => logger.info("stopping: no new events; attempts under way get their grace"),
     stopped: (facts) => logger.info("stopped", { ...facts }),
     attempted(facts) {
       const failed = facts.status === undefined || facts.verdict !== "delivered";
       if (failed) logger.warn("attempt failed", { ...facts });
-      else logger.info("attempt", { ...facts });
+      else logger.info(ATTEMPT, { ...facts });
     },
     subscriptionFailing: (subscription, reason) =>
       logger.error("subscription is failing", { subscription, reason }),
@@ -117,12 +126,33 @@ export async function logTo(
   const spell = { pretty: colour ? coloured : pretty, logfmt, json }[format];
   await configure({
     reset: true,
-    sinks: { lines: (record) => write(`${spell(record)}\n`) },
+    sinks: { lines: gathered((record) => `${spell(record)}\n`, write) },
     loggers: [
       { category: ["bellhook"], sinks: ["lines"], lowestLevel: "info" },
       { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "warning" },
     ],
   });
+}
+
+/**
+ * Writes what went well with attempts once a turn of the loop, for there may be hundreds and each write
+ * is a call into the system; all else is written at once, and what waits before it.
+ */
+function gathered(
+  spell: (record: LogRecord) => string,
+  write: (text: string) => void,
+): (record: LogRecord) => void {
+  let waiting = "";
+  const flush = () => {
+    const text = waiting;
+    waiting = "";
+    if (text !== "") write(text);
+  };
+  return (record) => {
+    if (waiting === "" && record.rawMessage === ATTEMPT) setImmediate(flush);
+    waiting += spell(record);
+    if (record.rawMessage !== ATTEMPT) flush();
+  };
 }
 
 /** `time=… level=… msg="…" key=value …` */
@@ -182,10 +212,14 @@ function pairs(facts: readonly (readonly [name: string, value: unknown])[]): str
 }
 
 function quoted(text: string): string {
+  if (PLAIN.test(text)) return text;
   return /^[^\s"=\\]+$/.test(text) && spelledOut(text) === text
     ? text
     : spelledOut(JSON.stringify(text));
 }
+
+/** What nearly every value is: visible ASCII, without what has a meaning in a line. */
+const PLAIN = /^[!#-<>-[\]-~]+$/;
 
 /**
  * As JSON has it, what could end a line, steer a terminal or reorder a text: publishers and

@@ -10,7 +10,22 @@ export interface Random {
 
 export function systemRandom(): Random {
   const bytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
-  // A 32-bit fraction a character is more than the 5 bits that a character shows.
-  const next = monotonicFactory(() => crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32);
+  const next = monotonicFactory(fractions());
   return { bytes, ulid: (at) => next(at) };
+}
+
+/**
+ * Random numbers in [0, 1), drawn by the block, for a draw costs a call into the runtime. Their 32 bits
+ * are more than the 5 that a character of an id shows.
+ */
+function fractions(): () => number {
+  const block = new Uint32Array(256);
+  let left = 0;
+  return () => {
+    if (left === 0) {
+      crypto.getRandomValues(block);
+      left = block.length;
+    }
+    return block[--left]! / 2 ** 32;
+  };
 }

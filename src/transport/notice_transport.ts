@@ -3,7 +3,6 @@ import type { FailureKind, Outcome } from "../domain/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Environment } from "../runtime/environment.ts";
 import { runCommand } from "./command.ts";
-import { sendMail } from "./mail.ts";
 import type { OutgoingRequest, Transport } from "./transport.ts";
 
 export interface NoticeTransportPorts {
@@ -25,9 +24,10 @@ export function noticeTransport(ports: NoticeTransportPorts): Transport {
       if (channel === undefined || channel.kind === "webhook") {
         return await ports.http.send(request);
       }
-      return channel.kind === "email"
-        ? await sendMail(channel, request, ports)
-        : await runCommand(channel, request, ports);
+      if (channel.kind === "command") return await runCommand(channel, request, ports);
+      // Where nobody is ever mailed, the mail client is never loaded: it takes some megabytes.
+      const { sendMail } = await import("./mail.ts");
+      return await sendMail(channel, request, ports);
     },
     close: () => ports.http.close(),
   };

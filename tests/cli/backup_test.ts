@@ -45,9 +45,10 @@ Deno.test("story: a backup of a daemon under load delivers the rest from another
   const daemon = await serve(first.path, port);
   const accepted: string[] = [];
   const load = new AbortController();
-  const publishing = (async () => {
-    for (let number = 0; !load.signal.aborted; number++) {
-      const id = `ev-${number}`;
+  let number = 0;
+  const publish = async () => {
+    while (!load.signal.aborted) {
+      const id = `ev-${++number}`;
       const response = await fetch(`http://127.0.0.1:${port}/v1/events`, {
         method: "POST",
         headers: { "content-type": "application/json" },
@@ -56,7 +57,9 @@ Deno.test("story: a backup of a daemon under load delivers the rest from another
       await response.body?.cancel();
       if (response.status === 202) accepted.push(id);
     }
-  })().catch(() => {}); // it ends with the daemon
+  };
+  // They end with the daemon.
+  const publishing = Promise.allSettled(Array.from({ length: 8 }, publish));
   await until(() => accepted.length >= 50);
   const before = [...accepted];
   const copy = `${second.path}/bellhook.db`;
@@ -72,7 +75,10 @@ Deno.test("story: a backup of a daemon under load delivers the rest from another
 
   open = true;
   const restored = await serve(second.path, port);
-  await until(() => before.every((id) => arrived.has(id)), "the rest is delivered");
+  await until(
+    () => arrived.size >= report.events && before.every((id) => arrived.has(id)),
+    "the rest is delivered",
+  );
   restored.kill("SIGTERM");
   assertEquals((await restored.status).code, 0);
   assertEquals((await bellhook(second.path, "audit")).code, 0);

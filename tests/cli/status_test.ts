@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon } from "../support/a_daemon.ts";
+import { aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { aHouse, objectsOf, rowsOf, to, tooWide } from "./a_house.ts";
+import { finish } from "./captured.ts";
 
 /** One receiver that fails for `failing`, and three more subscriptions of it. */
 function aMixedHouse() {
@@ -81,4 +86,18 @@ Deno.test("status: without a daemon exit code 4", async () => {
   const house = await aHouse();
   await house[Symbol.asyncDispose]();
   assertEquals((await house.run(["status"])).exitCode, 4);
+});
+
+Deno.test("status: tells of what the config has no more and still holds deliveries", async () => {
+  const gone = aSubscription({ id: "gone", enabled: false });
+  await using daemon = await aDaemon(aConfig({ subscriptions: [gone] }), {
+    clock: new FakeClock(),
+    reload: () => Promise.resolve({ ok: true, config: aConfig(), warnings: [] }),
+  });
+  await daemon.call("POST", "/v1/events", { type: "booking.created", data: 1 });
+  await daemon.call("POST", "/-/reload");
+  const { exitCode, stderr } = await finish(["status", "--url", daemon.url]);
+  assertEquals(exitCode, 0);
+  assertStringIncludes(stderr, "gone: the config has it no more; holds 1 pending");
+  assertStringIncludes(stderr, "bellhook cancel --subscription gone");
 });

@@ -33,13 +33,22 @@ Deno.test("config: a subscription has the documented defaults", async () => {
   assertEquals(one.profile.name, "standard");
   assertEquals(one.enabled, true);
   assertEquals(one.ladder.waitsMs, [60_000, 300_000, 1_800_000, 7_200_000, 86_400_000]);
-  const { timeoutMs, jitter, success, concurrency, standardHeaders, allowHttp } = one;
-  assertEquals({ timeoutMs, jitter, success, concurrency, standardHeaders, allowHttp }, {
+  const { timeoutMs, jitter, success, concurrency, standardHeaders, traceparent, allowHttp } = one;
+  assertEquals({
+    timeoutMs,
+    jitter,
+    success,
+    concurrency,
+    standardHeaders,
+    traceparent,
+    allowHttp,
+  }, {
     timeoutMs: 30_000,
     jitter: 0.1,
     success: [[200, 299]],
     concurrency: 16,
     standardHeaders: true,
+    traceparent: false,
     allowHttp: false,
   });
   assertEquals(one.waitForConfirmation, true);

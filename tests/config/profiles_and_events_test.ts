@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { entry, problemsOf, withText } from "./a_reading.ts";
 
 Deno.test("profile: an unknown one gets the nearest name", async () => {
@@ -134,6 +134,24 @@ Deno.test("profile: a setting it needs is told of", async () => {
       '  fix: add "settings": {"subscription_id": …}',
     ].join("\n"),
   );
+});
+
+Deno.test("profile: a setting it needs is a text or a number", async () => {
+  const told = (subscription_id: unknown) =>
+    problemsOf({
+      subscriptions: [
+        entry({
+          profile: "booking-experts",
+          events: ["*:*"],
+          permissions: ["reservation"],
+          settings: { subscription_id },
+        }),
+      ],
+    });
+  for (const nothing of [null, true, {}, [1]]) {
+    assertStringIncludes(await told(nothing), '"subscription_id" as a text or a number');
+  }
+  for (const one of ["", "sub-1", 0, -7]) assertEquals(await told(one), "");
 });
 
 Deno.test("profile: waiting for confirmation is no choice of most", async () => {

@@ -358,6 +358,19 @@ Deno.test("header: what is no name is refused", async () => {
   );
 });
 
+Deno.test("header: a traceparent of one's own beside Bellhook's is refused", async () => {
+  const own = { headers: { Traceparent: "00-0-0-01" } };
+  assertEquals(
+    await problemsOf({ subscriptions: [entry({ ...own, traceparent: true })] }),
+    [
+      "config.json:13:9  subscriptions[0].headers.Traceparent",
+      '  "traceparent" is true, so that Bellhook writes the header "Traceparent"',
+      "  fix: take one of the two out",
+    ].join("\n"),
+  );
+  assertEquals(await problemsOf({ subscriptions: [entry(own)] }), "");
+});
+
 Deno.test("header: a name given twice in two spellings is refused", async () => {
   assertEquals(
     await problemsOf({ subscriptions: [entry({ headers: { "X-A": "1", "x-a": "2" } })] }),

@@ -177,13 +177,21 @@ export const HOSTILE = `<!DOCTYPE html><script>document.title = "owned"</script>
 async function seed(config: Config, { now, hours }: { now: Instant; hours: number }) {
   const outbox = await openSqliteOutbox(config.storage.path);
   const find = (id: string) => config.subscriptions.find((one) => one.id === id)!;
-  for (let ago = hours; ago >= 0; ago--) {
+  let failingSince: Instant | undefined;
+  for (let ago = hours; ago > 0; ago--) {
     const at = now - ago * HOUR - 10 * MINUTE;
-    const day = Math.round(4 + 3 * Math.sin((at % (24 * HOUR)) / (24 * HOUR) * 2 * Math.PI));
+    const day = Math.round(12 + 9 * Math.sin((at % (24 * HOUR)) / (24 * HOUR) * 2 * Math.PI));
     await pass(outbox, find("guest-app"), { at, count: day, failEvery: 11 });
-    if (ago % 2 === 0) await pass(outbox, find("erp"), { at, count: 2, failEvery: 3 });
+    if (ago % 2 === 0) await pass(outbox, find("erp"), { at, count: 6, failEvery: 3 });
     if (ago % 5 === 0) await pass(outbox, find("scheduler"), { at, count: 1, failEvery: 99 });
-    if (ago < 30 && ago % 4 === 3) await exhaust(outbox, find("venue-crm"), at);
+    if (ago < 30 && ago % 4 === 3) {
+      failingSince = await exhaust(outbox, find("venue-crm"), { at, failingSince });
+    }
+  }
+  for (let minutes = 58; minutes > 1; minutes -= 4) {
+    const at = now - minutes * MINUTE, count = 1 + minutes % 3;
+    await pass(outbox, find("guest-app"), { at, count, failEvery: 9 });
+    if (minutes % 5 === 0) await pass(outbox, find("erp"), { at, count: 2, failEvery: 3 });
   }
   await outbox.close();
 }
@@ -220,7 +228,7 @@ async function pass(
 ): Promise<void> {
   const claims = await enqueue(outbox, subscription, { at, count, type: "booking.created" });
   await Promise.all(claims.map(async (claim, index) => {
-    const isLate = (Math.floor(at / HOUR) * 7 + index) % failEvery === 0;
+    const isLate = (Math.floor(at / MINUTE / 2) * 7 + index) % failEvery === 0;
     if (!isLate) return await outbox.record(outcome(claim, subscription, { at, status: 200 }));
     const retry = { at, status: 503, dueAt: at + MINUTE };
     await outbox.record(outcome(claim, subscription, retry));
@@ -233,21 +241,26 @@ async function pass(
   }));
 }
 
-/** A delivery that climbs its whole ladder in vain. */
-async function exhaust(outbox: SqliteOutbox, subscription: Subscription, at: Instant) {
+/** A delivery that climbs its whole ladder in vain; answers since when its subscription is failing. */
+async function exhaust(
+  outbox: SqliteOutbox,
+  subscription: Subscription,
+  { at, failingSince }: { at: Instant; failingSince: Instant | undefined },
+): Promise<Instant> {
   let [claim] = await enqueue(outbox, subscription, { at, count: 1, type: "contact.created" });
-  let when = at;
-  for (const waitMs of [...subscription.ladder.waitsMs, undefined]) {
+  for (let when = at, rung = 0;; rung++) {
+    const waitMs = subscription.ladder.waitsMs[rung];
     const dueAt = waitMs === undefined ? undefined : when + waitMs;
     const status = 500;
     await outbox.record(
       outcome(claim!, subscription, {
         at: when,
         status,
+        ...(failingSince === undefined ? {} : { failingSince }),
         ...(dueAt === undefined ? {} : { dueAt }),
       }),
     );
-    if (dueAt === undefined) return;
+    if (dueAt === undefined) return failingSince ?? when;
     when = dueAt;
     const { claims } = await outbox.claim({ subscription: subscription.id, now: dueAt, limit: 1 });
     claim = claims[0];
@@ -257,14 +270,21 @@ async function exhaust(outbox: SqliteOutbox, subscription: Subscription, at: Ins
 function outcome(
   claim: Claim,
   subscription: Subscription,
-  { at, status, dueAt }: { at: Instant; status: number; dueAt?: Instant },
+  { at, status, dueAt, failingSince }: {
+    at: Instant;
+    status: number;
+    dueAt?: Instant;
+    failingSince?: Instant;
+  },
 ): Recording {
   const succeeded = status === 200;
   const number = claim.delivery.attemptCount + 1;
   const durationMs = 20 + (at / 1_000 + number * 37) % 180;
   const health = succeeded ? { lastSuccessAt: at, consecutiveFailures: 0 } : {
     consecutiveFailures: number,
-    ...(dueAt === undefined ? { failingSince: at, changedAt: at } : {}),
+    ...(dueAt === undefined
+      ? { failingSince: failingSince ?? at, changedAt: failingSince ?? at }
+      : {}),
   };
   return {
     claim,
@@ -296,7 +316,7 @@ function outcome(
       }
       : { kind: "retry", dueAt },
     health,
-    ...(dueAt === undefined && !succeeded
+    ...(dueAt === undefined && !succeeded && failingSince === undefined
       ? {
         history: [{
           at,

@@ -69,34 +69,42 @@ async function pathsOf(house: House): Promise<string[]> {
     "/dashboard/receivers",
     ...["guest-app", "erp"].map((id) => `/dashboard/receivers/${id}`),
     "/dashboard/config",
+    "/dashboard/history",
   ];
 }
 
-for (const colorScheme of ["light", "dark"] as const) {
-  for (const width of [1280, 390]) {
-    story(
-      `every screen in ${colorScheme} at ${width} pixels is accessible, fits, and breaks nothing`,
-      async (browser, house) => {
-        const viewport = { width, height: 900 };
-        const page = await aPage(browser, house, { colorScheme, viewport });
-        for (const path of await pathsOf(house)) {
-          await page.goto(house.url + path);
-          // What is folded is looked at as well.
-          await page.evaluate(
-            `for (const one of document.querySelectorAll("details")) one.open = true`,
-          );
-          assertEquals(await violationsOf(page), [], path);
-          const wide = await page.evaluate("document.documentElement.scrollWidth");
-          assert(Number(wide) <= width, `${path} is ${wide} pixels wide`);
-        }
-        await page.getByRole("button", { name: "Sign out" }).click();
-        await page.getByLabel("Token").waitFor();
-        assertEquals(await violationsOf(page), [], "sign-in");
-        assertEquals(page.complaints, []);
-      },
-    );
-  }
-}
+const LOOKS = (["light", "dark"] as const).flatMap((colorScheme) =>
+  [1280, 390].map((width) => ({ colorScheme, width }))
+);
+
+story(
+  "every screen is accessible and fits, in light and dark, at 1280 and 390 pixels",
+  async (browser, house) => {
+    const page = await aPage(browser, house);
+    const look = async (screen: string) => {
+      for (const { colorScheme, width } of LOOKS) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 900 });
+        const seen = `${screen} in ${colorScheme} at ${width}`;
+        assertEquals(await violationsOf(page), [], seen);
+        const wide = await page.evaluate("document.documentElement.scrollWidth");
+        assert(Number(wide) <= width, `${seen} is ${wide} pixels wide`);
+      }
+    };
+    for (const path of await pathsOf(house)) {
+      await page.goto(house.url + path);
+      // What is folded is looked at as well.
+      await page.evaluate(
+        `for (const one of document.querySelectorAll("details")) one.open = true`,
+      );
+      await look(path);
+    }
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Token").waitFor();
+    await look("sign-in");
+    assertEquals(page.complaints, []);
+  },
+);
 
 story("without script every screen is read and every action done", async (browser, house) => {
   const page = await aPage(browser, house, { javaScriptEnabled: false });
@@ -108,18 +116,124 @@ story("without script every screen is read and every action done", async (browse
   }
   await page.goto(`${house.url}/dashboard/deliveries?subscription=pms-sync`);
   await page.getByRole("checkbox").first().check();
-  await page.getByRole("button", { name: "Cancel the selected" }).click();
+  await page.getByRole("button", { name: "Cancel selected" }).click();
   assertMatch(await page.getByRole("status").first().innerText(), /1 delivery cancelled/);
   await page.goto(`${house.url}/dashboard/subscriptions/guest-app`);
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("button", { name: "Resume" }).click();
-  await page.getByRole("button", { name: "Send it" }).click();
+  await page.getByRole("button", { name: "Send booking.created" }).click();
   assertMatch(await page.getByRole("status").innerText(), /test event is on its way/);
   await page.getByRole("button", { name: "Hide payloads" }).click();
   assert(await page.getByText("Payloads are hidden").first().isVisible());
   await page.getByRole("button", { name: "Sign out" }).click();
   assert(await page.getByLabel("Token").isVisible());
 });
+
+story("every button does what it says, and who pressed it is on record", async (browser, house) => {
+  const page = await aPage(browser, house);
+  page.on("dialog", (dialog) => void dialog.accept());
+  const press = (name: string) => page.getByRole("button", { name, exact: true }).click();
+  const told = (text: string) => page.getByRole("status").getByText(text).waitFor();
+  const { body: waiting } = await house.call(
+    "GET",
+    "/v1/deliveries?state=pending&subscription=erp",
+  );
+
+  await page.goto(`${house.url}/dashboard/deliveries/${waiting.items[0].id}`);
+  await press("Retry now");
+  await told("The next attempt was put forward.");
+  await press("Cancel");
+  await told("It was cancelled.");
+  await press("Send again");
+  await told("It was sent again; this is the new delivery.");
+
+  await page.goto(`${house.url}/dashboard/deliveries?state=exhausted`);
+  await page.getByRole("checkbox", { name: "Select contact" }).first().check();
+  await page.getByRole("checkbox", { name: "Select contact" }).nth(1).check();
+  await press("Retry selected");
+  await told("2 deliveries retried.");
+
+  await page.goto(`${house.url}/dashboard/subscriptions/guest-app`);
+  await page.getByLabel("Type").selectOption("booking.cancelled");
+  await press("Show its example");
+  assertMatch(await page.getByLabel("Data, as JSON").inputValue(), /"id": "bk_1"/);
+  await page.getByLabel("Data, as JSON").fill('{"id": "bk_chosen"}');
+  await press("Send booking.cancelled");
+  await told("The test event is on its way.");
+  await until(() => house.received.some(({ body }) => body.includes("bk_chosen")), "it arrives");
+  await page.goto(`${house.url}/dashboard/subscriptions/guest-app`);
+  await press("Pause");
+  await told("It is paused: its deliveries wait until it is resumed.");
+  await press("Resume");
+  await told("It is resumed: what waited goes out now.");
+
+  await page.goto(`${house.url}/dashboard/subscriptions/venue-crm`);
+  await page.getByLabel("Since").fill("2020-01-01T00:00");
+  await press("Count them");
+  await page.getByRole("button", { name: /^Send \d+ deliveries again$/ }).click();
+  await told("The failed deliveries are being sent again");
+
+  const words = JSON.parse(await Deno.readTextFile(house.configPath));
+  words.subscriptions[0].concurrency = 3;
+  await Deno.writeTextFile(house.configPath, JSON.stringify(words));
+  await page.goto(`${house.url}/dashboard/config`);
+  assert(await page.getByText("concurrency 16 → 3").isVisible());
+  await press("Reload now");
+  await told("The config was reloaded");
+
+  await page.goto(`${house.url}/dashboard/history`);
+  const done = await page.getByRole("listitem").allInnerTexts();
+  for (
+    const deed of [
+      "the next attempt was put forward",
+      "cancelled",
+      "sent again as dlv_",
+      "tested",
+      "paused",
+      "resumed",
+      "replayed",
+      "reloaded",
+    ]
+  ) {
+    assert(
+      done.some((text) => text.includes(deed) && text.includes("by ada")),
+      `${deed} of ${done}`,
+    );
+  }
+
+  await press("Sign out");
+  await page.getByLabel("Token").fill("not a token");
+  await press("Sign in");
+  await told("The token is none of auth.operators.");
+});
+
+story(
+  "filters stand in the address; a jump leads back in time, and home",
+  async (browser, house) => {
+    const page = await aPage(browser, house);
+    await page.goto(`${house.url}/dashboard/deliveries`);
+    await page.getByLabel("State").selectOption("delivered");
+    await page.getByLabel("Subscription").fill("guest-app");
+    const yesterday = new Date(Date.now() - 20 * 3_600_000).toISOString().slice(0, 16);
+    await page.getByLabel("Jump to").fill(yesterday);
+    await page.getByRole("button", { name: "Show", exact: true }).click();
+    await page.waitForURL(/state=delivered&subscription=guest-app.*until=/);
+    const times = await page.evaluate(`Array.from(
+    document.querySelectorAll("[data-label=Created] time"), (time) => time.dateTime)`) as string[];
+    assert(times.length > 0 && times.every((at) => at < yesterday), times.join(" "));
+    assertEquals(await page.locator("[data-live]").count(), 0);
+    const filtered = await browser.newContext({
+      storageState: await page.context().storageState(),
+    });
+    const shared = await filtered.newPage();
+    await shared.goto(page.url());
+    assertEquals(await shared.getByLabel("Subscription").inputValue(), "guest-app");
+    await page.getByRole("link", { name: "Newest" }).click();
+    await page.getByText("following what comes").waitFor();
+    assertMatch(page.url(), /state=delivered&subscription=guest-app$/);
+    assertEquals(page.complaints, []);
+  },
+);
 
 story("keys walk the rows, open one, retry one, and tell of themselves", async (browser, house) => {
   const page = await aPage(browser, house);
@@ -207,10 +321,10 @@ story("all rows are selected at once, and cancelling asks first", async (browser
   await page.getByLabel("Select all").check();
   const count = await page.locator("tbody tr").count();
   await page.getByText(`${count} selected`).waitFor();
-  await page.getByRole("button", { name: "Cancel the selected" }).click();
+  await page.getByRole("button", { name: "Cancel selected" }).click();
   assertEquals(asked, ["Cancel the selected deliveries for good?"]);
   answer = true;
-  await page.getByRole("button", { name: "Cancel the selected" }).click();
+  await page.getByRole("button", { name: "Cancel selected" }).click();
   await page.getByText(`${count} deliveries cancelled.`).waitFor();
   await page.getByText("No delivery fits").waitFor();
 });

@@ -120,7 +120,7 @@ Deno.test("pages: payloads can be hidden, everywhere at once, and shown again", 
   const shows = async () =>
     [...await everyPage(visitor)].filter(([path, { html }]) =>
       // The catalogue's examples are the config's, and no payloads.
-      /deliveries\/|events\//.test(path) && /booking_id|owned|contact_id/.test(html)
+      /deliveries\/|events\//.test(path) && /booking_id|owned|contact_id|6000\.00/.test(html)
     ).length;
   assert(await shows() > 0);
   const hidden = await visitor.submit(await visitor.open("/"), "/dashboard/payloads", {
@@ -274,6 +274,27 @@ Deno.test("event: whom it went to, and for each other why not", async () => {
   assertMatch(text, /Who got it .*guest-app .*delivered/);
   assertMatch(text, /erp events "payment.received" fits none of "booking.\*"/);
   assertMatch(text, /reports match data.total is missing/);
+});
+
+Deno.test("subscription: a failing one says what is wrong, and leads to the delivery", async () => {
+  await using house = await aHouse();
+  const page = await (await signedIn(house)).open("/dashboard/subscriptions/venue-crm");
+  assertMatch(page.text, /It is failing: 500: the receiver's code failed/);
+  const { body } = await house.call("GET", "/v1/deliveries?state=exhausted&limit=1");
+  assert(page.links.includes(`/dashboard/deliveries/${body.items[0].id}`));
+});
+
+Deno.test("history: who did what, of all or of one subscription", async () => {
+  await using house = await aHouse();
+  const visitor = await signedIn(house);
+  const all = (await visitor.open("/dashboard/history")).text;
+  assertMatch(all, /tested guest-app : a test event was sent by ada/);
+  assertMatch(all, /paused pms-sync : paused by ada/);
+  const one = (await visitor.open("/dashboard/history?subscription=pms-sync")).text;
+  assertMatch(one, /paused pms-sync : paused by ada/);
+  assert(!one.includes("a test event"));
+  const none = (await visitor.open("/dashboard/history?subscription=nobody")).text;
+  assertMatch(none, /Nothing of a subscription that is called so/);
 });
 
 Deno.test("subscription: one that is gone from the config still shows what waits for it", async () => {

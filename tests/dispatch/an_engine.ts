@@ -25,7 +25,7 @@ export interface Unanswered {
 /** An engine in memory, on a clock, a network and a disk that the test has in its hands. */
 export interface TestEngine extends Engine {
   readonly clock: FakeClock;
-  readonly disk: { isFull: boolean };
+  readonly disk: { isFull: boolean; isBroken: boolean };
   /** Every request so far. */
   readonly requests: OutgoingRequest[];
   readonly unanswered: Unanswered[];
@@ -38,10 +38,13 @@ export interface TestEngine extends Engine {
 
 /** Starts one with a subscription `a-subscription`; receivers answer `status`, or wait for the test. */
 export async function anEngine(
-  { status, ...overrides }: Partial<Subscription> & { status?: number } = {},
+  { status, noticeStatus = 200, ...overrides }: Partial<Subscription> & {
+    status?: number;
+    noticeStatus?: number;
+  } = {},
 ): Promise<TestEngine & { config: Config }> {
   const clock = new FakeClock();
-  const disk = { isFull: false };
+  const disk = { isFull: false, isBroken: false };
   const requests: OutgoingRequest[] = [];
   const unanswered: Unanswered[] = [];
   const config = aConfig({
@@ -61,7 +64,7 @@ export async function anEngine(
     log: silentLog,
     transport: {
       send(request) {
-        if (request.pool.startsWith("notify:")) return Promise.resolve(answered(200));
+        if (request.pool.startsWith("notify:")) return Promise.resolve(answered(noticeStatus));
         requests.push(request);
         if (status !== undefined) return Promise.resolve(answered(status));
         return new Promise((resolve) => {
@@ -118,15 +121,16 @@ export async function settled(): Promise<void> {
 }
 
 class FillingStore extends Store {
-  readonly #disk: { readonly isFull: boolean };
+  readonly #disk: TestEngine["disk"];
 
-  constructor(db: ConstructorParameters<typeof Store>[0], disk: { readonly isFull: boolean }) {
+  constructor(db: ConstructorParameters<typeof Store>[0], disk: TestEngine["disk"]) {
     super(db);
     this.#disk = disk;
   }
 
   override apply(operations: readonly Operation[], how?: { watched?: boolean }): Applied {
     if (this.#disk.isFull) throw new DiskFull();
+    if (this.#disk.isBroken) throw new DiskBroken();
     return super.apply(operations, how);
   }
 }
@@ -135,6 +139,11 @@ class FillingStore extends Store {
 class DiskFull extends Error {
   readonly errcode = 13;
   readonly errstr = "database or disk is full";
+}
+
+class DiskBroken extends Error {
+  readonly errcode = 10;
+  readonly errstr = "disk I/O error";
 }
 
 function answered(status: number): Outcome {

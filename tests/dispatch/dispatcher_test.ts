@@ -34,3 +34,20 @@ Deno.test("dispatcher: attempts that the disk refused tell each change of health
   const health = await engine.outbox.health();
   assertEquals(health.get("a-subscription")?.failingSince !== undefined, true);
 });
+
+Deno.test("dispatcher: a notice that is sent again and refused gives rise to no notice", async () => {
+  const refusing = { status: 500, noticeStatus: 410, ladder: { waitsMs: [] } };
+  await using engine = await anEngine(refusing);
+  await engine.publish();
+  await settled();
+  const told = await engine.outbox.deliveries({ limit: 50 });
+  const notice = told.items.find(({ cause }) => cause === "notice")!;
+  await engine.operations.resume(notice.subscription, "ann");
+  await engine.operations.retry(notice.id, "ann");
+  await settled();
+  const after = await engine.outbox.deliveries({ limit: 50 });
+  const cancelled = after.items.filter(({ state }) => state === "cancelled");
+  assertEquals(cancelled.map(({ cause }) => cause), ["redelivery", "notice", "notice"]);
+  const count = (page: typeof told) => page.items.filter(({ cause }) => cause === "notice").length;
+  assertEquals(count(after), count(told));
+});

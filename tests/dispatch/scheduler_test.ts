@@ -31,3 +31,16 @@ Deno.test("scheduler: a test goes out, though an event was claimed as its subscr
   assertEquals(engine.requests.length, 1);
   assertEquals(await engine.outbox.pending(), new Map([["a-subscription", 1]]));
 });
+
+Deno.test("scheduler: of a backlog a bounded part waits in memory, the rest in the outbox", async () => {
+  await using engine = await anEngine({ concurrency: 16 });
+  for (let i = 0; i < 600; i++) await engine.publish();
+  await settled();
+  // Not claimed is what nobody has in memory.
+  const { claims } = await engine.outbox.claim({
+    subscription: "a-subscription",
+    now: engine.clock.wall(),
+    limit: 1_000,
+  });
+  assertEquals(claims.length, 600 - 16 - 256);
+});

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Outcome } from "../../src/domain/attempt.ts";
 import { isForbidden } from "../../src/transport/address_guard.ts";
-import { type Resolver, undiciTransport } from "../../src/transport/undici_transport.ts";
+import { http1Transport, type Resolver } from "../../src/transport/http1_transport.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fc } from "../support/properties.ts";
 import { startRawServer } from "../support/raw_server.ts";
@@ -106,7 +106,7 @@ const SPELLINGS = [
 /** A transport whose every name would be resolved so; without that, no name may be asked for. */
 function aTransport(resolve?: Resolver) {
   const asked: string[] = [];
-  const transport = undiciTransport({
+  const transport = http1Transport({
     clock: new FakeClock(),
     resolve: (hostname) => {
       asked.push(hostname);

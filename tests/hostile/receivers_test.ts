@@ -6,9 +6,10 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import type { FailureKind, Outcome } from "../../src/domain/attempt.ts";
+import { compilePattern } from "../../src/domain/pattern.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import type { OutgoingRequest } from "../../src/transport/transport.ts";
-import { type Resolver, undiciTransport } from "../../src/transport/undici_transport.ts";
+import { http1Transport, type Resolver } from "../../src/transport/http1_transport.ts";
 import { makeCertificates } from "../transport/certificates.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";
@@ -258,7 +259,7 @@ function withLocation(status: string): Treatment {
 
 /** A transport in real time, and requests on it that may go to loopback. */
 function aTransport({ resolve, ca }: { resolve?: Resolver; ca?: string[] } = {}) {
-  const transport = undiciTransport({
+  const transport = http1Transport({
     clock: systemClock,
     ...(resolve && { resolve }),
     ...(ca && { tls: { ca } }),
@@ -508,7 +509,8 @@ Deno.test("hostile receivers: the daemon records each, and a neighbour does not 
   const subscriptions = [...started, { id: "neighbour", url: neighbour.url }].map((one) =>
     aSubscription({
       ...one,
-      timeoutMs: DEADLINE_MS,
+      events: [compilePattern(one.id === "neighbour" ? "*" : "booking.*")],
+      timeoutMs: one.id === "drips" ? DEADLINE_MS : FAR_DEADLINE_MS,
       ladder: { waitsMs: [] },
       allowHttp: true,
       allowNetworks: ["127.0.0.0/8"],
@@ -516,12 +518,20 @@ Deno.test("hostile receivers: the daemon records each, and a neighbour does not 
   );
   await using daemon = await aDaemon(aConfig({ subscriptions }));
   const EVENTS = 20;
-  const postedAt = performance.now();
-  for (let i = 0; i < EVENTS; i++) {
-    await daemon.call("POST", "/v1/events", { type: "booking.created", data: { i } });
-  }
-  await neighbour.received(EVENTS);
-  const neighbourMs = performance.now() - postedAt;
+  const post = (type: string) =>
+    daemon.call(
+      "POST",
+      "/v1/events",
+      Array.from({ length: EVENTS }, (_, i) => ({ type, data: { i } })),
+    );
+  const calmMs = await tookMs(async () => {
+    await post("calm.booking");
+    await neighbour.received(EVENTS);
+  });
+  const neighbourMs = await tookMs(async () => {
+    await post("booking.created");
+    await neighbour.received(2 * EVENTS);
+  });
   for (const [id, , kind] of hostile) {
     const items = await until(async () => {
       const list = `/v1/deliveries?subscription=${id}&state=exhausted&limit=100`;
@@ -531,5 +541,12 @@ Deno.test("hostile receivers: the daemon records each, and a neighbour does not 
     const { body } = await daemon.call("GET", `/v1/deliveries/${items[0].id}`);
     assertEquals(body.attempts[0].error.kind, kind, id);
   }
-  assert(neighbourMs < 2_000, `the neighbour waited ${neighbourMs} ms`);
+  // In this process the hostile ones need time of their own, on a busy machine a lot of it.
+  assert(neighbourMs < 2_000 + 20 * calmMs, `the neighbour waited ${neighbourMs} ms`);
 });
+
+async function tookMs(action: () => Promise<void>): Promise<number> {
+  const startedAt = performance.now();
+  await action();
+  return performance.now() - startedAt;
+}

@@ -1,10 +1,10 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Config } from "../../src/config/config.ts";
 import type { DaemonPorts } from "../../src/daemon.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox, type TimedCommit } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { VERSION } from "../../src/version.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";
@@ -176,18 +176,16 @@ Deno.test("metrics: a database that takes nothing shows as refusals and as not r
 });
 
 Deno.test("metrics: a commit that fails is counted and timed like the others", async () => {
-  let commits: (commit: () => unknown) => unknown = () => {};
+  let commits: TimedCommit = (commit) => commit();
   await using daemon = await aDaemon(aConfig(), {
     openOutbox: async (path) =>
       Object.assign(await openSqliteOutbox(path), {
         timeCommits: (timed: typeof commits) => commits = timed,
       }),
   });
-  assertEquals(commits(() => "done"), "done");
-  assertThrows(() =>
-    commits(() => {
-      throw new OutboxUnavailable("the disk is full");
-    }), OutboxUnavailable);
+  assertEquals(await commits(() => Promise.resolve("done")), "done");
+  const full = () => Promise.reject(new OutboxUnavailable("the disk is full"));
+  await assertRejects(() => commits(full), OutboxUnavailable);
   const families = await scrape(daemon);
   assertEquals(valueOf(families, "bellhook_commit_failures_total"), 1);
   assertEquals(valueOf(families, "bellhook_commit_duration_seconds_count"), 2);

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { canonicalScalar, NumberText } from "../../src/domain/json_text.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
@@ -75,7 +75,7 @@ Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secr
       scope: { venue_id: ["v1", 12] },
       match: {
         status: ["CONFIRMED"],
-        "guest.id": ["9007199254740993e0", { ">=": 1.5, "!=": 17, exists: true, prefix: "g" }],
+        "guest.id": [9007199254740992, { ">=": 1.5, "!=": 17, exists: true, prefix: "g" }],
       },
       headers: { "X-Tenant": "acme", "X-Key": "[redacted]" },
       rename: { "reservation:made": "reservation:created" },
@@ -103,6 +103,26 @@ Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secr
     },
     counts: { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 },
   });
+});
+
+Deno.test("GET /v1/subscriptions/{id}: numbers of the config keep their digits", async () => {
+  const subscription = aSubscription({
+    id: "pms",
+    scope: new Map([["account_id", [canonicalScalar("9007199254740993")]]]),
+    match: [{
+      path: "total",
+      anyOf: [{
+        kind: "operators",
+        operators: [{ name: ">", operand: new NumberText("0.1234567890123456789") }],
+      }],
+    }],
+    settings: new Map([["subscription_id", "12345678901234567890"], ["rate", "1.50"]]),
+  });
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions: [subscription] }));
+  const text = await (await fetch(`${daemon.url}/v1/subscriptions/pms`)).text();
+  assertStringIncludes(text, '"scope":{"account_id":[9007199254740993]}');
+  assertStringIncludes(text, '"total":[{">":0.1234567890123456789}]');
+  assertStringIncludes(text, '"settings":{"subscription_id":12345678901234567890,"rate":1.50}');
 });
 
 Deno.test("secrets: no answer of any call shows one", async () => {

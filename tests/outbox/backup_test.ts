@@ -20,6 +20,9 @@ function story(what: string, tell: (folder: string) => Promise<void>): void {
 /** A made-up second version of the schema. */
 const NEXT = [...MIGRATIONS, "create table guests (id integer primary key) strict;"];
 
+/** How the copy is called that is made before that. */
+const BEFORE = `v${MIGRATIONS.length}-backup`;
+
 const store = { events: [aNewEvent({ deliveries: [aDelivery()] })], at: NOON };
 
 /** What is in a folder, but for the journal that a reader beside a database needs. */
@@ -89,11 +92,11 @@ story("before a migration the database is copied, and then brought up to date", 
   const newer = await openSqliteOutbox(path, { migrations: NEXT });
   assertEquals(await newer.pending(), new Map([["crm", 1]]));
   await newer.close();
-  assertEquals(names(folder), ["a.db", "a.db-v1-backup"]);
-  assertEquals([tables(path, "guests"), tables(`${path}-v1-backup`, "guests")], [1, 0]);
+  assertEquals(names(folder), ["a.db", `a.db-${BEFORE}`]);
+  assertEquals([tables(path, "guests"), tables(`${path}-${BEFORE}`, "guests")], [1, 0]);
 
   // The older Bellhook goes on with the copy.
-  const older = await openSqliteOutbox(`${path}-v1-backup`);
+  const older = await openSqliteOutbox(`${path}-${BEFORE}`);
   assertEquals(await older.pending(), new Map([["crm", 1]]));
   await older.close();
 });
@@ -103,7 +106,7 @@ story("a migration that fails keeps the database, and each attempt its copy", as
   await (await openSqliteOutbox(path)).close();
   const migrations = [...MIGRATIONS, "create table guests (id nonsense) strict;"];
   for (const _ of [1, 2]) await assertRejects(() => openSqliteOutbox(path, { migrations }));
-  assertEquals(names(folder), ["a.db", "a.db-v1-backup", "a.db-v1-backup-2"]);
+  assertEquals(names(folder), ["a.db", `a.db-${BEFORE}`, `a.db-${BEFORE}-2`]);
   assertEquals(tables(path, "guests"), 0);
   await (await openSqliteOutbox(path)).close();
 });

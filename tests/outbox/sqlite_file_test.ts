@@ -11,7 +11,12 @@ import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { faultOf } from "../../src/outbox/sqlite/faults.ts";
 import { OutboxLocked } from "../../src/outbox/sqlite/lock.ts";
 import { LOOKED_ROWS } from "../../src/outbox/sqlite/replaying.ts";
-import { openReader, SCANNED_ROWS, SqliteReader } from "../../src/outbox/sqlite/reader.ts";
+import {
+  openReader,
+  SCANNED_ROWS,
+  SEARCHED_BYTES,
+  SqliteReader,
+} from "../../src/outbox/sqlite/reader.ts";
 import {
   MIGRATIONS,
   NewerSchemaError,
@@ -109,7 +114,11 @@ story("the lock holds for a link to the file too, and goes with close()", async 
 story("a newer schema is refused, to write and to read", async (path) => {
   await (await openSqliteOutbox(path)).close();
   change(path, `pragma user_version = ${MIGRATIONS.length + 1}`);
-  await assertRejects(() => openSqliteOutbox(path), NewerSchemaError, "schema is version 2");
+  await assertRejects(
+    () => openSqliteOutbox(path),
+    NewerSchemaError,
+    `schema is version ${MIGRATIONS.length + 1}`,
+  );
   assertThrows(() => openReader(path), NewerSchemaError);
 });
 
@@ -405,6 +414,21 @@ Deno.test("SqliteOutbox: a text that hardly occurs is sought in bounded steps", 
   for (let stored = 0; stored < SCANNED_ROWS; stored += hay.length) {
     const events = hay.map((incoming) => ({ ...incoming, event: anEvent() }));
     await outbox.enqueue({ events, at: NOON + 1 });
+  }
+  const first = await outbox.deliveries({ q: "needle", limit: 10 });
+  assertEquals(first.items, []);
+  const second = await outbox.deliveries({ q: "needle", limit: 10, cursor: first.next! });
+  assertEquals([second.items.length, second.next], [1, undefined]);
+  await outbox.close();
+});
+
+Deno.test("SqliteOutbox: large payloads are searched in steps bounded by their size", async () => {
+  const { outbox } = await inMemory();
+  await outbox.enqueue({ events: [aNewEvent({ event: anEvent({ data: '"needle"' }) })], at: NOON });
+  const data = JSON.stringify("hay".repeat(1024 * 1024));
+  const hay = () => aNewEvent({ event: anEvent({ data }) });
+  for (let stored = 0; stored < SEARCHED_BYTES; stored += data.length) {
+    await outbox.enqueue({ events: [hay()], at: NOON + 1 });
   }
   const first = await outbox.deliveries({ q: "needle", limit: 10 });
   assertEquals(first.items, []);

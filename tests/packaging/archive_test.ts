@@ -1,105 +1,58 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "node:path";
-import { buildArchive } from "../../packaging/archive.ts";
+import { buildArchive, unpack } from "../../packaging/archive.ts";
 import { assertIsBellhook, compileBinary } from "../../packaging/binary.ts";
 import { bundle } from "../../packaging/bundle.ts";
-import { output } from "../../packaging/run_command.ts";
+import { finished, output } from "../../packaging/run_command.ts";
+import { smokeTest } from "../../packaging/smoke.ts";
+import { storiesOn } from "../../packaging/stories_on_bundle.ts";
 import { HERE } from "../../packaging/target.ts";
 import { aDirectory } from "../cli/captured.ts";
-import { freePort } from "../support/processes.ts";
-import { startRawServer } from "../support/raw_server.ts";
-import { until } from "../support/until.ts";
-
-const IS_BELLHOOK = /^bellhook \d+\.\d+\.\d+( \([0-9a-f]{7,}(-dirty)?\))?\n$/;
 
 Deno.test({
-  name: "archive: unpacked anywhere it runs, delivers, stops, starts again, and is clean",
+  name: "archive: unpacked anywhere it runs, is Bellhook, and the stories hold on it",
   ignore: HERE === undefined || Deno.build.os === "windows",
-  async fn() {
+  async fn(test) {
     await using built = await aDirectory();
     const bundled = await bundle(built.path);
+    assertMatch(bundled.version, /^bellhook \d+\.\d+\.\d+( \([0-9a-f]{7,}(-dirty)?\))?$/);
     const archive = await buildArchive({
       bundle: bundled,
       target: HERE!,
       folder: built.path,
       level: 1,
     });
-    await using place = await aDirectory();
-    await output("tar", ["-C", place.path, "-xzf", archive]);
-    const [folder] = [...Deno.readDirSync(place.path)].map(({ name }) => name);
+    await using unpacked = await unpack(archive);
     // As people put it into their PATH.
+    await using place = await aDirectory();
     const program = join(place.path, "bellhook");
-    await Deno.symlink(join(place.path, folder!, "bellhook"), program);
+    await Deno.symlink(unpacked.program, program);
 
-    await using receiver = startRawServer({});
-    await using home = await aDirectory();
-    const port = freePort();
-    await using elsewhere = await aDirectory({
-      "config.json": JSON.stringify({
-        server: { listen: `127.0.0.1:${port}` },
-        subscriptions: [{
-          id: "app",
-          url: receiver.url,
-          events: ["*"],
-          secret: { env: "APP_SECRET" },
-          allowHttp: true,
-          allowNetworks: ["127.0.0.0/8"],
-        }],
-      }),
+    await test.step("smoke: it starts, delivers, stops, starts again, and is clean", () =>
+      smokeTest(program, bundled.version));
+
+    await test.step("its exit codes come back, and its unit starts it where it is", async () => {
+      assertEquals((await finished(program, ["chekc"])).code, 2);
+      const unit = await output(program, ["install-service", "--print"]);
+      assertStringIncludes(unit, `ExecStart=${await Deno.realPath(unpacked.program)} serve `);
     });
-    const command = (...args: string[]) =>
-      new Deno.Command(program, {
-        args,
-        cwd: elsewhere.path,
-        clearEnv: true,
-        // Whatever Deno would fetch, it would fetch from a proxy that isn't there.
-        env: {
-          HOME: home.path,
-          PATH: "/usr/bin:/bin",
-          HTTPS_PROXY: "http://127.0.0.1:9",
-          HTTP_PROXY: "",
-          APP_SECRET: `whsec_${btoa("x".repeat(32))}`,
-        },
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-      });
-    const run = async (...args: string[]) => {
-      const { code, stdout, stderr } = await command(...args).output();
-      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-      return { code, stdout: text(stdout), stderr: text(stderr) };
-    };
-    const serve = async () => {
-      const child = command("serve").spawn();
-      void child.stdout.cancel();
-      void child.stderr.cancel();
-      await until(async () => (await run("status")).code === 0, "it serves");
-      return child;
-    };
 
-    const { stdout: version } = await run("--version");
-    assert(IS_BELLHOOK.test(version), version);
-    assertEquals(version, `${bundled.version}\n`);
-    for (const round of [1, 2]) {
-      const daemon = await serve();
-      const sent = await run("send", "booking.created", "--data", `{"round": ${round}}`);
-      assertEquals(sent.code, 0, sent.stderr);
-      await receiver.received(round);
-      // Nothing that the daemon shows was left behind in the checkout.
-      for (const path of ["/", "/openapi.json", "/metrics"]) {
-        const response = await fetch(`http://127.0.0.1:${port}${path}`);
-        await response.body?.cancel();
-        assert(response.status < 500, `${path}: ${response.status}`);
-      }
-      daemon.kill("SIGTERM");
-      assertEquals((await daemon.status).code, 0);
-    }
-    const audit = await run("audit", "--json");
-    assertEquals(audit.code, 0, audit.stderr);
-    assertEquals(JSON.parse(audit.stdout).deliveries.delivered, 2);
-    assertEquals((await run("chekc")).code, 2);
-    const { stdout: unit } = await run("install-service", "--print");
-    assertStringIncludes(unit, `ExecStart=${await Deno.realPath(place.path)}/${folder}/bellhook `);
+    await test.step("stories: a bad day, kills, a restored backup and the ladder", async () => {
+      const { hold, said } = await storiesOn(program, [
+        "tests/stories/bad_day_test.ts",
+        "tests/stories/crash_test.ts",
+        "tests/stories/ladder_test.ts",
+        "tests/cli/backup_test.ts",
+      ], { BELLHOOK_ROUNDS: "3" });
+      assert(hold, said);
+      assertStringIncludes(said, "killed with -9 under load, 3 times");
+    });
   },
 });
 
@@ -111,6 +64,23 @@ Deno.test("binary: what deno compile writes is run, and taken away where it is n
   await assertIsBellhook(path, "bellhook 0.1.0").catch((error) => message = error.message);
   assertStringIncludes(message, `said "deno 2.9.6"`);
   assertEquals([...Deno.readDirSync(built.path)], []);
+});
+
+Deno.test({
+  name: "smoke: what names itself rightly and does not serve is told, with what it said",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using built = await aDirectory();
+    const program = `${built.path}/bellhook`;
+    const script = "#!/bin/sh\n" +
+      'if [ "$1" = --version ]; then echo "bellhook 0.1.0"; else echo "no assets" >&2; exit 3; fi\n';
+    await Deno.writeTextFile(program, script, { mode: 0o755 });
+    await assertRejects(
+      () => smokeTest(program, "bellhook 0.1.0"),
+      Error,
+      "it ended with 3: no assets",
+    );
+  },
 });
 
 Deno.test({

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { setImmediate } from "node:timers";
 import { reset } from "@logtape/logtape";
 import { type AttemptFacts, LOG_FORMATS, logTo, systemLog } from "../../src/runtime/log.ts";
 import { fc } from "../support/properties.ts";
@@ -58,13 +59,31 @@ Deno.test("log: an attempt is one line for eyes, in colour where that is wanted"
   systemLog().attempted(delivered);
   systemLog().attempted({ ...delivered, status: 503, verdict: "exhausted" });
   await reset();
-  assertEquals(lines.map((line) => line.slice("10:30:00.123".length)), [
-    ` info     attempt  ${facts}\n`,
+  assertEquals(lines.join("").split("\n").map((line) => line.slice("10:30:00.123".length)), [
+    ` info     attempt  ${facts}`,
     ` \x1b[33mwarning  attempt failed\x1b[0m  ${
       facts.replace("200", "503").replace("delivered", "exhausted")
-    }\n`,
+    }`,
+    "",
   ]);
   assert(!(await said({ format: "pretty" })).includes("\x1b"));
+});
+
+Deno.test("log: attempts that went well are written together once a turn, and before what comes after", async () => {
+  const written: string[] = [];
+  await logTo((text) => written.push(text), { format: "logfmt" });
+  const log = systemLog();
+  const linesWritten = () => written.map((text) => text.split("\n").length - 1);
+  const well = { ...ATTEMPT, status: 200, verdict: "delivered" };
+  log.attempted(well);
+  log.attempted(well);
+  assertEquals(linesWritten(), []);
+  await new Promise((resolve) => setImmediate(resolve));
+  assertEquals(linesWritten(), [2]);
+  log.attempted(well);
+  log.stopping();
+  assertEquals(linesWritten(), [2, 2]);
+  await reset();
 });
 
 Deno.test("log: no type, id or answer can end a line, steer a terminal or pass for a field", async () => {

@@ -5,6 +5,8 @@ import type { Witness } from "./witness.ts";
 export interface Told {
   readonly accepted: ReadonlyMap<string, { data: string; deliveries: readonly string[] }>;
   readonly refused: ReadonlySet<string>;
+  /** Whom an event went to when it was posted, by its data; every event has other data. */
+  readonly mayGet: ReadonlyMap<string, ReadonlySet<string>>;
   readonly replays: ReadonlySet<string>;
 }
 
@@ -12,6 +14,7 @@ export interface Told {
 export function inspect(db: DatabaseSync, witness: Witness, told: Told): string[] {
   return [
     ...eventsThatDoNotFit(db, told),
+    ...deliveriesThatNobodyWanted(db, witness, told),
     ...deliveriesThatDoNotFit(db, witness, told),
     ...noticesThatDoNotFit(db, witness),
     ...healthThatDoesNotFit(db),
@@ -31,6 +34,27 @@ function eventsThatDoNotFit(db: DatabaseSync, { accepted, refused }: Told): stri
       stored.has(id) && !accepted.has(id) ? [`event ${id} was refused, and is there`] : []
     ),
   ];
+}
+
+/** Each event went once to those that its type, scope and data fitted, also where no answer told so. */
+function deliveriesThatNobodyWanted(
+  db: DatabaseSync,
+  { deliveries }: Witness,
+  { mayGet }: Told,
+): string[] {
+  const rows = db.prepare("select cast(id as text) as id, cast(data as text) as data from events")
+    .all() as { id: string; data: string }[];
+  const dataOf = new Map(rows.map(({ id, data }) => [id, data]));
+  const seen = new Set<string>();
+  return [...deliveries.values()].flatMap(({ id, event, subscription, cause }) => {
+    if (cause !== "event") return [];
+    const pair = `${event} ${subscription}`;
+    if (seen.has(pair)) return [`${id} is a second one of ${event} for ${subscription}`];
+    seen.add(pair);
+    return mayGet.get(dataOf.get(event) ?? "")?.has(subscription)
+      ? []
+      : [`${id} of ${event} went to ${subscription}, which did not want it`];
+  });
 }
 
 interface Row {
@@ -97,8 +121,9 @@ function noticesThatDoNotFit(db: DatabaseSync, { deliveries }: Witness): string[
     ({ kind, subscription }) =>
       kind === "rejected" ? "config.rejected " : `subscription.${kind} ${subscription}`,
   );
-  for (const { id, state, cause } of deliveries.values()) {
-    if (state === "exhausted" && cause !== "notice") happened.set(`delivery.exhausted ${id}`, 1);
+  for (const { id, state, subscription } of deliveries.values()) {
+    if (state !== "exhausted" || subscription.startsWith("notify:")) continue;
+    happened.set(`delivery.exhausted ${id}`, 1);
   }
   return differences(told, happened, "notice");
 }

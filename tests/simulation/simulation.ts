@@ -10,6 +10,7 @@ import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import type { Log } from "../../src/runtime/log.ts";
 import type { Random } from "../../src/runtime/random.ts";
+import { inMemory } from "../support/folder_in_memory.ts";
 import { Chance } from "./chance.ts";
 import { Disk, turnOfTheLoop } from "./disk.ts";
 import {
@@ -55,12 +56,6 @@ export async function simulate(seed: number, { traced = false } = {}): Promise<O
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
-}
-
-/** A disk in memory, where there is one: thousands of files come and go. */
-async function inMemory(): Promise<Deno.MakeTempOptions> {
-  const stat = await Deno.stat("/dev/shm").catch(() => undefined);
-  return { prefix: "bellhook-", ...(stat?.isDirectory ? { dir: "/dev/shm" } : {}) };
 }
 
 let templatePath: Promise<string> | undefined;

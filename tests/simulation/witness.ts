@@ -5,10 +5,12 @@ import type { Outcome } from "../../src/domain/attempt.ts";
 import type { DeliveryCause, DeliveryState } from "../../src/domain/delivery.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
+import type { PostedEvent } from "../../src/ingest/posted_event.ts";
 import type { Claim, Enqueued, Recording } from "../../src/outbox/outbox.ts";
 import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
 import type { Answer, Operation } from "../../src/outbox/sqlite/store.ts";
 import type { Random } from "../../src/runtime/random.ts";
+import { TOTALS } from "./houses.ts";
 import type { Sent } from "./network.ts";
 import type { World } from "./world.ts";
 
@@ -108,15 +110,10 @@ export class Witness {
     this.#channels = new Notices({ random: this.#random, config });
   }
 
-  /** Who is to get an event of that type now. */
-  wanting(type: string): string[] {
-    return this.#config!.subscriptions
-      .filter(({ events }) =>
-        events.some(({ text }) =>
-          text.endsWith("*") ? type.startsWith(text.slice(0, -1)) : type === text
-        )
-      )
-      .map(({ id }) => id).sort();
+  /** Who is to get an event now. */
+  wanting(event: PostedEvent): string[] {
+    return this.#config!.subscriptions.filter((one) => wants(one, event)).map(({ id }) => id)
+      .sort();
   }
 
   isPaused(id: string): boolean {
@@ -400,6 +397,16 @@ export class Witness {
     this.#trace(`BROKEN: ${sentence}`);
     this.broken.push(`at ${this.#world.nowMs} ms: ${sentence}`);
   }
+}
+
+/** Worked out apart from the code that decides it, for what the simulation's houses ask for. */
+function wants({ events, scope, match }: Subscription, { type, scope: from, data }: PostedEvent) {
+  const fits = events.some(({ text }) =>
+    text.endsWith("*") ? type.startsWith(text.slice(0, -1)) : type === text
+  );
+  const venues = scope.get("venue_id");
+  const isFromThere = venues?.includes(from.get("venue_id")!) ?? true;
+  return fits && isFromThere && (match.length === 0 || data.includes(TOTALS[1]));
 }
 
 /** Instants are whole milliseconds; sums of lengths are binary fractions. */

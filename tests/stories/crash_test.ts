@@ -3,7 +3,7 @@ import { bellhook, freePort, serve } from "../support/processes.ts";
 import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 
-const ROUNDS = 20;
+const ROUNDS = Number(Deno.env.get("BELLHOOK_ROUNDS") ?? 20);
 
 Deno.test(`story: serve killed with -9 under load, ${ROUNDS} times, loses no accepted event`, async () => {
   const folder = await Deno.makeTempDir();

@@ -89,13 +89,23 @@ Deno.test("story: a removed subscription's deliveries are held and listed until 
   });
   const { deliveries: [{ id }] } = await post(daemon);
   await until(async () => (await delivery(daemon, id)).attemptCount === 1);
-  await daemon.call("POST", "/-/reload");
+  const reloaded = await daemon.call("POST", "/-/reload");
+  assertEquals(reloaded.body.changes, [
+    "- a-subscription: 1 delivery held until it comes back or an operator cancels",
+  ]);
   clock.advance(3_600_000);
+  const subscriptions = await daemon.call("GET", "/v1/subscriptions");
+  assertEquals(subscriptions.body, {
+    items: [],
+    next: null,
+    removed: [{ id: "a-subscription", pending: 1 }],
+  });
   const listed = await daemon.call("GET", "/v1/deliveries?state=pending");
   assertEquals(listed.body.items.map((one: { held: boolean }) => one.held), [true]);
   assertEquals(receiver.requests.length, 1);
   config = present;
   await daemon.call("POST", "/-/reload");
+  assertEquals("removed" in (await daemon.call("GET", "/v1/subscriptions")).body, false);
   await inState(daemon, id, "delivered");
 });
 

@@ -3,7 +3,7 @@ import { type Daemon, type DaemonPorts, startDaemon } from "../../src/daemon.ts"
 import { silentLog } from "../../src/runtime/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
-import type { FakeClock } from "./fake_clock.ts";
+import { FakeClock } from "./fake_clock.ts";
 import { until } from "./until.ts";
 
 /** A daemon under test, and its API by method and path. */
@@ -39,7 +39,9 @@ export async function aDaemon(
   return {
     ...daemon,
     call: (method, path, body, headers) => call(`${daemon.url}${path}`, { method, body, headers }),
-    [Symbol.asyncDispose]: () => daemon.stop(),
+    // A test that has failed may leave attempts hanging, which a fake clock would never end.
+    [Symbol.asyncDispose]: () =>
+      ports.clock instanceof FakeClock ? stopWithin(daemon, ports.clock, 500) : daemon.stop(),
   };
 }
 
@@ -70,12 +72,21 @@ export async function call(
 }
 
 /** Stops without waiting out the grace, which only the fake clock could end. */
-export async function stopAtOnce(daemon: TestDaemon, clock: FakeClock): Promise<void> {
+export function stopAtOnce(daemon: Daemon, clock: FakeClock): Promise<void> {
+  return stopWithin(daemon, clock, 0);
+}
+
+/** Lets so much time pass, again and again, until the daemon has stopped. */
+async function stopWithin(
+  daemon: Daemon,
+  clock: FakeClock,
+  stepMs: number,
+): Promise<void> {
   const stopped = daemon.stop();
   let done = false;
   stopped.then(() => done = true);
   await until(() => {
-    clock.advance(0);
+    clock.advance(stepMs);
     return done;
   }, "the daemon stops");
 }

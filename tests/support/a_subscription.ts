@@ -32,6 +32,7 @@ export function aSubscription(overrides: Partial<Subscription> = {}): Subscripti
     waitForConfirmation: profile.waitForConfirmation ?? true,
     concurrency: 16,
     standardHeaders: profile.standardHeaders,
+    traceparent: false,
     allowHttp: false,
     allowNetworks: [],
     ...overrides,

@@ -15,26 +15,69 @@ export async function bellhook(folder: string, ...args: string[]): Promise<Ran> 
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Starts `serve` on that port and waits until it takes events. */
-export async function serve(folder: string, port: number): Promise<Deno.ChildProcess> {
-  const daemon = command(folder, ["serve"]).spawn();
-  void daemon.stdout.cancel();
-  const said = lastOf(daemon.stderr);
-  const ready = until(async () => {
-    try {
-      const response = await fetch(`http://127.0.0.1:${port}/-/ready`);
-      await response.body?.cancel();
-      return response.status === 200;
-    } catch {
-      return false;
-    }
-  }, "the daemon is ready");
-  const ended = daemon.status.then(async ({ code }) => {
+/** Starts `serve` on that port, with more in its environment if need be, and waits until it takes events. */
+export async function serve(
+  folder: string,
+  port: number,
+  env: Record<string, string> = {},
+): Promise<Deno.ChildProcess> {
+  const { process, ready } = startServe(folder, port, env);
+  await ready;
+  return process;
+}
+
+/** A daemon on its way up, which may end before it is there. */
+export interface Starting {
+  readonly process: Deno.ChildProcess;
+  /** It takes events; rejects where it ends before, with what it said last. */
+  readonly ready: Promise<void>;
+  /** The last of its log, once it has ended. */
+  readonly said: Promise<string>;
+}
+
+/** The same, without waiting. */
+export function startServe(
+  folder: string,
+  port: number,
+  env: Record<string, string> = {},
+): Starting {
+  const process = command(folder, ["serve"], env).spawn();
+  void process.stdout.cancel();
+  const said = lastOf(process.stderr);
+  let hasEnded = false;
+  const ended = process.status.then(async ({ code }): Promise<never> => {
+    hasEnded = true;
     throw new Error(`serve ended with ${code} before it was ready: ${await said}`);
   });
   ended.catch(() => {});
-  await Promise.race([ready, ended]);
-  return daemon;
+  const answers = until(
+    async () => {
+      if (hasEnded) return true;
+      try {
+        const response = await fetch(`http://127.0.0.1:${port}/-/ready`);
+        await response.body?.cancel();
+        return response.status === 200;
+      } catch {
+        return false;
+      }
+      // On a machine that is busy with other tests a start takes many times what it takes alone.
+    },
+    "the daemon is ready",
+    { withinMs: 60_000 },
+  );
+  const ready = Promise.race([answers.then(() => hasEnded ? ended : undefined), ended]);
+  ready.catch(() => {});
+  return { process, ready, said };
+}
+
+/** Ends a process by kill -9, where it has not ended by itself. */
+export async function kill(process: Deno.ChildProcess): Promise<void> {
+  try {
+    process.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+  await process.status;
 }
 
 /** Reads a stream to its end and keeps the last of it. */
@@ -63,24 +106,24 @@ export function freePort(): number {
   }
 }
 
-/** Deno itself runs it, so that signals reach it; `deno task` would not pass them on. */
-function command(folder: string, args: string[]): Deno.Command {
-  const permissions = ["net", "read", "write", "env", "sys", "run"].map((name) =>
-    `--allow-${name}`
-  );
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-q",
-      "--no-check",
-      ...permissions,
-      "main.ts",
-      "-c",
-      `${folder}/config.json`,
-      ...args,
-    ],
+/**
+ * The checkout, or what `BELLHOOK_BIN` names. Deno itself runs it, so that signals reach it;
+ * `deno task` would not pass them on.
+ */
+function command(folder: string, args: string[], env: Record<string, string> = {}): Deno.Command {
+  const [program, ...words] = programWords();
+  return new Deno.Command(program!, {
+    args: [...words, "-c", `${folder}/config.json`, ...args],
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   });
+}
+
+function programWords(): string[] {
+  const built = Deno.env.get("BELLHOOK_BIN");
+  if (built) return [built];
+  const rights = ["net", "read", "write", "env", "sys", "run"].map((name) => `--allow-${name}`);
+  return [Deno.execPath(), "run", "-q", "--no-check", ...rights, "main.ts"];
 }

@@ -1,13 +1,14 @@
-/** Turns the event loop until the condition holds; fails after some 10 s of real time. */
+/** Turns the event loop until the condition holds; fails after so much real time. */
 export async function until<T>(
   condition: () => T | Promise<T>,
   what = String(condition),
+  { withinMs = 10_000 } = {},
 ): Promise<Exclude<T, false | null | undefined>> {
   const startedAt = performance.now();
   for (;;) {
     const value = await condition();
     if (value) return value as Exclude<T, false | null | undefined>;
-    if (performance.now() - startedAt > 10_000) throw new Error(`never came about: ${what}`);
+    if (performance.now() - startedAt > withinMs) throw new Error(`never came about: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

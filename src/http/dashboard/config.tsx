@@ -5,7 +5,7 @@ import { formatDuration, formatSize } from "../../domain/duration.ts";
 import type { NoticeChannel } from "../../domain/notice.ts";
 import type { Reload, ReloadReport } from "../reload.ts";
 import { renderPage } from "./frame.tsx";
-import { ActionButton, Code, Facts, Notice } from "./parts.tsx";
+import { ActionButton, Code, Notice, Settings } from "./parts.tsx";
 import { CONFIG, SUBSCRIPTIONS } from "./paths.ts";
 import type { DashboardEnv, Viewer } from "./viewer.ts";
 import { BUILT_IN } from "../../profiles/table.ts";
@@ -94,8 +94,8 @@ function InForce({ config }: { config: Config }) {
   const { server, storage, auth, notify, eventTypes, profiles, subscriptions } = config;
   const used = new Set(subscriptions.map(({ profile }) => profile.name));
   return (
-    <Facts
-      facts={[
+    <Settings
+      settings={[
         ["File", <code>{config.path}</code>],
         [
           "Subscriptions",

@@ -10,6 +10,10 @@ const FOLLOW_EVERY_MS = 2_000;
 const aheadMs = Number(document.body.dataset.now ?? Date.now()) - Date.now();
 
 for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
+document.querySelector("nav [aria-current]")?.scrollIntoView({
+  block: "nearest",
+  inline: "nearest",
+});
 setInterval(tellTimes, RELATIVE_EVERY_MS);
 keepFresh();
 tailDeliveries();

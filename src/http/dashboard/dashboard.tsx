@@ -26,12 +26,14 @@ import { deliveryPage } from "./delivery.tsx";
 import { eventPage } from "./event.tsx";
 import { eventsPage } from "./events.tsx";
 import { renderPage } from "./frame.tsx";
+import { historyPage } from "./history.tsx";
 import { liveTail } from "./live.ts";
 import { overviewPage } from "./overview.tsx";
 import {
   CONFIG,
   DELIVERIES,
   EVENTS,
+  HISTORY,
   OVERVIEW,
   ownPath,
   PAYLOADS,
@@ -106,6 +108,7 @@ export function dashboardRoutes(ports: DashboardPorts): Hono<DashboardEnv> {
   page(`${RECEIVERS}/:id`, (context) => receiverPage(ports, context));
   page(`${RECEIVERS}/:id/guide.md`, (context) => receiverMarkdown(ports, context));
   page(CONFIG, (context) => configPage(ports, context));
+  page(HISTORY, (context) => historyPage(ports, context));
 
   for (const deed of ["retry", "cancel"] as const) {
     action(`${DELIVERIES}/${deed}`, (context) => steerMany(ports, context, deed));

@@ -235,14 +235,14 @@ function List(
         <label class="needs-script" hidden>
           <input type="checkbox" data-selects-all /> Select all
         </label>
-        <button type="submit" class="quiet">Retry the selected</button>
+        <button type="submit" class="quiet">Retry selected</button>
         <button
           type="submit"
           class="danger"
           formaction={`${DELIVERIES}/cancel`}
           data-asks="Cancel the selected deliveries for good?"
         >
-          Cancel the selected
+          Cancel selected
         </button>
         <span class="muted" data-selected role="status"></span>
       </div>

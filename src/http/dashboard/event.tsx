@@ -109,13 +109,15 @@ export async function eventPage(
             <Table label="Who did not get it" columns={["Subscription", "Rule", "Why"]}>
               {others.slice(0, EXPLAINED).map(({ subscription, match }) => (
                 <Row href={subscriptionPath(subscription.id)}>
-                  <Cell label="Subscription">
+                  <Cell label="Subscription" kind="title">
                     <a href={subscriptionPath(subscription.id)}>{visible(subscription.id)}</a>
                   </Cell>
                   <Cell label="Rule">{match.matches ? "" : match.rule}</Cell>
                   <Cell label="Why">
                     {!match.matches
-                      ? visible(match.why)
+                      ? match.rule === "match" && viewer.hidesPayloads
+                        ? "its data does not meet the condition; payloads are hidden"
+                        : visible(match.why)
                       : isTest
                       ? "a test goes to the subscription that is tested, and to no other"
                       : "it would get it now: it was added or changed since"}
@@ -146,7 +148,7 @@ function DeliveryTable(
     >
       {deliveries.map((delivery) => (
         <Row href={deliveryPath(delivery.id)} id={delivery.id}>
-          <Cell label="Subscription">
+          <Cell label="Subscription" kind="title">
             <a href={subscriptionPath(delivery.subscription)}>{visible(delivery.subscription)}</a>
             {delivery.cause !== "event" && <span class="tag">{delivery.cause}</span>}
           </Cell>

@@ -99,15 +99,15 @@ function readerFilter(
 
 function EventTable({ events, viewer }: { events: readonly StoredEvent[]; viewer: Viewer }) {
   return (
-    <Table label="Events" columns={["Accepted", "Type", "Event", "Publisher"]}>
+    <Table label="Events" columns={["Type", "Event", "Accepted", "Publisher"]}>
       {events.map(({ id, type, acceptedAt, publisher }) => (
         <Row href={eventPath(id)}>
-          <Cell label="Accepted">
-            <When at={acceptedAt} now={viewer.now} />
-          </Cell>
-          <Cell label="Type">{visible(type)}</Cell>
+          <Cell label="Type" kind="title">{visible(type)}</Cell>
           <Cell label="Event">
             <a href={eventPath(id)}>{visible(id)}</a>
+          </Cell>
+          <Cell label="Accepted">
+            <When at={acceptedAt} now={viewer.now} />
           </Cell>
           <Cell label="Publisher">{publisher === undefined ? "–" : visible(publisher)}</Cell>
         </Row>

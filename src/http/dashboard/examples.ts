@@ -24,6 +24,11 @@ export function exampleTypes(subscription: Subscription, eventTypes: EventTypes)
   );
 }
 
+/** What a test event is of where nothing else is asked for. */
+export function testType(subscription: Subscription, eventTypes: EventTypes): string {
+  return testEvent(subscription, {}, eventTypes).type;
+}
+
 /** Whether there is an example of just this event, and not only of the profile's form. */
 export function hasExample(
   subscription: Subscription,

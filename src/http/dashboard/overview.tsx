@@ -1,17 +1,18 @@
 // deno-lint-ignore-file jsx-key
 import type { Child } from "hono/jsx";
-import { diagnose } from "../../domain/diagnosis.ts";
 import type { Health } from "../../domain/health.ts";
 import { formatInstant } from "../../domain/instant.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import type { OutboxReader, RememberedEntry } from "../../outbox/outbox.ts";
 import { StatisticsCard } from "./charts.tsx";
+import { whyFailing } from "./failing.ts";
 import { renderPage } from "./frame.tsx";
 import { Empty, Facts, History, When } from "./parts.tsx";
 import {
   CONFIG,
   deliveriesPath,
   deliveryPath,
+  HISTORY,
   OVERVIEW,
   subscriptionPath,
   SUBSCRIPTIONS,
@@ -99,6 +100,9 @@ export async function overviewPage(ports: OverviewPorts, viewer: Viewer) {
           <section aria-labelledby="deeds">
             <h2 id="deeds">What happened</h2>
             <History entries={history.slice(0, 8)} viewer={viewer} />
+            <p>
+              <a href={HISTORY}>All that happened</a>
+            </p>
           </section>
         )}
       </div>
@@ -130,6 +134,8 @@ function Waiting({ glances, viewer }: { glances: readonly Glance[]; viewer: View
 
 /** Something that an operator should look at. */
 interface Wrong {
+  /** It waits for an operator, rather than fails. */
+  readonly isHeld?: boolean;
   readonly title: Child;
   readonly detail: Child;
 }
@@ -140,8 +146,8 @@ function Wrongs({ wrongs }: { wrongs: readonly Wrong[] }) {
     <section aria-labelledby="wrong">
       <h2 id="wrong">Wrong right now</h2>
       <ul class="wrongs">
-        {wrongs.map(({ title, detail }) => (
-          <li>
+        {wrongs.map(({ title, detail, isHeld }) => (
+          <li class={isHeld ? "is-held" : undefined}>
             <strong>{title}</strong>
             <p>{detail}</p>
           </li>
@@ -208,11 +214,7 @@ async function failingWrong(
   { id, health }: Glance,
   { reader, viewer }: { reader: OutboxReader; viewer: Viewer },
 ): Promise<Wrong> {
-  const { items } = await reader.history({ subscription: id, limit: 20 });
-  const entry = items.find(({ kind }) => kind === "failing");
-  const attempt = entry?.delivery === undefined
-    ? undefined
-    : (await reader.attempts(entry.delivery)).at(-1);
+  const failing = await whyFailing(reader, id);
   return {
     title: (
       <>
@@ -227,8 +229,11 @@ async function failingWrong(
     detail: (
       <>
         {counted(health.consecutiveFailures, "failed attempt")} in a row.{" "}
-        {attempt && visible(diagnose(attempt.outcome, attempt.result === "success") ?? "")}{" "}
-        {entry?.delivery !== undefined && <a href={deliveryPath(entry.delivery)}>the delivery</a>}
+        {visible(failing?.meaning ?? "")} {failing && (
+          <>
+            (<a href={deliveryPath(failing.delivery)}>the delivery</a>)
+          </>
+        )}
       </>
     ),
   };
@@ -240,6 +245,7 @@ function waitingWrong({ id, state, health, backlog }: Glance, { now }: Viewer): 
   const waiting = counted(backlog?.pending ?? 0, "delivery", "deliveries");
   if (state === "paused") {
     return {
+      isHeld: true,
       title: <>{link} is paused</>,
       detail: `${visible(health.pausedReason ?? "")}; ${waiting} held until it is resumed`,
     };
@@ -247,6 +253,7 @@ function waitingWrong({ id, state, health, backlog }: Glance, { now }: Viewer): 
   if (!backlog) return undefined;
   if (state === "removed") {
     return {
+      isHeld: true,
       title: <>{link} is no longer in the config</>,
       detail: (
         <>
@@ -258,6 +265,7 @@ function waitingWrong({ id, state, health, backlog }: Glance, { now }: Viewer): 
   }
   if (state === "disabled") {
     return {
+      isHeld: true,
       title: <>{link} is disabled</>,
       detail: `${waiting} held until the config enables it`,
     };

@@ -99,6 +99,22 @@ export function Facts({ facts }: { facts: readonly (readonly [name: string, valu
   );
 }
 
+/** Settings by name, one below the other. */
+export function Settings(
+  { settings }: { settings: readonly (readonly [name: string, value: Child])[] },
+) {
+  return (
+    <dl class="settings">
+      {settings.map(([name, value]) => (
+        <div>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 /** A text that may be long, to be read and copied. */
 export function Code(
   { text, label, id, wraps = false }: {
@@ -212,17 +228,21 @@ export function History(
     <ol class="history">
       {entries.map(({ at, kind, cause, by, subscription, delivery }) => (
         <li>
-          <When at={at} now={viewer.now} /> <strong>{kind}</strong>{" "}
-          {subscription !== undefined && of === undefined && (
-            <>
-              <a href={subscriptionPath(subscription)}>{visible(subscription)}</a>:{" "}
-            </>
-          )}
-          {visible(cause)}
-          {by !== undefined && !cause.endsWith(` by ${by}`) && ` by ${visible(by)}`}{" "}
-          {delivery !== undefined && of !== "delivery" && (
-            <a href={deliveryPath(delivery)}>the delivery</a>
-          )}
+          <When at={at} now={viewer.now} />
+          <div>
+            <strong>{kind}</strong> {subscription !== undefined && of === undefined && (
+              <>
+                <a href={subscriptionPath(subscription)}>{visible(subscription)}</a>:{" "}
+              </>
+            )}
+            {visible(cause)}
+            {by !== undefined && !cause.endsWith(` by ${by}`) && ` by ${visible(by)}`}{" "}
+            {delivery !== undefined && of !== "delivery" && (
+              <>
+                (<a href={deliveryPath(delivery)}>the delivery</a>)
+              </>
+            )}
+          </div>
         </li>
       ))}
     </ol>

@@ -4,6 +4,7 @@ export const DELIVERIES = "/dashboard/deliveries";
 export const SUBSCRIPTIONS = "/dashboard/subscriptions";
 export const EVENTS = "/dashboard/events";
 export const RECEIVERS = "/dashboard/receivers";
+export const HISTORY = "/dashboard/history";
 export const CONFIG = "/dashboard/config";
 export const SIGN_IN = "/dashboard/sign-in";
 export const SIGN_OUT = "/dashboard/sign-out";

@@ -44,7 +44,7 @@ export function receiversPage({ registry }: ReceiversPagePorts, context: Context
             >
               {subscriptions.slice(0, LISTED).map(({ id, profile, url }) => (
                 <Row href={receiverPath(id)}>
-                  <Cell label="Subscription">
+                  <Cell label="Subscription" kind="title">
                     <a href={receiverPath(id)}>{visible(id)}</a>
                   </Cell>
                   <Cell label="Format">{profile.name}</Cell>
@@ -132,7 +132,7 @@ function Headers({ guide }: { guide: Guide }) {
     <Table label="Headers" columns={["Header", "For example", "What it is"]}>
       {guide.headers.map(({ name, value, meaning }) => (
         <Row>
-          <Cell label="Header">
+          <Cell label="Header" kind="title">
             <code>{name}</code>
           </Cell>
           <Cell label="For example">

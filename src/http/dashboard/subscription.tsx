@@ -5,12 +5,13 @@ import { type Health, healthState } from "../../domain/health.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
 import type { Subscription } from "../../domain/subscription.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { AnswerCount, Backlog, Counts, OutboxReader } from "../../outbox/outbox.ts";
+import type { AnswerCount, Backlog, Counts, OutboxReader, Replay } from "../../outbox/outbox.ts";
 import { ProblemError } from "../problem.ts";
 import { subscriptionView } from "../views.ts";
 import { StatisticsCard } from "./charts.tsx";
 import { forInput, inUtc } from "./deliveries.tsx";
-import { exampleTypes } from "./examples.ts";
+import { exampleEvent, exampleTypes, testType } from "./examples.ts";
+import { whyFailing } from "./failing.ts";
 import { Hidden, renderPage } from "./frame.tsx";
 import {
   ActionButton,
@@ -24,7 +25,16 @@ import {
   Table,
   When,
 } from "./parts.tsx";
-import { deliveriesPath, receiverPath, subscriptionPath, SUBSCRIPTIONS } from "./paths.ts";
+import {
+  deliveriesPath,
+  deliveryPath,
+  HISTORY,
+  receiverPath,
+  subscriptionPath,
+  SUBSCRIPTIONS,
+  withQuery,
+} from "./paths.ts";
+import { prettyJson } from "./pretty_json.ts";
 import { answersByStatus, type SpanName, statisticsOf } from "./statistics.ts";
 import type { DashboardEnv, Viewer } from "./viewer.ts";
 import { count, counted, heldBecause, percent, visible } from "./words.ts";
@@ -38,6 +48,8 @@ export interface SubscriptionPagePorts {
 
 /** Of one subscription there are no minutes. */
 const DRAWN: readonly SpanName[] = ["day", "week", "month"];
+/** So much of what happened is told. */
+const LATEST = 12;
 
 /** One subscription: how it is doing, what it goes by, and what can be done. */
 export async function subscriptionPage(
@@ -68,8 +80,10 @@ export async function subscriptionPage(
     since: statistics[1]!.since,
     subscription: id,
   });
-  const { items: history } = await reader.history({ subscription: id, limit: 20 });
+  const { items: history } = await reader.history({ subscription: id, limit: LATEST });
+  const replays = await reader.openReplays();
   const why = heldBecause({ state, health });
+  const failing = state === "failing" ? await whyFailing(reader, id) : undefined;
   return renderPage({
     title: id,
     section: SUBSCRIPTIONS,
@@ -95,6 +109,14 @@ export async function subscriptionPage(
             </p>
           </div>
         )}
+        {failing && (
+          <div class="diagnosis is-exhausted">
+            <p>
+              <strong>It is failing:</strong> {visible(failing.meaning ?? "")}{" "}
+              (<a href={deliveryPath(failing.delivery)}>the delivery</a>)
+            </p>
+          </div>
+        )}
         <HealthFacts counts={counts} health={health} backlog={backlog} id={id} viewer={viewer} />
         <h2>How it has been going</h2>
         <div class="cards">
@@ -106,10 +128,16 @@ export async function subscriptionPage(
           <>
             <h2>Send something</h2>
             <div class="cards">
-              <TestForm subscription={subscription} config={config()} viewer={viewer} />
+              <TestForm
+                subscription={subscription}
+                config={config()}
+                viewer={viewer}
+                wanted={context.req.query("example")}
+              />
               <ReplayForm
                 id={id}
                 viewer={viewer}
+                underWay={replays.filter((replay) => replay.filter.subscription === id)}
                 counted={await countFailed(reader, id, context.req.query("failedSince"))}
               />
             </div>
@@ -119,6 +147,11 @@ export async function subscriptionPage(
         {history.length === 0
           ? <p class="muted">It never failed, was never paused, and nobody did anything to it.</p>
           : <History entries={history} viewer={viewer} of="subscription" />}
+        {history.length === LATEST && (
+          <p>
+            <a href={withQuery(HISTORY, { subscription: id })}>All that happened to it</a>
+          </p>
+        )}
         {subscription && (
           <ConfigTable subscription={subscription} counts={counts} health={health} />
         )}
@@ -136,7 +169,7 @@ function doneText(query: Readonly<Record<string, string>>): string | undefined {
     case "resumed":
       return "It is resumed: what waited goes out now.";
     case "replaying":
-      return "The failed deliveries are being sent again, at a pace; the overview tells how far it is.";
+      return "The failed deliveries are being sent again, at a pace; below stands how far it is.";
     default:
       return undefined;
   }
@@ -159,6 +192,7 @@ function Holding({ id, state, viewer }: { id: string; state: string; viewer: Vie
         viewer={viewer}
         action={subscriptionPath(id, "pause")}
         label="Pause"
+        kind="quiet"
         back={back}
       />
     );
@@ -239,34 +273,47 @@ function isFine(status: number | undefined): boolean {
 }
 
 function TestForm(
-  { subscription, config, viewer }: {
+  { subscription, config, viewer, wanted }: {
     subscription: Subscription;
     config: Config;
     viewer: Viewer;
+    /** The type whose example is asked for. */
+    wanted: string | undefined;
   },
 ) {
-  const types = exampleTypes(subscription, config.eventTypes);
+  const { id } = subscription;
+  const { eventTypes } = config;
+  const types = exampleTypes(subscription, eventTypes);
+  const type = types.find((one) => one === wanted) ?? testType(subscription, eventTypes);
+  const { data } = exampleEvent(subscription, type, { eventTypes, at: viewer.now });
   return (
-    <form class="card" method="post" action={subscriptionPath(subscription.id, "test")}>
+    <div class="card" id="test">
       <h3>A test event</h3>
       <p class="muted">
         To this subscription alone, also while it is paused or disabled. It goes the way of every
         other delivery.
       </p>
-      <Hidden viewer={viewer} back={subscriptionPath(subscription.id)} />
-      <label>
-        Type
-        <select name="type">
-          {types.map((type) => <option value={type}>{type}</option>)}
-          {types.length === 0 && <option value="">bellhook.test</option>}
-        </select>
-      </label>
-      <label>
-        Data, as JSON; the example where it is left empty
-        <textarea name="data" rows={3} spellcheck={false}></textarea>
-      </label>
-      <button type="submit">Send it</button>
-    </form>
+      {types.length > 1 && (
+        <form class="row" method="get" action={`${subscriptionPath(id)}#test`}>
+          <label>
+            Type
+            <select name="example">
+              {types.map((one) => <option value={one} selected={one === type}>{one}</option>)}
+            </select>
+          </label>
+          <button type="submit" class="quiet">Show its example</button>
+        </form>
+      )}
+      <form method="post" action={subscriptionPath(id, "test")}>
+        <Hidden viewer={viewer} back={subscriptionPath(id)} />
+        <input type="hidden" name="type" value={type} />
+        <label>
+          Data, as JSON; the example where it is left empty
+          <textarea name="data" rows={7} spellcheck={false}>{prettyJson(data) ?? data}</textarea>
+        </label>
+        <button type="submit">Send {visible(type)}</button>
+      </form>
+    </div>
   );
 }
 
@@ -276,9 +323,10 @@ interface CountedReplay {
 }
 
 function ReplayForm(
-  { id, viewer, counted: found }: {
+  { id, viewer, underWay, counted: found }: {
     id: string;
     viewer: Viewer;
+    underWay: readonly Replay[];
     counted: CountedReplay | undefined;
   },
 ) {
@@ -288,7 +336,7 @@ function ReplayForm(
     <div class="card" id="replay">
       <h3>Replay what failed</h3>
       <p class="muted">Sends deliveries that failed for good again, those created since then.</p>
-      <form method="get" action={`${back}#replay`}>
+      <form class="row" method="get" action={`${back}#replay`}>
         <label>
           Since
           <input
@@ -312,6 +360,12 @@ function ReplayForm(
           </ActionButton>
         )
       )}
+      {underWay.map(({ done, total, by, createdAt }) => (
+        <p>
+          Under way: {count(done)} of {count(total)} are sent, begun{" "}
+          <When at={createdAt} now={viewer.now} /> by {visible(by)}
+        </p>
+      ))}
     </div>
   );
 }

@@ -85,7 +85,7 @@ function SubscriptionRow(
   const { now } = viewer;
   return (
     <Row href={subscriptionPath(id)}>
-      <Cell label="Subscription">
+      <Cell label="Subscription" kind="title">
         <a href={subscriptionPath(id)}>{visible(id)}</a>
         {description !== undefined && <div class="muted">{visible(description)}</div>}
       </Cell>

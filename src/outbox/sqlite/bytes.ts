@@ -21,20 +21,26 @@ export function toNullableBytes(text: string | undefined): Bytes | null {
   return text === undefined ? null : toBytes(text);
 }
 
-export function scopeToBytes(scope: Scope): Bytes | null {
+/** A scope as a JSON object; null where it is empty. */
+export function scopeToText(scope: Scope): JsonText | null {
   if (scope.size === 0) return null;
   const members = [...scope].map(([name, value]) => `${JSON.stringify(name)}:${value}`);
-  return toBytes(`{${members.join(",")}}`);
+  return `{${members.join(",")}}`;
 }
 
 export function bytesToScope(bytes: Bytes | null): Scope {
-  return bytes === null ? NO_SCOPE : new Map<string, JsonText>(membersOf(toText(bytes)));
+  return scopeFromText(bytes === null ? null : toText(bytes));
+}
+
+export function scopeFromText(text: JsonText | null): Scope {
+  return text === null ? NO_SCOPE : new Map<string, JsonText>(membersOf(text));
 }
 
 const NO_SCOPE: Scope = new Map();
 
-export function headersToBytes(headers: Headers): Bytes {
-  return toBytes(JSON.stringify(headers));
+/** Headers as JSON. */
+export function headersToText(headers: Headers): JsonText {
+  return JSON.stringify(headers);
 }
 
 export function bytesToHeaders(bytes: Bytes): Headers {

@@ -1,5 +1,7 @@
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { copyDatabase, nameBeforeMigration } from "./copy.ts";
+import { OutboxFailed } from "../outbox.ts";
+import { copyDatabase, nameBeforeMigration, sync } from "./copy.ts";
 import {
   assertCurrent,
   migrate,
@@ -14,11 +16,28 @@ export const IN_MEMORY = ":memory:";
 /** How long the writer may wait for a foreign lock, once open: the process stands still meanwhile. */
 const BUSY_MS = 250;
 
+/** A database that was copied before its schema is brought up to date. */
+export interface CopiedBefore {
+  readonly copy: string;
+  readonly fromVersion: number;
+  readonly toVersion: number;
+}
+
+/** How a database is brought up to date. */
+export interface Migrating {
+  readonly migrations?: readonly string[];
+  /** Told of the copy, once it is whole and before anything is changed. */
+  readonly onCopied?: (copied: CopiedBefore) => void;
+}
+
 /**
  * Opens the one writing connection, creating the file if need be, at the newest schema. A file with
  * an older one is copied first: `PATH-v1-backup`.
  */
-export async function openWriter(path: string, migrations = MIGRATIONS): Promise<DatabaseSync> {
+export async function openWriter(
+  path: string,
+  { migrations = MIGRATIONS, onCopied }: Migrating = {},
+): Promise<DatabaseSync> {
   // SQLite would create it readable by all; it holds what publishers post.
   if (path !== IN_MEMORY) (await Deno.open(path, CREATE)).close();
   // Opening may have to recover a large journal, or wait for another that does.
@@ -27,12 +46,15 @@ export async function openWriter(path: string, migrations = MIGRATIONS): Promise
     // First, for all else would write to a file that may not be ours.
     const version = schemaVersion(db, path, migrations);
     if (version > 0 && version < migrations.length) {
-      await copyDatabase(db, await nameBeforeMigration(path, version));
+      const copy = await nameBeforeMigration(path, version);
+      await copyDatabase(db, copy);
+      onCopied?.({ copy, fromVersion: version, toVersion: migrations.length });
     }
     migrate(db, path, migrations);
     db.exec(SETTINGS);
     db.exec("pragma journal_mode = wal");
     db.exec(`pragma busy_timeout = ${BUSY_MS}`);
+    if (path !== IN_MEMORY) await syncNames(path);
   } catch (error) {
     db.close();
     throw error;
@@ -41,6 +63,24 @@ export async function openWriter(path: string, migrations = MIGRATIONS): Promise
 }
 
 const CREATE: Deno.OpenOptions = { write: true, create: true, mode: 0o600 };
+
+/**
+ * From here on the journal is found after a power failure, and what made the tables, which is not it,
+ * is gone. SQLite syncs the folder too, and takes no notice where that fails.
+ */
+async function syncNames(path: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    await sync(folder);
+  } catch (error) {
+    // Some file systems sync no folders, and say so otherwise.
+    if ((error as { code?: string }).code !== "EIO") return;
+    throw new OutboxFailed(
+      `cannot trust "${path}": syncing its folder failed (${error}); check the disk`,
+      { cause: error },
+    );
+  }
+}
 
 /** Opens a connection that only reads, beside a running daemon or without one. */
 export function openReading(path: string, migrations = MIGRATIONS): DatabaseSync {
@@ -69,7 +109,8 @@ function assertFile(path: string): void {
 /**
  * `full`: a committed row survives a power cut (`fullfsync` for macOS, whose fsync does not reach the
  * disk). Checkpoints are the store's own work, so that a failing one is seen: SQLite's automatic ones
- * swallow their errors. No memory map: an I/O error there is a signal that ends the process.
+ * swallow their errors. No memory map: an I/O error there is a signal that ends the process. A cache of
+ * 16 MiB holds what is written to next, the right edges of indexes; the system's own has the rest.
  */
 const SETTINGS = `
   pragma synchronous = full;
@@ -78,6 +119,6 @@ const SETTINGS = `
   pragma wal_autocheckpoint = 0;
   pragma journal_size_limit = 67108864;
   pragma mmap_size = 0;
-  pragma cache_size = -32768;
+  pragma cache_size = -16384;
   pragma temp_store = memory;
 `;

@@ -48,7 +48,8 @@ function assertSound(path: string): void {
   }
 }
 
-async function sync(path: string): Promise<void> {
+/** Waits until a file, or the names in a folder, are on the disk. */
+export async function sync(path: string): Promise<void> {
   // Windows opens no folders, and keeps its names without being asked.
   if (Deno.build.os === "windows" && (await Deno.stat(path)).isDirectory) return;
   using file = await Deno.open(path, { read: true });

@@ -45,9 +45,14 @@ function base32(value: number, length: number): string {
 /** NaN where a character is not of the alphabet. */
 function unbase32(text: string): number {
   let value = 0;
-  for (const character of text) {
-    const digit = ALPHABET.indexOf(character);
-    value = digit < 0 ? NaN : value * 32 + digit;
+  for (let i = 0; i < text.length; i++) {
+    value = value * 32 + (DIGITS[text.charCodeAt(i)] ?? NaN);
   }
   return value;
 }
+
+/** The digit that each character stands for, by its code; NaN for the others. */
+const DIGITS: readonly number[] = Array.from({ length: 128 }, (_, code) => {
+  const digit = ALPHABET.indexOf(String.fromCharCode(code));
+  return digit < 0 ? NaN : digit;
+});

@@ -69,6 +69,9 @@ export function openReader(path: string): SqliteReader {
 /** How many rows one call looks at for those that fit a filter no index answers. */
 export const SCANNED_ROWS = 2_000;
 
+/** How many bytes of data one call searches for a text, or a row more: some ten milliseconds. */
+export const SEARCHED_BYTES = 16 * 1024 * 1024;
+
 /** How many rows are counted one by one to tell due ones from later ones: some milliseconds. */
 const COUNTED_ROWS = 50_000;
 
@@ -131,14 +134,15 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   }
 
   /**
-   * Newest first. Where no index answers the whole filter, one call looks at SCANNED_ROWS rows at
-   * most: its page may be short, or empty, and still have a `next`.
+   * Newest first. Where no index answers the whole filter, one call looks at SCANNED_ROWS rows and
+   * searches SEARCHED_BYTES at most: its page may be short, or empty, and still have a `next`.
    */
   // deno-lint-ignore require-await
   async deliveries(filter: DeliveryFilter): Promise<Page<Delivery>> {
     const scan = this.#scanFor(filter);
     if (!scan) return { items: [] };
-    const fits = this.#testFor(filter);
+    const searched = { bytes: 0 };
+    const fits = this.#testFor(filter, searched);
     const items: Delivery[] = [];
     let before = startOf(filter);
     for (let scanned = 0; scanned < SCANNED_ROWS;) {
@@ -154,6 +158,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
         if (items.length === filter.limit) return { items, next: encodePosition(before) };
         before = { createdAt: row.created_at, seq: row.seq };
         if (fits(row)) items.push(this.#delivery(row.seq));
+        if (searched.bytes >= SEARCHED_BYTES) return { items, next: encodePosition(before) };
       }
       if (rows.length < limit) return { items };
       scanned += rows.length;
@@ -373,7 +378,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     return n < SCANNED_ROWS;
   }
 
-  #testFor(filter: DeliveryFilter): (row: ScannedRow) => boolean {
+  /** Adds what it searches for a text to `searched`. */
+  #testFor(
+    filter: DeliveryFilter,
+    searched: { bytes: number },
+  ): (row: ScannedRow) => boolean {
     const state = filter.state === undefined ? undefined : STATES.indexOf(filter.state);
     const subscription = filter.subscription === undefined
       ? undefined
@@ -384,13 +393,20 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       // As it stands within a JSON string: a quote in it has a backslash there.
       asString: toBytes(JSON.stringify(filter.q).slice(1, -1)),
     };
+    const holds = (event: number, wanted: NonNullable<typeof text>) => {
+      const found = this.#sql.dataHolds.get({ ...wanted, event }) as {
+        holds: 0 | 1;
+        bytes: number;
+      };
+      searched.bytes += found.bytes;
+      return found.holds === 1;
+    };
     return (row) =>
       (state === undefined || row.state === state) &&
       (subscription === undefined || row.subscription === subscription) &&
       (type === undefined || row.type === type) &&
       (filter.status === undefined || row.last_status === filter.status) &&
-      (text === undefined ||
-        (this.#sql.dataHolds.get({ ...text, event: row.event }) as { holds: number }).holds === 1);
+      (text === undefined || holds(row.event, text));
   }
 }
 
@@ -542,7 +558,8 @@ export const READER_SQL = {
     order by seq desc limit :limit`,
 
   dataHolds: `
-    select instr(data, :asWritten) > 0 or instr(data, :asString) > 0 as holds
+    select instr(data, :asWritten) > 0 or instr(data, :asString) > 0 as holds,
+      length(data) as bytes
     from events where seq = :event`,
 
   byTime: `

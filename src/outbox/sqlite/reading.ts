@@ -19,16 +19,17 @@ export interface EventRow {
   readonly scope: Bytes | null;
   readonly metadata: Bytes | null;
   readonly data: Bytes;
+  readonly trace: string | null;
 }
 
 export const EVENT_BY_SEQ = `
   select e.seq, e.id, t.name as type, e.occurred_at, e.accepted_at, e.publisher, e.scope,
-    e.metadata, e.data
+    e.metadata, e.data, e.trace
   from events e join types t on t.id = e.type where e.seq = ?`;
 
 export const EVENT_BY_ID = `
   select e.seq, e.id, t.name as type, e.occurred_at, e.accepted_at, e.publisher, e.scope,
-    e.metadata, e.data
+    e.metadata, e.data, e.trace
   from events e join types t on t.id = e.type where e.id = ?`;
 
 export function eventFromRow(row: EventRow): Event {
@@ -39,6 +40,7 @@ export function eventFromRow(row: EventRow): Event {
     scope: bytesToScope(row.scope),
     data: toText(row.data),
     ...(row.metadata === null ? {} : { metadata: toText(row.metadata) }),
+    ...(row.trace === null ? {} : { trace: row.trace }),
   };
 }
 

@@ -13,7 +13,8 @@ export const STATES = ["pending", "delivered", "exhausted", "cancelled"] as cons
  * Texts that others wrote are BLOBs of UTF-8, for a TEXT is read back cut at its first NUL. Names
  * that recur by the million are stored once and referred to by number.
  */
-export const MIGRATIONS: readonly string[] = [`
+export const MIGRATIONS: readonly string[] = [
+  `
   create table subscriptions (
     id integer primary key,
     name blob not null unique
@@ -191,7 +192,12 @@ export const MIGRATIONS: readonly string[] = [`
     id integer primary key check (id = 1),
     filler blob not null
   ) strict;
-`];
+`,
+  `
+  -- The span that accepted it, as a traceparent; null where no traces were kept.
+  alter table events add column trace text;
+`,
+];
 
 /** Thrown for a database that a later version of Bellhook has written. */
 export class NewerSchemaError extends Error {

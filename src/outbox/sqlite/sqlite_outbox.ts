@@ -35,13 +35,13 @@ import type {
   Tally,
   TallyRequest,
 } from "../outbox.ts";
-import { IN_MEMORY, openReading, openWriter } from "./connection.ts";
+import { IN_MEMORY, type Migrating, openReading, openWriter } from "./connection.ts";
 import { faultOf, unopened } from "./faults.ts";
+import { Journal } from "./journal.ts";
 import { type Lock, lockDatabase } from "./lock.ts";
 import type { PruneRequest } from "./pruning.ts";
 import { SqliteReader } from "./reader.ts";
 import type { ReplayBeginning } from "./replaying.ts";
-import { MIGRATIONS } from "./schema.ts";
 import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
 
 /**
@@ -51,7 +51,7 @@ import { type Answer, type Answers, type Applied, type Operation, Store } from "
  */
 export async function openSqliteOutbox(
   path: string,
-  { migrations = MIGRATIONS }: { readonly migrations?: readonly string[] } = {},
+  migrating: Migrating = {},
 ): Promise<SqliteOutbox> {
   if (path === IN_MEMORY) {
     const db = await openWriter(path);
@@ -60,10 +60,11 @@ export async function openSqliteOutbox(
   const { file, lock } = await lockedFile(path);
   let db: DatabaseSync | undefined;
   try {
-    db = await openWriter(file, migrations);
+    db = await openWriter(file, migrating);
     const store = new Store(db);
-    const reader = new SqliteReader(openReading(file, migrations));
-    return new SqliteOutbox(file, { store, reader, lock });
+    const reader = new SqliteReader(openReading(file, migrating.migrations));
+    const journal = await Journal.takeOver(db, file);
+    return new SqliteOutbox(file, { store, reader, journal, lock });
   } catch (error) {
     db?.close();
     lock.release();
@@ -99,9 +100,14 @@ const JOURNAL_PAGES = 2_000;
 interface Parts {
   readonly store: Store;
   readonly reader: SqliteReader;
+  /** None where commits are durable by themselves, or never. */
+  readonly journal?: Journal;
   /** None in memory, where writer and reader share one connection. */
   readonly lock?: Lock;
 }
+
+/** Carries a commit out, and measures it. */
+export type TimedCommit = <Value>(commit: () => Promise<Value>) => Promise<Value>;
 
 interface Waiting {
   readonly operation: Operation;
@@ -110,8 +116,8 @@ interface Waiting {
 }
 
 /**
- * The outbox in SQLite. Whatever is asked for in one turn of the event loop, or while a commit runs,
- * shares the next commit: its fsync is what a change costs.
+ * The outbox in SQLite. Whatever is asked for in one turn of the event loop, or while a commit waits for
+ * the disk, shares the next commit: its fsync is what a change costs.
  */
 export class SqliteOutbox implements Outbox, OutboxReader {
   /** Resolves when the storage can no longer be trusted: the process must end. */
@@ -119,10 +125,12 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   readonly #path: string;
   readonly #store: Store;
   readonly #reader: SqliteReader;
+  readonly #journal: Journal | undefined;
   readonly #lock: Lock | undefined;
   readonly #tellFailed: (error: OutboxFailed) => void;
-  #timed: <T>(commit: () => T) => T = (commit) => commit();
+  #timed: TimedCommit = (commit) => commit();
   #queue: Waiting[] = [];
+  /** A commit is about to begin, or waits for the disk. */
   #isCommitDue = false;
   #failure: OutboxFailed | undefined;
   /** What the last commit failed with, if it did and another may work. */
@@ -130,10 +138,11 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
   #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(path: string, { store, reader, lock }: Parts) {
+  constructor(path: string, { store, reader, journal, lock }: Parts) {
     this.#path = path;
     this.#store = store;
     this.#reader = reader;
+    this.#journal = journal;
     this.#lock = lock;
     const { promise, resolve } = Promise.withResolvers<OutboxFailed>();
     this.failed = promise;
@@ -146,7 +155,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   /** From now on, each commit is carried out within this. */
-  timeCommits(timed: <T>(commit: () => T) => T): void {
+  timeCommits(timed: TimedCommit): void {
     this.#timed = timed;
   }
 
@@ -312,7 +321,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = Promise.withResolvers<void>();
-      if (this.#queue.length === 0) this.#letGo();
+      if (!this.#isCommitDue) this.#letGo();
     }
     return this.#closed.promise;
   }
@@ -352,13 +361,15 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     if (this.#isCommitDue) return;
     this.#isCommitDue = true;
     // Not a timer, not a microtask: everything this turn of the loop brings comes along.
-    setImmediate(() => {
-      this.#isCommitDue = false;
-      this.#commit(this.#takeBatch());
-      this.#checkpoint();
-      if (this.#queue.length > 0) this.#scheduleCommit();
-      else if (this.#closed) this.#letGo();
-    });
+    setImmediate(() => void this.#commitNext());
+  }
+
+  async #commitNext(): Promise<void> {
+    await this.#commit(this.#takeBatch());
+    this.#checkpoint();
+    this.#isCommitDue = false;
+    if (this.#queue.length > 0) this.#scheduleCommit();
+    else if (this.#closed) this.#letGo();
   }
 
   /** The oldest operations that fit into a commit; one that is too large alone goes alone. */
@@ -371,26 +382,32 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#queue.splice(0, count);
   }
 
-  #commit(batch: readonly Waiting[]): void {
+  /** Answers all of a batch, once it is durable or is not stored. */
+  async #commit(batch: readonly Waiting[]): Promise<void> {
     let applied: Applied;
     try {
       if (this.#failure) throw this.#failure;
-      const watched = this.#listeners.size > 0;
-      applied = this.#timed(() =>
-        this.#store.apply(batch.map(({ operation }) => operation), { watched })
-      );
+      applied = await this.#timed(() => this.#apply(batch.map(({ operation }) => operation)));
       this.#unavailable = undefined;
     } catch (error) {
       const judged = this.#judge(error);
       if (judged instanceof OutboxUnavailable) this.#unavailable = judged;
       const isOurs = judged === error && judged !== this.#failure;
       // One that can't be stored, by a fault of ours, must not take its neighbours along.
-      if (isOurs && batch.length > 1) { for (const waiting of batch) this.#commit([waiting]); }
-      else for (const { reject } of batch) reject(judged);
+      if (isOurs && batch.length > 1) {
+        for (const waiting of batch) await this.#commit([waiting]);
+      } else for (const { reject } of batch) reject(judged);
       return;
     }
     for (const [i, { resolve }] of batch.entries()) resolve(applied.answers[i]!);
     this.#tell(applied);
+  }
+
+  /** Others may read meanwhile what is not durable yet; nobody is told that it is. */
+  async #apply(operations: readonly Operation[]): Promise<Applied> {
+    const applied = this.#store.apply(operations, { watched: this.#listeners.size > 0 });
+    await this.#journal?.sync();
+    return applied;
   }
 
   /** Nothing that goes wrong here undoes the commit, or may look as if it had. */
@@ -439,6 +456,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #letGo(): void {
     const closed = this.#closed!;
     try {
+      this.#journal?.close();
       if (this.#failure) this.#closeUntouched();
       else this.#closeAsOneFile();
       closed.resolve();

@@ -1,8 +1,14 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import type { Outcome } from "../../src/domain/attempt.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { OutgoingRequest } from "../../src/transport/transport.ts";
-import { type Resolver, undiciTransport } from "../../src/transport/undici_transport.ts";
+import { http1Transport, type Resolver } from "../../src/transport/http1_transport.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { type Replies, startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
@@ -16,14 +22,16 @@ interface Setup {
   clock?: Clock;
   resolve?: Resolver;
   ca?: string[];
+  maxIdle?: number;
 }
 
 /** A transport for one test, and requests on it that may go to loopback. */
-function aTransport({ clock = new FakeClock(), resolve, ca }: Setup = {}) {
-  const transport = undiciTransport({
+function aTransport({ clock = new FakeClock(), resolve, ca, maxIdle }: Setup = {}) {
+  const transport = http1Transport({
     clock,
     ...(resolve && { resolve }),
     ...(ca && { tls: { ca } }),
+    ...(maxIdle && { maxIdle }),
   });
   return {
     transport,
@@ -119,6 +127,112 @@ Deno.test("transport: a connection is not used beyond its age", async () => {
   clock.advance(60_001);
   await it.send({ url: server.url });
   assertEquals(server.connectionCount, 2);
+});
+
+Deno.test("transport: an idle connection is kept for some seconds", async () => {
+  const clock = new FakeClock();
+  await using server = startRawServer();
+  await using it = aTransport({ clock });
+  await it.send({ url: server.url });
+  clock.advance(3_900);
+  await it.send({ url: server.url });
+  assertEquals(server.connectionCount, 1);
+  clock.advance(5_000);
+  await until(() => server.openCount === 0, "nobody needs it: it is closed");
+});
+
+Deno.test("transport: a receiver that keeps connections for less is not asked too late", async () => {
+  const clock = new FakeClock();
+  await using server = startRawServer({ headers: [["Keep-Alive", "timeout=3, max=100"]] });
+  await using it = aTransport({ clock });
+  await it.send({ url: server.url });
+  clock.advance(1_900);
+  await it.send({ url: server.url });
+  assertEquals(server.connectionCount, 1);
+  clock.advance(2_100);
+  await it.send({ url: server.url });
+  assertEquals(server.connectionCount, 2);
+});
+
+Deno.test("transport: so many idle connections are kept and no more", async () => {
+  await using server = startRawServer();
+  await using it = aTransport({ maxIdle: 2 });
+  for (const pool of ["one", "two", "three"]) await it.send({ url: server.url, pool });
+  await until(() => server.openCount === 2, "one too many is closed");
+  for (const pool of ["one", "two"]) await it.send({ url: server.url, pool });
+  assertEquals(server.connectionCount, 3);
+  await it.send({ url: server.url, pool: "three" });
+  assertEquals(server.connectionCount, 4);
+});
+
+Deno.test("transport: requests at once have a connection each, and the next ones use those", async () => {
+  const both = Promise.withResolvers<void>();
+  await using server = startRawServer((_request, index) => {
+    if (index === 1) both.resolve();
+    return { after: both.promise };
+  });
+  await using it = aTransport();
+  for (let round = 0; round < 3; round++) {
+    await Promise.all([it.send({ url: server.url }), it.send({ url: server.url })]);
+  }
+  assertEquals(server.connectionCount, 2);
+});
+
+Deno.test("transport: a connection is not kept where its answer leaves a doubt", async () => {
+  const answers = {
+    "Connection: close": "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.0": "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "204 with a body to come": "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n",
+    "304 in chunks": "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "more than the answer": "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
+  };
+  for (const [name, raw] of Object.entries(answers)) {
+    await using server = startRawServer({ raw: [raw] });
+    await using it = aTransport();
+    answer(await it.send({ url: server.url }));
+    answer(await it.send({ url: server.url }));
+    assertEquals(server.connectionCount, 2, name);
+  }
+  await using kept = startRawServer({
+    raw: ["HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n"],
+  });
+  await using it = aTransport();
+  for (let i = 0; i < 2; i++) answer(await it.send({ url: kept.url }));
+  assertEquals(kept.connectionCount, 1, "HTTP/1.0 with keep-alive");
+});
+
+Deno.test("transport: a kept connection that breaks after a byte of the answer costs the attempt", async () => {
+  await using server = startRawServer([{}, { raw: ["H"], close: true }, { status: 202 }]);
+  await using it = aTransport();
+  await it.send({ url: server.url });
+  assertEquals(failure(await it.send({ url: server.url })).kind, "reset");
+  assertEquals(server.requests.length, 2);
+});
+
+Deno.test("transport: a body of megabytes arrives whole, a header in Latin-1 byte for byte", async () => {
+  await using server = startRawServer();
+  await using it = aTransport();
+  for (const length of [0, 65_000, 65_536, 5_000_001]) {
+    const body = Uint8Array.from({ length }, (_, i) => i % 251);
+    answer(await it.send({ url: server.url, body, headers: [["X-Name", "caf\xe9 \xff"]] }));
+    const request = server.requests.at(-1)!;
+    assertEquals(request.header("x-name"), "caf\xe9 \xff");
+    assertEquals(request.header("content-length"), String(length));
+    assert(request.body.every((byte, i) => byte === i % 251) && request.body.length === length);
+  }
+  assertEquals(server.connectionCount, 1);
+});
+
+Deno.test("transport: what would end the head or steer the connection is never written", async () => {
+  await using server = startRawServer();
+  await using it = aTransport();
+  const wrong = [["X", "a\r\nY: b"], ["X", "a\0"], ["X", "☃"], ["X Y", "a"], ["", "a"], ["X:", "a"]]
+    .concat([["Host", "a"], ["content-length", "0"], ["Transfer-Encoding", "chunked"]]);
+  for (const header of wrong) {
+    const headers = [header as [string, string]];
+    await assertRejects(() => it.send({ url: server.url, headers }), TypeError);
+  }
+  assertEquals(server.connectionCount, 0);
 });
 
 Deno.test("transport: a kept connection that the receiver closes unanswered costs no attempt", async () => {
@@ -289,6 +403,34 @@ Deno.test("deadline: a head that does not come", async () => {
   });
 });
 
+Deno.test("deadline: each request has its own, however many began with it", async () => {
+  const clock = new FakeClock();
+  await using server = startRawServer([{}, { hang: true }]);
+  await using it = aTransport({ clock });
+  await it.send({ url: server.url });
+  const ended: string[] = [];
+  const starting = async (name: string, deadlineMs: number) => {
+    const { message } = failure(await it.send({ url: server.url, deadlineMs }));
+    ended.push(`${name} ${clock.monotonicMs()} ${message.slice(0, 19)}`);
+  };
+  const first = starting("first", 30_000);
+  clock.advance(1_000);
+  const second = starting("second", 30_000);
+  const short = starting("short", 5_000);
+  await server.received(4);
+  for (let i = 0; i < 31; i++) {
+    clock.advance(1_000);
+    await Promise.resolve();
+    await new Promise((resolve) => setTimeout(resolve)); // one turn
+  }
+  await Promise.all([first, second, short]);
+  assertEquals(ended, [
+    "short 6000 the deadline of 5s ",
+    "first 30000 the deadline of 30s",
+    "second 31000 the deadline of 30s",
+  ]);
+});
+
 Deno.test("deadline: a body that drips does not extend it", async () => {
   const clock = new FakeClock();
   await using it = aTransport({ clock });
@@ -435,6 +577,15 @@ Deno.test("tls: certificates are checked by name, date and authority", async (t)
       assertEquals(served, 0);
     });
   }
+
+  await t.step("a large body and a large answer pass over TLS", async () => {
+    const body = Uint8Array.from({ length: 1_000_000 }, (_, i) => i % 251);
+    await using server = startRawServer({ body: body.slice(0, 60_000) }, { tls: valid });
+    await using it = aTransport({ clock, resolve, ca: [ca] });
+    const outcome = answer(await it.send({ url: `https://api.example:${server.port}/`, body }));
+    assertEquals([outcome.body.length, outcome.truncated], [60_000, false]);
+    assertEquals(server.requests[0]!.body.length, 1_000_000);
+  });
 
   await t.step("a connection over TLS is kept and used again", async () => {
     await using server = startRawServer({}, { tls: valid });

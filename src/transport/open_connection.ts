@@ -1,9 +1,8 @@
 import { lookup } from "node:dns/promises";
-import net from "node:net";
-import tls from "node:tls";
 import type { Clock } from "../runtime/clock.ts";
 import { hostKind, isForbidden } from "./address_guard.ts";
 import { Failure } from "./failure.ts";
+import { wordsForRefusal } from "./refused_certificate.ts";
 
 /** All addresses of a host name, in the order they should be tried. */
 export type Resolver = (hostname: string) => Promise<readonly string[]>;
@@ -24,13 +23,13 @@ export interface Opening {
 export interface OpeningPorts {
   readonly clock: Clock;
   readonly resolve: Resolver;
-  /** Certificates of authorities, in PEM, in place of the ones that come with the runtime. */
+  /** Certificates of authorities, in PEM, beside the ones that come with the runtime. */
   readonly ca?: readonly string[];
 }
 
 /** An open connection and the checked address at its other end. */
-export interface OpenSocket {
-  readonly socket: net.Socket;
+export interface OpenConnection {
+  readonly conn: Deno.Conn;
   readonly address: string;
 }
 
@@ -43,13 +42,16 @@ const MAX_WAIT_BEFORE_NEXT_MS = 5_000;
  * Opens a connection to a URL's host: resolves it, checks every address, connects to a checked one
  * and, for https, checks the certificate by the host's name. Throws a Failure, or the signal's.
  */
-export async function openSocket(opening: Opening, ports: OpeningPorts): Promise<OpenSocket> {
+export async function openConnection(
+  opening: Opening,
+  ports: OpeningPorts,
+): Promise<OpenConnection> {
   const { url } = opening;
   const addresses = await checkedAddresses(opening, ports.resolve);
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  const { socket, address } = await connectToAny(addresses, { port, opening, ports });
-  if (url.protocol !== "https:") return { socket, address };
-  return { socket: await secure(socket, { address, port, opening, ports }), address };
+  const { conn, address } = await connectToAny(addresses, { port, opening, ports });
+  if (url.protocol !== "https:") return { conn, address };
+  return { conn: await secure(conn, { address, port, opening, ports }), address };
 }
 
 /** The runtime's own resolver: hosts file, then name servers. */
@@ -127,7 +129,7 @@ interface Connecting {
 async function connectToAny(
   addresses: readonly string[],
   connecting: Connecting,
-): Promise<OpenSocket> {
+): Promise<{ conn: Deno.TcpConn; address: string }> {
   const { opening, ports: { clock } } = connecting;
   const failures: Failure[] = [];
   for (const [index, address] of addresses.entries()) {
@@ -139,7 +141,7 @@ async function connectToAny(
         MAX_WAIT_BEFORE_NEXT_MS,
       );
     try {
-      return { socket: await connectTo(address, waitMs, connecting), address };
+      return { conn: await connectTo(address, waitMs, connecting), address };
     } catch (error) {
       if (!(error instanceof Failure) || opening.signal.aborted) throw error;
       failures.push(error);
@@ -150,35 +152,36 @@ async function connectToAny(
   throw new Failure("connect", failures.map(({ message }) => message).join("; "));
 }
 
-function connectTo(
+async function connectTo(
   address: string,
   waitMs: number,
   { port, opening: { signal, entering }, ports: { clock } }: Connecting,
-): Promise<net.Socket> {
+): Promise<Deno.TcpConn> {
   const peer = spelled(address, port);
   entering(`connecting to ${peer}`, address);
   signal.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<net.Socket>();
-  const socket = net.connect({ host: address, port, noDelay: true });
-  const giveUp = (reason: unknown) => {
-    socket.destroy();
-    reject(reason);
-  };
-  const onAbort = () => giveUp(signal.reason);
-  const stopTimer = waitMs === Infinity
-    ? () => {}
-    : clock.after(waitMs, () => giveUp(new Failure("connect", `no answer from ${peer}`, address)));
-  const onError = (error: Error) => giveUp(unconnected(error, peer, address));
+  const givingUp = new AbortController();
+  const onAbort = () => givingUp.abort(signal.reason);
+  const stopTimer = waitMs === Infinity ? () => {} : clock.after(
+    waitMs,
+    () => givingUp.abort(new Failure("connect", `no answer from ${peer}`, address)),
+  );
   signal.addEventListener("abort", onAbort, { once: true });
-  socket.once("error", onError);
-  socket.once("connect", () => resolve(socket));
-  return promise.finally(() => {
+  try {
+    const conn = await Deno.connect({ hostname: address, port, signal: givingUp.signal });
+    if (givingUp.signal.aborted) conn.close();
+    givingUp.signal.throwIfAborted();
+    // A large body takes several writes, and none should wait for the other side to speak.
+    conn.setNoDelay();
+    return conn;
+  } catch (error) {
+    throw givingUp.signal.aborted
+      ? givingUp.signal.reason
+      : unconnected(error as Error, peer, address);
+  } finally {
     stopTimer();
     signal.removeEventListener("abort", onAbort);
-    socket.off("error", onError);
-    // A socket without a listener turns a late error into an uncaught one.
-    socket.on("error", () => {});
-  });
+  }
 }
 
 const UNCONNECTED: Readonly<Record<string, string>> = {
@@ -207,114 +210,60 @@ function spelled(address: string, port: number): string {
 }
 
 async function secure(
-  socket: net.Socket,
-  { address, ...connecting }: Connecting & { address: string },
-): Promise<net.Socket> {
-  const { port, opening: { url, signal, entering } } = connecting;
+  conn: Deno.TcpConn,
+  { address, port, opening, ports }: Connecting & { address: string },
+): Promise<Deno.TlsConn> {
+  const { url, signal, entering } = opening;
   entering(`setting up TLS with ${spelled(address, port)}`, address);
-  try {
-    return await handshake(socket, { ...connecting, verify: true });
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    const { code, cert } = error as { code?: string; cert?: tls.PeerCertificate };
-    const certificate = cert === undefined && code !== undefined && isAboutCertificate(code)
-      ? await certificateOf(address, connecting)
-      : cert;
-    if (signal.aborted) throw signal.reason;
-    const at = connecting.ports.clock.wall();
-    throw new Failure("tls", insecure(error as Error, { url, certificate, at }), address);
-  }
-}
-
-function handshake(
-  socket: net.Socket,
-  { opening: { url, signal }, ports: { ca }, verify }: Connecting & { verify: boolean },
-): Promise<tls.TLSSocket> {
-  const { promise, resolve, reject } = Promise.withResolvers<tls.TLSSocket>();
   const host = hostKind(url.hostname);
   const name = host.kind === "address" ? host.address : url.hostname.replace(/\.$/, "");
-  const secured = tls.connect({
-    socket,
-    host: name,
-    // Server names are names (RFC 6066, section 3); an address is checked by `host`.
-    servername: host.kind === "address" ? "" : name,
-    ALPNProtocols: ["http/1.1"],
-    rejectUnauthorized: verify,
-    ...(ca && { ca: [...ca] }),
-  });
-  const giveUp = (reason: unknown) => {
-    secured.destroy();
-    socket.destroy();
-    reject(reason);
-  };
-  const onAbort = () => giveUp(signal.reason);
-  const onClose = () => giveUp(new Error("the receiver closed the connection"));
-  signal.addEventListener("abort", onAbort, { once: true });
-  secured.on("error", giveUp);
-  secured.once("close", onClose);
-  secured.once("secureConnect", () => resolve(secured));
-  return promise.finally(() => {
-    signal.removeEventListener("abort", onAbort);
-    secured.off("error", giveUp);
-    secured.off("close", onClose);
-    secured.on("error", () => {});
-  });
-}
-
-function isAboutCertificate(code: string): boolean {
-  return /CERT|VERIFY|ISSUER|SELF_SIGNED/.test(code);
-}
-
-/**
- * The certificate that was not trusted, from a second handshake that carries nothing else: the
- * first does not say what it refused, and an operator needs the name and the date.
- */
-async function certificateOf(
-  address: string,
-  connecting: Connecting,
-): Promise<tls.PeerCertificate | undefined> {
   try {
-    const socket = await connectTo(address, MAX_WAIT_BEFORE_NEXT_MS, connecting);
-    const secured = await handshake(socket, { ...connecting, verify: false });
-    const certificate = secured.getPeerCertificate();
-    secured.destroy();
-    socket.destroy();
-    return certificate;
-  } catch {
-    return undefined;
+    return await handshake(conn, { name, signal, ca: ports.ca });
+  } catch (error) {
+    signal.throwIfAborted();
+    const words = await wordsForRefusal(error as Error, {
+      hostname: url.hostname,
+      // Server names are names (RFC 6066, section 3).
+      serverName: host.kind === "address" ? "" : name,
+      address,
+      port,
+      signal,
+      clock: ports.clock,
+    });
+    signal.throwIfAborted();
+    throw new Failure("tls", words, address);
   }
 }
 
-function insecure(
-  error: Error & { code?: string },
-  { url, certificate, at }: { url: URL; certificate: tls.PeerCertificate | undefined; at: number },
-): string {
-  const { hostname } = url;
-  if (error.code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return `certificate is for ${namesOf(certificate)}, not ${hostname}`;
+/** An address for a name is checked as the address that the certificate has to be for. */
+async function handshake(
+  conn: Deno.TcpConn,
+  { name, signal, ca }: { name: string; signal: AbortSignal; ca: readonly string[] | undefined },
+): Promise<Deno.TlsConn> {
+  let open: Deno.Conn = conn;
+  const close = () => {
+    try {
+      open.close();
+    } catch {
+      // It was gone before.
+    }
+  };
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    const secured = await Deno.startTls(conn, {
+      hostname: name,
+      alpnProtocols: ["http/1.1"],
+      ...(ca && { caCerts: [...ca] }),
+    });
+    open = secured;
+    signal.throwIfAborted();
+    await secured.handshake();
+    signal.throwIfAborted();
+    return secured;
+  } catch (error) {
+    close();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", close);
   }
-  if (error.code === undefined || !isAboutCertificate(error.code)) {
-    return error.code === "ECONNRESET" || error.code === "EPIPE"
-      ? `TLS with ${hostname} failed: the receiver closed the connection`
-      : `TLS with ${hostname} failed: ${error.message}`;
-  }
-  const endsAt = Date.parse(certificate?.valid_to ?? "");
-  if (endsAt < at) return `certificate expired on ${dayOf(endsAt)}`;
-  const startsAt = Date.parse(certificate?.valid_from ?? "");
-  if (startsAt > at) return `certificate is not valid before ${dayOf(startsAt)}`;
-  const issuer = certificate?.issuer?.CN ?? certificate?.issuer?.O;
-  const by = ` by ${issuer === undefined ? "an authority" : `"${issuer}"`}`;
-  return `certificate of ${hostname} was issued${by}, which is not trusted here`;
-}
-
-/** The names of a certificate without their kinds: `DNS:a.example` is `a.example`. */
-function namesOf(certificate: tls.PeerCertificate | undefined): string {
-  const names = (certificate?.subjectaltname ?? "").split(", ")
-    .map((name) => name.replace(/^[^:]*:/, "")).filter(Boolean);
-  if (names.length === 0) return "another host";
-  return names.length > 3 ? `${names.slice(0, 3).join(", ")} and others` : names.join(", ");
-}
-
-function dayOf(at: number): string {
-  return new Date(at).toISOString().slice(0, 10);
 }

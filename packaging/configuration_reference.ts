@@ -1,0 +1,358 @@
+/** Writes docs/configuration.md from the schema that the config file is checked against. */
+import { join } from "node:path";
+import { configJsonSchema, DEFAULTS, NOTICE_KINDS } from "../src/config/schema.ts";
+import { ROOT } from "./bundle.ts";
+
+/** The page, formatted as all pages of the checkout are. */
+export async function configurationReference(): Promise<string> {
+  const root = configJsonSchema() as Schema;
+  const named = root.$defs!;
+  const delivery = membersOf(root.properties!.delivery!);
+  const subscription = membersOf(named.Subscription!);
+  const profile = Object.fromEntries(
+    membersOf(named.Profile!).map((one) => [one.name, one.schema]),
+  );
+  const isSetting = ({ name }: Member) => delivery.some((one) => one.name === name);
+  const channels = Object.assign(
+    {},
+    ...named.Notify!.anyOf!.map(({ properties }) => properties),
+  ) as Record<string, Schema>;
+  return await formatted([
+    INTRODUCTION,
+    "## `server`",
+    tableOf(membersOf(root.properties!.server!)),
+    AUTH,
+    "### `auth.publishers[]`",
+    tableOf(membersOf(named.Publisher!)),
+    "### `auth.operators[]`",
+    tableOf(membersOf(named.Operator!)),
+    "## `storage`",
+    tableOf(membersOf(root.properties!.storage!)),
+    DELIVERY,
+    tableOf(delivery.filter((member) => !subscription.some(({ name }) => name === member.name))),
+    SUBSCRIPTIONS,
+    tableOf(subscription.filter((member) => !isSetting(member))),
+    SETTINGS,
+    tableOf(subscription.filter(isSetting)),
+    MATCH,
+    tableOf(membersOf(named.Operators!)),
+    NOTIFY,
+    "### `webhook`",
+    tableOf(membersOf(channels.webhook!)),
+    "### `email`",
+    tableOf(membersOf(channels.email!)),
+    `### \`command\`\n\n${channels.command!.description}. ${COMMAND}`,
+    EVENT_TYPES,
+    tableOf(membersOf(named.EventType!)),
+    PROFILES,
+    tableOf(membersOf(named.Profile!)),
+    BODY,
+    tableOf(membersOf(named.BodyValue!)),
+    "### `signature` of a profile",
+    tableOf(membersOf(profile.signature!)),
+    "### `secret` of a profile",
+    tableOf(membersOf(profile.secret!)),
+    RETRY,
+    tableOf(membersOf(profile.retry!)),
+    ADMISSION,
+    tableOf(membersOf(profile.admission!.items!)),
+    `## \`include\`\n\n${root.properties!.include!.description}. ${INCLUDE}`,
+    RELOAD,
+  ].join("\n\n"));
+}
+
+/** As much of JSON Schema as this page is made of. */
+interface Schema {
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly examples?: readonly unknown[];
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly pattern?: string;
+  readonly format?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly maxLength?: number;
+  readonly maxItems?: number;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: Schema | boolean;
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly $ref?: string;
+  readonly $defs?: Readonly<Record<string, Schema>>;
+}
+
+interface Member {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly isRequired: boolean;
+}
+
+/** The members of an object, or of the one alternative that is an object. */
+function membersOf(schema: Schema): Member[] {
+  const object = schema.properties ? schema : schema.anyOf?.find(({ properties }) => properties);
+  return Object.entries(object?.properties ?? {}).map(([name, member]) => ({
+    name,
+    schema: member,
+    isRequired: object?.required?.includes(name) ?? false,
+  }));
+}
+
+/** A table of keys; the column of defaults stands only where there are any. */
+function tableOf(members: readonly Member[]): string {
+  const hasDefaults = members.some(({ schema }) => schema.default !== undefined);
+  const heading = ["key", "value", ...(hasDefaults ? ["default"] : []), "meaning"];
+  const rows = members.map(({ name, schema, isRequired }) => [
+    `\`${name}\`${isRequired ? " (required)" : ""}`,
+    SPOKEN_KINDS[name] ?? kindOf(schema),
+    ...(hasDefaults ? [schema.default === undefined ? "" : code(schema.default)] : []),
+    meaningOf(schema),
+  ]);
+  return [heading, heading.map(() => "---"), ...rows]
+    .map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
+    .join("\n");
+}
+
+function meaningOf({ description = "", examples, default: preset }: Schema): string {
+  const [example] = examples ?? [];
+  const shown = example === undefined || JSON.stringify(example) === JSON.stringify(preset)
+    ? ""
+    : `, as in ${code(example)}`;
+  return description + shown;
+}
+
+function code(value: unknown): string {
+  return `\`${JSON.stringify(value)}\``;
+}
+
+/** What kind of value a key takes, in a few words. */
+function kindOf(schema: Schema): string {
+  if (schema.$ref !== undefined) return KINDS[schema.$ref.replace("#/$defs/", "")]!;
+  if (schema.const !== undefined) return code(schema.const);
+  if (schema.enum) return schema.enum.map(code).join(", ");
+  if (schema.anyOf) return either(schema.anyOf);
+  if (schema.items) {
+    const most = schema.maxItems === undefined ? "" : `, at most ${schema.maxItems}`;
+    return `list of ${plural(kindOf(schema.items))}${most}`;
+  }
+  if (schema.pattern?.includes("KiB")) return "size";
+  if (schema.pattern?.includes("(ms|s|m|h|d)")) return "duration";
+  if (schema.pattern?.includes("[smhd]")) return "rate";
+  if (schema.format === "date-time") return "instant";
+  if (typeof schema.additionalProperties === "object") {
+    const kind = kindOf(schema.additionalProperties);
+    return kind === "any JSON" ? "object" : `object of ${plural(kind)}`;
+  }
+  return plainKind(schema);
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  Duration: "duration",
+  Deadline: "duration, above zero",
+  Reference: "[reference](#secrets)",
+  Scope: "object of scalars, or lists of them",
+  Operators: "object of [operators](#match)",
+  Publisher: "[publisher](#authpublishers)",
+  Operator: "[operator](#authoperators)",
+  BodyValue: "[body value](#body-of-a-profile)",
+};
+
+/** Where the alternatives of the schema say less than a person would. */
+const SPOKEN_KINDS: Readonly<Record<string, string>> = {
+  previousSecret: "[reference](#secrets), and `until`: an instant",
+  match: "object of scalars, [operators](#match), or lists of them",
+};
+
+/** Alternatives that differ in nothing that is said here are told once. */
+function either(alternatives: readonly Schema[]): string {
+  const kinds = alternatives.map((one) => isReference(one) ? KINDS.Reference! : kindOf(one));
+  return [...new Set(kinds)].join(" or ");
+}
+
+function isReference({ properties }: Schema): boolean {
+  const names = Object.keys(properties ?? {});
+  return names.length === 1 && ["env", "file", "credential"].includes(names[0]!);
+}
+
+function plainKind({ type, minimum, maximum, maxLength }: Schema): string {
+  if (type === undefined) return "any JSON";
+  if (typeof type !== "string") {
+    return type.length === 4 ? "scalar" : type.map(wordFor).join(" or ");
+  }
+  const range = minimum === undefined || maximum === undefined ? "" : `, ${minimum} to ${maximum}`;
+  const most = maxLength === undefined ? "" : `, at most ${maxLength} characters`;
+  return `${wordFor(type)}${range}${most}`;
+}
+
+function wordFor(type: string): string {
+  return WORDS[type] ?? type;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  string: "text",
+  integer: "whole number",
+  boolean: "true or false",
+  array: "list",
+};
+
+function plural(kind: string): string {
+  if (kind.startsWith("[")) return kind.replace("]", "s]");
+  if (kind.startsWith("list ")) return kind.replace("list", "lists");
+  return /^(text|duration|scalar|object)$/.test(kind) ? `${kind}s` : kind;
+}
+
+/** As `deno fmt` has it: tables in columns, lines of 100 characters. */
+async function formatted(text: string): Promise<string> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--config", join(ROOT, "deno.json"), "--ext", "md", "-"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(`${text}\n`));
+  await writer.close();
+  const { success, stdout } = await child.output();
+  if (!success) throw new Error("the page could not be formatted");
+  return new TextDecoder().decode(stdout);
+}
+
+const INTRODUCTION = `# The config file
+
+<!-- Made by packaging/configuration_reference.ts; change it there, or in src/config/schema.ts. -->
+
+Every key, made from the schema that the file is checked against. [config.example.json](../config.example.json)
+shows all of them at work; \`bellhook init\` writes a small one to start from.
+
+One file of JSON; comments and commas at the end are allowed, unknown keys are errors. An editor
+completes it with \`"$schema": "./config.schema.json"\` (\`bellhook schema\` prints that file).
+The file is the one that \`-c\` names, else \`$BELLHOOK_CONFIG\`, else \`config.json\` in the folder
+one is in.
+
+\`\`\`sh
+bellhook check     # all problems at once, each with line, path and fix
+bellhook diff      # what a reload would change in the daemon that runs
+bellhook reload    # puts the file in force in one step; a bad one changes nothing
+\`\`\`
+
+How values are written:
+
+| kind | as in |
+| --- | --- |
+| duration | \`"500ms"\`, \`"30s"\`, \`"5m"\`, \`"2h"\`, \`"30d"\`; at most ten years |
+| size | \`"512B"\`, \`"64KiB"\`, \`"1MiB"\`; at most \`"256MiB"\` |
+| rate | \`"10/s"\`, \`"600/m"\`, \`"1000/h"\`, \`"5000/d"\` |
+| instant | \`"2026-01-31T12:00:00Z"\` (RFC 3339) |
+| pattern | \`"booking.*"\`: \`*\` stands for any run of characters, all else for itself |
+| scalar | a text, a number, true, false or null |
+
+## Secrets
+
+A secret is never written into the file, which is an error. It is named by a reference, one of:
+
+| reference | the secret is |
+| --- | --- |
+| \`{"env": "NAME"}\` | the value of an environment variable of the daemon |
+| \`{"file": "/run/secrets/name"}\` | the content of a file, without the line end at its end; relative to the config file |
+| \`{"credential": "name"}\` | a credential that systemd hands over (\`LoadCredential=\`) |
+
+A reference that leads to nothing is an error. \`bellhook secret --profile NAME\` makes a secret in
+a profile's form.`;
+
+const AUTH = `## \`auth\`
+
+Who may call, by \`Authorization: Bearer TOKEN\`. Without this block the daemon serves anybody on
+this machine and nobody else: it takes no other address for \`server.listen\` than loopback or a
+socket, and refuses a foreign \`Host\` or \`Origin\`.`;
+
+const DELIVERY = `## \`delivery\`
+
+The defaults of every subscription: all [settings](#settings) may stand here. A subscription's own
+value goes first, then this block, then the profile's, then the built-in default. So a \`timeout\` or
+a \`retry\` here holds for the platforms' profiles as well. Beside them:`;
+
+const SUBSCRIPTIONS = `## \`subscriptions[]\`
+
+Who wants events, and where they go.`;
+
+const SETTINGS = `### Settings
+
+A subscription may say these for itself, and \`delivery\` for all. Where both leave one out that has
+no default here, the profile's holds.`;
+
+const MATCH = `## \`match\`
+
+Maps a dotted path into the event's data to what may stand there: a scalar, an object of operators,
+or a list of these, any of which will do. All paths have to hold. A list in the data stands for each
+of its elements. Numbers compare exactly, whatever their digits; texts compare as texts, so ISO
+dates work.
+
+\`\`\`jsonc
+"subscriptions": [
+  {
+    "id": "accounting",
+    "url": "https://accounting.example.com/webhooks",
+    "events": ["booking.*"],
+    "secret": { "env": "ACCOUNTING_SECRET" },
+    "match": {
+      "status": ["CONFIRMED", { "prefix": "CANCELLED" }],
+      "total": [{ ">=": 1000, "<": 1000000 }],
+      "guest.email": [{ "exists": true }]
+    }
+  }
+]
+\`\`\`
+
+All operators in one object have to hold:`;
+
+const NOTIFY = `## \`notify[]\`
+
+Where operators are told of trouble. Each entry is one channel: a \`webhook\`, an \`email\` or a
+\`command\`, and beside it \`on\`, the list of the kinds of notice that it gets; left out, it gets all:
+${NOTICE_KINDS.map((kind) => `\`${kind}\``).join(", ")}. [What they say](operations.md#notices).`;
+
+const COMMAND =
+  "It has 30 seconds, and nothing of the daemon's environment but `PATH` and the like.";
+
+const EVENT_TYPES = `## \`eventTypes\`
+
+The catalogue of the publisher's event types, by name. Where it is given, an event of another type
+is refused with 422, and a subscription that names one is an error.`;
+
+const PROFILES = `## \`profiles\`
+
+Wire formats of one's own, by name, in the words of the built-in ones ([how](profiles.md#your-own)).
+Where a profile extends another, each word replaces the other's as a whole. What neither says: the
+house ladder, a deadline of 30 s, 2xx, https, a secret of either form, Standard Webhooks headers.`;
+
+const BODY = `### \`body\` of a profile
+
+The members of the body in their order. Each is one of \`from\`, \`value\` and \`members\`.`;
+
+const RETRY = `### \`retry\` of a profile
+
+A list of waits, or an object:`;
+
+const ADMISSION = `### \`admission\` of a profile
+
+Rules that hold events back from a subscription; each is either \`{"permission": true}\` or a pair of
+\`when\` and \`require\`. \`bellhook match\` says which rule held an event back.`;
+
+const INCLUDE =
+  "So a script, or the application, can keep one file a customer and call for a reload. " +
+  "Problems name the file; an id that stands twice is one.";
+
+const RELOAD = `## What a reload changes
+
+Everything but \`server.listen\` and \`storage.url\`, which need a restart: \`${DEFAULTS.listen}\` and
+the database are opened once. Deliveries keep the body that they were accepted with; their address,
+secret, headers and ladder are those in force when an attempt is made. Deliveries of a subscription
+that is taken out of the file are held until it comes back or an operator cancels them.`;
+
+if (import.meta.main) {
+  const path = join(ROOT, "docs", "configuration.md");
+  await Deno.writeTextFile(path, await configurationReference());
+  console.log(path);
+}

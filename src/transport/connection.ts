@@ -1,0 +1,217 @@
+import type { Outcome } from "../domain/attempt.ts";
+import { Failure } from "./failure.ts";
+import { ResponseReader } from "./response_reader.ts";
+import type { SendBuffers } from "./send_buffers.ts";
+
+/** What a request on a connection came to; the last: nothing came back, not a byte. */
+export type Answer = Outcome | "closedBeforeAnswer";
+
+/** What is posted. */
+export interface Post {
+  /** One character a byte. */
+  readonly head: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Told once, when the response head is complete. */
+  readonly onHead: () => void;
+}
+
+/** Answers come small; a larger one gets a larger buffer for itself. */
+const SMALL_READ_BYTES = 4 * 1024;
+const LARGE_READ_BYTES = 64 * 1024;
+/** Up to here, head and body go out in one write: over TLS, each would be a record of its own. */
+const MAX_JOINED_BYTES = 64 * 1024;
+
+/**
+ * One open connection. There is always a read under way, so that one that the receiver closes, or
+ * talks on unasked, is known to be lost before a request is written to it.
+ */
+export class Connection {
+  readonly remoteAddress: string;
+  readonly openedAtMs: number;
+  /** Told when it is lost while no request is under way. */
+  onLost: () => void = () => {};
+  /** How long the receiver said, with its last answer, that it keeps the connection. */
+  keptForMs: number | undefined;
+
+  readonly #conn: Deno.Conn;
+  readonly #buffers: SendBuffers;
+  #buffer = new Uint8Array(SMALL_READ_BYTES);
+  #open = true;
+  #isReading = false;
+  #isWriting = false;
+  #exchange: Exchange | undefined;
+
+  constructor(
+    { conn, address, openedAtMs, buffers }: {
+      conn: Deno.Conn;
+      address: string;
+      openedAtMs: number;
+      buffers: SendBuffers;
+    },
+  ) {
+    this.#conn = conn;
+    this.remoteAddress = address;
+    this.openedAtMs = openedAtMs;
+    this.#buffers = buffers;
+  }
+
+  /** Whether it may carry a request. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Posts, where nothing else is under way; a value, whatever the receiver does. */
+  post({ head, body, onHead }: Post): Promise<Answer> {
+    const { promise, resolve } = Promise.withResolvers<Answer>();
+    this.#exchange = { reader: new ResponseReader(), resolve, onHead };
+    this.#send(head, body);
+    if (!this.#isReading) this.#read();
+    return promise;
+  }
+
+  /** Ends what is under way with this failure. */
+  breakOff(failure: Failure): void {
+    this.#end(failure.outcome());
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    try {
+      this.#conn.close();
+    } catch {
+      // It was gone before.
+    }
+  }
+
+  #send(head: string, body: Uint8Array<ArrayBuffer>): void {
+    this.#isWriting = true;
+    const joined = head.length + body.length <= MAX_JOINED_BYTES;
+    const length = joined ? head.length + body.length : head.length;
+    const buffer = this.#buffers.take(length);
+    putLatin1(buffer, head);
+    if (joined) buffer.set(body, head.length);
+    this.#write(buffer.subarray(0, length), () => {
+      this.#buffers.giveBack(buffer);
+      if (joined) this.#isWriting = false;
+      else this.#write(body, () => this.#isWriting = false);
+    });
+  }
+
+  // Not awaited, for an answer may come in the same turn as the word that all is written.
+  #write(bytes: Uint8Array<ArrayBuffer>, onWritten: () => void): void {
+    this.#conn.write(bytes).then((count) => {
+      if (count === bytes.length) onWritten();
+      else if (this.#open) this.#write(bytes.subarray(count), onWritten);
+    }, () => {
+      // It stays not at rest; the read tells what came back and how it ended.
+    });
+  }
+
+  #read(): void {
+    this.#isReading = true;
+    this.#conn.read(this.#buffer).then(this.#onRead, this.#onReadError);
+  }
+
+  readonly #onRead = (count: number | null): void => {
+    this.#isReading = false;
+    if (!this.#open) return;
+    if (count === null) this.#onEnd({ cleanly: true });
+    else if (this.#exchange === undefined) this.#lose();
+    else this.#take(this.#exchange, count);
+  };
+
+  readonly #onReadError = (error: Error): void => {
+    this.#isReading = false;
+    if (!this.#open) return;
+    // What is wrong with a record of TLS, or the alert with which the receiver refuses us.
+    if (error instanceof Deno.errors.InvalidData) {
+      if (this.#exchange === undefined) return this.#lose();
+      const message = `the TLS connection failed: ${error.message}`;
+      return this.#end(new Failure("tls", message, this.remoteAddress).outcome());
+    }
+    this.#onEnd({ cleanly: false });
+  };
+
+  #take(exchange: Exchange, count: number): void {
+    const { reader, onHead } = exchange;
+    const hadHead = reader.head !== undefined;
+    const reading = reader.take(this.#buffer.subarray(0, count));
+    if (reading === "malformed") {
+      return this.#end(new Failure("protocol", reader.fault, this.remoteAddress).outcome());
+    }
+    if (!hadHead && reader.head !== undefined) onHead();
+    if (reading === "unfinished") {
+      if (count === SMALL_READ_BYTES) this.#buffer = new Uint8Array(LARGE_READ_BYTES);
+      return this.#read();
+    }
+    const outcome = this.#answered(reader, { truncated: reading === "truncated" });
+    const isAtRest = reading === "whole" && reader.surplusBytes === 0 && !this.#isWriting;
+    if (isAtRest && reader.keepsConnection) this.#keep(reader, outcome);
+    else this.#end(outcome);
+  }
+
+  #answered(reader: ResponseReader, { truncated }: { truncated: boolean }): Outcome {
+    const { status, headers } = reader.head!;
+    return {
+      kind: "answered",
+      status,
+      headers,
+      body: reader.body(),
+      truncated,
+      remoteAddress: this.remoteAddress,
+    };
+  }
+
+  /** The receiver has closed, or the connection broke. */
+  #onEnd(how: { cleanly: boolean }): void {
+    if (this.#exchange === undefined) return this.#lose();
+    const { reader } = this.#exchange;
+    if (!reader.hasBegun) return this.#end("closedBeforeAnswer");
+    const reading = reader.end(how);
+    if (reading === "whole" || reading === "truncated") {
+      return this.#end(this.#answered(reader, { truncated: reading === "truncated" }));
+    }
+    const part = reader.head === undefined ? "head" : "body";
+    const message = `the receiver closed the connection amid the response ${part}`;
+    this.#end(new Failure("reset", message, this.remoteAddress).outcome());
+  }
+
+  #lose(): void {
+    this.close();
+    this.onLost();
+  }
+
+  /** The exchange is over and the connection goes on. */
+  #keep(reader: ResponseReader, outcome: Outcome): void {
+    const { resolve } = this.#exchange!;
+    this.#exchange = undefined;
+    this.keptForMs = reader.keptForMs;
+    if (this.#buffer.length > SMALL_READ_BYTES) this.#buffer = new Uint8Array(SMALL_READ_BYTES);
+    this.#read();
+    resolve(outcome);
+  }
+
+  /** The exchange is over, and the connection with it. */
+  #end(answer: Answer): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.close();
+    exchange?.resolve(answer);
+  }
+}
+
+interface Exchange {
+  readonly reader: ResponseReader;
+  readonly resolve: (answer: Answer) => void;
+  readonly onHead: () => void;
+}
+
+const encoder = new TextEncoder();
+
+function putLatin1(buffer: Uint8Array, text: string): void {
+  const { read, written } = encoder.encodeInto(text, buffer);
+  if (read === text.length && written === text.length) return;
+  // UTF-8 gives more bytes than there are characters where one is beyond ASCII.
+  for (let i = 0; i < text.length; i++) buffer[i] = text.charCodeAt(i);
+}

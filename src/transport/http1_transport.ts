@@ -1,0 +1,192 @@
+import type { Outcome } from "../domain/attempt.ts";
+import { formatDuration } from "../domain/duration.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { type Answer, Connection } from "./connection.ts";
+import { ConnectionPool } from "./connection_pool.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Failure } from "./failure.ts";
+import { openConnection, type Resolver, systemResolver } from "./open_connection.ts";
+import { requestHead } from "./request_head.ts";
+import { SendBuffers } from "./send_buffers.ts";
+import type { OutgoingRequest, Transport } from "./transport.ts";
+
+export type { Resolver } from "./open_connection.ts";
+
+/** What the transport needs of the world. */
+export interface Http1Options {
+  readonly clock: Clock;
+  /** The runtime's own, unless another is given. */
+  readonly resolve?: Resolver;
+  /** Certificates of authorities, in PEM, beside the ones that come with the runtime. */
+  readonly tls?: { readonly ca?: readonly string[] };
+  /** So many connections are kept idle, whoever they lead to. */
+  readonly maxIdle?: number;
+}
+
+/**
+ * The transport over HTTP/1.1 on connections of its own: what a webhook needs and no more. One POST
+ * at a time goes out on a connection, and nothing of an answer is followed, unpacked or guessed.
+ */
+export function http1Transport(options: Http1Options): Transport {
+  return new Http1Transport(options);
+}
+
+const MAX_IDLE = 4_096;
+
+class Http1Transport implements Transport {
+  readonly #clock: Clock;
+  readonly #resolve: Resolver;
+  readonly #ca: readonly string[] | undefined;
+  /** By their length. */
+  readonly #deadlines = new Map<number, Deadlines<Exchange>>();
+  readonly #idle: ConnectionPool;
+  readonly #buffers = new SendBuffers();
+  #closed = false;
+
+  constructor({ clock, resolve = systemResolver, tls, maxIdle = MAX_IDLE }: Http1Options) {
+    this.#clock = clock;
+    this.#resolve = resolve;
+    this.#ca = tls?.ca;
+    this.#idle = new ConnectionPool(clock, maxIdle);
+  }
+
+  async send(request: OutgoingRequest): Promise<Outcome> {
+    const url = URL.parse(request.url);
+    if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
+      return new Failure("protocol", "the URL is neither https nor http").outcome();
+    }
+    if (this.#closed) return brokenOff().outcome();
+    const exchange = new Exchange(request, url);
+    const deadlines = this.#deadlinesOf(request.deadlineMs);
+    const deadline = deadlines.start(exchange);
+    try {
+      return await this.#exchange(exchange, deadline.atMs);
+    } catch (error) {
+      if (error instanceof Failure) return error.outcome();
+      throw error;
+    } finally {
+      deadlines.stop(deadline);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    for (const deadlines of this.#deadlines.values()) {
+      for (const exchange of deadlines.close()) {
+        exchange.breakOff(brokenOff(exchange.remoteAddress));
+      }
+    }
+    this.#idle.close();
+    return Promise.resolve();
+  }
+
+  #deadlinesOf(lengthMs: number): Deadlines<Exchange> {
+    let deadlines = this.#deadlines.get(lengthMs);
+    if (deadlines === undefined) {
+      const onPassed = (exchange: Exchange) => exchange.breakOff(timedOut(exchange));
+      deadlines = new Deadlines(this.#clock, lengthMs, onPassed);
+      this.#deadlines.set(lengthMs, deadlines);
+    }
+    return deadlines;
+  }
+
+  async #exchange(exchange: Exchange, deadlineAtMs: number): Promise<Outcome> {
+    const key = connectionKey(exchange);
+    const kept = this.#idle.take(key);
+    if (kept !== undefined) {
+      const answer = await exchange.postOn(kept);
+      this.#release(kept, key);
+      // Closed while it was idle: the receiver has seen nothing, so this is the same attempt.
+      if (answer !== "closedBeforeAnswer") return answer;
+    }
+    const connection = await this.#open(exchange, deadlineAtMs);
+    const answer = await exchange.postOn(connection);
+    this.#release(connection, key);
+    if (answer !== "closedBeforeAnswer") return answer;
+    const message = "the receiver closed the connection without an answer";
+    throw new Failure("reset", message, exchange.remoteAddress);
+  }
+
+  #release(connection: Connection, key: string): void {
+    if (this.#closed) connection.close();
+    else if (connection.isOpen) this.#idle.put(key, connection);
+  }
+
+  async #open(exchange: Exchange, deadlineAtMs: number): Promise<Connection> {
+    const { request, url } = exchange;
+    const opened = await openConnection({
+      url,
+      allowNetworks: request.allowNetworks,
+      signal: exchange.signalWhileOpening(),
+      deadlineAtMs,
+      entering(phase, remoteAddress) {
+        exchange.phase = phase;
+        if (remoteAddress !== undefined) exchange.remoteAddress = remoteAddress;
+      },
+    }, { clock: this.#clock, resolve: this.#resolve, ...(this.#ca && { ca: this.#ca }) });
+    const openedAtMs = this.#clock.monotonicMs();
+    return new Connection({ ...opened, openedAtMs, buffers: this.#buffers });
+  }
+}
+
+/** Connections are shared by what may share them: networks are named, for a reload may close one. */
+function connectionKey({ request, url }: Exchange): string {
+  return JSON.stringify([request.pool, url.origin, request.allowNetworks]);
+}
+
+function timedOut({ request, phase, remoteAddress }: Exchange): Failure {
+  const message = `the deadline of ${formatDuration(request.deadlineMs)} passed while ${phase}`;
+  return new Failure("timeout", message, remoteAddress);
+}
+
+function brokenOff(remoteAddress?: string): Failure {
+  return new Failure("reset", "broken off by shutdown", remoteAddress);
+}
+
+/** A request under way, and what it has come to, for the words of a failure from outside. */
+class Exchange {
+  readonly request: OutgoingRequest;
+  readonly url: URL;
+  phase = "starting";
+  remoteAddress: string | undefined;
+  readonly #head: string;
+  #opening: AbortController | undefined;
+  #connection: Connection | undefined;
+  #broken: Failure | undefined;
+
+  constructor(request: OutgoingRequest, url: URL) {
+    this.request = request;
+    this.url = url;
+    this.#head = requestHead(request, url);
+  }
+
+  /** Ends it with this failure, wherever it stands. */
+  breakOff(failure: Failure): void {
+    this.#broken = failure;
+    this.#opening?.abort(failure);
+    this.#connection?.breakOff(failure);
+  }
+
+  signalWhileOpening(): AbortSignal {
+    this.#connection = undefined;
+    this.#opening = new AbortController();
+    if (this.#broken) this.#opening.abort(this.#broken);
+    return this.#opening.signal;
+  }
+
+  postOn(connection: Connection): Promise<Answer> {
+    this.#opening = undefined;
+    if (this.#broken) {
+      connection.close();
+      throw this.#broken;
+    }
+    this.#connection = connection;
+    this.phase = "waiting for the response";
+    this.remoteAddress = connection.remoteAddress;
+    return connection.post({
+      head: this.#head,
+      body: this.request.body,
+      onHead: () => this.phase = "reading the response body",
+    });
+  }
+}

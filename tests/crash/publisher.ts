@@ -1,0 +1,73 @@
+import type { Chance } from "../simulation/chance.ts";
+
+/** One that posts events over HTTP, and repeats what it got no answer to, unchanged, until it has one. */
+export class Publisher {
+  /** Every event that was answered 202, or 200 for a repeat. */
+  readonly accepted = new Set<string>();
+  /** Answers that nobody should get. */
+  readonly faults: string[] = [];
+  /** Requests that were stored by a daemon which was killed before its answer arrived. */
+  storedUnheard = 0;
+  readonly #url: string;
+  readonly #chance: Chance;
+  readonly #nextNumber: () => number;
+  #unanswered: { readonly ids: readonly string[]; readonly body: string } | undefined;
+
+  constructor(url: string, chance: Chance, nextNumber: () => number) {
+    this.#url = url;
+    this.#chance = chance;
+    this.#nextNumber = nextNumber;
+  }
+
+  /** Posts until told to stop; the daemon may come and go meanwhile. */
+  async publish(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      const isTaken = await this.#postOne();
+      await pause(isTaken ? this.#chance.whole(0, 12) : 20);
+    }
+  }
+
+  /** Posts what is left unanswered. */
+  async settle(): Promise<void> {
+    while (this.#unanswered) if (!await this.#postOne()) await pause(20);
+  }
+
+  async #postOne(): Promise<boolean> {
+    const { ids, body } = this.#unanswered ??= this.#compose();
+    let status: number;
+    try {
+      const response = await fetch(this.#url, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
+      status = response.status;
+      await response.body?.cancel();
+    } catch {
+      return false;
+    }
+    if (status === 503) return false;
+    this.#unanswered = undefined;
+    if (status === 200) this.storedUnheard++;
+    if (status === 202 || status === 200) { for (const id of ids) this.accepted.add(id); }
+    else this.faults.push(`${ids[0]} was answered ${status}`);
+    return true;
+  }
+
+  #compose(): { ids: readonly string[]; body: string } {
+    const count = this.#chance.happens(0.05) ? this.#chance.whole(2, 20) : 1;
+    const events = Array.from({ length: count }, () => {
+      const number = this.#nextNumber();
+      const filler = "x".repeat(Math.floor(this.#chance.length(1, 8_000)));
+      return { id: `ev-${number}`, type: "booking.created", data: { number, filler } };
+    });
+    return {
+      ids: events.map(({ id }) => id),
+      body: JSON.stringify(count === 1 ? events[0] : events),
+    };
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,115 @@
+import { assert, assertEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { auditDatabase } from "../../src/outbox/sqlite/audit.ts";
+import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { migrate, MIGRATIONS } from "../../src/outbox/sqlite/schema.ts";
+import { type Log, silentLog } from "../../src/runtime/log.ts";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon } from "../support/a_daemon.ts";
+import { aSubscription } from "../support/a_subscription.ts";
+import { startRawServer } from "../support/raw_server.ts";
+import { until } from "../support/until.ts";
+
+const SCHEMAS = new URL("./schemas/", import.meta.url);
+
+/** Every schema that a newer one has followed. */
+const PAST = MIGRATIONS.map((_, index) => index + 1).slice(0, -1);
+
+for (const version of PAST) {
+  Deno.test(`migration: schema version ${version} is as it was released`, async () => {
+    using old = opened(":memory:");
+    old.exec(await textOf(version));
+    using made = opened(":memory:");
+    migrate(made, ":memory:", MIGRATIONS.slice(0, version));
+    assertEquals(schemaOf(old), schemaOf(made));
+    assertEquals(versionOf(old), version);
+  });
+
+  Deno.test(`migration: a database of version ${version} comes to the newest whole`, async () => {
+    const { folder, path, before } = await aDatabase(version);
+    const copied: unknown[] = [];
+    using db = await openWriter(path, { onCopied: (copy) => copied.push(copy) });
+    using fresh = opened(":memory:");
+    migrate(fresh, ":memory:");
+    assertEquals(schemaOf(db), schemaOf(fresh));
+    assertEquals(versionOf(db), MIGRATIONS.length);
+    assertEquals(auditDatabase(db).faults, []);
+    assertEquals(rowsOf(db, before), before);
+
+    const copy = `${path}-v${version}-backup`;
+    assertEquals(copied, [{ copy, fromVersion: version, toVersion: MIGRATIONS.length }]);
+    using kept = opened(copy);
+    assertEquals([versionOf(kept), rowsOf(kept, before)], [version, before]);
+    await Deno.remove(folder, { recursive: true });
+  });
+
+  Deno.test(`story: a daemon on a database of version ${version} says so and delivers the rest`, async () => {
+    const { folder, path } = await aDatabase(version);
+    const told: unknown[] = [];
+    const log: Log = Object.assign(Object.create(silentLog), {
+      copiedBeforeMigration: (facts: unknown) => told.push(facts),
+    });
+    await using receiver = startRawServer();
+    const local = { url: receiver.url, allowHttp: true, allowNetworks: ["127.0.0.0/8"] };
+    const config = aConfig({ subscriptions: [aSubscription({ id: "bad", ...local })] });
+    const onDisk = { ...config, storage: { ...config.storage, path } };
+    const daemon = await aDaemon(onDisk, { log });
+    const copy = `${path}-v${version}-backup`;
+    const versions = { fromVersion: version, toVersion: MIGRATIONS.length };
+    assertEquals(told, [{ database: path, copy, ...versions }]);
+
+    const list = (state: string) => daemon.call("GET", `/v1/deliveries?state=${state}`);
+    const pending: { id: string }[] = (await list("pending")).body.items;
+    assert(pending.length > 0);
+    await daemon.call("POST", "/v1/subscriptions/bad/resume");
+    await until(async () => (await list("pending")).body.items.length === 0, "the rest goes out");
+    assertEquals(receiver.requests.length, pending.length);
+    const { body: delivery } = await daemon.call("GET", `/v1/deliveries/${pending[0]!.id}`);
+    assertEquals([delivery.state, delivery.attempts.length], ["delivered", 1]);
+    await daemon.stop();
+    using db = opened(path);
+    assertEquals(auditDatabase(db).faults, []);
+    await Deno.remove(folder, { recursive: true });
+  });
+}
+
+/** A database file of an old version, and what is in it. */
+async function aDatabase(version: number) {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/old.db`;
+  using db = opened(path);
+  db.exec(`begin; ${await textOf(version)} commit;`);
+  return { folder, path, before: rowsOf(db) };
+}
+
+function textOf(version: number): Promise<string> {
+  return Deno.readTextFile(new URL(`${version}.sql`, SCHEMAS));
+}
+
+function opened(path: string): DatabaseSync {
+  return new DatabaseSync(path);
+}
+
+type Rows = Record<string, readonly Record<string, unknown>[]>;
+
+/** All rows by table; of those columns alone that were there `before`. */
+function rowsOf(db: DatabaseSync, before?: Rows): Rows {
+  const tables = before === undefined ? namesOf(db) : Object.keys(before);
+  return Object.fromEntries(tables.map((table) => {
+    const columns = Object.keys(before?.[table]?.[0] ?? {}).join(", ") || "*";
+    return [table, db.prepare(`select ${columns} from ${table}`).all()];
+  }));
+}
+
+function namesOf(db: DatabaseSync): string[] {
+  const tables = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'";
+  return db.prepare(tables).all().map(({ name }) => String(name));
+}
+
+function schemaOf(db: DatabaseSync): unknown[] {
+  return db.prepare("select type, name, tbl_name, sql from sqlite_schema order by 1, 2").all();
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare("pragma user_version").get()!.user_version);
+}

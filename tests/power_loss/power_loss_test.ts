@@ -1,0 +1,25 @@
+import { assert, assertEquals } from "@std/assert";
+import { canWatchDisks, WITHOUT_COMPILER } from "../disk/watched_disk.ts";
+import { failPower } from "./power_failures.ts";
+import { record } from "./recording.ts";
+
+Deno.test({
+  name: "power loss: every image of the disk is whole and holds what was answered 202" +
+    WITHOUT_COMPILER,
+  ignore: !canWatchDisks,
+  async fn(test) {
+    const steps = await record({ seed: 1, requests: 240 });
+
+    await test.step("200 images, and a real daemon on two of them", async () => {
+      const failures = await failPower(steps, { images: 200, seed: 1, serveEvery: 100 });
+      assertEquals(failures.faults, []);
+      assertEquals(failures.served, 2);
+      assert(failures.withEvents > 150, `only ${failures.withEvents} images had to hold anything`);
+    });
+
+    await test.step("a disk that lies about fsync is found out", async () => {
+      const { faults } = await failPower(steps, { images: 10, seed: 1, liesAboutSyncs: true });
+      assert(faults.length > 0);
+    });
+  },
+});
