@@ -139,7 +139,7 @@ function mayPass(error: unknown): boolean {
 
 type Change =
   | { readonly kind: "delivery" } & Delivery
-  | { readonly kind: "subscription"; readonly id: string; readonly health: Omit<Health, "pending"> }
+  | { readonly kind: "subscription"; readonly id: string; readonly health: Health }
   | { readonly kind: "gap" };
 
 function print(kind: string, data: object, { options, shell }: Tailing): void {

@@ -1,5 +1,4 @@
 import { Hono } from "hono";
-import type { Health } from "../domain/health.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { AccessVariables } from "./access.ts";
 import type { ChangeFeed, NumberedChange } from "./change_feed.ts";
@@ -97,14 +96,12 @@ function gap(run: string, number: number): string {
 function asEvent({ number, change }: NumberedChange, ports: StreamPorts): string {
   const data = change.kind === "delivery" ? deliveryView(change.delivery, ports.isHeld) : {
     id: change.subscription,
-    health: healthOf(change.health, ports.isEnabled(change.subscription)),
+    health: healthView(change.health, {
+      enabled: ports.isEnabled(change.subscription),
+      pending: change.pending,
+    }),
   };
   return `id: ${ports.feed.run}-${number}\nevent: ${change.kind}\ndata: ${
     JSON.stringify(data)
   }\n\n`;
-}
-
-function healthOf(health: Health, enabled: boolean) {
-  const { pending: _, ...view } = healthView(health, { enabled, pending: 0 });
-  return view;
 }

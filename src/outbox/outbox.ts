@@ -326,8 +326,13 @@ export type Change =
    * moved it, for it moves all that wait at once.
    */
   | { readonly kind: "delivery"; readonly delivery: Delivery }
-  /** It began or ceased to fail or to be paused. */
-  | { readonly kind: "subscription"; readonly subscription: string; readonly health: Health };
+  /** It began or ceased to fail or to be paused; so many of its deliveries wait. */
+  | {
+    readonly kind: "subscription";
+    readonly subscription: string;
+    readonly health: Health;
+    readonly pending: number;
+  };
 
 export interface StoredEvent extends Event {
   readonly acceptedAt: Instant;

@@ -44,6 +44,8 @@ export async function failOnce(
     const { process, ready, said } = startServe(folder, port, environment);
     const wasReady = await ready.then(() => true, () => false);
     const publishers = publishersOf(port, at);
+    // Too slow to come up, it would wait for publishers, and they for it.
+    if (!wasReady) await kill(process);
     const { code, wentOn } = wasReady
       ? await publishUntilEnded(process, publishers)
       : { ...await process.status, wentOn: false };

@@ -95,7 +95,15 @@ Deno.test("GET /v1/stream: what can't be told any more is a gap", async () => {
 });
 
 Deno.test("GET /v1/stream: tells of a subscription that is paused and resumed", async () => {
-  const subscriptions = [aSubscription({ id: "app" })];
+  await using receiver = startRawServer();
+  const subscriptions = [
+    aSubscription({
+      id: "app",
+      url: receiver.url,
+      allowHttp: true,
+      allowNetworks: ["127.0.0.0/8"],
+    }),
+  ];
   await using daemon = await aDaemon(aConfig({ subscriptions }));
   const stream = await streamOf(daemon);
   await daemon.call("POST", "/v1/subscriptions/app/pause");
@@ -105,8 +113,12 @@ Deno.test("GET /v1/stream: tells of a subscription that is paused and resumed", 
     "paused",
     "paused by local",
   ]);
+  assertEquals(paused!.data.health.pending, 0);
+  await daemon.call("POST", "/v1/events", { type: "booking.created", data: 1 });
+  assertEquals((await stream.next())!.event, "delivery");
   await daemon.call("POST", "/v1/subscriptions/app/resume");
-  assertEquals((await stream.next())!.data.health.state, "healthy");
+  const { health } = (await stream.next())!.data;
+  assertEquals([health.state, health.pending], ["healthy", 1]);
   await stream.leave();
 });
 

@@ -850,6 +850,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
         kind: "subscription",
         subscription: "crm",
         health: turns[i]!,
+        pending: 0,
       } as const)),
     );
   });

@@ -422,7 +422,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       this.#judge(error);
     }
     for (const [subscription, health] of subscriptions) {
-      changes.push({ kind: "subscription", subscription, health });
+      const pending = this.#store.pendingOf(subscription);
+      changes.push({ kind: "subscription", subscription, health, pending });
     }
     for (const listener of [...this.#listeners]) {
       try {

@@ -195,6 +195,12 @@ export class Store {
     );
   }
 
+  /** The same of one. */
+  pendingOf(subscription: string): number {
+    const id = this.#names.subscriptions.find(subscription);
+    return id === undefined ? 0 : this.#pending.get(id) ?? 0;
+  }
+
   /** Deliveries as they are, by number, but for those that are gone. */
   deliveries(seqs: Iterable<number>): Delivery[] {
     // One transaction, and this connection: its pages are at hand, a reader's are stale just now.
