@@ -16,13 +16,14 @@ export function addAudit(program: Command, shell: Shell): void {
         const audit = await reader.audit();
         if (options.json) shell.print(JSON.stringify(audit));
         else {
-          const { events, deliveries, attempts, faults } = audit;
+          const { events, deliveries, attempts, faults, notes } = audit;
           const states = Object.entries(deliveries).map(([state, count]) => `${count} ${state}`);
           shell.print(`events      ${events}`);
           shell.print(`deliveries  ${states.join(", ")}`);
           shell.print(`attempts    ${attempts}`);
           shell.print(`faults      ${faults.length}`);
           for (const fault of faults) shell.print(`  ${fault}`);
+          for (const note of notes) shell.say(`note: ${note}`);
         }
         return audit.faults.length === 0 ? EXIT.done : EXIT.failed;
       } finally {

@@ -392,6 +392,8 @@ export interface Audit {
   readonly attempts: number;
   /** Sentences, each naming what breaks which promise; empty when all is well. */
   readonly faults: readonly string[];
+  /** Instants out of their order, as a wall clock leaves them that was set back. */
+  readonly notes: readonly string[];
 }
 
 /** A list was asked to go on from a cursor that no list hands out. */

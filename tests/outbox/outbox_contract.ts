@@ -1081,6 +1081,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       deliveries: { pending: 1, delivered: 1, exhausted: 1, cancelled: 1 },
       attempts: 2,
       faults: [],
+      notes: [],
     });
   });
 

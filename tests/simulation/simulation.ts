@@ -524,11 +524,9 @@ class Simulation {
     });
     db.close();
     for (const sentence of found) this.#accuse(sentence);
-    const { faults } = await engine!.outbox.audit();
-    for (const fault of faults) {
-      const isExcused = this.#witness.steppedMs > 0 && fault.includes("the clock was set back");
-      if (!isExcused) this.#accuse(`audit: ${fault}`);
-    }
+    const { faults, notes } = await engine!.outbox.audit();
+    for (const fault of faults) this.#accuse(`audit: ${fault}`);
+    if (this.#witness.steppedMs === 0) { for (const note of notes) this.#accuse(`audit: ${note}`); }
     let isStopped = false;
     engine!.stop().then(() => isStopped = true);
     await this.#disk.settle();
