@@ -9,7 +9,7 @@ import { ROOT } from "./bundle.ts";
 
 /** The page in man(7)'s words. */
 export async function manPage(): Promise<string> {
-  const program = bellhook(new Shell(systemTerminal()));
+  const program = await bellhook(new Shell(systemTerminal()));
   const { options, commands } = wordsOf(program);
   const sections = await Promise.all(commands.map(commandSection));
   return [

@@ -1,33 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.ts";
-import { addAudit } from "./audit.ts";
-import { addBackup } from "./backup.ts";
-import { addCheck } from "./check.ts";
-import { addCompletion } from "./completion.ts";
-import { addDeliveries } from "./deliveries.ts";
-import { addDev } from "./dev.ts";
-import { addDiff } from "./diff.ts";
-import { addDoctor } from "./doctor.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
-import { addInit } from "./init.ts";
-import { addInstallService } from "./install_service.ts";
-import { addListen } from "./listen.ts";
-import { addMatch } from "./match.ts";
-import { addPauseAndResume } from "./pause.ts";
-import { addReload } from "./reload.ts";
-import { addReplay } from "./replay.ts";
-import { addRetryAndCancel } from "./retry.ts";
-import { addSchema } from "./schema.ts";
-import { addSecret } from "./secret.ts";
-import { addSend } from "./send.ts";
-import { addServe } from "./serve.ts";
 import { Shell } from "./shell.ts";
-import { addSign } from "./sign.ts";
-import { addStatus } from "./status.ts";
-import { addTail } from "./tail.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
-import { addTest } from "./test.ts";
-import { addVerify } from "./verify.ts";
 
 /** What a build says of itself, and what tests put in the place of parts of the terminal. */
 export interface Around extends Partial<Terminal> {
@@ -41,7 +16,7 @@ export async function run(
   { commit, ...replaced }: Around = {},
 ): Promise<number> {
   const shell = new Shell(systemTerminal(replaced));
-  const program = bellhook(shell, commit);
+  const program = await bellhook(shell, { commit, args });
   try {
     await program.parseAsync(args, { from: "user" });
     return shell.exitCode;
@@ -50,8 +25,17 @@ export async function run(
   }
 }
 
-/** The whole command line, as commander has it; the man page and completion are made from it. */
-export function bellhook(shell: Shell, commit?: string): Command {
+/**
+ * The command line, as commander has it: all of it, or what the arguments can mean. The man page and
+ * completion are made from it.
+ */
+export async function bellhook(
+  shell: Shell,
+  { commit, args = [] }: {
+    readonly commit?: string | undefined;
+    readonly args?: readonly string[];
+  } = {},
+): Promise<Command> {
   const program = new Command("bellhook");
   program
     .description("Webhooks out, durably: every event that was accepted reaches its receivers")
@@ -70,38 +54,56 @@ export function bellhook(shell: Shell, commit?: string): Command {
     .showHelpAfterError('(see "bellhook --help")')
     .exitOverride();
   program.addHelpText("after", EXAMPLES);
-  for (const add of COMMANDS) add(program, shell);
+  const adding = await Promise.all(meantBy(args).map(({ load }) => load()));
+  for (const add of adding) add(program, shell);
   return program;
 }
 
 /** In the order that help lists them. */
-const COMMANDS = [
-  addDev,
-  addInit,
-  addSecret,
-  addCheck,
-  addServe,
-  addDiff,
-  addReload,
-  addMatch,
-  addSend,
-  addTest,
-  addStatus,
-  addDeliveries,
-  addTail,
-  addRetryAndCancel,
-  addReplay,
-  addPauseAndResume,
-  addListen,
-  addSign,
-  addVerify,
-  addAudit,
-  addBackup,
-  addDoctor,
-  addSchema,
-  addInstallService,
-  addCompletion,
+const COMMANDS: readonly CommandSource[] = [
+  { names: ["dev"], load: async () => (await import("./dev.ts")).addDev },
+  { names: ["init"], load: async () => (await import("./init.ts")).addInit },
+  { names: ["secret"], load: async () => (await import("./secret.ts")).addSecret },
+  { names: ["check"], load: async () => (await import("./check.ts")).addCheck },
+  { names: ["serve"], load: async () => (await import("./serve.ts")).addServe },
+  { names: ["diff"], load: async () => (await import("./diff.ts")).addDiff },
+  { names: ["reload"], load: async () => (await import("./reload.ts")).addReload },
+  { names: ["match"], load: async () => (await import("./match.ts")).addMatch },
+  { names: ["send"], load: async () => (await import("./send.ts")).addSend },
+  { names: ["test"], load: async () => (await import("./test.ts")).addTest },
+  { names: ["status"], load: async () => (await import("./status.ts")).addStatus },
+  { names: ["deliveries"], load: async () => (await import("./deliveries.ts")).addDeliveries },
+  { names: ["tail"], load: async () => (await import("./tail.ts")).addTail },
+  { names: ["retry", "cancel"], load: async () => (await import("./retry.ts")).addRetryAndCancel },
+  { names: ["replay"], load: async () => (await import("./replay.ts")).addReplay },
+  { names: ["pause", "resume"], load: async () => (await import("./pause.ts")).addPauseAndResume },
+  { names: ["listen"], load: async () => (await import("./listen.ts")).addListen },
+  { names: ["sign"], load: async () => (await import("./sign.ts")).addSign },
+  { names: ["verify"], load: async () => (await import("./verify.ts")).addVerify },
+  { names: ["audit"], load: async () => (await import("./audit.ts")).addAudit },
+  { names: ["backup"], load: async () => (await import("./backup.ts")).addBackup },
+  { names: ["doctor"], load: async () => (await import("./doctor.ts")).addDoctor },
+  { names: ["schema"], load: async () => (await import("./schema.ts")).addSchema },
+  {
+    names: ["install-service"],
+    load: async () => (await import("./install_service.ts")).addInstallService,
+  },
+  { names: ["completion"], load: async () => (await import("./completion.ts")).addCompletion },
 ];
+
+interface CommandSource {
+  readonly names: readonly string[];
+  readonly load: () => Promise<(program: Command, shell: Shell) => void>;
+}
+
+/** What can be meant: a daemon that serves has no use for the code of all the others. */
+function meantBy(args: readonly string[]): readonly CommandSource[] {
+  const meant = COMMANDS.filter(({ names }) => names.some((name) => args.includes(name)));
+  const isAboutAll = args.some((arg) => ABOUT_ALL.has(arg));
+  return meant.length === 0 || isAboutAll ? COMMANDS : meant;
+}
+
+const ABOUT_ALL = new Set(["help", "-h", "--help", "completion"]);
 
 const EXAMPLES = `
 Examples:

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { canBuildLibraries, WITHOUT_COMPILER } from "../support/shared_library.ts";
 import { until } from "../support/until.ts";
 import { type Answer, House } from "./a_house.ts";
 import { canMount, mountSmallDisk, WITHOUT_MOUNTING } from "./small_disk.ts";
-import { buildWatchedDisk, canWatchDisks, watching, WITHOUT_COMPILER } from "./watched_disk.ts";
+import { buildWatchedDisk, watching } from "./watched_disk.ts";
 
 const ENOSPC = 28, EROFS = 30;
 
@@ -80,7 +81,7 @@ Deno.test({
 
 Deno.test({
   name: "disk: one that takes no writes is full until it takes them again" + WITHOUT_COMPILER,
-  ignore: !canWatchDisks,
+  ignore: !canBuildLibraries,
   fn: () =>
     withFolder(async (folder) => {
       await using house = new House(folder);
@@ -101,7 +102,7 @@ Deno.test({
   name:
     "disk: one that turns read-only ends the daemon with an error, and what was accepted stays" +
     WITHOUT_COMPILER,
-  ignore: !canWatchDisks,
+  ignore: !canBuildLibraries,
   fn: () =>
     withFolder(async (folder) => {
       await using house = new House(folder);

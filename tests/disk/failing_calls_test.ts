@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { canBuildLibraries, WITHOUT_COMPILER } from "../support/shared_library.ts";
 import { failOnce } from "./failing_call.ts";
-import { buildWatchedDisk, canWatchDisks, WITHOUT_COMPILER } from "./watched_disk.ts";
+import { buildWatchedDisk } from "./watched_disk.ts";
 
 /** As the tables are made, as the daemon comes up, and under load. */
 const CALLS = { write: [1, 90, 130, 160], sync: [3, 9, 20, 45] } as const;
@@ -8,7 +9,7 @@ const CALLS = { write: [1, 90, 130, 160], sync: [3, 9, 20, 45] } as const;
 Deno.test({
   name: "disk: a daemon whose write or fsync fails ends with an error and starts again whole" +
     WITHOUT_COMPILER,
-  ignore: !canWatchDisks,
+  ignore: !canBuildLibraries,
   async fn(test) {
     const folder = await Deno.makeTempDir();
     const library = await buildWatchedDisk(folder);

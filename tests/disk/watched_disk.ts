@@ -1,4 +1,4 @@
-import { assert } from "@std/assert";
+import { buildLibrary } from "../support/shared_library.ts";
 
 /** The files that make a database, and the folder that names them. */
 export type DiskFile = "database" | "journal" | "rollback" | "folder";
@@ -27,22 +27,10 @@ export type Fault =
   /** As long as there is such a file. */
   | { readonly call: "sync" | "write"; readonly whileThereIs: string; readonly errno: number };
 
-/** Whether there is a compiler to build the watched disk with; else tests that need it are left out. */
-export const canWatchDisks: boolean = await canCompile();
-
-/** What such a test's name says where it is left out. */
-export const WITHOUT_COMPILER = canWatchDisks
-  ? ""
-  : " (left out: there is no gcc to build a watched disk with)";
-
 /** Builds the library into a folder; answers its path. */
 export async function buildWatchedDisk(folder: string): Promise<string> {
   const library = `${folder}/watched_disk.so`;
-  const source = new URL("./watched_disk.c", import.meta.url).pathname;
-  const built = await new Deno.Command("gcc", {
-    args: ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl", "-lpthread"],
-  }).output();
-  assert(built.success, new TextDecoder().decode(built.stderr));
+  await buildLibrary(new URL("./watched_disk.c", import.meta.url), library);
   return library;
 }
 
@@ -130,18 +118,4 @@ function hear(answer: Answer, piece: Uint8Array<ArrayBuffer>): void {
   if (body.length !== length) return;
   answer.events.push(...[JSON.parse(body)].flat().map(({ id }) => id));
   answer.text = "";
-}
-
-async function canCompile(): Promise<boolean> {
-  if (Deno.build.os !== "linux") return false;
-  try {
-    const command = new Deno.Command("gcc", {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    });
-    return (await command.output()).success;
-  } catch {
-    return false;
-  }
 }

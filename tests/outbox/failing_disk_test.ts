@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { buildLibrary, canBuildLibraries, WITHOUT_COMPILER } from "../support/shared_library.ts";
 
 /** Which call to which file fails, the how manieth: in the journal, and when it is moved over. */
 const FAULTS = [
@@ -9,13 +10,11 @@ const FAULTS = [
   { call: "write", file: "outbox.db", at: 700 },
 ] as const;
 
-const hasCompiler = await canCompile();
-
 for (const { call, file, at } of FAULTS) {
   Deno.test({
     name: `a failed ${call} of ${file} ends the outbox, and loses nothing that it acknowledged` +
-      (hasCompiler ? "" : " (left out: there is no gcc to build a failing disk with)"),
-    ignore: !hasCompiler,
+      WITHOUT_COMPILER,
+    ignore: !canBuildLibraries,
     async fn() {
       const folder = await Deno.makeTempDir();
       try {
@@ -43,30 +42,12 @@ for (const { call, file, at } of FAULTS) {
   });
 }
 
-async function canCompile(): Promise<boolean> {
-  if (Deno.build.os !== "linux") return false;
-  try {
-    const command = new Deno.Command("gcc", {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    });
-    return (await command.output()).success;
-  } catch {
-    return false;
-  }
-}
-
 async function runOnFailingDisk(
   folder: string,
   { path, call, file, at }: { path: string; call: string; file: string; at: number },
 ): Promise<{ code: number; lines: string[] }> {
   const library = `${folder}/failing_disk.so`;
-  const source = new URL("./failing_disk.c", import.meta.url).pathname;
-  const built = await new Deno.Command("gcc", {
-    args: ["-shared", "-fPIC", "-o", library, source, "-ldl"],
-  }).output();
-  assert(built.success, new TextDecoder().decode(built.stderr));
+  await buildLibrary(new URL("./failing_disk.c", import.meta.url), library);
   const script = new URL("./enqueue_until_failed.ts", import.meta.url).pathname;
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-q", "--no-check", "--allow-read", "--allow-write", script, path],

@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { canWatchDisks, WITHOUT_COMPILER } from "../disk/watched_disk.ts";
+import { canBuildLibraries, WITHOUT_COMPILER } from "../support/shared_library.ts";
 import { failPower } from "./power_failures.ts";
 import { record } from "./recording.ts";
 
 Deno.test({
   name: "power loss: every image of the disk is whole and holds what was answered 202" +
     WITHOUT_COMPILER,
-  ignore: !canWatchDisks,
+  ignore: !canBuildLibraries,
   async fn(test) {
     const steps = await record({ seed: 1, requests: 240 });
 
