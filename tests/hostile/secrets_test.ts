@@ -140,6 +140,13 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
     return items.length >= 2;
   }, "some are exhausted");
   await notices.received(2);
+  await until(async () => {
+    const subscription = encodeURIComponent("notify:mailto:ops@example.com");
+    const { items } = await api.call(`GET /v1/deliveries?subscription=${subscription}`, {
+      headers: operator,
+    });
+    return items.some(({ attemptCount }: { attemptCount: number }) => attemptCount > 0);
+  }, "the mail was refused");
 
   // Secrets where they do not belong.
   const wrong = { authorization: `Bearer ${CANARIES.wrongToken}` };
