@@ -315,6 +315,8 @@ function compose(
     { dryRun, by }: { dryRun: boolean; by: string },
   ): Promise<ReloadReport> {
     if (!ports.reload) return rejected([{ path: "", message: "this daemon has no config file" }]);
+    // Asked for first: what was loaded is in force in the same turn.
+    const pending = await outbox.pending();
     const loaded = await ports.reload();
     if (!loaded.ok) {
       if (!dryRun) await reject(loaded.problems.map(formatProblem), by);
@@ -329,7 +331,7 @@ function compose(
     const report: ReloadReport = {
       kind: "reloaded",
       ...diff,
-      changes: formatDiff(diff, await outbox.pending()),
+      changes: formatDiff(diff, pending),
       warnings: loaded.warnings.map(formatProblem),
     };
     if (!dryRun) await putInForce(loaded.config, report, by);

@@ -507,6 +507,8 @@ class Simulation {
     // First without a word to the daemon, which might make it look after what it has lost sight of.
     await this.#drain((id) => !this.#witness.isHeld(id));
     this.#file = healed(this.#file, this.#knownSubscriptions, this.#chance);
+    // A reload that a crash kept from reading it may have left a bad one behind.
+    this.#isFileBad = false;
     this.#operate("reload", (engine) => engine.reload({ by: "ann" }));
     await this.#settle();
     for (const id of [...this.#knownSubscriptions, channelId(CHANNEL)]) this.#resume(id);
