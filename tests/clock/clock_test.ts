@@ -6,8 +6,11 @@ import { fasterBy, hasFakedTime, SettableClock, WHERE_LEFT_OUT } from "./faked_t
 
 const HOUR_S = 3_600, DAY_S = 86_400;
 
-/** At a thousand, for a try by hand, the ladder's 26.6 hours take 96 seconds; the suite has 12. */
-const SPEED = Number(Deno.env.get("BELLHOOK_CLOCK_SPEED") ?? 8_000);
+/**
+ * At a thousand the ladder's 26.6 hours take 96 seconds, too long for each run of the suite; much
+ * faster, and a busy machine's pauses are hours.
+ */
+const SPEED = Number(Deno.env.get("BELLHOOK_CLOCK_SPEED") ?? 0);
 
 Deno.test({
   name: "clock: steps of an hour and of a day, either way, make no retry early and none stuck" +
@@ -88,9 +91,9 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    `clock: the 26-hour ladder at ${SPEED} times the speed, every rung in full${WHERE_LEFT_OUT}`,
-  ignore: !hasFakedTime,
+  name: `clock: the 26-hour ladder at ${SPEED || 1_000} times the speed, every rung in full` +
+    (SPEED > 0 ? WHERE_LEFT_OUT : " (left out: it takes BELLHOOK_CLOCK_SPEED=1000, and 96 s)"),
+  ignore: !hasFakedTime || SPEED === 0,
   async fn() {
     const rungsS = [60, 300, 1_800, 7_200, 86_400];
     const seen = new Seen();
