@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { FILLING, LAST_NUMBERS } from "../growth/multiply_rows.ts";
 
 /** The month that a database is filled with. */
 export interface Month {
@@ -15,7 +16,7 @@ export interface Month {
 export function fillMonth(path: string, { deliveries, until }: Month): void {
   const db = new DatabaseSync(path);
   try {
-    db.exec(SETTINGS);
+    db.exec(FILLING);
     db.exec(PATTERN);
     const last = db.prepare(LAST_NUMBERS).get() as { event: number; delivery: number };
     const since = until - MONTH_MS, perRow = MONTH_MS / deliveries;
@@ -91,14 +92,6 @@ function answers(buckets: Readonly<Record<number, number>>): string {
   );
 }
 
-/** Nothing here has to survive a crash. */
-const SETTINGS = `
-  pragma journal_mode = off;
-  pragma synchronous = off;
-  pragma cache_size = -1000000;
-  pragma temp_store = memory;
-`;
-
 const PATTERN = `
   create table if not exists pattern as
   select row_number() over (order by min(d.seq)) - 1 as i,
@@ -107,10 +100,6 @@ const PATTERN = `
   from deliveries d join events e on e.seq = d.event join attempts a on a.delivery = d.seq
   where d.state = 1 and d.seq <= 1000
   group by d.subscription`;
-
-const LAST_NUMBERS = `
-  select coalesce((select max(seq) from events), 0) as event,
-    coalesce((select max(seq) from deliveries), 0) as delivery`;
 
 // The multiplication scatters what is regular in a number over it.
 const ROWS = `

@@ -18,7 +18,7 @@ export function multiplyRows(
 ): void {
   const db = new DatabaseSync(path);
   try {
-    db.exec(SETTINGS);
+    db.exec(FILLING);
     db.exec(PATTERN);
     if (finished) {
       inChunks(finished.count, (count) => addFinished(db, count, finished.at));
@@ -78,8 +78,8 @@ function named(
   );
 }
 
-/** Nothing here has to survive a crash. */
-const SETTINGS = `
+/** How a database is filled quickly: nothing here has to survive a crash. */
+export const FILLING = `
   pragma journal_mode = off;
   pragma synchronous = off;
   pragma cache_size = -1000000;
@@ -95,7 +95,8 @@ const PATTERN = `
   where d.state = 1 and d.seq <= 1000
   group by d.subscription`;
 
-const LAST_NUMBERS = `
+/** The last rows there are. */
+export const LAST_NUMBERS = `
   select coalesce((select max(seq) from events), 0) as event,
     coalesce((select max(seq) from deliveries), 0) as delivery,
     coalesce((select max(seq) from attempts), 0) as attempt`;

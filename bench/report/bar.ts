@@ -86,16 +86,6 @@ function atLeast(
   };
 }
 
-function atMost(
-  figure: string,
-  factor: number,
-  subject?: Subject,
-  of = figure,
-): Promised {
-  return {
-    figure,
-    bound: "atMost",
-    factor,
-    ...(subject && { of: { subject, figure: of } }),
-  };
+function atMost(...promised: Parameters<typeof atLeast>): Promised {
+  return { ...atLeast(...promised), bound: "atMost" };
 }
