@@ -3,15 +3,16 @@ import type { Clock } from "./clock.ts";
 /**
  * Waits of one and the same length, of which nearly all are taken back: they come to an end in the
  * order they began in, so one timer serves them all, where each of its own would cost more than what
- * it watches over.
+ * it watches over. A ring of them rather than a set, since a set that is filled and emptied all the
+ * time leaves its old tables to the collector.
  */
 export class SharedTimer {
   readonly #clock: Clock;
   readonly #waitMs: number;
-  /** The oldest first. */
-  readonly #waits = new Set<Wait>();
+  /** Stands before the oldest and after the newest one. */
+  readonly #ring: Wait = new Wait(Infinity, () => {});
   #cancelTimer: (() => void) | undefined;
-  /** The timer has fired, and whose wait is over is being told. */
+  /** Those whose wait is over are being told. */
   #isEnding = false;
 
   constructor(clock: Clock, waitMs: number) {
@@ -21,19 +22,26 @@ export class SharedTimer {
 
   /** Calls back once, when the wait is over; the answer takes it back. */
   after(callback: () => void): () => void {
-    const wait = { endsAtMs: this.#clock.monotonicMs() + this.#waitMs, callback };
-    this.#waits.add(wait);
+    const wait = new Wait(this.#clock.monotonicMs() + this.#waitMs, callback);
+    wait.join(this.#ring);
     if (this.#cancelTimer === undefined && !this.#isEnding) this.#arm(this.#waitMs);
     return () => {
+      wait.leave();
       // A timer that none waits for any more would keep the process up.
-      if (this.#waits.delete(wait) && this.#waits.size === 0) this.#disarm();
+      if (this.#ring.next === this.#ring) this.#disarm();
     };
+  }
+
+  /** Ends every wait at once. */
+  endAll(): void {
+    this.#disarm();
+    this.#endUntil(Infinity);
   }
 
   #arm(inMs: number): void {
     this.#cancelTimer = this.#clock.after(inMs, () => {
       this.#cancelTimer = undefined;
-      this.#end(this.#clock.monotonicMs());
+      this.#endUntil(this.#clock.monotonicMs());
     });
   }
 
@@ -42,20 +50,44 @@ export class SharedTimer {
     this.#cancelTimer = undefined;
   }
 
-  #end(nowMs: number): void {
+  #endUntil(nowMs: number): void {
+    const newest = this.#ring.previous;
     this.#isEnding = true;
-    for (const wait of this.#waits) {
-      if (wait.endsAtMs > nowMs) break;
-      this.#waits.delete(wait);
-      wait.callback();
+    for (let isLast = false; !isLast;) {
+      const oldest = this.#ring.next;
+      if (oldest === this.#ring || oldest.endsAtMs > nowMs) break;
+      isLast = oldest === newest;
+      oldest.leave();
+      oldest.callback();
     }
     this.#isEnding = false;
-    const [oldest] = this.#waits;
-    if (oldest) this.#arm(Math.max(0, oldest.endsAtMs - nowMs));
+    const { next } = this.#ring;
+    if (next !== this.#ring) this.#arm(Math.max(0, next.endsAtMs - this.#clock.monotonicMs()));
   }
 }
 
-interface Wait {
+class Wait {
   readonly endsAtMs: number;
   readonly callback: () => void;
+  previous: Wait = this;
+  next: Wait = this;
+
+  constructor(endsAtMs: number, callback: () => void) {
+    this.endsAtMs = endsAtMs;
+    this.callback = callback;
+  }
+
+  /** As the newest of a ring. */
+  join(ring: Wait): void {
+    this.previous = ring.previous;
+    this.next = ring;
+    this.previous.next = ring.previous = this;
+  }
+
+  /** Alone it stays as it is. */
+  leave(): void {
+    this.previous.next = this.next;
+    this.next.previous = this.previous;
+    this.previous = this.next = this;
+  }
 }

@@ -1,9 +1,9 @@
 import type { Outcome } from "../domain/attempt.ts";
 import { formatDuration } from "../domain/duration.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { SharedTimer } from "../runtime/shared_timer.ts";
 import { type Answer, Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection_pool.ts";
-import { Deadlines } from "./deadlines.ts";
 import { Failure } from "./failure.ts";
 import { openConnection, type Resolver, systemResolver } from "./open_connection.ts";
 import { requestHead } from "./request_head.ts";
@@ -37,8 +37,8 @@ class Http1Transport implements Transport {
   readonly #clock: Clock;
   readonly #resolve: Resolver;
   readonly #ca: readonly string[] | undefined;
-  /** By their length. */
-  readonly #deadlines = new Map<number, Deadlines<Exchange>>();
+  /** By their length: a timer for each request would cost a third of the request. */
+  readonly #deadlines = new Map<number, SharedTimer>();
   readonly #idle: ConnectionPool;
   readonly #buffers = new SendBuffers();
   #closed = false;
@@ -57,34 +57,31 @@ class Http1Transport implements Transport {
     }
     if (this.#closed) return brokenOff().outcome();
     const exchange = new Exchange(request, url);
-    const deadlines = this.#deadlinesOf(request.deadlineMs);
-    const deadline = deadlines.start(exchange);
+    const deadlineAtMs = this.#clock.monotonicMs() + request.deadlineMs;
+    const inTime = this.#deadlinesOf(request.deadlineMs).after(() =>
+      exchange.breakOff(this.#closed ? brokenOff(exchange.remoteAddress) : timedOut(exchange))
+    );
     try {
-      return await this.#exchange(exchange, deadline.atMs);
+      return await this.#exchange(exchange, deadlineAtMs);
     } catch (error) {
       if (error instanceof Failure) return error.outcome();
       throw error;
     } finally {
-      deadlines.stop(deadline);
+      inTime();
     }
   }
 
   close(): Promise<void> {
     this.#closed = true;
-    for (const deadlines of this.#deadlines.values()) {
-      for (const exchange of deadlines.close()) {
-        exchange.breakOff(brokenOff(exchange.remoteAddress));
-      }
-    }
+    for (const deadlines of this.#deadlines.values()) deadlines.endAll();
     this.#idle.close();
     return Promise.resolve();
   }
 
-  #deadlinesOf(lengthMs: number): Deadlines<Exchange> {
+  #deadlinesOf(lengthMs: number): SharedTimer {
     let deadlines = this.#deadlines.get(lengthMs);
     if (deadlines === undefined) {
-      const onPassed = (exchange: Exchange) => exchange.breakOff(timedOut(exchange));
-      deadlines = new Deadlines(this.#clock, lengthMs, onPassed);
+      deadlines = new SharedTimer(this.#clock, lengthMs);
       this.#deadlines.set(lengthMs, deadlines);
     }
     return deadlines;

@@ -60,3 +60,19 @@ Deno.test("shared timer: leaves no timer running when every wait is taken back",
   for (const cancel of cancels) cancel();
   assertEquals(running, 0);
 });
+
+Deno.test("shared timer: ends every wait at once, but for those that begin by it", () => {
+  const clock = new FakeClock(), ended: string[] = [];
+  const timer = new SharedTimer(clock, WAIT_MS);
+  timer.after(() => {
+    ended.push("first");
+    timer.after(() => ended.push("begun by the first"));
+  });
+  const takeBack = timer.after(() => ended.push("taken back"));
+  timer.after(() => ended.push("last"));
+  takeBack();
+  timer.endAll();
+  assertEquals(ended, ["first", "last"]);
+  clock.advance(WAIT_MS);
+  assertEquals(ended, ["first", "last", "begun by the first"]);
+});
