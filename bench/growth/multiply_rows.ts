@@ -46,6 +46,7 @@ function addFinished(db: DatabaseSync, count: number, at: number): void {
   db.prepare(FINISHED).run({ ...named(bounds, "event", "delivery"), at });
   db.prepare(ATTEMPTS).run({ ...named(bounds, "delivery", "attempt"), at });
   db.prepare(COUNT_DELIVERED).run({ delivery: bounds.delivery });
+  db.exec(TAKE_IN);
   db.exec("commit");
 }
 
@@ -55,6 +56,7 @@ function addPending(db: DatabaseSync, count: number, dueAt: number): void {
   db.prepare(EVENTS).run({ ...named(bounds, "event"), at: dueAt - 3_600_000 });
   db.prepare(PENDING).run({ ...named(bounds, "event", "delivery"), dueAt });
   db.prepare(COUNT_PENDING).run({ delivery: bounds.delivery });
+  db.exec(TAKE_IN);
   db.exec("commit");
 }
 
@@ -84,6 +86,16 @@ export const FILLING = `
   pragma synchronous = off;
   pragma cache_size = -1000000;
   pragma temp_store = memory;
+`;
+
+/** Leaves nothing fresh, neither of the daemon's own rows nor of those that were added. */
+export const TAKE_IN = `
+  update deliveries set fresh = 0 where seq > (select delivery from indexed_until) and fresh = 1;
+  insert into events_of_type
+  select type, accepted_at, seq from events where seq > (select event from indexed_until)
+  order by 1, 2, 3;
+  update indexed_until set event = (select max(seq) from events),
+    delivery = (select max(seq) from deliveries);
 `;
 
 const PATTERN = `

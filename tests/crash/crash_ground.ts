@@ -78,7 +78,11 @@ class Ground {
     const url = `http://127.0.0.1:${this.#port}/v1/events`;
     this.#publishers = Array.from(
       { length: PUBLISHERS },
-      () => new Publisher(url, new Chance(chance.whole(1, 1e9)), () => ++this.#number),
+      () =>
+        new Publisher(url, {
+          chance: new Chance(chance.whole(1, 1e9)),
+          nextNumber: () => ++this.#number,
+        }),
     );
   }
 

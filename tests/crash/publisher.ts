@@ -11,12 +11,19 @@ export class Publisher {
   readonly #url: string;
   readonly #chance: Chance;
   readonly #nextNumber: () => number;
+  readonly #filler: readonly [least: number, most: number];
   #unanswered: { readonly ids: readonly string[]; readonly body: string } | undefined;
 
-  constructor(url: string, chance: Chance, nextNumber: () => number) {
+  /** `filler`: how many bytes an event's data is filled up with. */
+  constructor(url: string, { chance, nextNumber, filler = [1, 8_000] }: {
+    readonly chance: Chance;
+    readonly nextNumber: () => number;
+    readonly filler?: readonly [least: number, most: number];
+  }) {
     this.#url = url;
     this.#chance = chance;
     this.#nextNumber = nextNumber;
+    this.#filler = filler;
   }
 
   /** Posts until told to stop; the daemon may come and go meanwhile. */
@@ -58,7 +65,7 @@ export class Publisher {
     const count = this.#chance.happens(0.05) ? this.#chance.whole(2, 20) : 1;
     const events = Array.from({ length: count }, () => {
       const number = this.#nextNumber();
-      const filler = "x".repeat(Math.floor(this.#chance.length(1, 8_000)));
+      const filler = "x".repeat(Math.floor(this.#chance.length(...this.#filler)));
       return { id: `ev-${number}`, type: "booking.created", data: { number, filler } };
     });
     return {

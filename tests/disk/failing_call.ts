@@ -72,7 +72,11 @@ function publishersOf(port: number, seed: number): Publisher[] {
   const url = `http://127.0.0.1:${port}/v1/events`;
   return Array.from(
     { length: 4 },
-    (_, index) => new Publisher(url, new Chance(seed * 10 + index), () => ++number),
+    (_, index) =>
+      new Publisher(url, {
+        chance: new Chance(seed * 10 + index),
+        nextNumber: () => ++number,
+      }),
   );
 }
 

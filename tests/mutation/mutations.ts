@@ -22,6 +22,20 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["power_loss"],
   },
   {
+    defence: "the fsync of the database after a checkpoint",
+    file: "outbox/sqlite/journal.ts",
+    text: "await this.#database.syncData();",
+    replacement: "",
+    tests: ["power_loss"],
+  },
+  {
+    defence: "a released second attempt being due by the index alone",
+    file: "outbox/sqlite/store.ts",
+    text: "if (attemptCount > 0 || !this.#indexing.isFresh(seq)) return;",
+    replacement: "if (!this.#indexing.isFresh(seq)) return;",
+    tests: ["outbox/sqlite_outbox_test.ts"],
+  },
+  {
     defence: "the wait for the fsync before the answer",
     file: "outbox/sqlite/sqlite_outbox.ts",
     text: "await this.#journal?.sync();",
@@ -355,7 +369,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the digits of numbers",
     file: "domain/json_text.ts",
-    text: "return compactValue(text, skipSpace(text, 0)).text;",
+    text: "return compactValue(scanned(text), skipSpace(text, 0)).text;",
     replacement: "return JSON.stringify(JSON.parse(text));",
     tests: ["domain/json_text_test.ts", "profiles/fidelity_test.ts"],
   },

@@ -237,6 +237,14 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(await outbox.record(delivered(again!, NOON)), true);
   });
 
+  story("release() of a second attempt makes it due once", async ({ outbox }) => {
+    await outbox.record(toRetry(await aClaim(outbox), { at: NOON, dueAt: NOON + 60 }));
+    const claim = () => outbox.claim({ subscription: "crm", now: NOON + 60, limit: 9 });
+    const { claims } = await claim();
+    await outbox.release(claims);
+    assertEquals((await claim()).claims.length, 1);
+  });
+
   story("record() keeps an attempt, its answer to the last byte, and ends the delivery", async ({
     outbox,
     reader,
@@ -1103,12 +1111,18 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       fc.asyncProperty(fc.array(anyStep, { maxLength: 40 }), async (steps) => {
         const { outbox, reader, forget } = await open();
         try {
-          await takeSteps(outbox, steps);
+          const { claims, now } = await takeSteps(outbox, steps);
           assertEquals((await reader.audit()).faults, []);
           const counts = await count(reader);
           assertEquals(await reader.counts(), counts);
           const pending = [...counts].filter(([, { pending }]) => pending > 0);
           assertEquals(await reader.pending(), new Map(pending.map(([id, c]) => [id, c.pending])));
+          await outbox.release(claims);
+          for (const [subscription, { pending }] of counts) {
+            const all = await outbox.claim({ subscription, now: now + 9_000, limit: 1_000 });
+            assertEquals(new Set(all.claims.map(({ delivery }) => delivery.id)).size, pending);
+            assertEquals(all.claims.length, pending);
+          }
         } finally {
           await outbox.close();
           await forget?.();
@@ -1144,7 +1158,8 @@ const anyStep = fc.record({
 
 type Step = typeof anyStep extends fc.Arbitrary<infer Value> ? Value : never;
 
-async function takeSteps(outbox: Outbox, steps: readonly Step[]): Promise<void> {
+/** Answers the claims that were given, held yet or not, and what time it has become. */
+async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
   const ids: string[] = [], claims: Claim[] = [], replays: Replay[] = [];
   const asked: Promise<unknown>[] = [];
   let now = NOON;
@@ -1155,6 +1170,7 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]): Promise<void> 
     if (waits) await asking;
   }
   await Promise.all(asked);
+  return { claims, now };
 
   async function takeStep({ act, pick, now }: Pick<Step, "act" | "pick"> & { now: number }) {
     const id = ids[pick % ids.length] ?? "dlv_none";

@@ -1,10 +1,12 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { DatabaseSync } from "node:sqlite";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
 import {
   BARE_EVENTS,
   DELETE_ATTEMPTS,
   DELETE_EVENT,
+  DELETE_EVENT_OF_TYPE,
   DELETE_HISTORY,
   DELETE_KEYS,
   DELETE_REPLAYS,
@@ -23,9 +25,11 @@ const STATEMENTS: Record<string, string> = {
   ...SCAN_SQL,
   ...REPLAYING_SQL,
   ...TALLYING_SQL,
+  ...INDEXING_SQL,
   BARE_EVENTS,
   DELETE_ATTEMPTS,
   DELETE_EVENT,
+  DELETE_EVENT_OF_TYPE,
   DELETE_HISTORY,
   DELETE_KEYS,
   DELETE_REPLAYS,
@@ -36,8 +40,8 @@ const STATEMENTS: Record<string, string> = {
 /** They walk all that is pending, or open, on purpose, and are asked seldom. */
 const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays"];
 
-/** They sort few rows: one event's, a short backlog, or those that a step of a replay looks at. */
-const SORTS = ["byEvent", "pendingOf", "take"];
+/** They sort few rows: one event's, a short backlog, what is fresh, or what a step of a replay looks at. */
+const SORTS = ["byEvent", "pendingOf", "take", "fresh", "freshPending", "pending", "takeInEvents"];
 
 Deno.test("query plans: no statement walks a table that grows", async () => {
   const db = await openWriter(":memory:");

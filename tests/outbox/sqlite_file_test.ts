@@ -509,6 +509,9 @@ const BREAKS: readonly [sql: string, told: string][] = [
     "update deliveries set state = 3, reason = x'00', finished_at = created_at where seq = 1",
     "delivery FIRST was cancelled at 2024-03-15T12:00:00Z, and yet 2 of its attempts ended later",
   ],
+  ["update indexed_until set delivery = 2", "delivery SECOND is in no index"],
+  ["update indexed_until set event = 1", 'event "the event" is not among the events of its type'],
+  ["insert into events_of_type values (1, 5, 99)", "event number 99 is listed by a type or time"],
   ["update deliveries set last_status = 404", "delivery SECOND tells another last status"],
   [
     "update attempts set started_at = started_at - 80 where number = 2",

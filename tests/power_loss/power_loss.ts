@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { failPower } from "./power_failures.ts";
-import { record } from "./recording.ts";
+import { MOVES_THE_JOURNAL, record } from "./recording.ts";
 
 const IMAGES_EACH = 1_000;
 
@@ -24,7 +24,11 @@ const total = {
 };
 let faults = 0;
 for (let seed = Number(values.seed); total.images < wanted; seed++) {
-  const steps = await record({ seed, requests: 500 });
+  // Every other time the journal is moved into the database now and then.
+  const steps = await record({
+    seed,
+    ...(seed % 2 === 0 ? { requests: 300, filler: MOVES_THE_JOURNAL } : { requests: 500 }),
+  });
   const count = (kind: string) => steps.filter((step) => step.kind === kind).length;
   total.recordings++;
   total.writes += count("write");

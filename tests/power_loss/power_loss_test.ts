@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { canBuildLibraries, WITHOUT_COMPILER } from "../support/shared_library.ts";
 import { failPower } from "./power_failures.ts";
-import { record } from "./recording.ts";
+import { MOVES_THE_JOURNAL, record } from "./recording.ts";
 
 Deno.test({
   name: "power loss: every image of the disk is whole and holds what was answered 202" +
@@ -15,6 +15,12 @@ Deno.test({
       assertEquals(failures.faults, []);
       assertEquals(failures.served, 2);
       assert(failures.withEvents > 150, `only ${failures.withEvents} images had to hold anything`);
+    });
+
+    await test.step("40 images of a disk whose journal is moved into the database", async () => {
+      const moving = await record({ seed: 2, requests: 240, filler: MOVES_THE_JOURNAL });
+      const failures = await failPower(moving, { images: 40, seed: 2 });
+      assertEquals(failures.faults, []);
     });
 
     await test.step("a disk that lies about fsync is found out", async () => {

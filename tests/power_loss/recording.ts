@@ -9,7 +9,12 @@ import { buildWatchedDisk, readSteps, type Step, watching } from "../disk/watche
  * stopped. Answers all that its disk and its publishers saw, in order.
  */
 export async function record(
-  { seed, requests }: { readonly seed: number; readonly requests: number },
+  { seed, requests, filler }: {
+    readonly seed: number;
+    readonly requests: number;
+    /** How many bytes an event's data is filled up with. */
+    readonly filler?: readonly [least: number, most: number];
+  },
 ): Promise<Step[]> {
   const folder = await Deno.makeTempDir();
   const chance = new Chance(seed);
@@ -24,11 +29,11 @@ export async function record(
     const publishers = Array.from(
       { length: 4 },
       () =>
-        new Publisher(
-          `http://127.0.0.1:${port}/v1/events`,
-          new Chance(chance.whole(1, 1e9)),
-          () => ++number,
-        ),
+        new Publisher(`http://127.0.0.1:${port}/v1/events`, {
+          chance: new Chance(chance.whole(1, 1e9)),
+          nextNumber: () => ++number,
+          ...(filler === undefined ? {} : { filler }),
+        }),
     );
     const accepted = () => publishers.reduce((sum, { accepted }) => sum + accepted.size, 0);
     for (const end of ["SIGTERM", "SIGKILL", "SIGTERM"] as const) {
@@ -52,6 +57,9 @@ export async function record(
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+/** Events so large that the journal is moved into the database after some eighty of them. */
+export const MOVES_THE_JOURNAL = [60_000, 200_000] as const;
 
 /** The config of a daemon that delivers all to one receiver, tried again soon. */
 export async function writeConfig(

@@ -143,6 +143,27 @@ const CHECKS: readonly Check[] = [
   },
   {
     sql: `
+      select d.seq, d.created_at from deliveries d, indexed_until u
+      where d.fresh = 1 and d.seq <= u.delivery`,
+    say: (row) => `${delivery(row)} is in no index: neither lists nor attempts would find it`,
+  },
+  {
+    sql: `
+      select e.id from events e, indexed_until u
+      where e.seq <= u.event and not exists (
+        select 1 from events_of_type t
+        where t.type = e.type and t.accepted_at = e.accepted_at and t.event = e.seq
+      )`,
+    say: (row) => `${event(row)} is not among the events of its type`,
+  },
+  {
+    sql: `
+      select t.event from events_of_type t left join events e on e.seq = t.event
+      where e.type is not t.type or e.accepted_at is not t.accepted_at`,
+    say: (row) => `event number ${row.event} is listed by a type or time that it does not have`,
+  },
+  {
+    sql: `
       select s.name,
         coalesce(c.pending, 0) as pending, coalesce(f.pending, 0) as found_pending,
         coalesce(c.delivered, 0) as delivered, coalesce(f.delivered, 0) as found_delivered,

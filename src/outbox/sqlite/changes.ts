@@ -1,10 +1,14 @@
-import type { DeliveryState } from "../../domain/delivery.ts";
+import type { DeliveryCause, DeliveryState } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
+import type { Instant } from "../../domain/instant.ts";
 import type { Grant } from "./claims.ts";
+import type { LastNumbers } from "./indexing.ts";
 import type { TalliedAttempt } from "./tallying.ts";
 
 /** What a transaction changes beside its rows; it comes to count when the commit is through. */
 export class Changes {
+  /** Fresh deliveries, in the order of their numbers. */
+  readonly created: CreatedDelivery[] = [];
   readonly granted: Grant[] = [];
   readonly ended: DeliveryNumbers[] = [];
   /** Ended from outside, maybe under the hands of who attempts them. */
@@ -17,6 +21,8 @@ export class Changes {
   readonly attempts: TalliedAttempt[] = [];
   /** Written once at the end of the transaction, the last one said, by subscription. */
   readonly health = new Map<number, Health>();
+  /** The last numbers that the indexes have taken in; undefined where they took in nothing. */
+  indexedUntil: LastNumbers | undefined;
   /** The deliveries that it changes; undefined while nobody wants to know. */
   readonly touched: Set<number> | undefined;
 
@@ -24,9 +30,10 @@ export class Changes {
     this.touched = watched ? new Set() : undefined;
   }
 
-  create(subscription: number, seq: number): void {
-    this.count(subscription, "pending", 1);
-    this.touched?.add(seq);
+  create(created: CreatedDelivery): void {
+    this.created.push(created);
+    this.count(created.subscription, "pending", 1);
+    this.touched?.add(created.seq);
   }
 
   /** A delivery became final. */
@@ -50,6 +57,12 @@ export class Changes {
 export interface DeliveryNumbers {
   readonly subscription: number;
   readonly seq: number;
+}
+
+/** A delivery that was just stored. */
+export interface CreatedDelivery extends DeliveryNumbers {
+  readonly createdAt: Instant;
+  readonly cause: DeliveryCause;
 }
 
 type CountChange = { [state in DeliveryState]: number };

@@ -50,6 +50,11 @@ export class Insertion {
     this.#lastDelivery = last.delivery;
   }
 
+  /** The last numbers handed out. */
+  get last(): { readonly event: number; readonly delivery: number } {
+    return { event: this.#lastEvent, delivery: this.#lastDelivery };
+  }
+
   /** Stores an event with its deliveries, due at once, and answers these in their order. */
   event(incoming: NewEvent, at: Instant, changes: Changes): InsertedDelivery[] {
     const { event, publisher, contentHash, deliveries } = incoming;
@@ -96,7 +101,7 @@ export class Insertion {
       createdAt,
       row.redeliveryOf ?? null,
     );
-    changes.create(row.subscription, seq);
+    changes.create({ subscription: row.subscription, seq, createdAt, cause: row.cause });
     return { id: deliveryId({ createdAt, seq }), seq, subscription: row.subscription };
   }
 }
@@ -117,8 +122,8 @@ const INSERT_EVENT = `
 const INSERT_DELIVERY = `
   insert into deliveries (
     seq, event, subscription, type, format, cause, created_at, due_at, redelivery_of,
-    state, attempt_count
-  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`;
+    state, attempt_count, fresh
+  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 1)`;
 
 const LAST_NUMBERS = `
   select coalesce((select max(seq) from events), 0) as event,

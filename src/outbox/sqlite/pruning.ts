@@ -11,13 +11,14 @@ export interface PruneRequest {
   readonly limit: number;
 }
 
-/** Takes away what nobody needs to keep, a bite at a time. */
+/** Takes away what nobody needs to keep, a bite at a time. Nothing may be fresh. */
 export class Pruning {
   readonly #finished: StatementSync;
   readonly #deleteAttempts: StatementSync;
   readonly #deleteDelivery: StatementSync;
   readonly #findEvent: StatementSync;
   readonly #deleteEvent: StatementSync;
+  readonly #deleteEventOfType: StatementSync;
   readonly #lowerCount: StatementSync;
   readonly #bareEvents: StatementSync;
   readonly #deleteKeys: StatementSync;
@@ -31,6 +32,7 @@ export class Pruning {
     this.#deleteDelivery = db.prepare(DELETE_DELIVERY);
     this.#findEvent = db.prepare(FIND_EVENT);
     this.#deleteEvent = db.prepare(DELETE_EVENT);
+    this.#deleteEventOfType = db.prepare(DELETE_EVENT_OF_TYPE);
     this.#lowerCount = db.prepare(LOWER_COUNT);
     this.#bareEvents = db.prepare(BARE_EVENTS);
     this.#deleteKeys = db.prepare(DELETE_KEYS);
@@ -55,7 +57,7 @@ export class Pruning {
     const deliveries = before.limit - left;
     let events = this.#settleEvents(removed, before.delivered);
     const bare = this.#bareEvents.all({ before: before.delivered, limit: left });
-    for (const { seq } of bare) this.#deleteEvent.run({ seq: seq! });
+    for (const event of bare as unknown as EventNumbers[]) this.#removeEvent(event);
     events += bare.length;
     const rest = { before: before.exhausted, limit: left - bare.length };
     this.#deleteKeys.run(rest);
@@ -84,17 +86,27 @@ export class Pruning {
   #settleEvents(removed: ReadonlyMap<number, number>, acceptedBefore: Instant): number {
     let events = 0;
     for (const [seq, count] of removed) {
-      const event = this.#findEvent.get({ seq }) as unknown as {
-        accepted_at: Instant;
-        delivery_count: number;
-      };
-      if (event.delivery_count === count && event.accepted_at < acceptedBefore) {
-        this.#deleteEvent.run({ seq });
+      const { delivery_count, ...numbers } = this.#findEvent.get({ seq }) as unknown as
+        & Omit<EventNumbers, "seq">
+        & { delivery_count: number };
+      if (delivery_count === count && numbers.accepted_at < acceptedBefore) {
+        this.#removeEvent({ seq, ...numbers });
         events++;
       } else this.#lowerCount.run({ seq, by: count });
     }
     return events;
   }
+
+  #removeEvent({ seq, type, accepted_at }: EventNumbers): void {
+    this.#deleteEvent.run({ seq });
+    this.#deleteEventOfType.run({ seq, type, accepted_at });
+  }
+}
+
+interface EventNumbers {
+  readonly seq: number;
+  readonly type: number;
+  readonly accepted_at: Instant;
 }
 
 interface FinishedRow {
@@ -108,21 +120,24 @@ const FINAL_STATES = [DELIVERED, 2, 3] as const;
 
 export const FINISHED = `
   select seq, event, subscription from deliveries
-  where state = :state and state <> 0 and finished_at < :before
+  where state = :state and state <> 0 and fresh = 0 and finished_at < :before
   order by finished_at limit :limit`;
 
 export const DELETE_ATTEMPTS = "delete from attempts where delivery = :delivery";
 
 const DELETE_DELIVERY = "delete from deliveries where seq = :seq";
 
-const FIND_EVENT = "select accepted_at, delivery_count from events where seq = :seq";
+const FIND_EVENT = "select type, accepted_at, delivery_count from events where seq = :seq";
 
 export const DELETE_EVENT = "delete from events where seq = :seq";
 
 const LOWER_COUNT = "update events set delivery_count = delivery_count - :by where seq = :seq";
 
+export const DELETE_EVENT_OF_TYPE = `
+  delete from events_of_type where type = :type and accepted_at = :accepted_at and event = :seq`;
+
 export const BARE_EVENTS = `
-  select seq from events where delivery_count = 0 and accepted_at < :before
+  select seq, type, accepted_at from events where delivery_count = 0 and accepted_at < :before
   order by accepted_at limit :limit`;
 
 export const DELETE_KEYS = `

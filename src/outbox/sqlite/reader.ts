@@ -49,6 +49,7 @@ import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
 import { STATES } from "./schema.ts";
+import { PENDING_COUNTS } from "./store.ts";
 import {
   answersFromRows,
   type AnswersRow,
@@ -147,13 +148,12 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     let before = startOf(filter);
     for (let scanned = 0; scanned < SCANNED_ROWS;) {
       const limit = Math.min(Math.max(filter.limit + 1, CHUNK_ROWS), SCANNED_ROWS - scanned);
-      const rows = scan.statement.all({
-        ...scan.bindings,
+      const rows = this.#look(scan, {
         since: filter.since ?? 0,
         beforeAt: before.createdAt,
         beforeSeq: before.seq,
         limit,
-      }) as unknown as ScannedRow[];
+      });
       for (const row of rows) {
         if (items.length === filter.limit) return { items, next: encodePosition(before) };
         before = { createdAt: row.created_at, seq: row.seq };
@@ -171,14 +171,16 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     const type = filter.type === undefined ? undefined : this.#types.find(filter.type);
     if (filter.type !== undefined && type === undefined) return { items: [] };
     const before = startOf(filter);
-    const statement = type === undefined ? this.#sql.eventsByTime : this.#sql.eventsByType;
-    const rows = statement.all({
-      ...(type === undefined ? {} : { type }),
+    const bounds = {
       since: filter.since ?? 0,
       beforeAt: before.createdAt,
       beforeSeq: before.seq,
       limit: filter.limit + 1,
-    }) as unknown as { seq: number; accepted_at: Instant }[];
+    };
+    const found = type === undefined
+      ? this.#sql.eventsByTime.all(bounds)
+      : this.#sql.eventsByType.all({ ...bounds, type });
+    const rows = found as unknown as { seq: number; accepted_at: Instant }[];
     const page = rows.slice(0, filter.limit);
     const items = page.map(({ seq }) =>
       storedEventFromRow(this.#sql.eventBySeq.get(seq) as unknown as EventRow)
@@ -282,24 +284,21 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
 
   // deno-lint-ignore require-await
   async backlog(): Promise<ReadonlyMap<string, Backlog>> {
-    const rows = this.#sql.backlog.all() as unknown as BacklogRow[];
+    const spans = this.#dueSpans({ after: 0, limit: NO_LIMIT, now: 0 });
     return new Map(
-      rows.filter(({ due_at }) => due_at !== null)
-        .map(({ subscription, pending, due_at }) => [
-          toText(subscription),
-          { pending, dueAt: due_at! },
-        ]),
+      spans.filter(({ dueAt }) => dueAt < Infinity)
+        .map(({ name, pending, dueAt }) => [toText(name), { pending, dueAt }]),
     );
   }
 
   async due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
     const found = new Map<string, DueBacklog>();
     for (let after = 0;;) {
-      const spans = this.#sql.dueSpans.all({ after, limit: CHUNK_ROWS }) as unknown as DueSpan[];
+      const spans = this.#dueSpans({ after, limit: CHUNK_ROWS, now });
       for (const span of spans) {
-        const { name, pending, first } = span;
-        if (first === null) continue;
-        found.set(toText(name), { pending, dueAt: first, due: this.#dueWithin(span, now) });
+        const { name, pending, dueAt } = span;
+        if (dueAt === Infinity) continue;
+        found.set(toText(name), { pending, dueAt, due: this.#dueWithin(span, now) });
       }
       if (spans.length < CHUNK_ROWS) return found;
       after = spans.at(-1)!.subscription;
@@ -308,14 +307,26 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     }
   }
 
+  #dueSpans({ now, ...page }: { after: number; limit: number; now: Instant }): DueSpan[] {
+    const fresh = this.#sql.freshPending.all({ now }) as unknown as FreshPending[];
+    const freshOf = new Map(fresh.map((row) => [row.subscription, row]));
+    const rows = this.#sql.dueSpans.all({ ...page }) as unknown as DueSpanRow[];
+    return rows.map((row) => {
+      const fresh = freshOf.get(row.subscription);
+      const dueAt = Math.min(row.first ?? Infinity, fresh?.first ?? Infinity);
+      return { ...row, dueAt, freshDue: fresh?.due ?? 0, freshLater: fresh?.later ?? 0 };
+    });
+  }
+
   /** Counts only where some are due and some are not, and of these the fewer ones. */
-  #dueWithin({ subscription, pending, first, last }: DueSpan, now: Instant): number {
-    if (first === null || first > now) return 0;
-    if (last! <= now) return pending;
+  #dueWithin(span: DueSpan, now: Instant): number {
+    const { subscription, pending, first, last, freshDue, freshLater } = span;
+    if (first === null || first > now) return freshDue;
+    if (last! <= now) return pending - freshLater;
     const count = (statement: StatementSync) =>
       (statement.get({ subscription, now, limit: COUNTED_ROWS }) as { count: number }).count;
     const due = count(this.#sql.countDue);
-    return due < COUNTED_ROWS ? due : pending - count(this.#sql.countLater);
+    return due < COUNTED_ROWS ? due + freshDue : pending - freshLater - count(this.#sql.countLater);
   }
 
   // deno-lint-ignore require-await
@@ -346,6 +357,15 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     return deliveryFromRow(this.#sql.delivery.get(seq) as unknown as DeliveryRow);
   }
 
+  /** The newest rows within bounds, of those that are indexed and those that are fresh yet. */
+  #look({ statement, bindings, hasFresh }: Scan, bounds: Bounds): ScannedRow[] {
+    const rows = statement.all({ ...bindings, ...bounds }) as unknown as ScannedRow[];
+    if (hasFresh) return rows;
+    const fresh = this.#sql.fresh.all({ ...bounds }) as unknown as ScannedRow[];
+    if (fresh.length === 0) return rows;
+    return [...rows, ...fresh].sort(newestFirst).slice(0, bounds.limit);
+  }
+
   /** The index that leaves the fewest rows to look at; undefined where nothing can fit. */
   #scanFor({ eventId, status, state, subscription, type }: DeliveryFilter): Scan | undefined {
     const ids = {
@@ -355,13 +375,17 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       subscription: subscription === undefined ? undefined : this.#subscriptions.find(subscription),
       type: type === undefined ? undefined : this.#types.find(type),
     };
-    if (eventId !== undefined) return scan(this.#sql.byEvent, { event: ids.event });
+    if (eventId !== undefined) {
+      return scan(this.#sql.byEvent, { event: ids.event }, { hasFresh: true });
+    }
     if (subscription !== undefined && ids.subscription === undefined) return undefined;
     if (type !== undefined && ids.type === undefined) return undefined;
     if (state === "pending" && ids.subscription !== undefined && this.#isShort(ids.subscription)) {
       return scan(this.#sql.pendingOf, { subscription: ids.subscription });
     }
-    if (status !== undefined && status >= 300) return scan(this.#sql.byStatus, { status });
+    if (status !== undefined && status >= 300) {
+      return scan(this.#sql.byStatus, { status }, { hasFresh: true });
+    }
     if (state !== undefined && state !== "delivered") {
       return scan(this.#sql.byState, { state: STATES.indexOf(state) });
     }
@@ -369,7 +393,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       return scan(this.#sql.bySubscription, { subscription: ids.subscription });
     }
     if (type !== undefined) return scan(this.#sql.byType, { type: ids.type });
-    return { statement: this.#sql.byTime, bindings: {} };
+    return scan(this.#sql.byTime, {});
   }
 
   /** Whether a subscription's pending deliveries are few enough to be sorted for each page. */
@@ -410,8 +434,8 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   }
 }
 
-/** When the first and the last of what waits for a subscription are due. */
-interface DueSpan {
+/** When the first and the last of what waits for a subscription, and is not fresh, are due. */
+interface DueSpanRow {
   readonly subscription: number;
   readonly name: Bytes;
   readonly pending: number;
@@ -419,25 +443,55 @@ interface DueSpan {
   readonly last: Instant | null;
 }
 
-interface BacklogRow {
-  readonly subscription: Bytes;
-  readonly pending: number;
-  readonly due_at: Instant | null;
+interface DueSpan extends DueSpanRow {
+  /** When the first of all is due. */
+  readonly dueAt: Instant;
+  /** How many fresh ones are due, and how many later. */
+  readonly freshDue: number;
+  readonly freshLater: number;
 }
+
+/** What waits for a subscription and is fresh. */
+interface FreshPending {
+  readonly subscription: number;
+  readonly first: Instant;
+  readonly due: number;
+  readonly later: number;
+}
+
+/** As SQLite spells it. */
+const NO_LIMIT = -1;
 
 const CHUNK_ROWS = 250;
 
 interface Scan {
   readonly statement: StatementSync;
   readonly bindings: Readonly<Record<string, number>>;
+  /** Whether its index holds fresh deliveries as well. */
+  readonly hasFresh: boolean;
 }
 
 function scan(
   statement: StatementSync,
   bindings: Readonly<Record<string, number | undefined>>,
+  { hasFresh = false } = {},
 ): Scan | undefined {
   const isBound = Object.values(bindings).every((value) => value !== undefined);
-  return isBound ? { statement, bindings: bindings as Record<string, number> } : undefined;
+  return isBound
+    ? { statement, bindings: bindings as Record<string, number>, hasFresh }
+    : undefined;
+}
+
+/** What a scan's next rows are within. */
+interface Bounds {
+  readonly since: Instant;
+  readonly beforeAt: Instant;
+  readonly beforeSeq: number;
+  readonly limit: number;
+}
+
+function newestFirst(a: ScannedRow, b: ScannedRow): number {
+  return b.created_at - a.created_at || b.seq - a.seq;
 }
 
 interface ScannedRow {
@@ -482,10 +536,7 @@ export const READER_SQL = {
 
   pending: `
     select s.name as subscription, p.n
-    from (
-      select subscription, count(*) as n from deliveries indexed by deliveries_due
-      where state = 0 group by subscription
-    ) p join subscriptions s on s.id = p.subscription`,
+    from (${PENDING_COUNTS}) p join subscriptions s on s.id = p.subscription`,
 
   counts: `
     select s.name as subscription, c.pending, c.delivered, c.exhausted, c.cancelled
@@ -499,21 +550,20 @@ export const READER_SQL = {
   answers: `
     select answers from tallies where series = :series and starts_at >= :since`,
 
-  backlog: `
-    select s.name as subscription, c.pending, (
-        select min(due_at) from deliveries indexed by deliveries_due
-        where subscription = c.subscription and state = 0
-      ) as due_at
-    from counts c join subscriptions s on s.id = c.subscription
-    where c.pending > 0`,
+  freshPending: `
+    select subscription, min(due_at) as first, sum(due_at <= :now) as due,
+      sum(due_at > :now) as later
+    from deliveries
+    where seq > (select delivery from indexed_until) and fresh = 1 and state = 0
+    group by subscription`,
 
   dueSpans: `
     select c.subscription, s.name, c.pending, (
         select min(due_at) from deliveries indexed by deliveries_due
-        where subscription = c.subscription and state = 0
+        where subscription = c.subscription and state = 0 and fresh = 0
       ) as first, (
         select max(due_at) from deliveries indexed by deliveries_due
-        where subscription = c.subscription and state = 0
+        where subscription = c.subscription and state = 0 and fresh = 0
       ) as last
     from counts c join subscriptions s on s.id = c.subscription
     where c.subscription > :after and c.pending > 0 order by c.subscription limit :limit`,
@@ -521,13 +571,15 @@ export const READER_SQL = {
   countDue: `
     select count(*) as count from (
       select 1 from deliveries indexed by deliveries_due
-      where subscription = :subscription and state = 0 and due_at <= :now limit :limit
+      where subscription = :subscription and state = 0 and fresh = 0 and due_at <= :now
+      limit :limit
     )`,
 
   countLater: `
     select count(*) as count from (
       select 1 from deliveries indexed by deliveries_due
-      where subscription = :subscription and state = 0 and due_at > :now limit :limit
+      where subscription = :subscription and state = 0 and fresh = 0 and due_at > :now
+      limit :limit
     )`,
 
   replay: `
@@ -565,27 +617,27 @@ export const READER_SQL = {
   byTime: `
     select seq, event, subscription, type, state, last_status, created_at
     from deliveries indexed by deliveries_by_time
-    where created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    where fresh = 0 and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 
   bySubscription: `
     select seq, event, subscription, type, state, last_status, created_at
     from deliveries indexed by deliveries_by_subscription
-    where subscription = :subscription
+    where subscription = :subscription and fresh = 0
       and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 
   byType: `
     select seq, event, subscription, type, state, last_status, created_at
     from deliveries indexed by deliveries_by_type
-    where type = :type
+    where type = :type and fresh = 0
       and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 
   byState: `
     select seq, event, subscription, type, state, last_status, created_at
     from deliveries indexed by deliveries_undelivered
-    where state = :state and state <> 1
+    where state = :state and state <> 1 and fresh = 0
       and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 
@@ -599,13 +651,21 @@ export const READER_SQL = {
   countPending: `
     select count(*) as n from (
       select 1 from deliveries indexed by deliveries_due
-      where subscription = ? and state = 0 limit ?
+      where subscription = ? and state = 0 and fresh = 0 limit ?
     )`,
 
   pendingOf: `
     select seq, event, subscription, type, state, last_status, created_at
     from deliveries indexed by deliveries_due
-    where subscription = :subscription and state = 0
+    where subscription = :subscription and state = 0 and fresh = 0
+      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
+    order by created_at desc, seq desc limit :limit`,
+
+  // What is fresh is little: it is looked through, and sorted.
+  fresh: `
+    select seq, event, subscription, type, state, last_status, created_at
+    from deliveries
+    where seq > (select delivery from indexed_until) and fresh = 1
       and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 
@@ -623,8 +683,12 @@ export const READER_SQL = {
     order by accepted_at desc, seq desc limit :limit`,
 
   eventsByType: `
-    select seq, accepted_at from events indexed by events_by_type
+    select event as seq, accepted_at from events_of_type
     where type = :type
+      and accepted_at >= :since and (accepted_at, event) < (:beforeAt, :beforeSeq)
+    union all
+    select seq, accepted_at from events
+    where seq > (select event from indexed_until) and type = :type
       and accepted_at >= :since and (accepted_at, seq) < (:beforeAt, :beforeSeq)
     order by accepted_at desc, seq desc limit :limit`,
 } as const;

@@ -21,7 +21,7 @@ export interface ReplayedRow {
   readonly format: number;
 }
 
-/** Finds the deliveries that a replay sends again, oldest first, some rows at a time. */
+/** Finds the deliveries that a replay sends again, oldest first, some rows at a time. Passes fresh ones by. */
 export class ReplayScan {
   readonly #sql: Readonly<Record<keyof typeof SCAN_SQL, StatementSync>>;
   readonly #names: ScanNames;
@@ -101,24 +101,24 @@ function listOf(positions: readonly Position[]): string {
 export const SCAN_SQL = {
   lookByTime: `
     select seq, created_at from deliveries indexed by deliveries_by_time
-    where (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    where fresh = 0 and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
     order by created_at, seq limit :rows`,
 
   lookByState: `
     select seq, created_at from deliveries indexed by deliveries_undelivered
-    where state = :state and state <> 1
+    where state = :state and state <> 1 and fresh = 0
       and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
     order by created_at, seq limit :rows`,
 
   lookBySubscription: `
     select seq, created_at from deliveries indexed by deliveries_by_subscription
-    where subscription = :subscription
+    where subscription = :subscription and fresh = 0
       and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
     order by created_at, seq limit :rows`,
 
   lookByType: `
     select seq, created_at from deliveries indexed by deliveries_by_type
-    where type = :type
+    where type = :type and fresh = 0
       and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
     order by created_at, seq limit :rows`,
 

@@ -197,6 +197,50 @@ export const MIGRATIONS: readonly string[] = [
   -- The span that accepted it, as a traceparent; null where no traces were kept.
   alter table events add column trace text;
 `,
+  `
+  -- A fresh delivery is in none of the indexes that an event would touch all over the file: they take
+  -- it in later, with some thousand others. Nearly all are delivered by then, and are never due there.
+  alter table deliveries add column fresh integer not null default 0 check (fresh in (0, 1));
+  drop index deliveries_due;
+  create index deliveries_due on deliveries (subscription, due_at)
+    where state = 0 and fresh = 0;
+  drop index deliveries_due_tests;
+  create index deliveries_due_tests on deliveries (subscription, due_at)
+    where state = 0 and cause = 'test' and fresh = 0;
+  drop index deliveries_finished;
+  create index deliveries_finished on deliveries (state, finished_at)
+    where state <> 0 and fresh = 0;
+  drop index deliveries_by_time;
+  create index deliveries_by_time on deliveries (created_at) where fresh = 0;
+  drop index deliveries_by_subscription;
+  create index deliveries_by_subscription on deliveries (subscription, created_at)
+    where fresh = 0;
+  drop index deliveries_by_type;
+  create index deliveries_by_type on deliveries (type, created_at) where fresh = 0;
+  drop index deliveries_undelivered;
+  create index deliveries_undelivered on deliveries (state, created_at)
+    where state <> 1 and fresh = 0;
+
+  -- The same for events: a table, for marking their rows would write their data again.
+  drop index events_by_type;
+  create table events_of_type (
+    type integer not null,
+    accepted_at integer not null,
+    event integer not null,
+    primary key (type, accepted_at, event)
+  ) strict, without rowid;
+  insert into events_of_type select type, accepted_at, seq from events order by 1, 2, 3;
+
+  -- The last numbers that the indexes have taken in; what is fresh comes after them.
+  create table indexed_until (
+    id integer primary key check (id = 1),
+    event integer not null,
+    delivery integer not null
+  ) strict;
+  insert into indexed_until
+  select 1, (select coalesce(max(seq), 0) from events),
+    (select coalesce(max(seq), 0) from deliveries);
+`,
 ];
 
 /** Thrown for a database that a later version of Bellhook has written. */

@@ -275,8 +275,9 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#read(() => this.#reader.counts());
   }
 
-  countReplay(filter: ReplayFilter): Promise<number> {
-    return this.#read(() => this.#reader.countReplay(filter));
+  async countReplay(filter: ReplayFilter): Promise<number> {
+    await this.#submit({ kind: "index" });
+    return await this.#read(() => this.#reader.countReplay(filter));
   }
 
   replay(id: string): Promise<Replay | undefined> {
@@ -366,7 +367,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   async #commitNext(): Promise<void> {
     await this.#commit(this.#takeBatch());
-    this.#checkpoint();
+    await this.#checkpoint();
     this.#isCommitDue = false;
     if (this.#queue.length > 0) this.#scheduleCommit();
     else if (this.#closed) this.#letGo();
@@ -434,10 +435,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     }
   }
 
-  #checkpoint(): void {
+  async #checkpoint(): Promise<void> {
     if (this.#failure) return;
     try {
-      this.#store.checkpoint(JOURNAL_PAGES);
+      if (this.#store.checkpoint(JOURNAL_PAGES)) await this.#journal?.syncDatabase();
     } catch (error) {
       // A full or busy disk is left to the next commit to tell: the journal holds all that counts.
       this.#judge(error);
@@ -457,13 +458,13 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #letGo(): void {
     const closed = this.#closed!;
     try {
-      this.#journal?.close();
       if (this.#failure) this.#closeUntouched();
       else this.#closeAsOneFile();
       closed.resolve();
     } catch (error) {
       closed.reject(this.#judge(error));
     } finally {
+      this.#journal?.close();
       this.#lock?.release();
     }
   }

@@ -31,6 +31,7 @@ import {
 import { Changes } from "./changes.ts";
 import { Claims, type Grant } from "./claims.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
+import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import { type PruneRequest, Pruning } from "./pruning.ts";
@@ -62,6 +63,7 @@ export type Operation =
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
   | { readonly kind: "shiftDue"; readonly from: Instant; readonly byMs: number }
   | { readonly kind: "prune"; readonly before: PruneRequest }
+  | { readonly kind: "index" }
   | { readonly kind: "probe" };
 
 /** What each kind of operation is answered with. */
@@ -79,6 +81,7 @@ export interface Answers {
   readonly stepReplay: ReplayStep;
   readonly shiftDue: void;
   readonly prune: Pruned;
+  readonly index: void;
   readonly probe: void;
 }
 
@@ -101,13 +104,15 @@ export class Store {
   readonly #names: NameTables;
   readonly #claims = new Claims();
   readonly #insertion: Insertion;
+  readonly #indexing: Indexing;
   readonly #pruning: Pruning;
   readonly #replaying: Replaying;
   readonly #tallying: Tallying;
   readonly #pending: Map<number, number>;
   #commits = 0;
 
-  constructor(db: DatabaseSync) {
+  /** `biteRows`: after how many new rows the indexes take them in. */
+  constructor(db: DatabaseSync, { biteRows = BITE_ROWS } = {}) {
     this.#db = db;
     this.#sql = prepare(db);
     this.#names = {
@@ -116,6 +121,7 @@ export class Store {
       formats: new Names(db, FORMAT_NAMES, { writes: true }),
     };
     this.#insertion = new Insertion(db, this.#names);
+    this.#indexing = new Indexing(db, biteRows);
     this.#pruning = new Pruning(db);
     this.#replaying = new Replaying(db, this.#names, this.#insertion);
     this.#tallying = new Tallying(db);
@@ -141,6 +147,7 @@ export class Store {
       this.#writeHealth(changes);
       this.#writeCounts(changes);
       this.#tallying.write(changes.attempts);
+      if (this.#indexing.isDue(this.#insertion.last)) this.#index(changes);
       this.#sql.commit.run();
     } catch (error) {
       this.#rollBack();
@@ -160,6 +167,8 @@ export class Store {
     const statement = testsOnly ? this.#sql.dueTests : this.#sql.due;
     const rows = statement.all(id, enough) as unknown as DueRow[];
     const free = rows.filter(({ seq }) => !this.#claims.isClaimed(id, seq));
+    const fresh = [...this.#indexing.waiting(id)].filter(({ isTest }) => isTest || !testsOnly);
+    if (fresh.length > 0) free.push(...fresh), free.sort(soonestFirst);
     const taken = free.slice(0, limit).filter(({ due_at }) => due_at <= now);
     const claims = this.#load(taken, id, subscription);
     const next = free[taken.length];
@@ -171,9 +180,17 @@ export class Store {
     for (const claim of claims) {
       const grant = this.#grantOf(claim);
       if (!grant) continue;
-      if (this.#claims.holds(grant)) this.#claims.end(grant.subscription, grant.seq);
+      if (this.#claims.holds(grant)) this.#giveBack(grant, claim.delivery);
       else this.#claims.forget(grant);
     }
+  }
+
+  #giveBack({ subscription, seq }: Grant, delivery: Claim["delivery"]): void {
+    const { attemptCount, createdAt, cause } = delivery;
+    this.#claims.end(subscription, seq);
+    // What is to be attempted again is indexed, however new it is.
+    if (attemptCount > 0 || !this.#indexing.isFresh(seq)) return;
+    this.#indexing.wait(subscription, { seq, due_at: createdAt, isTest: cause === "test" });
   }
 
   nextDue(): Map<string, Instant> {
@@ -183,7 +200,11 @@ export class Store {
       if (claimed >= count) continue;
       const rows = this.#sql.due.all(id, claimed + 1) as unknown as DueRow[];
       const first = rows.find(({ seq }) => !this.#claims.isClaimed(id, seq));
-      if (first) next.set(this.#names.subscriptions.name(id), first.due_at);
+      const dueAt = Math.min(
+        first?.due_at ?? Infinity,
+        ...Array.from(this.#indexing.waiting(id), ({ due_at }) => due_at),
+      );
+      if (dueAt < Infinity) next.set(this.#names.subscriptions.name(id), dueAt);
     }
     return next;
   }
@@ -214,10 +235,21 @@ export class Store {
     }
   }
 
-  /** Moves what the journal holds into the database once it is `pages` long, as far as readers let it. */
-  checkpoint(pages: number): void {
+  /**
+   * Moves what the journal holds into the database once it is `pages` long, as far as readers let it.
+   * Answers whether it did: then the database is to be synced before anything else is committed.
+   */
+  checkpoint(pages: number): boolean {
     const { log, checkpointed } = this.#sql.journal.get() as unknown as Journal;
-    if (log - checkpointed >= pages) this.#sql.checkpoint.get();
+    if (log - checkpointed < pages) return false;
+    // SQLite would wait for the disk with all of the process. The journal is synced already.
+    this.#db.exec("pragma synchronous = off");
+    try {
+      this.#sql.checkpoint.get();
+    } finally {
+      this.#db.exec("pragma synchronous = normal");
+    }
+    return true;
   }
 
   /** Moves all of the journal into the database, so that its file alone is a copy. */
@@ -251,20 +283,33 @@ export class Store {
       case "remember":
         return this.#remember(operation.entry);
       case "beginReplay":
+        // It looks by the indexes for what has finished so far.
+        this.#index(changes);
         return this.#replaying.begin();
       case "openReplay":
         return this.#replaying.open(operation.opening);
       case "stepReplay":
         return this.#replaying.step(operation.request, changes);
       case "shiftDue":
+        this.#index(changes);
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
         return;
       case "prune":
+        this.#index(changes);
         return this.#pruning.bite(operation.before, changes);
+      case "index":
+        return this.#index(changes);
       case "probe":
         this.#sql.probe.run();
         return;
     }
+  }
+
+  /** From here on to the end of the transaction there is nothing fresh but what follows. */
+  #index(changes: Changes): void {
+    const { last } = this.#insertion;
+    this.#indexing.takeIn(last);
+    changes.indexedUntil = last;
   }
 
   #rollBack(): void {
@@ -278,8 +323,13 @@ export class Store {
   }
 
   #carryOver(changes: Changes): void {
+    if (changes.indexedUntil) this.#indexing.tookIn(changes.indexedUntil);
     for (const grant of changes.granted) this.#claims.grant(grant);
-    for (const { subscription, seq } of changes.cancelled) this.#claims.cancel(subscription, seq);
+    this.#keepWaiting(changes);
+    for (const { subscription, seq } of changes.cancelled) {
+      this.#claims.cancel(subscription, seq);
+      this.#indexing.leave({ subscription, seq });
+    }
     for (const { subscription, seq } of changes.ended) this.#claims.end(subscription, seq);
     for (const grant of changes.settled) this.#claims.forget(grant);
     this.#replaying.committed();
@@ -287,6 +337,16 @@ export class Store {
       const count = (this.#pending.get(subscription) ?? 0) + by.pending;
       if (count === 0) this.#pending.delete(subscription);
       else this.#pending.set(subscription, count);
+    }
+  }
+
+  /** What was stored without being claimed, and no index has taken in. */
+  #keepWaiting({ created, granted }: Changes): void {
+    if (created.length === granted.length) return;
+    const claimed = new Set(granted.map(({ seq }) => seq));
+    for (const { subscription, seq, createdAt, cause } of created) {
+      if (claimed.has(seq) || !this.#indexing.isFresh(seq)) continue;
+      this.#indexing.wait(subscription, { seq, due_at: createdAt, isTest: cause === "test" });
     }
   }
 
@@ -414,6 +474,7 @@ export class Store {
       const row = this.#sql.claimed.get(seq) as unknown as ClaimedRow;
       const token = this.#claims.nextToken();
       this.#claims.grant({ subscription, seq, token });
+      this.#indexing.leave({ subscription, seq });
       return {
         delivery: {
           id: deliveryId({ createdAt: row.created_at, seq }),
@@ -462,19 +523,20 @@ export class Store {
     }
     const { seq } = grant;
     const before = claim.delivery.attemptCount;
-    const next = rowAfter(verdict, at);
     const status = attempt.outcome.kind === "answered" ? attempt.outcome.status : null;
-    const { changes: changed } = this.#sql.judge.run(
-      before + 1,
-      next.state,
-      next.dueAt,
-      next.finishedAt,
-      next.finishedAt === null ? null : this.#replaying.last,
-      next.reason ?? null,
-      status,
-      seq,
-      before,
-    );
+    const { changes: changed } = verdict.kind === "retry"
+      // Rounded up: never early.
+      ? this.#sql.postpone.run(before + 1, Math.ceil(verdict.dueAt), status, seq, before)
+      : this.#sql.finish.run(
+        before + 1,
+        STATE[verdict.kind],
+        Math.round(at),
+        this.#replaying.last,
+        verdict.reason ?? null,
+        status,
+        seq,
+        before,
+      );
     if (changed === 0) {
       // The claim is still held: if it was cancelled, then in this same transaction.
       this.#recordLate(recording, grant, changes);
@@ -653,15 +715,15 @@ export class Store {
 
   #writeHealth(changes: Changes): void {
     for (const [subscription, health] of changes.health) {
-      this.#sql.writeHealth.run({
+      this.#sql.writeHealth.run(
         subscription,
-        failingSince: health.failingSince ?? null,
-        pausedAt: health.pausedAt ?? null,
-        pausedReason: toNullableBytes(health.pausedReason),
-        lastSuccessAt: health.lastSuccessAt ?? null,
-        consecutiveFailures: health.consecutiveFailures,
-        changedAt: health.changedAt ?? null,
-      });
+        health.failingSince ?? null,
+        health.pausedAt ?? null,
+        health.pausedReason ?? null,
+        health.lastSuccessAt ?? null,
+        health.consecutiveFailures,
+        health.changedAt ?? null,
+      );
     }
   }
 }
@@ -669,20 +731,10 @@ export class Store {
 const NOTHING: ReadonlySet<number> = new Set();
 const NOBODY: ReadonlyMap<string, Health> = new Map();
 
-const STATE = { pending: 0, delivered: 1, exhausted: 2, cancelled: 3 } as const;
+const STATE = { delivered: 1, exhausted: 2, cancelled: 3 } as const;
 
-/** What a verdict writes into a delivery's row. */
-function rowAfter(verdict: Verdict, at: Instant) {
-  if (verdict.kind === "retry") {
-    // Rounded up: never early.
-    return { state: STATE.pending, dueAt: Math.ceil(verdict.dueAt), finishedAt: null };
-  }
-  return {
-    state: STATE[verdict.kind],
-    dueAt: null,
-    finishedAt: Math.round(at),
-    reason: verdict.reason,
-  };
+function soonestFirst(a: DueRow, b: DueRow): number {
+  return a.due_at - b.due_at || a.seq - b.seq;
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
@@ -727,9 +779,15 @@ function prepare(db: DatabaseSync): Statements {
   return Object.fromEntries(prepared);
 }
 
-const PENDING_COUNTS = `
-  select subscription, count(*) as n from deliveries indexed by deliveries_due
-  where state = 0 group by subscription`;
+/** Those that are fresh are few. */
+export const PENDING_COUNTS = `
+  select subscription, sum(n) as n from (
+    select subscription, count(*) as n from deliveries indexed by deliveries_due
+    where state = 0 and fresh = 0 group by subscription
+    union all
+    select subscription, 1 as n from deliveries
+    where seq > (select delivery from indexed_until) and fresh = 1 and state = 0
+  ) group by subscription`;
 
 /** The writer's statements by name; the tests ask SQLite how it would run each. */
 export const SQL = {
@@ -755,12 +813,13 @@ export const SQL = {
     insert into idempotency (key, content, event_ids, created_at) values (?, ?, ?, ?)`,
 
   due: `
-    select seq, due_at from deliveries
-    where subscription = ? and state = 0 order by due_at, seq limit ?`,
+    select seq, due_at from deliveries indexed by deliveries_due
+    where subscription = ? and state = 0 and fresh = 0 order by due_at, seq limit ?`,
 
   dueTests: `
     select seq, due_at from deliveries indexed by deliveries_due_tests
-    where subscription = ? and state = 0 and cause = 'test' order by due_at, seq limit ?`,
+    where subscription = ? and state = 0 and cause = 'test' and fresh = 0
+    order by due_at, seq limit ?`,
 
   // JSON is read as text, for it holds no NUL that would end it, and bytes take longer to come over. The
   // first attempt is looked for where there has been one: most deliveries have only one, and it comes now.
@@ -776,10 +835,15 @@ export const SQL = {
 
   delivery: DELIVERY_BY_SEQ,
 
-  judge: `
+  finish: `
     update deliveries
-    set attempt_count = ?, state = ?, due_at = ?, finished_at = ?, finished_after = ?, reason = cast(? as blob),
-      last_status = ?
+    set attempt_count = ?, state = ?, due_at = null, finished_at = ?, finished_after = ?,
+      reason = cast(? as blob), last_status = ?
+    where seq = ? and state = 0 and attempt_count = ?`,
+
+  // It waits for longer than a bite of the indexes: they take it in now.
+  postpone: `
+    update deliveries set attempt_count = ?, due_at = ?, last_status = ?, reason = null, fresh = 0
     where seq = ? and state = 0 and attempt_count = ?`,
 
   countLate: `
@@ -813,7 +877,7 @@ export const SQL = {
 
   shiftDue: `
     update deliveries indexed by deliveries_due set due_at = due_at + :byMs
-    where state = 0 and (due_at > :from or :byMs < 0)`,
+    where state = 0 and fresh = 0 and (due_at > :from or :byMs < 0)`,
 
   healthBefore: "select failing_since, paused_at from health where subscription = ?",
 
@@ -839,10 +903,7 @@ export const SQL = {
     insert into health (
       subscription, failing_since, paused_at, paused_reason, last_success_at,
       consecutive_failures, changed_at
-    ) values (
-      :subscription, :failingSince, :pausedAt, :pausedReason, :lastSuccessAt,
-      :consecutiveFailures, :changedAt
-    )
+    ) values (?, ?, ?, cast(? as blob), ?, ?, ?)
     on conflict (subscription) do update set
       failing_since = excluded.failing_since,
       paused_at = excluded.paused_at,

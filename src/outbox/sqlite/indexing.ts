@@ -1,0 +1,107 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Instant } from "../../domain/instant.ts";
+import type { DeliveryNumbers } from "./changes.ts";
+
+/** Events and deliveries together: taking in so many takes some five milliseconds. */
+export const BITE_ROWS = 2_048;
+
+/** The last numbers of events and deliveries. */
+export interface LastNumbers {
+  readonly event: number;
+  readonly delivery: number;
+}
+
+/** A fresh delivery that waits for its attempt, unclaimed. */
+export interface Waiting {
+  readonly seq: number;
+  readonly due_at: Instant;
+  readonly isTest: boolean;
+}
+
+/**
+ * Has the indexes take in what is fresh, some thousand rows at a time: each then writes a page for many
+ * rows, where it would write one for every row. Until then those that wait unclaimed are kept here.
+ */
+export class Indexing {
+  readonly #sql: Readonly<Record<keyof typeof INDEXING_SQL, StatementSync>>;
+  readonly #biteRows: number;
+  readonly #waiting = new Map<number, Map<number, Waiting>>();
+  #until: LastNumbers;
+
+  constructor(db: DatabaseSync, biteRows: number) {
+    this.#biteRows = biteRows;
+    const prepared = Object.entries(INDEXING_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+    this.#sql = Object.fromEntries(prepared);
+    this.#until = this.#sql.until.get() as unknown as LastNumbers;
+    for (const row of this.#sql.waiting.all() as unknown as WaitingRow[]) {
+      this.wait(row.subscription, { ...row, isTest: row.cause === "test" });
+    }
+  }
+
+  /** Whether enough is fresh for a bite. */
+  isDue(last: LastNumbers): boolean {
+    const { event, delivery } = this.#until;
+    return last.event - event + last.delivery - delivery >= this.#biteRows;
+  }
+
+  /** Within a transaction: all rows up to the last numbers. */
+  takeIn(last: LastNumbers): void {
+    this.#sql.takeInDeliveries.run(this.#until.delivery);
+    this.#sql.takeInEvents.run(this.#until.event);
+    this.#sql.moveOn.run(last.event, last.delivery);
+  }
+
+  /** The transaction that took in all up to these numbers is through. */
+  tookIn(last: LastNumbers): void {
+    this.#until = last;
+    this.#waiting.clear();
+  }
+
+  isFresh(seq: number): boolean {
+    return seq > this.#until.delivery;
+  }
+
+  /** A fresh delivery is to be found by whoever claims next. */
+  wait(subscription: number, delivery: Waiting): void {
+    let ofSubscription = this.#waiting.get(subscription);
+    if (!ofSubscription) this.#waiting.set(subscription, ofSubscription = new Map());
+    ofSubscription.set(delivery.seq, delivery);
+  }
+
+  /** It was claimed, or has ended. */
+  leave({ subscription, seq }: DeliveryNumbers): void {
+    const ofSubscription = this.#waiting.get(subscription);
+    if (ofSubscription?.delete(seq) && ofSubscription.size === 0) {
+      this.#waiting.delete(subscription);
+    }
+  }
+
+  /** What waits for a subscription, and is fresh. */
+  waiting(subscription: number): Iterable<Waiting> {
+    return this.#waiting.get(subscription)?.values() ?? [];
+  }
+}
+
+interface WaitingRow {
+  readonly seq: number;
+  readonly subscription: number;
+  readonly due_at: Instant;
+  readonly cause: string;
+}
+
+/** The statements by name; the tests ask SQLite how it would run each. */
+export const INDEXING_SQL = {
+  until: "select event, delivery from indexed_until",
+
+  waiting: `
+    select seq, subscription, due_at, cause from deliveries
+    where seq > (select delivery from indexed_until) and fresh = 1 and state = 0 order by seq`,
+
+  takeInDeliveries: "update deliveries set fresh = 0 where seq > ? and fresh = 1",
+
+  takeInEvents: `
+    insert into events_of_type (type, accepted_at, event)
+    select type, accepted_at, seq from events where seq > ? order by type, accepted_at, seq`,
+
+  moveOn: "update indexed_until set event = ?, delivery = ?",
+} as const;
