@@ -95,7 +95,7 @@ async function resolve(path: string): Promise<string> {
 const COMMIT_ROWS = 500;
 
 /** How many pages (4 KiB each) may wait in the journal before they are moved into the database. */
-const JOURNAL_PAGES = 2_000;
+export const JOURNAL_PAGES = 2_000;
 
 interface Parts {
   readonly store: Store;

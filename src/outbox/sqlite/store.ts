@@ -470,8 +470,10 @@ export class Store {
   }
 
   #load(rows: readonly DueRow[], subscription: number, name: string): Claim[] {
-    return rows.map(({ seq }) => {
-      const row = this.#sql.claimed.get(seq) as unknown as ClaimedRow;
+    const seqs = JSON.stringify(rows.map(({ seq }) => seq));
+    const loaded = this.#sql.claimed.all(seqs) as unknown as ClaimedRow[];
+    return loaded.sort(soonestFirst).map((row) => {
+      const { seq } = row;
       const token = this.#claims.nextToken();
       this.#claims.grant({ subscription, seq, token });
       this.#indexing.leave({ subscription, seq });
@@ -751,7 +753,7 @@ interface DueRow {
   readonly due_at: Instant;
 }
 
-interface ClaimedRow {
+interface ClaimedRow extends DueRow {
   readonly event_id: Bytes;
   readonly type: number;
   readonly occurred_at: Instant;
@@ -821,17 +823,17 @@ export const SQL = {
     where subscription = ? and state = 0 and cause = 'test' and fresh = 0
     order by due_at, seq limit ?`,
 
-  // JSON is read as text, for it holds no NUL that would end it, and bytes take longer to come over. The
+  // One statement for all: one for each takes twice as long. JSON is read as text, for it holds no NUL that would end it, and bytes take longer to come over. The
   // first attempt is looked for where there has been one: most deliveries have only one, and it comes now.
   claimed: `
-    select e.id as event_id, e.type, e.occurred_at, cast(e.scope as text) as scope,
+    select d.seq, d.due_at, e.id as event_id, e.type, e.occurred_at, cast(e.scope as text) as scope,
       cast(e.metadata as text) as metadata, cast(e.data as text) as data, e.trace,
       d.format, d.cause, d.attempt_count, d.created_at, d.redelivery_of,
       case when d.attempt_count > 0 then (
         select started_at from attempts where delivery = d.seq and number = 1
       ) end as first_attempt_at
-    from deliveries d join events e on e.seq = d.event
-    where d.seq = ?`,
+    from json_each(?) j cross join deliveries d on d.seq = j.value
+      cross join events e on e.seq = d.event`,
 
   delivery: DELIVERY_BY_SEQ,
 
