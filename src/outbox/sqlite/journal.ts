@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { OutboxFailed } from "../outbox.ts";
 
 /**
@@ -10,32 +10,36 @@ export class Journal {
   readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #database: Deno.FsFile;
+  readonly #reading: DatabaseSync;
 
-  private constructor({ path, file, database }: {
+  private constructor({ path, file, database, reading }: {
     path: string;
     file: Deno.FsFile;
     database: Deno.FsFile;
+    reading: DatabaseSync;
   }) {
     this.#path = path;
     this.#file = file;
     this.#database = database;
+    this.#reading = reading;
   }
 
   /**
-   * From now on no commit of this connection is durable before sync(), and after a checkpoint there must
-   * be none before syncDatabase(): it may begin to write over what the journal held. All else stays with
-   * SQLite: a new journal's head and folder are synced when it is begun. So the file is whole whenever
-   * the power fails.
+   * From now on no commit of this connection is durable before sync(), and checkpoints are to be made
+   * within move(). All else stays with SQLite: a new journal's head and folder are synced when it is
+   * begun. So the file is whole whenever the power fails.
    */
   static async takeOver(db: DatabaseSync, path: string): Promise<Journal> {
     const file = await Deno.open(`${path}-wal`, { read: true, write: true });
     const database = await Deno.open(path, { read: true, write: true });
     db.exec("pragma synchronous = normal");
-    const journal = new Journal({ path, file, database });
+    const reading = new DatabaseSync(path, { readOnly: true });
+    const journal = new Journal({ path, file, database, reading });
     try {
       // A process that was killed may have left a checkpoint that is not.
-      await journal.syncDatabase();
+      await journal.#syncDatabase();
     } catch (error) {
+      journal.leave();
       journal.close();
       throw error;
     }
@@ -51,8 +55,22 @@ export class Journal {
     }
   }
 
-  /** The same for what a checkpoint has moved into the database. */
-  async syncDatabase(): Promise<void> {
+  /**
+   * Has a checkpoint move what is synced of the journal into the database, and syncs that. Before then
+   * nobody may begin the journal anew, neither we nor another process (Litestream writes as well): a
+   * reader stands in it, and no writer writes over what one may read.
+   */
+  async move(checkpoint: () => void): Promise<void> {
+    this.#reading.exec("begin; select count(*) from sqlite_schema");
+    try {
+      checkpoint();
+      await this.#syncDatabase();
+    } finally {
+      this.#reading.exec("rollback");
+    }
+  }
+
+  async #syncDatabase(): Promise<void> {
     try {
       await this.#database.syncData();
     } catch (error) {
@@ -60,7 +78,12 @@ export class Journal {
     }
   }
 
-  /** After the connection: to close a file lets go of all locks that the process has on it. */
+  /** Closes its own connection; no checkpoint follows. */
+  leave(): void {
+    this.#reading.close();
+  }
+
+  /** After all connections: to close a file lets go of every lock that the process has on it. */
   close(): void {
     this.#file.close();
     this.#database.close();

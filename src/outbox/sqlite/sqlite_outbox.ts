@@ -438,7 +438,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   async #checkpoint(): Promise<void> {
     if (this.#failure) return;
     try {
-      if (this.#store.checkpoint(JOURNAL_PAGES)) await this.#journal?.syncDatabase();
+      if (this.#store.journalPages() < JOURNAL_PAGES) return;
+      await this.#journal?.move(() => this.#store.checkpoint());
     } catch (error) {
       // A full or busy disk is left to the next commit to tell: the journal holds all that counts.
       this.#judge(error);
@@ -471,6 +472,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   #closeAsOneFile(): void {
     if (this.#lock) this.#reader.close();
+    this.#journal?.leave();
     try {
       this.#store.emptyJournal();
     } catch (error) {
@@ -485,6 +487,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #closeUntouched(): void {
     this.#store.close();
     if (this.#lock) this.#reader.close();
+    this.#journal?.leave();
   }
 }
 

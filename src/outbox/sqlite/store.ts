@@ -235,21 +235,20 @@ export class Store {
     }
   }
 
-  /**
-   * Moves what the journal holds into the database once it is `pages` long, as far as readers let it.
-   * Answers whether it did: then the database is to be synced before anything else is committed.
-   */
-  checkpoint(pages: number): boolean {
+  /** How many pages the journal holds that are not in the database yet. */
+  journalPages(): number {
     const { log, checkpointed } = this.#sql.journal.get() as unknown as Journal;
-    if (log - checkpointed < pages) return false;
-    // SQLite would wait for the disk with all of the process. The journal is synced already.
+    return log - checkpointed;
+  }
+
+  /** Moves what the journal holds into the database, as far as readers let it, and syncs neither. */
+  checkpoint(): void {
     this.#db.exec("pragma synchronous = off");
     try {
       this.#sql.checkpoint.get();
     } finally {
       this.#db.exec("pragma synchronous = normal");
     }
-    return true;
   }
 
   /** Moves all of the journal into the database, so that its file alone is a copy. */
