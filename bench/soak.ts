@@ -46,6 +46,9 @@ export async function soak(
   const { arrived, refused } = await rig.report();
   const lost = rig.due - arrived - refused;
   if (lost > 0) throw new Error(`${lost} of ${rig.due} deliveries never came`);
+  const path = new URL("./results/soak.json", import.meta.url);
+  Deno.mkdirSync(new URL(".", path), { recursive: true });
+  Deno.writeTextFileSync(path, JSON.stringify(samples, null, 2) + "\n");
   return judge(samples);
 }
 

@@ -72,10 +72,9 @@ async function listen(
   const answering = new Set<Promise<void>>();
   const options = { signal: closing.signal, onListen() {} };
   const handler: Deno.ServeHandler = (request, { completed }) => {
-    const answered: Promise<void> = completed.catch(() => {}).then(() => {
-      answering.delete(answered);
-    });
-    answering.add(answered);
+    answering.add(completed);
+    const forget = () => void answering.delete(completed);
+    completed.then(forget, forget);
     return answer(request);
   };
   const server = where.kind === "unix"
@@ -94,7 +93,7 @@ async function listen(
       // Not shutdown(), which waits for whoever sends half a request or reads no answer.
       const late = Promise.withResolvers<void>();
       const cancelTimer = clock.after(LAST_ANSWERS_MS, late.resolve);
-      await Promise.race([Promise.all(answering), late.promise]);
+      await Promise.race([Promise.allSettled(answering), late.promise]);
       cancelTimer();
       // Deno tells that an answer is complete as it is handed over, and not that it has left.
       for (let turn = 0; turn < TURNS_TO_LEAVE; turn++) await turnOfTheLoop();

@@ -7,6 +7,7 @@ import type { Place } from "./source.ts";
 
 /** What a scope has to hold, values by their digits; what the schema refused is left out. */
 export function readScope(place: Place): ScopeCondition {
+  if (!place.exists) return ANY_SCOPE;
   return new Map(
     place.members().map(([name, value]) => {
       const wanted = value.kind === "array" ? value.elements() : [value];
@@ -14,6 +15,9 @@ export function readScope(place: Place): ScopeCondition {
     }),
   );
 }
+
+/** One for all: most subscriptions have no scope, and there may be tens of thousands. */
+const ANY_SCOPE: ScopeCondition = new Map();
 
 /** The conditions on an event's data; what the schema refused is left out. */
 export function readMatch(place: Place, findings: Findings): DataCondition[] {

@@ -33,12 +33,11 @@ async function leadsToDirectory(path: string): Promise<boolean> {
 }
 
 /** The subscriptions of all included files: a place each, files in order, each file once. */
-export async function readIncludes(
+export async function* readIncludes(
   include: Place,
   files: ConfigFiles,
   findings: Findings,
-): Promise<Place[]> {
-  const found: Place[] = [];
+): AsyncGenerator<Place> {
   const seen = new Set([include.file]);
   for (const glob of include.elements()) {
     const text = glob.value();
@@ -51,16 +50,15 @@ export async function readIncludes(
     }
     for (const path of paths.filter((path) => !seen.has(path))) {
       seen.add(path);
-      found.push(...await readInclude(path, { from: glob, files, findings }));
+      yield* await readInclude(path, { from: glob, files, findings });
     }
   }
-  return found;
 }
 
 async function readInclude(
   path: string,
   { from, files, findings }: { from: Place; files: ConfigFiles; findings: Findings },
-): Promise<Place[]> {
+): Promise<Iterable<Place>> {
   let text: string;
   try {
     text = await files.read(path);
@@ -72,7 +70,7 @@ async function readInclude(
   const { root, problems } = parseSource(path, text);
   findings.add(...problems);
   if (root === undefined) return [];
-  return root.kind === "array" ? root.elements() : [root];
+  return root.kind === "array" ? root.eachElement() : [root];
 }
 
 /** The files that a glob stands for, sorted; a path without `*` stands for itself. */

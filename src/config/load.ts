@@ -9,7 +9,13 @@ import { isLocal, parseListen } from "./listen.ts";
 import { readNotices } from "./notices.ts";
 import { type Profiles, readProfiles, unknownProfile } from "./own_profiles.ts";
 import { Findings, inOrder } from "./problem.ts";
-import { type ConfigWords, configWords, DEFAULTS, includedWords } from "./schema.ts";
+import {
+  type ConfigWords,
+  configWords,
+  DEFAULTS,
+  includedWords,
+  subscriptionWords,
+} from "./schema.ts";
 import { reasonOf, SecretReader, type SecretSources } from "./secrets.ts";
 import { checkShape, type Sound } from "./shape.ts";
 import { parseSource, type Place } from "./source.ts";
@@ -58,7 +64,9 @@ export async function readConfig(request: ReadRequest): Promise<Loaded> {
   const findings = new Findings();
   const { root, problems } = parseSource(path, request.text);
   findings.add(...problems);
-  const words = root && checkShape(root, configWords, findings);
+  // Subscriptions are checked one by one as they are read: all at once they take a lot of room.
+  const value = root?.valueEmptied("subscriptions");
+  const words = root && checkShape({ place: root, schema: configWords, value }, findings);
   const config = root && words && await build({ root, words, request, findings });
   const warnings = inOrder(findings.warnings, path);
   if (config === undefined || findings.problems.length > 0) {
@@ -93,7 +101,7 @@ async function build(
     findings,
   });
   const subscriptions = await readSubscriptions(
-    await readEntries(root, { words, request, findings }),
+    readEntries(root, request, findings),
     {
       profiles,
       defaults,
@@ -157,29 +165,20 @@ function isTypeName(name: string): boolean {
 }
 
 /** The file's own entries, then those of the files it includes. */
-async function readEntries(
+async function* readEntries(
   root: Place,
-  { words, request, findings }: {
-    words: Sound<ConfigWords>;
-    request: ReadRequest;
-    findings: Findings;
-  },
-): Promise<Entry[]> {
-  const own = (words.subscriptions ?? []).flatMap((one, index) =>
-    one ? [{ place: root.at("subscriptions", index), words: one }] : []
-  );
-  const included = await readIncludes(
-    root.at("include"),
-    request.files ?? systemFiles,
-    findings,
-  );
-  return [
-    ...own,
-    ...included.flatMap((place) => {
-      const one = checkShape(place, includedWords, findings);
-      return one ? [{ place, words: one }] : [];
-    }),
-  ];
+  request: ReadRequest,
+  findings: Findings,
+): AsyncGenerator<Entry> {
+  for (const place of root.at("subscriptions").eachElement()) {
+    const words = checkShape({ place, schema: subscriptionWords }, findings);
+    if (words) yield { place, words };
+  }
+  const files = request.files ?? systemFiles;
+  for await (const place of readIncludes(root.at("include"), files, findings)) {
+    const words = checkShape({ place, schema: includedWords }, findings);
+    if (words) yield { place, words };
+  }
 }
 
 function readListen(root: Place, words: Sound<ConfigWords>, findings: Findings): Listen {

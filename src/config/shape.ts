@@ -16,11 +16,14 @@ export type Sound<T> = unknown extends T ? T
  * sound, so that the rest can be checked all the same.
  */
 export function checkShape<Schema extends z.ZodType>(
-  place: Place,
-  schema: Schema,
+  { place, schema, value = place.value() }: {
+    readonly place: Place;
+    readonly schema: Schema;
+    /** What is checked, where it is not all that stands there. */
+    readonly value?: unknown;
+  },
   findings: Findings,
 ): Sound<z.infer<Schema>> | undefined {
-  const value = place.value();
   const parsed = schema.safeParse(value);
   if (parsed.success) return value as Sound<z.infer<Schema>>;
   const root = { value };

@@ -1,10 +1,4 @@
-import {
-  createScanner,
-  type Node,
-  type ParseError,
-  parseTree,
-  printParseErrorCode,
-} from "jsonc-parser";
+import { createScanner, type ParseError, printParseErrorCode, visit } from "jsonc-parser";
 import { compact, type JsonText, JsonTextError, MAX_DEPTH } from "../domain/json_text.ts";
 import { quoted } from "../domain/quoted.ts";
 import type { Problem } from "./config.ts";
@@ -16,17 +10,10 @@ export function parseSource(
   text: string,
 ): { root?: Place; problems: Problem[] } {
   const source = new Source(file, text.replace(/^\ufeff/, ""));
-  // The parser is recursive: what nests too deep for it must not reach it.
-  const tooDeepAt = offsetOfDepth(source.text, 2 * MAX_DEPTH);
-  if (tooDeepAt !== undefined) {
-    const message = `nested deeper than ${2 * MAX_DEPTH} levels`;
-    return { problems: [source.problem(tooDeepAt, [], { message })] };
-  }
-  const errors: ParseError[] = [];
-  const node = parseTree(source.text, errors, { allowTrailingComma: true });
-  if (errors.length > 0 || node === undefined) return { problems: syntaxProblems(source, errors) };
-  const root = new Place(source, [], node, node);
-  return { root, problems: repeatedKeys(root) };
+  const { isSound, problems } = survey(source);
+  if (!isSound) return { problems };
+  const node = source.nodeFrom(0);
+  return { root: new Place({ source, path: [], steps: [], node, anchor: node }), problems };
 }
 
 /** A value of a config file, or the lack of one, and where it stands. */
@@ -35,13 +22,28 @@ export class Place {
   readonly #node: Node | undefined;
   /** What a problem points at: the value, or the nearest one around it. */
   readonly #anchor: Node;
-  readonly path: Path;
+  #path: Path;
+  /** What is to be added to #path: most places are never told of. */
+  #steps: Path;
 
-  constructor(source: Source, path: Path, node: Node | undefined, anchor: Node) {
+  constructor({ source, path, steps, node, anchor }: {
+    readonly source: Source;
+    readonly path: Path;
+    readonly steps: Path;
+    readonly node: Node | undefined;
+    readonly anchor: Node;
+  }) {
     this.#source = source;
-    this.path = path;
+    this.#path = path;
+    this.#steps = steps;
     this.#node = node;
     this.#anchor = anchor;
+  }
+
+  get path(): Path {
+    if (this.#steps.length > 0) this.#path = [...this.#path, ...this.#steps];
+    this.#steps = NO_STEPS;
+    return this.#path;
   }
 
   get file(): string {
@@ -53,8 +55,8 @@ export class Place {
     return this.#node !== undefined;
   }
 
-  get kind(): "object" | "array" | "string" | "number" | "boolean" | "null" | undefined {
-    return this.#node?.type as "object" | undefined;
+  get kind(): Kind | undefined {
+    return this.#node?.kind;
   }
 
   /** The place that the steps lead to, whether a value stands there or not. */
@@ -63,29 +65,35 @@ export class Place {
     let anchor = this.#anchor;
     for (const step of steps) {
       node = typeof step === "number"
-        ? node?.type === "array" ? node.children?.[step] : undefined
-        : propertiesOf(node).find(([name]) => name === step)?.[2];
+        ? node?.element(step)
+        : node?.members.find(({ name }) => name === step)?.value;
       anchor = node ?? anchor;
     }
-    return new Place(this.#source, [...this.path, ...steps], node, anchor);
+    return this.#place(steps, node, anchor);
   }
 
   /** The members of an object in their order, the first of each name; none where it is no object. */
   members(): [name: string, value: Place][] {
+    if (this.kind !== "object") return [];
     const seen = new Map<string, Place>();
-    for (const [name, , value] of propertiesOf(this.#node)) {
-      if (seen.has(name)) continue;
-      seen.set(name, new Place(this.#source, [...this.path, name], value, value));
+    for (const { name, value } of this.#node!.members) {
+      if (!seen.has(name)) seen.set(name, this.#place([name], value, value));
     }
     return [...seen];
   }
 
   /** The elements of a list; none where it is no list. */
   elements(): Place[] {
-    if (this.#node?.type !== "array") return [];
-    return (this.#node.children ?? []).map((node, index) =>
-      new Place(this.#source, [...this.path, index], node, node)
-    );
+    return [...this.eachElement()];
+  }
+
+  /** As elements(), each made when it is asked for: what was read of it goes when it goes. */
+  *eachElement(): Generator<Place> {
+    const count = this.#node?.elementCount ?? 0;
+    for (let index = 0; index < count; index++) {
+      const node = this.#node!.element(index)!;
+      yield this.#place([index], node, node);
+    }
   }
 
   /**
@@ -93,37 +101,23 @@ export class Place {
    * end, so that no library loses or obeys it; `ownName` takes it off again.
    */
   value(): unknown {
-    return this.#valueWith(safeName);
+    return this.#node?.valueWith(safeName);
+  }
+
+  /** As value(), of an object whose list of that name stands there without its elements. */
+  valueEmptied(name: string): unknown {
+    return this.#node?.valueWith(safeName, name);
   }
 
   /** As value(), with every key as it stands in the file. */
   plainValue(): unknown {
-    return this.#valueWith((name) => name);
-  }
-
-  #valueWith(nameOf: (name: string) => string): unknown {
-    switch (this.kind) {
-      case "object":
-        // fromEntries makes a key of its own even of `__proto__`, where an assignment would not.
-        return Object.fromEntries(
-          this.members().map(([name, place]) => [nameOf(name), place.#valueWith(nameOf)]),
-        );
-      case "array":
-        return this.elements().map((place) => place.#valueWith(nameOf));
-      case "number": {
-        // Infinity is no number to a schema; where the size matters, the greatest is too great as well.
-        const value = this.#node!.value as number;
-        return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value));
-      }
-      default:
-        return this.#node?.value;
-    }
+    return this.#node?.valueWith((name) => name);
   }
 
   /** The source text of the value without comments, every number by its digits. */
   json(): JsonText {
     // What the parser took for a value is one; compact() adds the limit of depth.
-    return compact(this.#json());
+    return compact(this.#node!.json());
   }
 
   /** As json(); a Problem where no receiver could read the value. */
@@ -136,67 +130,49 @@ export class Place {
     }
   }
 
-  #json(): string {
-    switch (this.kind) {
-      case "object":
-        return `{${
-          this.members().map(([name, place]) => `${JSON.stringify(name)}:${place.#json()}`).join(
-            ",",
-          )
-        }}`;
-      case "array":
-        return `[${this.elements().map((place) => place.#json()).join(",")}]`;
-      case "string":
-        return JSON.stringify(this.#node!.value);
-      default: {
-        const { offset, length } = this.#node!;
-        return this.#source.text.slice(offset, offset + length);
-      }
-    }
-  }
-
   problem(message: string, fix?: string): Problem {
     return this.#source.problem(this.#anchor.offset, this.path, { message, fix });
   }
 
   /** A problem with the member of that name that points at the name instead of the value. */
   problemAtKey(name: string, message: string, fix?: string): Problem {
-    const key = propertiesOf(this.#node).find(([own]) => own === name)?.[1] ?? this.#anchor;
-    return this.#source.problem(key.offset, [...this.path, name], { message, fix });
+    const key = this.#node?.members.find((member) => member.name === name)?.keyOffset;
+    const path = [...this.path, name];
+    return this.#source.problem(key ?? this.#anchor.offset, path, { message, fix });
+  }
+
+  /** Where it is, to be told of later: it keeps nothing of what was read there. */
+  spot(): Spot {
+    return new Spot(this.#source, this.#anchor.offset);
   }
 
   /** Where it is, in words, for another problem that points here. */
   where(from: Place): string {
-    const { line } = this.#source.position(this.#anchor.offset);
-    return this.file === from.file ? `on line ${line}` : `in ${this.file}:${line}`;
+    return this.spot().where(from);
   }
 
-  /** The problems of names that stand in this object more than once. */
-  repeated(): Problem[] {
-    const first = new Map<string, Node>();
-    const problems: Problem[] = [];
-    for (const [name, key] of propertiesOf(this.#node)) {
-      const earlier = first.get(name);
-      if (earlier === undefined) {
-        first.set(name, key);
-        continue;
-      }
-      const { line } = this.#source.position(earlier.offset);
-      problems.push(this.#source.problem(key.offset, [...this.path, name], {
-        message: `the key ${quoted(name)} is given twice, first on line ${line}`,
-        fix: "keep one of them",
-      }));
-    }
-    return problems;
+  #place(steps: Path, node: Node | undefined, anchor: Node): Place {
+    return new Place({ source: this.#source, path: this.path, steps, node, anchor });
+  }
+}
+
+const NO_STEPS: Path = [];
+
+/** Where something stands in a file. */
+export class Spot {
+  readonly #source: Source;
+  readonly #offset: number;
+
+  constructor(source: Source, offset: number) {
+    this.#source = source;
+    this.#offset = offset;
   }
 
-  /** Values of every property, also of those whose name is a repeated one. */
-  allValues(): Place[] {
-    return this.kind === "array"
-      ? this.elements()
-      : propertiesOf(this.#node).map(([name, , value]) =>
-        new Place(this.#source, [...this.path, name], value, value)
-      );
+  /** In words, for a problem elsewhere that points here. */
+  where(from: Place): string {
+    const { file } = this.#source;
+    const { line } = this.#source.position(this.#offset);
+    return file === from.file ? `on line ${line}` : `in ${file}:${line}`;
   }
 }
 
@@ -216,10 +192,72 @@ class Source {
   readonly text: string;
   readonly #lineStarts: readonly number[];
 
+  readonly #scanner: ReturnType<typeof createScanner>;
+
   constructor(file: string, text: string) {
     this.file = file;
     this.text = text;
     this.#lineStarts = [0, ...[...text.matchAll(/\r\n|\r|\n/g)].map((m) => m.index + m[0].length)];
+    this.#scanner = createScanner(text, true);
+  }
+
+  /** The first value from an offset on. */
+  nodeFrom(offset: number): Node {
+    this.#scanner.setPosition(offset);
+    this.#scanner.scan();
+    return this.#takeNode();
+  }
+
+  membersOf(object: Node): Member[] {
+    const members: Member[] = [];
+    this.#scanner.setPosition(object.offset + 1);
+    while (this.#next() !== CLOSE_BRACE) {
+      if (this.#token() === COMMA) continue;
+      const keyOffset = this.#scanner.getTokenOffset();
+      const name = JSON.parse(this.#tokenText()) as string;
+      this.#next(); // the colon
+      this.#next();
+      members.push({ name, keyOffset, value: this.#takeNode() });
+    }
+    return members;
+  }
+
+  elementsOf(list: Node): Node[] {
+    const elements: Node[] = [];
+    this.#scanner.setPosition(list.offset + 1);
+    while (this.#next() !== CLOSE_BRACKET) {
+      if (this.#token() !== COMMA) elements.push(this.#takeNode());
+    }
+    return elements;
+  }
+
+  /** The value that begins with the token at hand; the scanner stands at its end then. */
+  #takeNode(): Node {
+    const offset = this.#scanner.getTokenOffset();
+    const kind = KINDS.get(this.#token()) ?? "number";
+    let depth = 0;
+    for (let token = this.#token();; token = this.#next()) {
+      if (token === OPEN_BRACE || token === OPEN_BRACKET) depth++;
+      else if (token === CLOSE_BRACE || token === CLOSE_BRACKET) depth--;
+      if (depth === 0) break;
+    }
+    const end = this.#scanner.getTokenOffset() + this.#scanner.getTokenLength();
+    return new Node(this, kind, offset, end);
+  }
+
+  #next(): number {
+    this.#scanner.scan();
+    return this.#token();
+  }
+
+  /** Tokens are told by their first character: a bracket begins no other. */
+  #token(): number {
+    return this.text.charCodeAt(this.#scanner.getTokenOffset());
+  }
+
+  #tokenText(): string {
+    const offset = this.#scanner.getTokenOffset();
+    return this.text.slice(offset, offset + this.#scanner.getTokenLength());
   }
 
   /** Line and column of an offset, from 1. */
@@ -243,30 +281,163 @@ class Source {
   }
 }
 
-function propertiesOf(node: Node | undefined): [name: string, key: Node, value: Node][] {
-  if (node?.type !== "object") return [];
-  return (node.children ?? []).map(({ children }) => {
-    const [key, value] = children as [Node, Node];
-    return [key.value as string, key, value];
-  });
+type Kind = "object" | "array" | "string" | "number" | "boolean" | "null";
+
+const OPEN_BRACE = 0x7b, CLOSE_BRACE = 0x7d, OPEN_BRACKET = 0x5b, CLOSE_BRACKET = 0x5d;
+const COMMA = 0x2c;
+
+/** By the first character; all others begin a number. */
+const KINDS: ReadonlyMap<number, Kind> = new Map([
+  [OPEN_BRACE, "object"],
+  [OPEN_BRACKET, "array"],
+  [0x22, "string"],
+  [0x74, "boolean"],
+  [0x66, "boolean"],
+  [0x6e, "null"],
+]);
+
+interface Member {
+  readonly name: string;
+  readonly keyOffset: number;
+  readonly value: Node;
 }
 
-function repeatedKeys(place: Place): Problem[] {
-  return [...place.repeated(), ...place.allValues().flatMap(repeatedKeys)];
-}
+/**
+ * A value of a text that is sound, by where it stands. What is in it is read when it is asked for,
+ * so that a file of tens of thousands of subscriptions takes little more room than its text.
+ */
+class Node {
+  readonly #source: Source;
+  readonly kind: Kind;
+  readonly offset: number;
+  readonly #end: number;
+  #members: readonly Member[] | undefined;
+  #elements: readonly Node[] | undefined;
 
-/** Where nesting passes a depth; undefined where it does not. */
-function offsetOfDepth(text: string, limit: number): number | undefined {
-  const scanner = createScanner(text, true);
-  let depth = 0;
-  // Tokens are told by their first character: a bracket begins no other.
-  for (scanner.scan(); scanner.getTokenOffset() < text.length; scanner.scan()) {
-    const first = text[scanner.getTokenOffset()];
-    if (first === "{" || first === "[") depth++;
-    if (first === "}" || first === "]") depth--;
-    if (depth > limit) return scanner.getTokenOffset();
+  constructor(source: Source, kind: Kind, offset: number, end: number) {
+    this.#source = source;
+    this.kind = kind;
+    this.offset = offset;
+    this.#end = end;
   }
-  return undefined;
+
+  /** Of an object, those with a repeated name too. */
+  get members(): readonly Member[] {
+    if (this.kind !== "object") return [];
+    return this.#members ??= this.#source.membersOf(this);
+  }
+
+  get elementCount(): number {
+    return this.#listed.length;
+  }
+
+  /** A node of its own each time: the list does not keep what is read of its elements. */
+  element(index: number): Node | undefined {
+    return this.#listed[index]?.unread();
+  }
+
+  unread(): Node {
+    return new Node(this.#source, this.kind, this.offset, this.#end);
+  }
+
+  /** `emptied` names a list of this object that is to be without its elements. */
+  valueWith(nameOf: (name: string) => string, emptied?: string): unknown {
+    switch (this.kind) {
+      case "object": {
+        const first = new Map<string, unknown>();
+        for (const { name, value } of this.members) {
+          const key = nameOf(name);
+          if (first.has(key)) continue;
+          const isEmptied = name === emptied && value.kind === "array";
+          first.set(key, isEmptied ? [] : value.valueWith(nameOf));
+        }
+        // fromEntries makes a key of its own even of `__proto__`, where an assignment would not.
+        return Object.fromEntries(first);
+      }
+      case "array":
+        return this.#listed.map((_, index) => this.element(index)!.valueWith(nameOf));
+      case "number": {
+        // Infinity is no number to a schema; where the size matters, the greatest is too great as well.
+        const value = Number(this.#text);
+        return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value));
+      }
+      default:
+        return JSON.parse(this.#text);
+    }
+  }
+
+  json(): string {
+    switch (this.kind) {
+      case "object": {
+        const first = new Map<string, string>();
+        for (const { name, value } of this.members) {
+          if (!first.has(name)) first.set(name, `${JSON.stringify(name)}:${value.json()}`);
+        }
+        return `{${[...first.values()].join(",")}}`;
+      }
+      case "array":
+        return `[${this.#listed.map((_, index) => this.element(index)!.json()).join(",")}]`;
+      default:
+        return this.#text;
+    }
+  }
+
+  get #listed(): readonly Node[] {
+    if (this.kind !== "array") return [];
+    return this.#elements ??= this.#source.elementsOf(this);
+  }
+
+  get #text(): string {
+    return this.#source.text.slice(this.offset, this.#end);
+  }
+}
+
+/** What one look over the whole text finds: faults of syntax, nesting too deep, keys given twice. */
+function survey(source: Source): { isSound: boolean; problems: Problem[] } {
+  const errors: ParseError[] = [];
+  const problems: Problem[] = [];
+  // By depth, and used again: where each name of the objects around the spot stands first.
+  const firsts: Map<string, number>[] = [];
+  let depth = 0, hasValue = false;
+  const begin = (offset: number) => {
+    hasValue = true;
+    // The parser is recursive: it must not follow what nests too deep for it.
+    if (++depth > 2 * MAX_DEPTH) throw new TooDeep(offset);
+    (firsts[depth] ??= new Map()).clear();
+  };
+  const end = () => void depth--;
+  try {
+    visit(source.text, {
+      onObjectBegin: begin,
+      onObjectEnd: end,
+      onArrayBegin: begin,
+      onArrayEnd: end,
+      onLiteralValue: () => void (hasValue = true),
+      onObjectProperty(name, offset, _length, _line, _column, pathOf) {
+        const first = firsts[depth]!;
+        const earlier = first.get(name);
+        if (earlier === undefined) return void first.set(name, offset);
+        const { line } = source.position(earlier);
+        problems.push(source.problem(offset, [...pathOf(), name], {
+          message: `the key ${quoted(name)} is given twice, first on line ${line}`,
+          fix: "keep one of them",
+        }));
+      },
+      onError: (error, offset, length) => void errors.push({ error, offset, length }),
+    }, { allowTrailingComma: true });
+  } catch (error) {
+    if (!(error instanceof TooDeep)) throw error;
+    const message = `nested deeper than ${2 * MAX_DEPTH} levels`;
+    return { isSound: false, problems: [source.problem(error.offset, [], { message })] };
+  }
+  const isSound = errors.length === 0 && hasValue;
+  return { isSound, problems: isSound ? problems : syntaxProblems(source, errors) };
+}
+
+class TooDeep extends Error {
+  constructor(readonly offset: number) {
+    super();
+  }
 }
 
 function syntaxProblems(source: Source, errors: readonly ParseError[]): Problem[] {

@@ -17,7 +17,7 @@ import { type ConfigWords, DEFAULTS, type SubscriptionWords } from "./schema.ts"
 import { secretFormProblem } from "./secret_form.ts";
 import type { SecretReader } from "./secrets.ts";
 import type { Sound } from "./shape.ts";
-import { type Place, safeName } from "./source.ts";
+import { type Place, safeName, type Spot } from "./source.ts";
 import { nearest } from "./suggestion.ts";
 
 /** An entry as it stands in a file, and what of it is sound. */
@@ -40,52 +40,47 @@ export interface Surroundings {
 
 /** The subscriptions that are sound enough to be made; what is wrong with any is found. */
 export async function readSubscriptions(
-  entries: readonly Entry[],
+  entries: AsyncIterable<Entry>,
   surroundings: Surroundings,
 ): Promise<Subscription[]> {
-  checkIds(entries, surroundings.findings);
+  const { findings } = surroundings;
   const subscriptions: Subscription[] = [];
-  for (const entry of entries) {
+  const byId = new Map<string, Spot>(), byWork = new Map<string, Spot>();
+  for await (const entry of entries) {
+    checkId(entry, byId, findings);
     const subscription = await readSubscription(entry, surroundings);
     if (subscription) subscriptions.push(subscription);
+    checkDouble(entry, byWork, findings);
   }
-  checkDoubles(entries, surroundings.findings);
   return subscriptions;
 }
 
-function checkIds(entries: readonly Entry[], findings: Findings): void {
-  const first = new Map<string, Place>();
-  for (const { place, words } of entries) {
-    if (words.id === undefined) continue;
-    const at = place.at("id");
-    const earlier = first.get(words.id);
-    if (earlier === undefined) {
-      first.set(words.id, at);
-      continue;
-    }
-    const where = earlier.where(at);
-    findings.add(at.problem(
-      `the id ${quoted(words.id)} is taken by another subscription, ${where}`,
-      "give this one an id of its own",
-    ));
-  }
+/** `earlier` has where each id stands first. */
+function checkId({ place, words }: Entry, earlier: Map<string, Spot>, findings: Findings): void {
+  if (words.id === undefined) return;
+  const at = place.at("id");
+  const first = earlier.get(words.id);
+  if (first === undefined) return void earlier.set(words.id, at.spot());
+  findings.add(at.problem(
+    `the id ${quoted(words.id)} is taken by another subscription, ${first.where(at)}`,
+    "give this one an id of its own",
+  ));
 }
 
 /** Entries that differ in nothing but their id send everything twice; hardly anybody means that. */
-function checkDoubles(entries: readonly Entry[], findings: Findings): void {
-  const first = new Map<string, Place>();
-  for (const { place, words } of entries) {
-    if (words.url === undefined || words.events === undefined) continue;
-    const key = JSON.stringify([words.url, words.events, words.scope, words.match, words.profile]);
-    const earlier = first.get(key);
-    if (earlier === undefined) {
-      first.set(key, place);
-      continue;
-    }
-    const where = earlier.where(place);
-    const message = `another subscription sends the same events to the same URL, ${where}`;
-    findings.warn(place.problem(message, "take one of them out if that is not meant"));
-  }
+function checkDouble(
+  { place, words }: Entry,
+  earlier: Map<string, Spot>,
+  findings: Findings,
+): void {
+  if (words.url === undefined || words.events === undefined) return;
+  const work = JSON.stringify([words.url, words.events, words.scope, words.match, words.profile]);
+  const first = earlier.get(work);
+  if (first === undefined) return void earlier.set(work, place.spot());
+  const message = `another subscription sends the same events to the same URL, ${
+    first.where(place)
+  }`;
+  findings.warn(place.problem(message, "take one of them out if that is not meant"));
 }
 
 async function readSubscription(
@@ -172,11 +167,15 @@ function profileOf(
 }
 
 function readRename(place: Place): ReadonlyMap<string, string> {
+  if (!place.exists) return NO_ENTRIES;
   return new Map(
     place.members().map(([from, to]): [string, unknown] => [from, to.value()])
       .filter((pair): pair is [string, string] => typeof pair[1] === "string"),
   );
 }
+
+/** One for all: an empty map of its own takes more room than all else of a subscription. */
+const NO_ENTRIES: ReadonlyMap<string, never> = new Map<string, never>();
 
 interface Parts {
   readonly place: Place;
@@ -225,13 +224,16 @@ function readSettings(
   findings: Findings,
 ): ReadonlyMap<string, JsonText> {
   const settings = new Map<string, JsonText>();
-  const used = profile && [...profile.requiredSettings, ...settingsIn(profile.body)];
-  for (const [name, at] of place.members()) {
+  const members = place.members();
+  const used = profile && members.length > 0
+    ? [...profile.requiredSettings, ...settingsIn(profile.body)]
+    : [];
+  for (const [name, at] of members) {
     const json = at.tryJson();
     if (typeof json === "string") settings.set(name, json);
     else findings.add(json);
-    if (profile === undefined || used!.includes(name)) continue;
-    const near = nearest(name, used!.filter((one) => !place.at(one).exists));
+    if (profile === undefined || used.includes(name)) continue;
+    const near = nearest(name, used.filter((one) => !place.at(one).exists));
     const message = `profile ${quoted(profile.name)} has no use for the setting ${quoted(name)}`;
     const fix = near === undefined ? "take it out" : `did you mean ${quoted(near)}?`;
     findings.warn(place.problemAtKey(name, message, fix));
@@ -243,7 +245,7 @@ function readSettings(
     const message = `profile ${quoted(profile!.name)} needs the setting ${quoted(name)}${kind}`;
     findings.add(place.at(name).problem(message, `add "settings": {${quoted(name)}: …}`));
   }
-  return settings;
+  return settings.size > 0 ? settings : NO_ENTRIES;
 }
 
 function settingsIn(shape: BodyShape): string[] {
@@ -255,15 +257,20 @@ function settingsIn(shape: BodyShape): string[] {
   });
 }
 
+const NO_NETWORKS: readonly string[] = [];
+
 function allowedBy(
   words: Entry["words"],
   defaults: Surroundings["defaults"],
   profile: Profile | undefined,
 ): Allowed {
-  const networks = words.allowNetworks ?? defaults.allowNetworks ?? [];
+  const networks = words.allowNetworks ?? defaults.allowNetworks ?? NO_NETWORKS;
   return {
     http: words.allowHttp ?? defaults.allowHttp ?? profile?.httpsRequired === false,
-    networks: networks.filter((network) => network !== undefined),
+    // The defaults' own list where nothing is to be left out of it.
+    networks: networks.every((network) => network !== undefined)
+      ? networks
+      : networks.filter((network) => network !== undefined),
     where: "",
   };
 }

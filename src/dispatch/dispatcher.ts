@@ -16,6 +16,7 @@ import type { Measures } from "../runtime/measures.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { AttemptingFacts, AttemptingSpan, Tracing } from "../runtime/tracing.ts";
 import type { Transport } from "../transport/transport.ts";
+import { BodyEncoder } from "./body_encoder.ts";
 import type { Attempted } from "./scheduler.ts";
 import type { HealthBoard } from "./health_board.ts";
 import { CHANGE_KINDS, type Notice, type Notices } from "./notices.ts";
@@ -43,7 +44,7 @@ export interface DispatcherPorts {
 /** Carries out what the scheduler decided: one attempt, from rendering to its record. */
 export class Dispatcher {
   readonly #ports: DispatcherPorts;
-  readonly #encoder = new TextEncoder();
+  readonly #encoder = new BodyEncoder();
   #stopped = false;
 
   constructor(ports: DispatcherPorts) {

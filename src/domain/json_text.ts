@@ -16,19 +16,20 @@ export class JsonTextError extends Error {}
 /** Checks a text and brings it into the compact form. Throws JsonTextError. */
 export function compact(text: string): JsonText {
   assertJson(text);
-  return compactValue(text, skipSpace(text, 0)).text;
+  return compactValue(scanned(text), skipSpace(text, 0)).text;
 }
 
 /** The members of a valid JSON object in their order; undefined where the text is no object. */
 export function membersOf(text: string): [name: string, value: JsonText][] | undefined {
   let at = skipSpace(text, 0);
   if (text[at] !== "{") return undefined;
+  const scan = scanned(text);
   const members: [string, JsonText][] = [];
   at = skipSpace(text, at + 1);
   while (text[at] !== "}") {
-    const name = compactValue(text, at);
+    const name = compactValue(scan, at);
     at = skipSpace(text, skipSpace(text, name.end) + 1);
-    const value = compactValue(text, at);
+    const value = compactValue(scan, at);
     members.push([JSON.parse(name.text), value.text]);
     at = skipSpace(text, value.end);
     if (text[at] === ",") at = skipSpace(text, at + 1);
@@ -40,10 +41,11 @@ export function membersOf(text: string): [name: string, value: JsonText][] | und
 export function elementsOf(text: string): JsonText[] | undefined {
   let at = skipSpace(text, 0);
   if (text[at] !== "[") return undefined;
+  const scan = scanned(text);
   const elements: JsonText[] = [];
   at = skipSpace(text, at + 1);
   while (text[at] !== "]") {
-    const value = compactValue(text, at);
+    const value = compactValue(scan, at);
     elements.push(value.text);
     at = skipSpace(text, value.end);
     if (text[at] === ",") at = skipSpace(text, at + 1);
@@ -63,8 +65,14 @@ export function assertJson(text: string): void {
 const QUOTE = 0x22, BACKSLASH = 0x5c, OPEN_BRACE = 0x7b, CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b, CLOSE_BRACKET = 0x5d, COMMA = 0x2c;
 
-/** One value of a valid JSON text from `start` on, compacted, and where it ends. */
-function compactValue(text: string, start: number): { text: JsonText; end: number } {
+/**
+ * One value of a valid JSON text from `start` on, compacted, and where it ends. Where nothing in the
+ * whole text is escaped, a string ends with the next quote, which is found much faster.
+ */
+function compactValue(
+  { text, hasEscapes }: Scanned,
+  start: number,
+): { text: JsonText; end: number } {
   let out = "";
   let depth = 0;
   let kept = start; // everything before it is in `out` already
@@ -72,7 +80,7 @@ function compactValue(text: string, start: number): { text: JsonText; end: numbe
   for (; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
-      const end = endOfString(text, at);
+      const end = hasEscapes ? endOfString(text, at) : endOfPlainString(text, at);
       if (end.escaped) {
         out += text.slice(kept, at) + JSON.stringify(JSON.parse(text.slice(at, end.at)));
         kept = end.at;
@@ -99,6 +107,15 @@ function compactValue(text: string, start: number): { text: JsonText; end: numbe
   return { text: out + text.slice(kept, at), end: at };
 }
 
+interface Scanned {
+  readonly text: string;
+  readonly hasEscapes: boolean;
+}
+
+function scanned(text: string): Scanned {
+  return { text, hasEscapes: text.includes("\\") };
+}
+
 function endOfString(text: string, start: number): { at: number; escaped: boolean } {
   let escaped = false;
   for (let at = start + 1;; at++) {
@@ -108,6 +125,10 @@ function endOfString(text: string, start: number): { at: number; escaped: boolea
       at++;
     } else if (code === QUOTE) return { at: at + 1, escaped };
   }
+}
+
+function endOfPlainString(text: string, start: number): { at: number; escaped: boolean } {
+  return { at: text.indexOf('"', start + 1) + 1, escaped: false };
 }
 
 function skipSpace(text: string, at: number): number {

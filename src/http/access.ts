@@ -21,25 +21,23 @@ export interface AccessVariables {
 export function access(
   config: () => Config,
 ): MiddlewareHandler<{ Variables: AccessVariables }> {
-  return async (context, next) => {
+  return (context, next) => {
     const { auth } = config();
-    if (auth) {
-      context.set("caller", bearer(auth, context.req.header("authorization")));
-    } else {
-      context.set("caller", { kind: "local" });
-    }
-    await next();
+    context.set("caller", auth ? bearer(auth, context.req.header("authorization")) : LOCAL);
+    return next();
   };
 }
 
+const LOCAL: Caller = { kind: "local" };
+
 /** Without tokens, refuses what a page of another site has a browser ask. */
 export function ownPagesOnly(config: () => Config): MiddlewareHandler {
-  return async (context, next) => {
+  return (context, next) => {
     const { auth, server } = config();
     if (!auth && server.listen.kind === "tcp") {
       refuseForeign(context.req.header("host"), context.req.header("origin"));
     }
-    await next();
+    return next();
   };
 }
 
@@ -51,7 +49,7 @@ export function callerName(context: Context<{ Variables: AccessVariables }>): st
 }
 
 /** Lets operators pass, and everybody where there are no tokens. */
-export const operatorsOnly: MiddlewareHandler<{ Variables: AccessVariables }> = async (
+export const operatorsOnly: MiddlewareHandler<{ Variables: AccessVariables }> = (
   context,
   next,
 ) => {
@@ -62,7 +60,7 @@ export const operatorsOnly: MiddlewareHandler<{ Variables: AccessVariables }> = 
       detail: "this is for operators; the token is a publisher's. Use one of auth.operators",
     });
   }
-  await next();
+  return next();
 };
 
 function bearer(auth: NonNullable<Config["auth"]>, header: string | undefined): Caller {

@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { type Context, type Env, Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Health } from "../domain/health.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -13,12 +13,11 @@ import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import { access, type AccessVariables, operatorsOnly, ownPagesOnly } from "./access.ts";
 import { allowedMethods } from "./allowed_methods.ts";
-import { dashboardRoutes } from "./dashboard/dashboard.tsx";
+import type { DashboardEnv } from "./dashboard/viewer.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
 import { matchRoutes } from "./match.ts";
 import { countRefusals, type MetricsPorts, metricsRoutes } from "./metrics.ts";
-import { openapiText } from "./openapi.ts";
 import type { Operations } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
 import { type PublishPorts, publishRoutes, RETRY_AFTER_SECONDS, unavailable } from "./publish.ts";
@@ -66,23 +65,7 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
       detail: "a fault inside bellhook; its log says more",
     });
   });
-  app.notFound((context) => {
-    const { method, path } = context.req;
-    const allow = allowedMethods(app, path);
-    if (allow.length > 0) {
-      return problem(context, {
-        status: 405,
-        title: "Method Not Allowed",
-        detail: `${path} takes no ${method}; it takes ${allow.join(", ")}`,
-        allow,
-      });
-    }
-    return problem(context, {
-      status: 404,
-      title: "Not Found",
-      detail: `there is nothing at ${path}; GET /openapi.json lists what there is`,
-    });
-  });
+  app.notFound((context) => nothingFound(app, context));
   app.use("/v1/events", countRefusals(ports));
   app.use(ownPagesOnly(ports.config));
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
@@ -96,10 +79,10 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
       retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
   });
-  app.get(
-    "/openapi.json",
-    (context) => context.body(openapiText(), 200, { "content-type": "application/json" }),
-  );
+  app.get("/openapi.json", async (context) => {
+    const { openapiText } = await import("./openapi.ts");
+    return context.body(openapiText(), 200, { "content-type": "application/json" });
+  });
   app.use("/v1/*", access(ports.config));
   app.use("/metrics", access(ports.config), operatorsOnly);
   app.route("/metrics", metricsRoutes(ports));
@@ -115,6 +98,38 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
   app.route("/v1/subscriptions", subscriptionsRoutes(ports));
   app.route("/v1/replays", replaysRoutes(ports));
   app.route("/v1/stream", streamRoutes(ports));
-  app.route("/", dashboardRoutes(ports));
+  let dashboard: Promise<Hono<DashboardEnv>> | undefined;
+  for (const path of ["/", "/dashboard/*", "/dashboard.css", "/dashboard.js"]) {
+    app.all(path, async (context) => {
+      dashboard ??= loadDashboard(ports);
+      return (await dashboard).fetch(context.req.raw);
+    });
+  }
   return app;
+}
+
+/** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
+async function loadDashboard(ports: AppPorts): Promise<Hono<DashboardEnv>> {
+  const { dashboardRoutes } = await import("./dashboard/dashboard.tsx");
+  const routes = dashboardRoutes(ports);
+  routes.notFound((context) => nothingFound(routes, context));
+  return routes;
+}
+
+function nothingFound<E extends Env>(routes: Hono<E>, context: Context<E>): Response {
+  const { method, path } = context.req;
+  const allow = allowedMethods(routes, path);
+  if (allow.length > 0) {
+    return problem(context, {
+      status: 405,
+      title: "Method Not Allowed",
+      detail: `${path} takes no ${method}; it takes ${allow.join(", ")}`,
+      allow,
+    });
+  }
+  return problem(context, {
+    status: 404,
+    title: "Not Found",
+    detail: `there is nothing at ${path}; GET /openapi.json lists what there is`,
+  });
 }

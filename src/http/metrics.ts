@@ -3,8 +3,8 @@ import type { AccessVariables } from "./access.ts";
 
 /** Where the numbers come from, and go. */
 export interface MetricsPorts {
-  /** All numbers in Prometheus' text format. */
-  readonly metrics: () => Promise<string>;
+  /** All numbers in Prometheus' text format, piece by piece. */
+  readonly metrics: () => AsyncIterable<string>;
   /** Told of each publisher's request that was answered with an error, and its status. */
   readonly onRefused: (status: number) => void;
 }
@@ -12,10 +12,12 @@ export interface MetricsPorts {
 /** `GET /metrics`. */
 export function metricsRoutes(ports: MetricsPorts): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
-  routes.get("/", async (context) =>
-    context.body(await ports.metrics(), 200, {
+  routes.get("/", (context) => {
+    const pieces = ReadableStream.from(ports.metrics()).pipeThrough(new TextEncoderStream());
+    return context.body(pieces, 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
-    }));
+    });
+  });
   return routes;
 }
 

@@ -1,10 +1,10 @@
 import { type Context, Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Ingest, Submitted } from "../ingest/ingest.ts";
-import { parseEvents } from "../ingest/posted_event.ts";
+import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { type AccessVariables, callerName } from "./access.ts";
-import { readText } from "./body.ts";
+import { type Reading, readText } from "./body.ts";
 import { Intake, type Passage } from "./intake.ts";
 import { problem, ProblemError } from "./problem.ts";
 
@@ -30,7 +30,21 @@ export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVari
     const publisher = isNamed ? callerName(context) : undefined;
     const passage = intake.enter(publisher, expectedBytes(context));
     try {
-      return await publish(context, passage);
+      const format = formatOf(context);
+      const text = await readText(context.req.raw, readingInto(passage));
+      passage.complete();
+      const closed = ports.closedBecause();
+      if (closed !== undefined) throw new ProblemError(unavailable(closed));
+      const { events, isArray } = postedIn(text, format);
+      const caller = context.get("caller");
+      const key = idempotencyKey(context.req.header("idempotency-key"));
+      const submitted = await ports.ingest.submit({
+        events,
+        isArray,
+        ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
+        ...(key === undefined ? {} : { idempotencyKey: key }),
+      });
+      return answer(context, submitted, isArray);
     } finally {
       passage.leave();
     }
@@ -42,46 +56,14 @@ export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVari
     return Math.min(declared, ports.config().server.maxBodyBytes);
   }
 
-  async function publish(
-    context: Context<{ Variables: AccessVariables }>,
-    passage: Passage,
-  ): Promise<Response> {
-    const format = formatOf(context);
-    const text = await readText(context.req.raw, {
+  function readingInto(passage: Passage): Reading {
+    return {
       maxBytes: ports.config().server.maxBodyBytes,
       clock: ports.clock,
       arrived: (bytes) => passage.arrived(bytes),
       // Its room is given to others meanwhile.
       onSlow: () => passage.stepAside(),
-    });
-    passage.complete();
-    const closed = ports.closedBecause();
-    if (closed !== undefined) throw new ProblemError(unavailable(closed));
-    const parsed = parseEvents(text, format);
-    if (parsed.kind === "malformed") {
-      throw new ProblemError({
-        status: 400,
-        title: "Bad Request",
-        detail: `the body cannot be read as JSON: ${parsed.message}`,
-      });
-    }
-    if (parsed.kind === "invalid") {
-      throw new ProblemError({
-        status: 422,
-        title: "Unprocessable Content",
-        detail: "the body is JSON, but no event or list of events; nothing was stored",
-        errors: parsed.faults,
-      });
-    }
-    const caller = context.get("caller");
-    const key = idempotencyKey(context.req.header("idempotency-key"));
-    const submitted = await ports.ingest.submit({
-      events: parsed.events,
-      isArray: parsed.isArray,
-      ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
-      ...(key === undefined ? {} : { idempotencyKey: key }),
-    });
-    return answer(context, submitted, parsed.isArray);
+    };
   }
 
   return routes;
@@ -97,7 +79,15 @@ export function unavailable(why: string) {
   } as const;
 }
 
-function formatOf(context: Context): "events" | "cloudevents" {
+type Format = "events" | "cloudevents";
+
+const FORMATS: ReadonlyMap<string, Format> = new Map([
+  ["application/json", "events"],
+  ["application/cloudevents+json", "cloudevents"],
+  ["application/cloudevents-batch+json", "cloudevents"],
+]);
+
+function formatOf(context: Context): Format {
   const encoding = context.req.header("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
     throw new ProblemError({
@@ -106,21 +96,42 @@ function formatOf(context: Context): "events" | "cloudevents" {
       detail: `Content-Encoding "${encoding}" is not taken; send the body as it is`,
     });
   }
-  const contentType = context.req.header("content-type");
-  const [type, ...parameters] = (contentType ?? "").toLowerCase().split(";").map((s) => s.trim());
-  const charset = parameters.find((parameter) => parameter.startsWith("charset="));
-  if (charset === undefined || /^charset="?utf-?8"?$/.test(charset)) {
-    if (type === "application/json") return "events";
-    if (type === "application/cloudevents+json" || type === "application/cloudevents-batch+json") {
-      return "cloudevents";
-    }
-  }
+  const contentType = context.req.header("content-type") ?? "";
+  const format = FORMATS.get(contentType) ?? FORMATS.get(typeInUtf8(contentType) ?? "");
+  if (format !== undefined) return format;
   throw new ProblemError({
     status: 415,
     title: "Unsupported Media Type",
-    detail: `Content-Type "${contentType ?? ""}" is not taken; send "application/json", ` +
+    detail: `Content-Type "${contentType}" is not taken; send "application/json", ` +
       `"application/cloudevents+json" or "application/cloudevents-batch+json", in UTF-8`,
   });
+}
+
+/** A media type without its parameters; undefined where they name another charset. */
+function typeInUtf8(contentType: string): string | undefined {
+  const [type, ...parameters] = contentType.toLowerCase().split(";").map((s) => s.trim());
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="));
+  return charset === undefined || /^charset="?utf-?8"?$/.test(charset) ? type : undefined;
+}
+
+function postedIn(text: string, format: Format): Parsed & { kind: "parsed" } {
+  const parsed = parseEvents(text, format);
+  if (parsed.kind === "malformed") {
+    throw new ProblemError({
+      status: 400,
+      title: "Bad Request",
+      detail: `the body cannot be read as JSON: ${parsed.message}`,
+    });
+  }
+  if (parsed.kind === "invalid") {
+    throw new ProblemError({
+      status: 422,
+      title: "Unprocessable Content",
+      detail: "the body is JSON, but no event or list of events; nothing was stored",
+      errors: parsed.faults,
+    });
+  }
+  return parsed;
 }
 
 function idempotencyKey(header: string | undefined): string | undefined {
@@ -132,11 +143,15 @@ function idempotencyKey(header: string | undefined): string | undefined {
   });
 }
 
+const JSON_HEADERS = new Headers({ "content-type": "application/json" });
+const ACCEPTED = { status: 202, headers: JSON_HEADERS };
+const KNOWN = { status: 200, headers: JSON_HEADERS };
+
 function answer(context: Context, submitted: Submitted, isArray: boolean): Response {
   switch (submitted.kind) {
     case "accepted": {
       const body = isArray ? submitted.receipts : submitted.receipts[0];
-      return context.json(body, submitted.isNew ? 202 : 200);
+      return new Response(JSON.stringify(body), submitted.isNew ? ACCEPTED : KNOWN);
     }
     case "forbidden":
       return problem(context, {

@@ -32,16 +32,17 @@ export function subscriptionsRoutes(
 
   routes.get("/", async (context) => {
     const { limit, cursor } = query(context, pageQuery);
-    const after = [...registry.all].map(({ id }) => id).filter((id) => id > (cursor ?? "")).sort();
+    // One more than is shown tells whether more follow.
+    const ids = registry.idsAfter(cursor ?? "", limit + 1);
     const counts = await reader.counts();
-    const items = after.slice(0, limit).map((id) => view(registry.find(id)!, counts));
+    const items = ids.slice(0, limit).map((id) => view(registry.find(id)!, counts));
     const removed = [...counts].filter(([id, { pending }]) =>
       pending > 0 && !ports.subscription(id)
     )
       .map(([id, { pending }]) => ({ id, pending }));
     return context.json({
       items,
-      next: after.length > limit ? after[limit - 1]! : null,
+      next: ids.length > limit ? ids[limit - 1]! : null,
       ...(removed.length > 0 ? { removed } : {}),
     });
   });

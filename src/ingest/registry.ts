@@ -6,6 +6,8 @@ import { SubscriptionIndex } from "./subscription_index.ts";
 export class Registry {
   #byId = new Map<string, Subscription>();
   #index = new SubscriptionIndex([]);
+  /** Sorted when somebody asks for a page: who lists 50 000 asks for a hundred of them. */
+  #sortedIds: readonly string[] | undefined;
 
   constructor(subscriptions: readonly Subscription[]) {
     this.swap(subscriptions);
@@ -15,6 +17,7 @@ export class Registry {
   swap(subscriptions: readonly Subscription[]): void {
     this.#byId = new Map(subscriptions.map((subscription) => [subscription.id, subscription]));
     this.#index = new SubscriptionIndex(subscriptions);
+    this.#sortedIds = undefined;
   }
 
   get all(): Iterable<Subscription> {
@@ -27,6 +30,18 @@ export class Registry {
 
   find(id: string): Subscription | undefined {
     return this.#byId.get(id);
+  }
+
+  /** The first ids, at most so many, of those that come after another in the alphabet. */
+  idsAfter(id: string, limit: number): readonly string[] {
+    const ids = this.#sortedIds ??= [...this.#byId.keys()].sort();
+    let low = 0, high = ids.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (ids[middle]! <= id) low = middle + 1;
+      else high = middle;
+    }
+    return ids.slice(low, low + limit);
   }
 
   /** Who gets the event, in the config's order. */

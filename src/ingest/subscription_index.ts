@@ -1,4 +1,4 @@
-import type { Event } from "../domain/event.ts";
+import type { Event, ScopeCondition } from "../domain/event.ts";
 import { canonicalScalar } from "../domain/json_text.ts";
 import type { Pattern } from "../domain/pattern.ts";
 import { matches, type Subscription } from "../domain/subscription.ts";
@@ -12,24 +12,29 @@ export class SubscriptionIndex {
   readonly #wild = new Map<number, Map<string, Group[]>>();
   readonly #literal = new Map<string, Group>();
   readonly #remembered = new RememberedGroups();
+  readonly #subscriptions: readonly Subscription[];
 
   constructor(subscriptions: readonly Subscription[]) {
-    const groups = new Map<string, { pattern: Pattern; entries: Entry[] }>();
-    for (const [position, subscription] of subscriptions.entries()) {
-      const entry = { position, subscription };
-      for (const pattern of new Map(subscription.events.map((one) => [one.text, one])).values()) {
+    this.#subscriptions = subscriptions;
+    const groups = new Map<string, { pattern: Pattern; members: Position[] }>();
+    for (const [position, { events }] of subscriptions.entries()) {
+      for (const pattern of events) {
         const group = groups.get(pattern.text);
-        if (group) group.entries.push(entry);
-        else groups.set(pattern.text, { pattern, entries: [entry] });
+        if (group === undefined) groups.set(pattern.text, { pattern, members: [position] });
+        // A pattern may stand twice in one subscription.
+        else if (group.members.at(-1) !== position) group.members.push(position);
       }
     }
-    for (const { pattern, entries } of groups.values()) this.#add(new Group(pattern, entries));
+    for (const { pattern, members } of groups.values()) {
+      this.#add(new Group(pattern, members, subscriptions));
+    }
   }
 
   /** Who gets the event, in the order that the subscriptions were given in. */
   matching(event: Event): Subscription[] {
     const lists = this.#groupsFor(event.type).flatMap((group) => group.listsFor(event));
-    return inOrder(lists).filter((subscription) => matches(subscription, event).matches);
+    return inOrder(lists).map((position) => this.#subscriptions[position]!)
+      .filter((subscription) => matches(subscription, event).matches);
   }
 
   #add(group: Group): void {
@@ -60,56 +65,67 @@ export class SubscriptionIndex {
   }
 }
 
-/** A subscription, and its place in the config. */
-interface Entry {
-  readonly position: number;
-  readonly subscription: Subscription;
-}
+/** A subscription by its place in the config. */
+type Position = number;
 
 /** The subscriptions that have one pattern. */
 class Group {
   readonly pattern: Pattern;
-  readonly #anyScope: Entry[] = [];
-  /** By a name in the scope, and a value that it has to have. */
-  readonly #byScope = new Map<string, Map<string, Entry[]>>();
+  readonly #anyScope: readonly Position[];
+  /** By a name in the scope, and a value that it has to have; undefined where none has a scope. */
+  readonly #byScope: Map<string, Map<string, Position[]>> | undefined;
 
-  constructor(pattern: Pattern, entries: readonly Entry[]) {
+  constructor(
+    pattern: Pattern,
+    members: readonly Position[],
+    subscriptions: readonly Subscription[],
+  ) {
     this.pattern = pattern;
-    const variety = varietyOf(entries);
-    for (const entry of entries) {
-      const name = mostTelling(entry, variety);
-      if (name === undefined) this.#anyScope.push(entry);
-      else this.#file(name, entry);
-    }
+    const hasScope = (position: Position) => subscriptions[position]!.scope.size > 0;
+    const scoped = members.filter(hasScope);
+    // Mostly the list itself: tens of thousands of patterns have one subscription each.
+    this.#anyScope = scoped.length === 0 ? members : members.filter((one) => !hasScope(one));
+    if (scoped.length > 0) this.#byScope = filed(scoped, subscriptions);
   }
 
   /** Lists in order, of all that an event's scope can be meant for, and maybe others. */
-  listsFor(event: Event): (readonly Entry[])[] {
-    const lists: (readonly Entry[])[] = this.#anyScope.length > 0 ? [this.#anyScope] : [];
-    for (const [name, byValue] of this.#byScope) {
+  listsFor(event: Event): (readonly Position[])[] {
+    const lists = this.#anyScope.length > 0 ? [this.#anyScope] : [];
+    for (const [name, byValue] of this.#byScope ?? []) {
       const value = event.scope.get(name);
       const list = value === undefined ? undefined : byValue.get(canonicalScalar(value));
       if (list) lists.push(list);
     }
     return lists;
   }
+}
 
-  #file(name: string, entry: Entry): void {
-    let byValue = this.#byScope.get(name);
-    if (!byValue) this.#byScope.set(name, byValue = new Map());
-    for (const value of new Set(entry.subscription.scope.get(name))) {
+/** Each under the most telling name of its scope, and under every value that it may have. */
+function filed(
+  members: readonly Position[],
+  subscriptions: readonly Subscription[],
+): Map<string, Map<string, Position[]>> {
+  const scopes = members.map((position) => subscriptions[position]!.scope);
+  const variety = varietyOf(scopes);
+  const byScope = new Map<string, Map<string, Position[]>>();
+  for (const [index, scope] of scopes.entries()) {
+    const name = mostTelling(scope, variety);
+    let byValue = byScope.get(name);
+    if (!byValue) byScope.set(name, byValue = new Map());
+    for (const value of new Set(scope.get(name))) {
       const list = byValue.get(value);
-      if (list) list.push(entry);
-      else byValue.set(value, [entry]);
+      if (list) list.push(members[index]!);
+      else byValue.set(value, [members[index]!]);
     }
   }
+  return byScope;
 }
 
 /** How many values each name in the scopes may have: an account tells more apart than a region. */
-function varietyOf(entries: readonly Entry[]): Map<string, number> {
+function varietyOf(scopes: readonly ScopeCondition[]): Map<string, number> {
   const values = new Map<string, Set<string>>();
-  for (const { subscription } of entries) {
-    for (const [name, wanted] of subscription.scope) {
+  for (const scope of scopes) {
+    for (const [name, wanted] of scope) {
       let known = values.get(name);
       if (!known) values.set(name, known = new Set());
       for (const value of wanted) known.add(value);
@@ -118,22 +134,16 @@ function varietyOf(entries: readonly Entry[]): Map<string, number> {
   return new Map([...values].map(([name, known]) => [name, known.size]));
 }
 
-function mostTelling({ subscription }: Entry, variety: Map<string, number>): string | undefined {
-  let best: string | undefined;
-  for (const name of subscription.scope.keys()) {
-    if (best === undefined || variety.get(name)! > variety.get(best)!) best = name;
-  }
-  return best;
+/** Of a scope that has a name at all. */
+function mostTelling(scope: ScopeCondition, variety: Map<string, number>): string {
+  const names = [...scope.keys()];
+  return names.reduce((best, name) => variety.get(name)! > variety.get(best)! ? name : best);
 }
 
-/** Each subscription once, in the config's order. */
-function inOrder(lists: readonly (readonly Entry[])[]): Subscription[] {
-  const [only, ...more] = lists;
-  if (only === undefined) return [];
-  const entries = more.length === 0
-    ? only
-    : [...new Set(lists.flat())].sort((a, b) => a.position - b.position);
-  return entries.map(({ subscription }) => subscription);
+/** Each once, in the config's order. */
+function inOrder(lists: readonly (readonly Position[])[]): readonly Position[] {
+  const [only = [], ...more] = lists;
+  return more.length === 0 ? only : [...new Set(lists.flat())].sort((a, b) => a - b);
 }
 
 /** The groups of types that came before; publishers choose types, so there is an end to it. */

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Instant } from "../domain/instant.ts";
 
 /** The only source of time. Tests put a clock of their own in its place. */
@@ -22,16 +23,40 @@ export const systemClock: Clock = {
   wall: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(ms, callback) {
-    const waitMs = Math.min(Math.max(0, Math.ceil(ms)), MAX_TIMER_MS);
-    const dueMs = performance.now() + waitMs;
+    const dueMs = performance.now() + Math.min(Math.max(0, Math.ceil(ms)), MAX_TIMER_MS);
+    let isTakenBack = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     let turnsLeft: number | undefined;
+    function begin() {
+      if (!isTakenBack) timer = setTimeout(fire, Math.max(0, Math.ceil(dueMs - performance.now())));
+    }
     function fire() {
       // The loop looks at its timers first: an answer may be there and not be read yet.
       turnsLeft ??= performance.now() - dueMs > STOOD_STILL_MS ? CATCHING_UP_TURNS : 0;
       if (turnsLeft-- > 0) timer = setTimeout(fire, TURN_MS);
       else callback();
     }
-    let timer = setTimeout(fire, waitMs);
-    return () => clearTimeout(timer);
+    atEndOfTurn(begin);
+    return () => {
+      isTakenBack = true;
+      clearTimeout(timer);
+    };
   },
 };
+
+/**
+ * Timers begin at the end of the turn of the loop: most are taken back before it, for what they watch
+ * over is there at once, and setting one would cost more than all the rest of waiting.
+ */
+function atEndOfTurn(begin: () => void): void {
+  if (beginning.length === 0) setImmediate(beginAll);
+  beginning.push(begin);
+}
+
+let beginning: (() => void)[] = [];
+
+function beginAll(): void {
+  const all = beginning;
+  beginning = [];
+  for (const begin of all) begin();
+}

@@ -157,12 +157,11 @@ function gathered(
 
 /** `time=… level=… msg="…" key=value …` */
 function logfmt(record: LogRecord): string {
-  return pairs([
-    ["time", timeOf(record)],
-    ["level", record.level],
-    ["msg", record.message.join("")],
-    ...factsOf(record),
-  ]);
+  const facts = pairs(factsOf(record));
+  const said = `time=${timeOf(record)} level=${record.level} msg=${
+    quoted(record.message.join(""))
+  }`;
+  return facts === "" ? said : `${said} ${facts}`;
 }
 
 /** One object, with the same names. */
@@ -199,16 +198,28 @@ function prettyWith(record: LogRecord, paint: (text: string) => string): string 
   return facts.length === 0 ? said : `${said}  ${pairs(facts)}`;
 }
 
-function timeOf(record: LogRecord): string {
-  return new Date(record.timestamp).toISOString();
+function timeOf({ timestamp }: LogRecord): string {
+  if (timestamp !== lastTime.timestamp) {
+    lastTime = { timestamp, text: new Date(timestamp).toISOString() };
+  }
+  return lastTime.text;
 }
+
+/** Attempts end several to a millisecond, and spelling it takes as long as half of their line. */
+let lastTime = { timestamp: NaN, text: "" };
 
 function factsOf(record: LogRecord): [name: string, value: unknown][] {
   return Object.entries(record.properties).filter(([, value]) => value !== undefined);
 }
 
 function pairs(facts: readonly (readonly [name: string, value: unknown])[]): string {
-  return facts.map(([name, value]) => `${name}=${quoted(String(value))}`).join(" ");
+  let text = "";
+  for (const [name, value] of facts) {
+    text += `${text === "" ? "" : " "}${name}=${
+      typeof value === "number" ? value : quoted(String(value))
+    }`;
+  }
+  return text;
 }
 
 function quoted(text: string): string {

@@ -32,19 +32,26 @@ export class Metrics {
     for (const family of this.#families.values()) family.forget(label, isKnown);
   }
 
-  /** All of it. What can't be read now is left out. */
-  async expose(): Promise<string> {
+  /** All of it, piece by piece, for it may be tens of megabytes. What can't be read now is left out. */
+  async *expose(): AsyncGenerator<string> {
     // All at once, so that several can share one reading.
     const bodies = await Promise.all(
       [...this.#families.values()].map((family) => family.read().catch(() => [])),
     );
-    let text = "";
+    let piece = "";
     for (const [index, [name, { help, type }]] of [...this.#families].entries()) {
-      const lines = await spelledOut(bodies[index]!);
-      if (lines.length === 0) continue;
-      text += `# HELP ${name} ${escapedHelp(help)}\n# TYPE ${name} ${type}\n${lines.join("\n")}\n`;
+      let head = `# HELP ${name} ${escapedHelp(help)}\n# TYPE ${name} ${type}\n`;
+      for (const lines of bodies[index]!) {
+        piece += `${head}${lines}\n`;
+        head = "";
+        if (piece.length < PIECE_LENGTH) continue;
+        yield piece;
+        piece = "";
+        // Turn by turn of the loop, for thousands of subscriptions have some ten lines each.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     }
-    return text;
+    if (piece !== "") yield piece;
   }
 
   #add<F extends Family>({ name }: About, family: F): F {
@@ -55,17 +62,8 @@ export class Metrics {
   }
 }
 
-/** Turn by turn of the loop, for thousands of subscriptions have some ten lines each. */
-async function spelledOut(series: Iterable<string>): Promise<string[]> {
-  const lines: string[] = [];
-  for (const line of series) {
-    lines.push(line);
-    if (lines.length % LINES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-  }
-  return lines;
-}
-
-const LINES_A_TURN = 1_000;
+/** About a thousand lines. */
+const PIECE_LENGTH = 64 * 1024;
 
 /** What one metric is. */
 export interface About {
@@ -217,11 +215,18 @@ class Gauge implements Family {
   forget(): void {}
 }
 
-/** The series of one metric, by the values of its labels. */
+/**
+ * The series of one metric: by the value of the first label, which may be tens of thousands, then by
+ * those of the others, which are few. No text is made or kept for a series before somebody asks.
+ */
 class SeriesMap<Value> {
   readonly #labels: readonly string[];
   readonly #make: () => Value;
-  readonly #byKey = new Map<string, Series<Value>>();
+  readonly #byFirst = new Map<string, (Value | undefined)[]>();
+  /** What the others' values come to, and where it stands in each list of #byFirst. */
+  readonly #others: (readonly string[])[] = [];
+  readonly #placeOf = new Map<string, number>();
+  #size = 0;
 
   constructor(labels: readonly string[], make: () => Value) {
     this.#labels = labels;
@@ -229,45 +234,60 @@ class SeriesMap<Value> {
   }
 
   at(values: readonly string[]): Value {
-    const series = this.#byKey.get(keyOf(values));
-    return series ? series.value : this.#open(values);
+    const place = this.#placeOf.get(keyOfOthers(values));
+    const known = place === undefined ? undefined : this.#byFirst.get(values[0] ?? "")?.[place];
+    return known ?? this.#open(values);
   }
 
-  all(): Iterable<Series<Value>> {
-    return this.#byKey.values();
+  *all(): Iterable<Series<Value>> {
+    for (const [first, list] of this.#byFirst) {
+      for (const [place, value] of list.entries()) {
+        if (value === undefined) continue;
+        yield { labels: labelsText(this.#labels, [first, ...this.#others[place]!]), value };
+      }
+    }
   }
 
   forget(label: string, isKnown: (value: string) => boolean): void {
     if (this.#labels[0] !== label) return;
-    for (const [key, { first }] of this.#byKey) {
-      if (first !== OTHER && !isKnown(first)) this.#byKey.delete(key);
+    for (const [first, list] of this.#byFirst) {
+      if (first === OTHER || isKnown(first)) continue;
+      this.#byFirst.delete(first);
+      this.#size -= list.filter((value) => value !== undefined).length;
     }
   }
 
   #open(values: readonly string[]): Value {
-    const [first = "", ...rest] = values;
+    const [first = "", ...others] = values;
     // Those of OTHER come on top, and are few: the other labels' values are.
-    if (this.#byKey.size >= MAX_SERIES && first !== OTHER) return this.at([OTHER, ...rest]);
-    const value = this.#make();
-    this.#byKey.set(keyOf(values), { first, labels: labelsText(this.#labels, values), value });
-    return value;
+    if (this.#size >= MAX_SERIES && first !== OTHER) return this.at([OTHER, ...others]);
+    const key = keyOfOthers(values);
+    let place = this.#placeOf.get(key);
+    if (place === undefined) {
+      place = this.#others.push(others) - 1;
+      this.#placeOf.set(key, place);
+    }
+    let list = this.#byFirst.get(first);
+    if (list === undefined || list.length <= place) {
+      // Made as long as it has to be: an array that grows makes room for sixteen more.
+      list = this.#others.map((_, at) => list?.[at]);
+      this.#byFirst.set(first, list);
+    }
+    this.#size++;
+    return list[place] = this.#make();
   }
 }
 
 interface Series<Value> {
-  /** The first label's value. */
-  readonly first: string;
   /** All labels as they are written, without braces. */
   readonly labels: string;
   readonly value: Value;
 }
 
-/** Lengths keep the values from running into each other. */
-function keyOf(values: readonly string[]): string {
-  if (values.length < 2) return values[0] ?? "";
-  let key = "";
-  for (const value of values) key += `${value.length}:${value}`;
-  return key;
+/** Of all values but the first; lengths keep them from running into each other. */
+function keyOfOthers(values: readonly string[]): string {
+  if (values.length < 3) return values[1] ?? "";
+  return values.slice(1).map((value) => `${value.length}:${value}`).join("");
 }
 
 function line(name: string, labels: string, value: number): string {

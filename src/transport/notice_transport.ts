@@ -19,18 +19,24 @@ export interface NoticeTransportPorts {
 /** Sends notices by mail and command as well, so that one send path serves them all. */
 export function noticeTransport(ports: NoticeTransportPorts): Transport {
   return {
-    async send(request: OutgoingRequest): Promise<Outcome> {
+    send(request: OutgoingRequest): Promise<Outcome> {
       const channel = ports.channel(request.pool);
-      if (channel === undefined || channel.kind === "webhook") {
-        return await ports.http.send(request);
-      }
-      if (channel.kind === "command") return await runCommand(channel, request, ports);
-      // Where nobody is ever mailed, the mail client is never loaded: it takes some megabytes.
-      const { sendMail } = await import("./mail.ts");
-      return await sendMail(channel, request, ports);
+      if (channel === undefined || channel.kind === "webhook") return ports.http.send(request);
+      if (channel.kind === "command") return runCommand(channel, request, ports);
+      return mail(channel, request, ports);
     },
     close: () => ports.http.close(),
   };
+}
+
+/** Where nobody is ever mailed, the mail client is never loaded: it takes some megabytes. */
+async function mail(
+  channel: NoticeChannel & { kind: "email" },
+  request: OutgoingRequest,
+  ports: NoticeTransportPorts,
+): Promise<Outcome> {
+  const { sendMail } = await import("./mail.ts");
+  return await sendMail(channel, request, ports);
 }
 
 /** What a mail server or a command took, told as an answer. */

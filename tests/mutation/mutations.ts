@@ -119,8 +119,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the guard that keeps a final state final",
     file: "outbox/sqlite/store.ts",
-    text: "where seq = ? and state = 0 and attempt_count = ?`",
-    replacement: "where seq = ? and attempt_count = ?`",
+    text: "reason = cast(? as blob), last_status = ?\n    where seq = ? and state = 0 and",
+    replacement: "reason = cast(? as blob), last_status = ?\n    where seq = ? and",
     tests: ["outbox/sqlite_outbox_test.ts", "dispatch"],
   },
   {
@@ -161,7 +161,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the rule that retention leaves alone what is pending",
     file: "outbox/sqlite/pruning.ts",
-    text: "where state = :state and state <> 0 and finished_at < :before",
+    text: "where state = :state and state <> 0 and fresh = 0 and finished_at < :before",
     replacement: "where state in (:state, 0) and coalesce(finished_at, created_at) < :before",
     tests: ["outbox/sqlite_outbox_test.ts"],
   },

@@ -20,7 +20,7 @@ Deno.test("metrics: the text is the one that Prometheus' documentation shows", a
   for (const seconds of [0.05, 0.06, 0.1, 7]) durations.observe(seconds);
   metrics.gauge({ name: "temperature_celsius", help: "Now.", read: () => -Infinity });
   assertEquals(
-    await metrics.expose(),
+    await textOf(metrics),
     `# HELP http_requests_total The total number of\\nHTTP requests, by C:\\\\ and so on.
 # TYPE http_requests_total counter
 http_requests_total{method="post",code="200"} 1027
@@ -48,7 +48,7 @@ Deno.test("metrics: whatever stands in a label is read back as it was, and apart
     const metrics = new Metrics();
     const counter = metrics.counter({ name: "n_total", help: "N.", labels: ["a", "b"] });
     for (const [index, [a, b]] of values.entries()) counter.add(index + 1, a, b);
-    const families = parseExposition(await metrics.expose());
+    const families = parseExposition(await textOf(metrics));
     for (const [index, [a, b]] of values.entries()) {
       assertEquals(valueOf(families, "n_total", { a, b }), index + 1);
     }
@@ -62,7 +62,7 @@ Deno.test("metrics: a histogram counts every value in every bucket that holds it
     const metrics = new Metrics();
     const histogram = metrics.histogram({ name: "h_seconds", help: "H.", buckets: bounds });
     for (const value of observed) histogram.observe(value);
-    const families = parseExposition(await metrics.expose());
+    const families = parseExposition(await textOf(metrics));
     for (const bound of bounds) {
       const within = observed.filter((value) => value <= bound).length;
       assertEquals(valueOf(families, "h_seconds_bucket", { le: String(bound) }), within);
@@ -79,7 +79,7 @@ Deno.test("metrics: beyond so many series the rest is counted as one, by its clo
   counter.add(3, "another", "success");
   counter.add(4, "another", "failure");
   counter.add(5, "s7", "success");
-  const families = parseExposition(await metrics.expose());
+  const families = parseExposition(await textOf(metrics));
   assertEquals(valueOf(families, "n_total", { id: OTHER, result: "success" }), 5);
   assertEquals(valueOf(families, "n_total", { id: OTHER, result: "failure" }), 4);
   assertEquals(valueOf(families, "n_total", { id: "s7", result: "success" }), 6);
@@ -93,7 +93,7 @@ Deno.test("metrics: what a label names no more is forgotten, and nothing else", 
   for (const id of ["gone", "here"]) counter.add(1, id, "success");
   other.add(1, "gone");
   metrics.forget("id", (id) => id === "here");
-  const families = parseExposition(await metrics.expose());
+  const families = parseExposition(await textOf(metrics));
   assertEquals(families.get("n_total")!.samples.map(({ labels }) => labels.id), ["here"]);
   assertEquals(valueOf(families, "m_total", { reason: "gone" }), 1);
 });
@@ -109,7 +109,7 @@ Deno.test("metrics: what can't be read now is left out, and takes nothing else a
     },
   });
   metrics.gauge({ name: "fine", help: "F.", read: () => 1 });
-  assertEquals([...parseExposition(await metrics.expose()).keys()], ["fine"]);
+  assertEquals([...parseExposition(await textOf(metrics)).keys()], ["fine"]);
 });
 
 Deno.test("metrics: a name stands once, and is one", () => {
@@ -138,3 +138,7 @@ Deno.test("exposition: the tests' own parser takes nothing that scrapers refuse"
     await assertRejects(async () => await Promise.resolve(parseExposition(text)), Error, "", text);
   }
 });
+
+async function textOf(metrics: Metrics): Promise<string> {
+  return (await Array.fromAsync(metrics.expose())).join("");
+}

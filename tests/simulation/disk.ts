@@ -151,8 +151,8 @@ class MortalStore extends Store {
     return claimed;
   }
 
-  override checkpoint(pages: number): void {
-    if (this.#owner.isAlive()) super.checkpoint(pages);
+  override checkpoint(): void {
+    if (this.#owner.isAlive()) super.checkpoint();
   }
 
   /** The wire does not say which delivery an attempt is of; its claim is read just before. */

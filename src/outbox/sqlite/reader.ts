@@ -193,8 +193,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
 
   // deno-lint-ignore require-await
   async health(): Promise<ReadonlyMap<string, Health>> {
-    const rows = this.#sql.health.all() as unknown as HealthRow[];
-    return new Map(rows.map((row) => [toText(row.subscription), healthFromRow(row)]));
+    // One by one: fifty thousand rows at once would be 40 MB.
+    const rows = this.#sql.health.iterate() as unknown as Iterable<HealthRow>;
+    const found = new Map<string, Health>();
+    for (const row of rows) found.set(toText(row.subscription), healthFromRow(row));
+    return found;
   }
 
   // deno-lint-ignore require-await
@@ -205,13 +208,14 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
 
   // deno-lint-ignore require-await
   async counts(): Promise<ReadonlyMap<string, Counts>> {
-    const rows = this.#sql.counts.all() as unknown as ({ subscription: Bytes } & Counts)[];
-    return new Map(
-      rows.map(({ subscription, pending, delivered, exhausted, cancelled }) => [
-        toText(subscription),
-        { pending, delivered, exhausted, cancelled },
-      ]),
-    );
+    const rows = this.#sql.counts.iterate() as unknown as Iterable<
+      { subscription: Bytes } & Counts
+    >;
+    const found = new Map<string, Counts>();
+    for (const { subscription, pending, delivered, exhausted, cancelled } of rows) {
+      found.set(toText(subscription), { pending, delivered, exhausted, cancelled });
+    }
+    return found;
   }
 
   /**
