@@ -1,3 +1,4 @@
+import { DENO_FLAGS } from "../../src/cli/program.ts";
 import { type Child, startChild } from "../processes/child.ts";
 import { answers, freePort, until } from "../processes/waiting.ts";
 import { folderBytes, type Running, type Setting, type System } from "./system.ts";
@@ -17,16 +18,13 @@ export function withRuntimeArgs(runtimeArgs: readonly string[]): System {
   };
 }
 
-/** The permissions that `deno task bellhook` gives. */
-const PERMISSIONS = ["net", "read", "write", "env", "sys", "run"].map((name) => `--allow-${name}`);
-
 const READY_LIMIT_MS = 60_000;
 
 /** The folder that main.ts is in; another checkout can be measured by naming it. */
 const CHECKOUT = Deno.env.get("BENCH_CHECKOUT") ??
   new URL("../..", import.meta.url).pathname;
 
-/** More for the runtime, to try its settings: `--v8-flags=--max-semi-space-size=4`. */
+/** More for the runtime, to try its settings: `--v8-flags=--max-semi-space-size=16`. */
 const RUNTIME_ARGS = (Deno.env.get("BENCH_DENO_ARGS") ?? "").split(" ").filter(Boolean);
 
 class Bellhook implements Running {
@@ -93,7 +91,7 @@ class Bellhook implements Running {
       args: [
         "run",
         "-q",
-        ...PERMISSIONS,
+        ...DENO_FLAGS,
         ...this.#runtimeArgs,
         "main.ts",
         "-c",

@@ -5,6 +5,7 @@ import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
+import { giveMemoryBack } from "../runtime/memory.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { systemTracing } from "../runtime/tracing.ts";
 import { VERSION } from "../version.ts";
@@ -64,6 +65,7 @@ export function addServe(program: Command, shell: Shell): void {
           onBeat: () => manager.alive(),
           tracing: systemTracing(VERSION),
         });
+        giveMemoryBack();
         manager.ready(`serving at ${daemon.url}`);
         reload = () => void daemon.reload().catch((error) => log.configRejected([String(error)]));
         const failure = await Promise.race([asked.promise, daemon.failed]);

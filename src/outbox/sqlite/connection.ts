@@ -110,7 +110,7 @@ function assertFile(path: string): void {
  * `full`: a committed row survives a power cut (`fullfsync` for macOS, whose fsync does not reach the
  * disk). Checkpoints are the store's own work, so that a failing one is seen: SQLite's automatic ones
  * swallow their errors. No memory map: an I/O error there is a signal that ends the process. A cache of
- * 16 MiB holds what is written to next, the right edges of indexes; the system's own has the rest.
+ * 4 MiB holds what is written to next, the right edges of tables; the system's own has the rest.
  */
 const SETTINGS = `
   pragma synchronous = full;
@@ -119,6 +119,6 @@ const SETTINGS = `
   pragma wal_autocheckpoint = 0;
   pragma journal_size_limit = 67108864;
   pragma mmap_size = 0;
-  pragma cache_size = -16384;
+  pragma cache_size = -4096;
   pragma temp_store = memory;
 `;
