@@ -39,7 +39,7 @@ export const FULL: Size = {
 export const SHORT: Size = {
   isQuick: false,
   rounds: 5,
-  warmUpEvents: 2_000,
+  warmUpEvents: 4_000,
   floodSeconds: 4,
   backlog: 30_000,
   paceSeconds: 6,
