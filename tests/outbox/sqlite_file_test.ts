@@ -330,6 +330,22 @@ story("a locked database refuses, and takes again once it is free", async (path)
   await outbox.close();
 });
 
+story("what is stored after a restart is found, though all before it is pruned", async (path) => {
+  const before = await openSqliteOutbox(path);
+  await aDelivered(before, NOON);
+  await before.prune({ delivered: NOON + 50, exhausted: NOON + 50, limit: 9 });
+  assertEquals((await before.audit()).events, 0);
+  await before.close();
+
+  const outbox = await openSqliteOutbox(path);
+  await outbox.enqueue({ events: [aNewEvent()], at: NOON + 60 });
+  assertEquals((await outbox.deliveries({ limit: 9 })).items.length, 1);
+  const { claims } = await outbox.claim({ subscription: "crm", now: NOON + 60, limit: 9 });
+  assertEquals(claims.length, 1);
+  assertEquals((await outbox.audit()).faults, []);
+  await outbox.close();
+});
+
 story("a corrupt file fails the outbox for good, and says so", async (path) => {
   await (await openSqliteOutbox(path)).close();
   await overwriteRootOf("events_by_time", path);
@@ -373,6 +389,19 @@ Deno.test("SqliteOutbox: what it can't store spoils nothing that is asked with i
     "fulfilled",
   ]);
   assertEquals((await outbox.audit()).events, 3);
+  await outbox.close();
+});
+
+Deno.test("SqliteOutbox: what has the indexes brought up to date shares a commit", async () => {
+  const { outbox } = await inMemory();
+  await outbox.enqueue({ events: [aNewEvent()], at: NOON });
+  const before = outbox.commits;
+  await Promise.all([
+    outbox.shiftDue(NOON, 500),
+    outbox.prune({ delivered: NOON, exhausted: NOON, limit: 9 }),
+    outbox.countReplay({ since: 0, until: NOON + 1 }),
+  ]);
+  assertEquals(outbox.commits, before + 1);
   await outbox.close();
 });
 

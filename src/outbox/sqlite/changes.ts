@@ -2,7 +2,6 @@ import type { DeliveryCause, DeliveryState } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Grant } from "./claims.ts";
-import type { LastNumbers } from "./indexing.ts";
 import type { TalliedAttempt } from "./tallying.ts";
 
 /** What a transaction changes beside its rows; it comes to count when the commit is through. */
@@ -21,8 +20,6 @@ export class Changes {
   readonly attempts: TalliedAttempt[] = [];
   /** Written once at the end of the transaction, the last one said, by subscription. */
   readonly health = new Map<number, Health>();
-  /** The last numbers that the indexes have taken in; undefined where they took in nothing. */
-  indexedUntil: LastNumbers | undefined;
   /** The deliveries that it changes; undefined while nobody wants to know. */
   readonly touched: Set<number> | undefined;
 

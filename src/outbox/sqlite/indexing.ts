@@ -12,7 +12,7 @@ export interface LastNumbers {
 }
 
 /** A fresh delivery that waits for its attempt, unclaimed. */
-export interface Waiting {
+export interface WaitingDelivery {
   readonly seq: number;
   readonly due_at: Instant;
   readonly isTest: boolean;
@@ -25,14 +25,17 @@ export interface Waiting {
 export class Indexing {
   readonly #sql: Readonly<Record<keyof typeof INDEXING_SQL, StatementSync>>;
   readonly #biteRows: number;
-  readonly #waiting = new Map<number, Map<number, Waiting>>();
+  readonly #waiting = new Map<number, Map<number, WaitingDelivery>>();
+  /** The last numbers that are taken in, as of the last commit. */
   #until: LastNumbers;
+  /** The same, as of the transaction that is open. */
+  #taken: LastNumbers;
 
   constructor(db: DatabaseSync, biteRows: number) {
     this.#biteRows = biteRows;
     const prepared = Object.entries(INDEXING_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
     this.#sql = Object.fromEntries(prepared);
-    this.#until = this.#sql.until.get() as unknown as LastNumbers;
+    this.#until = this.#taken = this.#sql.until.get() as unknown as LastNumbers;
     for (const row of this.#sql.waiting.all() as unknown as WaitingRow[]) {
       this.wait(row.subscription, { ...row, isTest: row.cause === "test" });
     }
@@ -40,21 +43,26 @@ export class Indexing {
 
   /** Whether enough is fresh for a bite. */
   isDue(last: LastNumbers): boolean {
-    const { event, delivery } = this.#until;
+    const { event, delivery } = this.#taken;
     return last.event - event + last.delivery - delivery >= this.#biteRows;
   }
 
   /** Within a transaction: all rows up to the last numbers. */
   takeIn(last: LastNumbers): void {
-    this.#sql.takeInDeliveries.run(this.#until.delivery);
-    this.#sql.takeInEvents.run(this.#until.event);
+    this.#sql.takeInDeliveries.run(this.#taken.delivery);
+    this.#sql.takeInEvents.run(this.#taken.event);
     this.#sql.moveOn.run(last.event, last.delivery);
+    this.#taken = last;
   }
 
-  /** The transaction that took in all up to these numbers is through. */
-  tookIn(last: LastNumbers): void {
-    this.#until = last;
+  committed(): void {
+    if (this.#taken === this.#until) return;
+    this.#until = this.#taken;
     this.#waiting.clear();
+  }
+
+  rolledBack(): void {
+    this.#taken = this.#until;
   }
 
   isFresh(seq: number): boolean {
@@ -62,7 +70,7 @@ export class Indexing {
   }
 
   /** A fresh delivery is to be found by whoever claims next. */
-  wait(subscription: number, delivery: Waiting): void {
+  wait(subscription: number, delivery: WaitingDelivery): void {
     let ofSubscription = this.#waiting.get(subscription);
     if (!ofSubscription) this.#waiting.set(subscription, ofSubscription = new Map());
     ofSubscription.set(delivery.seq, delivery);
@@ -77,7 +85,7 @@ export class Indexing {
   }
 
   /** What waits for a subscription, and is fresh. */
-  waiting(subscription: number): Iterable<Waiting> {
+  waiting(subscription: number): Iterable<WaitingDelivery> {
     return this.#waiting.get(subscription)?.values() ?? [];
   }
 }

@@ -125,6 +125,8 @@ const INSERT_DELIVERY = `
     state, attempt_count, fresh
   ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 1)`;
 
+// Pruning may have taken the last rows away, and what is fresh is told by its number.
 const LAST_NUMBERS = `
-  select coalesce((select max(seq) from events), 0) as event,
-    coalesce((select max(seq) from deliveries), 0) as delivery`;
+  select max(event, coalesce((select max(seq) from events), 0)) as event,
+    max(delivery, coalesce((select max(seq) from deliveries), 0)) as delivery
+  from indexed_until`;

@@ -147,7 +147,7 @@ export class Store {
       this.#writeHealth(changes);
       this.#writeCounts(changes);
       this.#tallying.write(changes.attempts);
-      if (this.#indexing.isDue(this.#insertion.last)) this.#index(changes);
+      if (this.#indexing.isDue(this.#insertion.last)) this.#index();
       this.#sql.commit.run();
     } catch (error) {
       this.#rollBack();
@@ -283,21 +283,21 @@ export class Store {
         return this.#remember(operation.entry);
       case "beginReplay":
         // It looks by the indexes for what has finished so far.
-        this.#index(changes);
+        this.#index();
         return this.#replaying.begin();
       case "openReplay":
         return this.#replaying.open(operation.opening);
       case "stepReplay":
         return this.#replaying.step(operation.request, changes);
       case "shiftDue":
-        this.#index(changes);
+        this.#index();
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
         return;
       case "prune":
-        this.#index(changes);
+        this.#index();
         return this.#pruning.bite(operation.before, changes);
       case "index":
-        return this.#index(changes);
+        return this.#index();
       case "probe":
         this.#sql.probe.run();
         return;
@@ -305,10 +305,8 @@ export class Store {
   }
 
   /** From here on to the end of the transaction there is nothing fresh but what follows. */
-  #index(changes: Changes): void {
-    const { last } = this.#insertion;
-    this.#indexing.takeIn(last);
-    changes.indexedUntil = last;
+  #index(): void {
+    this.#indexing.takeIn(this.#insertion.last);
   }
 
   #rollBack(): void {
@@ -316,13 +314,14 @@ export class Store {
     this.#names.types.forget();
     this.#names.formats.forget();
     this.#replaying.rolledBack();
+    this.#indexing.rolledBack();
     this.#tallying.forget();
     // SQLite rolls back by itself where it can't go on: a full disk, a failed write.
     if (this.#db.isTransaction) this.#sql.rollback.run();
   }
 
   #carryOver(changes: Changes): void {
-    if (changes.indexedUntil) this.#indexing.tookIn(changes.indexedUntil);
+    this.#indexing.committed();
     for (const grant of changes.granted) this.#claims.grant(grant);
     this.#keepWaiting(changes);
     for (const { subscription, seq } of changes.cancelled) {
