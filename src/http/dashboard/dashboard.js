@@ -153,13 +153,12 @@ function tailDeliveries() {
     isFollowing = !isFollowing;
     toggle.setAttribute("aria-pressed", String(isFollowing));
     toggle.textContent = isFollowing ? "Pause" : "Follow";
-    tell(isFollowing ? "following what comes" : "paused");
     show.hidden = true;
     if (isFollowing) {
       isStale = true;
       follow();
     }
-    // Counting begins anew.
+    // Counting begins anew, and says so when it does.
     connect();
   });
   show.addEventListener("click", async () => {
