@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { FILLING, LAST_NUMBERS, TAKE_IN } from "../growth/multiply_rows.ts";
+import { FILLING, LAST_NUMBERS, takeIn } from "../growth/multiply_rows.ts";
 
 /** The month that a database is filled with. */
 export interface Month {
@@ -36,7 +36,7 @@ export function fillMonth(path: string, { deliveries, until }: Month): void {
         pendingFrom: Math.floor(deliveries * (1 - PENDING_AMONG)),
       });
       db.prepare(ATTEMPTS).run({ delivery: last.delivery, from: chunk.from, to: chunk.to });
-      db.exec(TAKE_IN);
+      takeIn(db);
       db.exec("commit");
     }
     db.exec("begin");

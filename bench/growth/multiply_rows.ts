@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { BITE_ROWS, Indexing } from "../../src/outbox/sqlite/indexing.ts";
 
 /** How many rows to add to a database that Bellhook has written, and what they are to say. */
 export interface Multiplication {
@@ -46,7 +47,7 @@ function addFinished(db: DatabaseSync, count: number, at: number): void {
   db.prepare(FINISHED).run({ ...named(bounds, "event", "delivery"), at });
   db.prepare(ATTEMPTS).run({ ...named(bounds, "delivery", "attempt"), at });
   db.prepare(COUNT_DELIVERED).run({ delivery: bounds.delivery });
-  db.exec(TAKE_IN);
+  takeIn(db);
   db.exec("commit");
 }
 
@@ -56,7 +57,7 @@ function addPending(db: DatabaseSync, count: number, dueAt: number): void {
   db.prepare(EVENTS).run({ ...named(bounds, "event"), at: dueAt - 3_600_000 });
   db.prepare(PENDING).run({ ...named(bounds, "event", "delivery"), dueAt });
   db.prepare(COUNT_PENDING).run({ delivery: bounds.delivery });
-  db.exec(TAKE_IN);
+  takeIn(db);
   db.exec("commit");
 }
 
@@ -89,14 +90,9 @@ export const FILLING = `
 `;
 
 /** Leaves nothing fresh, neither of the daemon's own rows nor of those that were added. */
-export const TAKE_IN = `
-  update deliveries set fresh = 0 where seq > (select delivery from indexed_until) and fresh = 1;
-  insert into events_of_type
-  select type, accepted_at, seq from events where seq > (select event from indexed_until)
-  order by 1, 2, 3;
-  update indexed_until set event = (select max(seq) from events),
-    delivery = (select max(seq) from deliveries);
-`;
+export function takeIn(db: DatabaseSync): void {
+  new Indexing(db, BITE_ROWS).takeIn(lastNumbers(db));
+}
 
 const PATTERN = `
   create table if not exists pattern as

@@ -31,8 +31,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "a released second attempt being due by the index alone",
     file: "outbox/sqlite/store.ts",
-    text: "if (attemptCount > 0 || !this.#indexing.isFresh(seq)) return;",
-    replacement: "if (!this.#indexing.isFresh(seq)) return;",
+    text: "if (attemptCount === 0) this.#indexing.wait(",
+    replacement: "this.#indexing.wait(",
     tests: ["outbox/sqlite_outbox_test.ts"],
   },
   {

@@ -40,7 +40,9 @@ const STATEMENTS: Record<string, string> = {
 /** They walk all that is pending, or open, on purpose, and are asked seldom. */
 const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays"];
 
-/** They sort few rows: one event's, a short backlog, what is fresh, or what a step of a replay looks at. */
+/**
+ * They sort few rows: one event's, a short backlog, what is fresh, or what a step of a replay looks at.
+ */
 const SORTS = ["byEvent", "pendingOf", "take", "fresh", "freshPending", "pending", "takeInEvents"];
 
 Deno.test("query plans: no statement walks a table that grows", async () => {

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
-import type { DeliveryNumbers } from "./changes.ts";
+import type { CreatedDelivery, DeliveryNumbers } from "./changes.ts";
+import { IS_FRESH } from "./reading.ts";
 
 /** Events and deliveries together: taking in so many takes some five milliseconds. */
 export const BITE_ROWS = 2_048;
@@ -36,9 +37,8 @@ export class Indexing {
     const prepared = Object.entries(INDEXING_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
     this.#sql = Object.fromEntries(prepared);
     this.#until = this.#taken = this.#sql.until.get() as unknown as LastNumbers;
-    for (const row of this.#sql.waiting.all() as unknown as WaitingRow[]) {
-      this.wait(row.subscription, { ...row, isTest: row.cause === "test" });
-    }
+    const waiting = this.#sql.waiting.all() as unknown as CreatedDelivery[];
+    for (const delivery of waiting) this.wait(delivery);
   }
 
   /** Whether enough is fresh for a bite. */
@@ -49,8 +49,10 @@ export class Indexing {
 
   /** Within a transaction: all rows up to the last numbers. */
   takeIn(last: LastNumbers): void {
-    this.#sql.takeInDeliveries.run(this.#taken.delivery);
-    this.#sql.takeInEvents.run(this.#taken.event);
+    const { event, delivery } = this.#taken;
+    if (last.event === event && last.delivery === delivery) return;
+    this.#sql.takeInDeliveries.run(delivery);
+    this.#sql.takeInEvents.run(event);
     this.#sql.moveOn.run(last.event, last.delivery);
     this.#taken = last;
   }
@@ -65,15 +67,13 @@ export class Indexing {
     this.#taken = this.#until;
   }
 
-  isFresh(seq: number): boolean {
-    return seq > this.#until.delivery;
-  }
-
-  /** A fresh delivery is to be found by whoever claims next. */
-  wait(subscription: number, delivery: WaitingDelivery): void {
+  /** One that no attempt was made of is to be found by whoever claims next, if it is fresh. */
+  wait({ subscription, seq, createdAt, cause }: CreatedDelivery): void {
+    if (seq <= this.#until.delivery) return;
+    const delivery = { seq, due_at: createdAt, isTest: cause === "test" };
     let ofSubscription = this.#waiting.get(subscription);
     if (!ofSubscription) this.#waiting.set(subscription, ofSubscription = new Map());
-    ofSubscription.set(delivery.seq, delivery);
+    ofSubscription.set(seq, delivery);
   }
 
   /** It was claimed, or has ended. */
@@ -90,20 +90,13 @@ export class Indexing {
   }
 }
 
-interface WaitingRow {
-  readonly seq: number;
-  readonly subscription: number;
-  readonly due_at: Instant;
-  readonly cause: string;
-}
-
 /** The statements by name; the tests ask SQLite how it would run each. */
 export const INDEXING_SQL = {
   until: "select event, delivery from indexed_until",
 
   waiting: `
-    select seq, subscription, due_at, cause from deliveries
-    where seq > (select delivery from indexed_until) and fresh = 1 and state = 0 order by seq`,
+    select seq, subscription, created_at as createdAt, cause from deliveries
+    where ${IS_FRESH} and state = 0 order by seq`,
 
   takeInDeliveries: "update deliveries set fresh = 0 where seq > ? and fresh = 1",
 

@@ -43,13 +43,14 @@ import {
   HEALTH,
   healthFromRow,
   type HealthRow,
+  IS_FRESH,
+  PENDING_COUNTS,
   storedEventFromRow,
 } from "./reading.ts";
 import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
 import { STATES } from "./schema.ts";
-import { PENDING_COUNTS } from "./store.ts";
 import {
   answersFromRows,
   type AnswersRow,
@@ -558,7 +559,7 @@ export const READER_SQL = {
     select subscription, min(due_at) as first, sum(due_at <= :now) as due,
       sum(due_at > :now) as later
     from deliveries
-    where seq > (select delivery from indexed_until) and fresh = 1 and state = 0
+    where ${IS_FRESH} and state = 0
     group by subscription`,
 
   dueSpans: `
@@ -669,7 +670,7 @@ export const READER_SQL = {
   fresh: `
     select seq, event, subscription, type, state, last_status, created_at
     from deliveries
-    where seq > (select delivery from indexed_until) and fresh = 1
+    where ${IS_FRESH}
       and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 

@@ -173,3 +173,15 @@ export function healthFromRow(row: HealthRow): Health {
     ...(row.changed_at === null ? {} : { changedAt: row.changed_at }),
   };
 }
+
+/** Whether a delivery is in no index yet: what is fresh comes after all that is not, and is little. */
+export const IS_FRESH = "seq > (select delivery from indexed_until) and fresh = 1";
+
+/** Pending deliveries by subscription. */
+export const PENDING_COUNTS = `
+  select subscription, sum(n) as n from (
+    select subscription, count(*) as n from deliveries indexed by deliveries_due
+    where state = 0 and fresh = 0 group by subscription
+    union all
+    select subscription, 1 as n from deliveries where ${IS_FRESH} and state = 0
+  ) group by subscription`;

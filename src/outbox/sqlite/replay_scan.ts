@@ -21,7 +21,10 @@ export interface ReplayedRow {
   readonly format: number;
 }
 
-/** Finds the deliveries that a replay sends again, oldest first, some rows at a time. Passes fresh ones by. */
+/**
+ * Finds the deliveries that a replay sends again, oldest first, some rows at a time. Passes fresh ones
+ * by.
+ */
 export class ReplayScan {
   readonly #sql: Readonly<Record<keyof typeof SCAN_SQL, StatementSync>>;
   readonly #names: ScanNames;

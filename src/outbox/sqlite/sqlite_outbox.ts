@@ -276,6 +276,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   async countReplay(filter: ReplayFilter): Promise<number> {
+    // It looks by the indexes, and what has just finished is in none yet.
     await this.#submit({ kind: "index" });
     return await this.#read(() => this.#reader.countReplay(filter));
   }

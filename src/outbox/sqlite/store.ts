@@ -35,7 +35,7 @@ import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import { type PruneRequest, Pruning } from "./pruning.ts";
-import { DELIVERY_BY_SEQ, deliveryFromRow, type DeliveryRow } from "./reading.ts";
+import { DELIVERY_BY_SEQ, deliveryFromRow, type DeliveryRow, PENDING_COUNTS } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { Tallying } from "./tallying.ts";
 
@@ -166,9 +166,9 @@ export class Store {
     const enough = limit + this.#claims.count(id) + 1;
     const statement = testsOnly ? this.#sql.dueTests : this.#sql.due;
     const rows = statement.all(id, enough) as unknown as DueRow[];
-    const free = rows.filter(({ seq }) => !this.#claims.isClaimed(id, seq));
+    const indexed = rows.filter(({ seq }) => !this.#claims.isClaimed(id, seq));
     const fresh = [...this.#indexing.waiting(id)].filter(({ isTest }) => isTest || !testsOnly);
-    if (fresh.length > 0) free.push(...fresh), free.sort(soonestFirst);
+    const free = [...indexed, ...fresh].sort(soonestFirst);
     const taken = free.slice(0, limit).filter(({ due_at }) => due_at <= now);
     const claims = this.#load(taken, id, subscription);
     const next = free[taken.length];
@@ -189,8 +189,7 @@ export class Store {
     const { attemptCount, createdAt, cause } = delivery;
     this.#claims.end(subscription, seq);
     // What is to be attempted again is indexed, however new it is.
-    if (attemptCount > 0 || !this.#indexing.isFresh(seq)) return;
-    this.#indexing.wait(subscription, { seq, due_at: createdAt, isTest: cause === "test" });
+    if (attemptCount === 0) this.#indexing.wait({ subscription, seq, createdAt, cause });
   }
 
   nextDue(): Map<string, Instant> {
@@ -342,10 +341,7 @@ export class Store {
   #keepWaiting({ created, granted }: Changes): void {
     if (created.length === granted.length) return;
     const claimed = new Set(granted.map(({ seq }) => seq));
-    for (const { subscription, seq, createdAt, cause } of created) {
-      if (claimed.has(seq) || !this.#indexing.isFresh(seq)) continue;
-      this.#indexing.wait(subscription, { seq, due_at: createdAt, isTest: cause === "test" });
-    }
+    for (const delivery of created) if (!claimed.has(delivery.seq)) this.#indexing.wait(delivery);
   }
 
   #enqueue({ events, idempotency, at }: Enqueue, changes: Changes): Enqueued {
@@ -779,16 +775,6 @@ function prepare(db: DatabaseSync): Statements {
   return Object.fromEntries(prepared);
 }
 
-/** Those that are fresh are few. */
-export const PENDING_COUNTS = `
-  select subscription, sum(n) as n from (
-    select subscription, count(*) as n from deliveries indexed by deliveries_due
-    where state = 0 and fresh = 0 group by subscription
-    union all
-    select subscription, 1 as n from deliveries
-    where seq > (select delivery from indexed_until) and fresh = 1 and state = 0
-  ) group by subscription`;
-
 /** The writer's statements by name; the tests ask SQLite how it would run each. */
 export const SQL = {
   // Prepared, unlike db.exec, they say which error it was.
@@ -821,8 +807,9 @@ export const SQL = {
     where subscription = ? and state = 0 and cause = 'test' and fresh = 0
     order by due_at, seq limit ?`,
 
-  // One statement for all: one for each takes twice as long. JSON is read as text, for it holds no NUL that would end it, and bytes take longer to come over. The
-  // first attempt is looked for where there has been one: most deliveries have only one, and it comes now.
+  // One statement for all: one for each takes twice as long. JSON is read as text, for it holds no NUL
+  // that would end it, and bytes take longer to come over. The first attempt is looked for where there
+  // has been one: most deliveries have only one, and it comes now.
   claimed: `
     select d.seq, d.due_at, e.id as event_id, e.type, e.occurred_at, cast(e.scope as text) as scope,
       cast(e.metadata as text) as metadata, cast(e.data as text) as data, e.trace,
