@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createHash, createHmac, sign } from "node:crypto";
+import { createHash, sign } from "node:crypto";
 import type { Headers } from "../domain/attempt.ts";
 import type { Event } from "../domain/event.ts";
 import type { Instant } from "../domain/instant.ts";
@@ -7,6 +7,7 @@ import { Secret } from "../domain/secret.ts";
 import { receiverName, type Subscription } from "../domain/subscription.ts";
 import { VERSION } from "../version.ts";
 import { headerNameProblem, inHeader } from "./header.ts";
+import { hmac, type Signed } from "./hmac.ts";
 import { type SigningKey, signingKey } from "./signing_key.ts";
 import {
   IN_HEADERS,
@@ -147,7 +148,7 @@ function ownValue(own: OwnSignature, keys: readonly SigningKey[], facts: Facts):
   const signed = facts.signed(own.over);
   const live = own.separator === undefined ? keys.slice(0, 1) : keys;
   const signatures = live.map((key) => {
-    if (key.kind === "hmac") return hmac(own.algorithm, key.bytes, signed).digest(own.encoding);
+    if (key.kind === "hmac") return hmac(own.algorithm, key.bytes, signed, own.encoding);
     throw new Error(`cannot sign "${own.header}": an Ed25519 key makes no HMAC`);
   });
   return facts.header(own.value, signatures.join(own.separator));
@@ -166,19 +167,10 @@ function trio(keys: readonly SigningKey[], facts: Facts): SentHeader[] {
   return [...headers, { name: "webhook-signature", value, secret: false }];
 }
 
-/** What is signed, in pieces: texts by their UTF-8, the body by its bytes. */
-type Signed = readonly (string | Uint8Array)[];
-
 function standardSignature(key: SigningKey, signed: Signed): string {
-  if (key.kind === "hmac") return `v1,${hmac("sha256", key.bytes, signed).digest("base64")}`;
+  if (key.kind === "hmac") return `v1,${hmac("sha256", key.bytes, signed, "base64")}`;
   const bytes = Buffer.concat(signed.map((piece) => Buffer.from(piece)));
   return `v1a,${sign(null, bytes, key.privateKey).toString("base64")}`;
-}
-
-function hmac(algorithm: string, key: Uint8Array, signed: Signed) {
-  const hmac = createHmac(algorithm, key);
-  for (const piece of signed) hmac.update(piece);
-  return hmac;
 }
 
 /** What placeholders stand for in one attempt; each is worked out when it is asked for. */

@@ -38,6 +38,7 @@ export interface Log {
   storageFailed(error: unknown): void;
 }
 
+const CATEGORY = ["bellhook"];
 const ATTEMPT = "attempt";
 
 /** What one line about an attempt says. */
@@ -56,7 +57,7 @@ export interface AttemptFacts {
 
 /** The daemon's log through LogTape's category `bellhook`. */
 export function systemLog(): Log {
-  const logger = getLogger(["bellhook"]);
+  const logger = getLogger(CATEGORY);
   return {
     started: (facts) => logger.info("bellhook is ready", { ...facts }),
     copiedBeforeMigration: (facts) =>
@@ -66,7 +67,7 @@ export function systemLog(): Log {
     attempted(facts) {
       const failed = facts.status === undefined || facts.verdict !== "delivered";
       if (failed) logger.warn("attempt failed", { ...facts });
-      else logger.info(ATTEMPT, { ...facts });
+      else lines?.(attemptRecord(facts));
     },
     subscriptionFailing: (subscription, reason) =>
       logger.error("subscription is failing", { subscription, reason }),
@@ -105,6 +106,24 @@ export function systemLog(): Log {
   };
 }
 
+/** Where `logTo` sends the log. */
+let lines: ((record: LogRecord) => void) | undefined;
+
+/**
+ * What LogTape would make of it. Attempts that went well go past it: there may be thousands a second,
+ * and it takes as long over each as spelling the line does.
+ */
+function attemptRecord(facts: AttemptFacts): LogRecord {
+  return {
+    category: CATEGORY,
+    level: "info",
+    message: [ATTEMPT],
+    rawMessage: ATTEMPT,
+    timestamp: Date.now(),
+    properties: { ...facts },
+  };
+}
+
 function cause(error: unknown): { error: string } {
   return { error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
 }
@@ -124,11 +143,13 @@ export async function logTo(
   { format = "logfmt", colour = false }: { format?: LogFormat; colour?: boolean } = {},
 ): Promise<void> {
   const spell = { pretty: colour ? coloured : pretty, logfmt, json }[format];
+  const sink = gathered((record) => `${spell(record)}\n`, write);
+  lines = sink;
   await configure({
     reset: true,
-    sinks: { lines: gathered((record) => `${spell(record)}\n`, write) },
+    sinks: { lines: sink },
     loggers: [
-      { category: ["bellhook"], sinks: ["lines"], lowestLevel: "info" },
+      { category: CATEGORY, sinks: ["lines"], lowestLevel: "info" },
       { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "warning" },
     ],
   });
@@ -157,7 +178,7 @@ function gathered(
 
 /** `time=… level=… msg="…" key=value …` */
 function logfmt(record: LogRecord): string {
-  const facts = pairs(factsOf(record));
+  const facts = pairs(record);
   const said = `time=${timeOf(record)} level=${record.level} msg=${
     quoted(record.message.join(""))
   }`;
@@ -170,7 +191,7 @@ function json(record: LogRecord): string {
     time: timeOf(record),
     level: record.level,
     msg: record.message.join(""),
-    ...Object.fromEntries(factsOf(record)),
+    ...record.properties,
   }));
 }
 
@@ -193,9 +214,9 @@ const COLOURS: { readonly [level in LogRecord["level"]]?: number } = {
 function prettyWith(record: LogRecord, paint: (text: string) => string): string {
   const time = timeOf(record).slice(11, -1);
   const message = spelledOut(record.message.join(""));
-  const facts = factsOf(record);
+  const facts = pairs(record);
   const said = `${time} ${paint(`${record.level.padEnd(7)}  ${message}`)}`;
-  return facts.length === 0 ? said : `${said}  ${pairs(facts)}`;
+  return facts === "" ? said : `${said}  ${facts}`;
 }
 
 function timeOf({ timestamp }: LogRecord): string {
@@ -208,13 +229,11 @@ function timeOf({ timestamp }: LogRecord): string {
 /** Attempts end several to a millisecond, and spelling it takes as long as half of their line. */
 let lastTime = { timestamp: NaN, text: "" };
 
-function factsOf(record: LogRecord): [name: string, value: unknown][] {
-  return Object.entries(record.properties).filter(([, value]) => value !== undefined);
-}
-
-function pairs(facts: readonly (readonly [name: string, value: unknown])[]): string {
+function pairs({ properties }: LogRecord): string {
   let text = "";
-  for (const [name, value] of facts) {
+  for (const name in properties) {
+    const value = properties[name];
+    if (value === undefined) continue;
     text += `${text === "" ? "" : " "}${name}=${
       typeof value === "number" ? value : quoted(String(value))
     }`;

@@ -4,6 +4,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { SharedTimer } from "../runtime/shared_timer.ts";
 import { type Answer, Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection_pool.ts";
+import { type Destination, Destinations } from "./destination.ts";
 import { Failure } from "./failure.ts";
 import { openConnection, type Resolver, systemResolver } from "./open_connection.ts";
 import { requestHead } from "./request_head.ts";
@@ -39,6 +40,7 @@ class Http1Transport implements Transport {
   readonly #ca: readonly string[] | undefined;
   /** By their length: a timer for each request would cost a third of the request. */
   readonly #deadlines = new Map<number, SharedTimer>();
+  readonly #destinations = new Destinations();
   readonly #idle: ConnectionPool;
   readonly #buffers = new SendBuffers();
   #closed = false;
@@ -51,12 +53,12 @@ class Http1Transport implements Transport {
   }
 
   async send(request: OutgoingRequest): Promise<Outcome> {
-    const url = URL.parse(request.url);
-    if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    const destination = this.#destinations.of(request);
+    if (destination === undefined) {
       return new Failure("protocol", "the URL is neither https nor http").outcome();
     }
     if (this.#closed) return brokenOff().outcome();
-    const exchange = new Exchange(request, url);
+    const exchange = new Exchange(request, destination);
     const deadlineAtMs = this.#clock.monotonicMs() + request.deadlineMs;
     const inTime = this.#deadlinesOf(request.deadlineMs).after(() =>
       exchange.breakOff(this.#closed ? brokenOff(exchange.remoteAddress) : timedOut(exchange))
@@ -88,7 +90,7 @@ class Http1Transport implements Transport {
   }
 
   async #exchange(exchange: Exchange, deadlineAtMs: number): Promise<Outcome> {
-    const key = connectionKey(exchange);
+    const { key } = exchange.destination;
     const kept = this.#idle.take(key);
     if (kept !== undefined) {
       const answer = await exchange.postOn(kept);
@@ -110,9 +112,9 @@ class Http1Transport implements Transport {
   }
 
   async #open(exchange: Exchange, deadlineAtMs: number): Promise<Connection> {
-    const { request, url } = exchange;
+    const { request, destination } = exchange;
     const opened = await openConnection({
-      url,
+      url: destination.url,
       allowNetworks: request.allowNetworks,
       signal: exchange.signalWhileOpening(),
       deadlineAtMs,
@@ -124,11 +126,6 @@ class Http1Transport implements Transport {
     const openedAtMs = this.#clock.monotonicMs();
     return new Connection({ ...opened, openedAtMs, buffers: this.#buffers });
   }
-}
-
-/** Connections are shared by what may share them: networks are named, for a reload may close one. */
-function connectionKey({ request, url }: Exchange): string {
-  return JSON.stringify([request.pool, url.origin, request.allowNetworks]);
 }
 
 function timedOut({ request, phase, remoteAddress }: Exchange): Failure {
@@ -143,7 +140,7 @@ function brokenOff(remoteAddress?: string): Failure {
 /** A request under way, and what it has come to, for the words of a failure from outside. */
 class Exchange {
   readonly request: OutgoingRequest;
-  readonly url: URL;
+  readonly destination: Destination;
   phase = "starting";
   remoteAddress: string | undefined;
   readonly #head: string;
@@ -151,10 +148,10 @@ class Exchange {
   #connection: Connection | undefined;
   #broken: Failure | undefined;
 
-  constructor(request: OutgoingRequest, url: URL) {
+  constructor(request: OutgoingRequest, destination: Destination) {
     this.request = request;
-    this.url = url;
-    this.#head = requestHead(request, url);
+    this.destination = destination;
+    this.#head = requestHead(request, destination.start);
   }
 
   /** Ends it with this failure, wherever it stands. */

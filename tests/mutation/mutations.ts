@@ -351,9 +351,23 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the rule that a connection is lent to no request that may not go there",
-    file: "transport/http1_transport.ts",
-    text: "JSON.stringify([request.pool, url.origin, request.allowNetworks])",
-    replacement: "JSON.stringify([request.pool, url.origin])",
+    file: "transport/destination.ts",
+    text: "JSON.stringify([pool, url.origin, allowNetworks])",
+    replacement: "JSON.stringify([pool, url.origin])",
+    tests: ["transport/http1_transport_test.ts"],
+  },
+  {
+    defence: "a reload's networks reaching destinations that are remembered",
+    file: "transport/destination.ts",
+    text: " && known.allowNetworks === allowNetworks",
+    replacement: "",
+    tests: ["transport/http1_transport_test.ts"],
+  },
+  {
+    defence: "a reload's URL reaching destinations that are remembered",
+    file: "transport/destination.ts",
+    text: "known?.text === url && ",
+    replacement: "known && ",
     tests: ["transport/http1_transport_test.ts"],
   },
 

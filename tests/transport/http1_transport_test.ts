@@ -111,6 +111,17 @@ Deno.test("transport: a second request takes the connection of the first", async
   assertEquals(server.connectionCount, 1);
 });
 
+Deno.test("transport: a request goes to its own URL, wherever its pool's last one went", async () => {
+  await using one = startRawServer();
+  await using other = startRawServer();
+  await using it = aTransport();
+  await it.send({ url: `${one.url}first` });
+  await it.send({ url: `${one.url}second` });
+  await it.send({ url: `${other.url}third` });
+  const received = [...await one.received(2), ...await other.received(1)];
+  assertEquals(received.map(({ head }) => head.split(" ")[1]), ["/first", "/second", "/third"]);
+});
+
 Deno.test("transport: connections are not shared between pools", async () => {
   await using server = startRawServer();
   await using it = aTransport();
