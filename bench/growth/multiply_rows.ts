@@ -32,6 +32,9 @@ export function multiplyRows(
   } finally {
     db.close();
   }
+  // Else the daemon would wait for the disk to take all of it as it starts.
+  using file = Deno.openSync(path, { read: true, write: true });
+  file.syncSync();
 }
 
 const CHUNK = 500_000;
