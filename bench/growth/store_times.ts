@@ -29,7 +29,7 @@ export async function timeStore(
     for (let i = 0; prune > 0 && i < WARM_UP + TIMES; i++) {
       // Each is a slice of the loop of its own.
       const bite = timed(() => store.apply([{ kind: "prune", before }]));
-      const isLong = store.journalPages() >= JOURNAL_PAGES;
+      const isLong = store.journal().waiting >= JOURNAL_PAGES;
       prunings.push(Math.max(bite, isLong ? timed(() => store.checkpoint()) : 0));
     }
     return {

@@ -29,6 +29,13 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["power_loss"],
   },
   {
+    defence: "the wait in which a long journal comes to its end",
+    file: "outbox/sqlite/sqlite_outbox.ts",
+    text: "const isLong = all >= LONG_JOURNAL_PAGES;",
+    replacement: "const isLong = false;",
+    tests: ["outbox/sqlite_file_test.ts"],
+  },
+  {
     defence: "a released second attempt being due by the index alone",
     file: "outbox/sqlite/store.ts",
     text: "if (attemptCount === 0) this.#indexing.wait(",

@@ -16,10 +16,10 @@ Deno.test("Journal: nobody begins it anew before what was moved is synced", asyn
 
   store.apply([{ kind: "enqueue", request: { events: [aNewEvent()], at: NOON } }]);
   await journal.sync();
-  assert(store.journalPages() > 0);
+  assert(store.journal().waiting > 0);
   const begun = await saltOf(path);
   const moving = journal.move(() => store.checkpoint());
-  assertEquals(store.journalPages(), 0);
+  assertEquals(store.journal().waiting, 0);
   write();
   assertEquals(await saltOf(path), begun, "written over while it was being synced");
   await moving;

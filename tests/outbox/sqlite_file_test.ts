@@ -46,6 +46,24 @@ function story(what: string, tell: (path: string) => Promise<void>): void {
   });
 }
 
+story("commits go on while the journal is moved over, and it never grows long", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  const data = JSON.stringify("x".repeat(64 * 1024));
+  let longest = 0;
+  for (let i = 0; i < 800; i++) {
+    await outbox.enqueue({ events: [aNewEvent({ event: anEvent({ data }) })], at: NOON });
+    longest = Math.max(longest, (await Deno.stat(`${path}-wal`)).size);
+  }
+  // 52 MB were written.
+  assert(longest > 8_000_000 && longest < 36_000_000, `${longest} bytes`);
+  await outbox.close();
+
+  const after = await openSqliteOutbox(path);
+  assertEquals(await after.pending(), new Map([["crm", 800]]));
+  assertEquals((await after.audit()).faults, []);
+  await after.close();
+});
+
 story("what was stored is there after reopening, claimed by nobody", async (path) => {
   const before = await openSqliteOutbox(path);
   const deliveries = [aDelivery({ claim: true })];

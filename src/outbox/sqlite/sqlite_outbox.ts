@@ -97,6 +97,9 @@ const COMMIT_ROWS = 500;
 /** How many pages (4 KiB each) may wait in the journal before they are moved into the database. */
 export const JOURNAL_PAGES = 2_000;
 
+/** How long it may grow before commits wait for that, so that the next one can begin it anew. */
+const LONG_JOURNAL_PAGES = 3 * JOURNAL_PAGES;
+
 interface Parts {
   readonly store: Store;
   readonly reader: SqliteReader;
@@ -132,6 +135,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #queue: Waiting[] = [];
   /** A commit is about to begin, or waits for the disk. */
   #isCommitDue = false;
+  /** What the journal holds is being moved into the database. */
+  #moving: Promise<void> | undefined;
   #failure: OutboxFailed | undefined;
   /** What the last commit failed with, if it did and another may work. */
   #unavailable: OutboxUnavailable | undefined;
@@ -323,7 +328,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = Promise.withResolvers<void>();
-      if (!this.#isCommitDue) this.#letGo();
+      if (!this.#isCommitDue) void this.#letGo();
     }
     return this.#closed.promise;
   }
@@ -371,7 +376,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     await this.#checkpoint();
     this.#isCommitDue = false;
     if (this.#queue.length > 0) this.#scheduleCommit();
-    else if (this.#closed) this.#letGo();
+    else if (this.#closed) await this.#letGo();
   }
 
   /** The oldest operations that fit into a commit; one that is too large alone goes alone. */
@@ -436,14 +441,32 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     }
   }
 
+  /**
+   * Has what waits in the journal moved over, now that all of it is on the disk. Commits go on
+   * meanwhile at its end, until it is so long that it must be begun anew.
+   */
   async #checkpoint(): Promise<void> {
-    if (this.#failure) return;
+    if (this.#failure || !this.#journal) return;
     try {
-      if (this.#store.journalPages() < JOURNAL_PAGES) return;
-      await this.#journal?.move(() => this.#store.checkpoint());
+      const { all, waiting } = this.#store.journal();
+      if (waiting < JOURNAL_PAGES) return;
+      const isLong = all >= LONG_JOURNAL_PAGES;
+      if (isLong) await this.#moving;
+      this.#moving ??= this.#move(this.#journal);
+      if (isLong) await this.#moving;
+    } catch (error) {
+      this.#judge(error);
+    }
+  }
+
+  async #move(journal: Journal): Promise<void> {
+    try {
+      await journal.move(() => this.#store.checkpoint());
     } catch (error) {
       // A full or busy disk is left to the next commit to tell: the journal holds all that counts.
       this.#judge(error);
+    } finally {
+      this.#moving = undefined;
     }
   }
 
@@ -457,8 +480,9 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return fault;
   }
 
-  #letGo(): void {
+  async #letGo(): Promise<void> {
     const closed = this.#closed!;
+    await this.#moving;
     try {
       if (this.#failure) this.#closeUntouched();
       else this.#closeAsOneFile();

@@ -97,6 +97,12 @@ export interface Applied {
   readonly subscriptions: ReadonlyMap<string, Health>;
 }
 
+/** How many pages (4 KiB each) the journal holds, and how many of them are not in the database yet. */
+export interface JournalPages {
+  readonly all: number;
+  readonly waiting: number;
+}
+
 /** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
 export class Store {
   readonly #db: DatabaseSync;
@@ -234,10 +240,9 @@ export class Store {
     }
   }
 
-  /** How many pages the journal holds that are not in the database yet. */
-  journalPages(): number {
-    const { log, checkpointed } = this.#sql.journal.get() as unknown as Journal;
-    return log - checkpointed;
+  journal(): JournalPages {
+    const { log, checkpointed } = this.#sql.journal.get() as unknown as CheckpointRow;
+    return { all: log, waiting: log - checkpointed };
   }
 
   /** Moves what the journal holds into the database, as far as readers let it, and syncs neither. */
@@ -763,7 +768,7 @@ interface ClaimedRow extends DueRow {
   readonly first_attempt_at: Instant | null;
 }
 
-interface Journal {
+interface CheckpointRow {
   readonly log: number;
   readonly checkpointed: number;
 }
