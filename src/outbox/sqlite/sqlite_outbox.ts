@@ -452,6 +452,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       if (waiting < JOURNAL_PAGES) return;
       const isLong = all >= LONG_JOURNAL_PAGES;
       if (isLong) await this.#moving;
+      // What was moved before may have failed meanwhile.
+      if (this.#failure) return;
       this.#moving ??= this.#move(this.#journal);
       if (isLong) await this.#moving;
     } catch (error) {

@@ -240,6 +240,7 @@ export class Store {
     }
   }
 
+  /** How far the journal has grown. */
   journal(): JournalPages {
     const { log, checkpointed } = this.#sql.journal.get() as unknown as CheckpointRow;
     return { all: log, waiting: log - checkpointed };
