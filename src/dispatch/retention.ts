@@ -4,9 +4,9 @@ import type { Log } from "../runtime/log.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 
 /** Rows a bite takes at the most: some milliseconds of a commit. */
-export const BITE = 64;
+export const BITE = 32;
 /** Between two bites while there is more to take, at the least. */
-const BETWEEN_BITES_MS = 25;
+const BETWEEN_BITES_MS = 10;
 /** So many times as long as a bite took is rested after it: a tenth of the time at the most is pruning's. */
 const RESTS = 9;
 /** Between two rounds: half of the shortest time that anything is kept, within these. */

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
 import type { Context, MiddlewareHandler } from "hono";
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Config, Operator, Publisher } from "../config/config.ts";
 import type { Secret } from "../domain/secret.ts";
 import { ProblemError } from "./problem.ts";
@@ -22,10 +22,14 @@ export function access(
   config: () => Config,
 ): MiddlewareHandler<{ Variables: AccessVariables }> {
   return (context, next) => {
-    const { auth } = config();
-    context.set("caller", auth ? bearer(auth, context.req.header("authorization")) : LOCAL);
+    context.set("caller", callerOf(context, config()));
     return next();
   };
+}
+
+/** Who is asking; throws ProblemError (401) where the config wants a token and there is none of its. */
+export function callerOf({ req }: Context, { auth }: Config): Caller {
+  return auth ? bearer(auth, req.header("authorization")) : LOCAL;
 }
 
 const LOCAL: Caller = { kind: "local" };
@@ -33,17 +37,25 @@ const LOCAL: Caller = { kind: "local" };
 /** Without tokens, refuses what a page of another site has a browser ask. */
 export function ownPagesOnly(config: () => Config): MiddlewareHandler {
   return (context, next) => {
-    const { auth, server } = config();
-    if (!auth && server.listen.kind === "tcp") {
-      refuseForeign(context.req.header("host"), context.req.header("origin"));
-    }
+    assertOwnPage(context, config());
     return next();
   };
 }
 
+/** Throws ProblemError (403) where there are no tokens and a page of another site may be asking. */
+export function assertOwnPage({ req }: Context, { auth, server }: Config): void {
+  if (!auth && server.listen.kind === "tcp") {
+    refuseForeign(req.header("host"), req.header("origin"));
+  }
+}
+
 /** Who is asking, as the records name them. */
 export function callerName(context: Context<{ Variables: AccessVariables }>): string {
-  const caller = context.get("caller");
+  return nameOf(context.get("caller"));
+}
+
+/** How the records name a caller. */
+export function nameOf(caller: Caller): string {
   if (caller.kind === "operator") return caller.operator.name;
   return caller.kind === "publisher" ? caller.publisher.name : "local";
 }
@@ -101,7 +113,7 @@ export function callerWith(auth: NonNullable<Config["auth"]>, token: string): Ca
 
 /** SHA-256, so that tokens of any length compare in one time. */
 function digest(token: string): Uint8Array {
-  return createHash("sha256").update(token).digest();
+  return Uint8Array.fromHex(hash("sha256", token, "hex"));
 }
 
 /** The digest of a token of the config, worked out once. */

@@ -17,10 +17,10 @@ import type { DashboardEnv } from "./dashboard/viewer.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
 import { matchRoutes } from "./match.ts";
-import { countRefusals, type MetricsPorts, metricsRoutes } from "./metrics.ts";
+import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import type { Operations } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
-import { type PublishPorts, publishRoutes, RETRY_AFTER_SECONDS, unavailable } from "./publish.ts";
+import { publishing, type PublishPorts, RETRY_AFTER_SECONDS, unavailable } from "./publish.ts";
 import { type Reload, reloadRoutes } from "./reload.ts";
 import { replaysRoutes } from "./replays.ts";
 import { type StreamPorts, streamRoutes } from "./stream.ts";
@@ -45,7 +45,7 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
 /** Everything the daemon answers over HTTP. */
 export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }> {
   const app = new Hono<{ Variables: AccessVariables }>();
-  app.onError((error, context) => {
+  const problemOf = (error: Error, context: Context) => {
     if (error instanceof InvalidCursorError) {
       return problem(context, {
         status: 422,
@@ -64,9 +64,10 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
       title: "Internal Server Error",
       detail: "a fault inside bellhook; its log says more",
     });
-  });
+  };
+  app.onError(problemOf);
   app.notFound((context) => nothingFound(app, context));
-  app.use("/v1/events", countRefusals(ports));
+  app.post("/v1/events", publishing(ports, problemOf));
   app.use(ownPagesOnly(ports.config));
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
@@ -88,7 +89,6 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
   app.route("/metrics", metricsRoutes(ports));
   app.use("/-/reload", access(ports.config), operatorsOnly);
   app.route("/-/reload", reloadRoutes(ports));
-  app.route("/v1/events", publishRoutes(ports));
   for (const path of ["events", "deliveries", "subscriptions", "match", "replays", "stream"]) {
     app.use(`/v1/${path}/*`, operatorsOnly);
   }

@@ -1,9 +1,9 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Ingest, Submitted } from "../ingest/ingest.ts";
 import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { type AccessVariables, callerName } from "./access.ts";
+import { assertOwnPage, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { Intake, type Passage } from "./intake.ts";
 import { problem, ProblemError } from "./problem.ts";
@@ -19,15 +19,35 @@ export interface PublishPorts {
   readonly clock: Clock;
   /** Undefined while events are taken, else why not. */
   readonly closedBecause: () => string | undefined;
+  /** Told of each request that was answered with an error, by whichever rule, and its status. */
+  readonly onRefused: (status: number) => void;
 }
 
-/** `POST /v1/events`. */
-export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVariables }> {
-  const routes = new Hono<{ Variables: AccessVariables }>();
+/**
+ * `POST /v1/events`, from the question who asks to the answer: as middleware and a route, one after
+ * the other, these steps would cost several times what they do. `problemOf` answers what is thrown.
+ */
+export function publishing(
+  ports: PublishPorts,
+  problemOf: (error: Error, context: Context) => Response,
+): (context: Context) => Promise<Response> {
   const intake = new Intake();
-  routes.post("/", async (context) => {
-    const isNamed = context.get("caller").kind !== "local";
-    const publisher = isNamed ? callerName(context) : undefined;
+  return async (context) => {
+    let response: Response;
+    try {
+      response = await publish(context);
+    } catch (error) {
+      response = problemOf(error as Error, context);
+    }
+    if (response.status >= 400) ports.onRefused(response.status);
+    return response;
+  };
+
+  async function publish(context: Context): Promise<Response> {
+    const config = ports.config();
+    assertOwnPage(context, config);
+    const caller = callerOf(context, config);
+    const publisher = caller.kind === "local" ? undefined : nameOf(caller);
     const passage = intake.enter(publisher, expectedBytes(context));
     try {
       const format = formatOf(context);
@@ -36,7 +56,6 @@ export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVari
       const closed = ports.closedBecause();
       if (closed !== undefined) throw new ProblemError(unavailable(closed));
       const { events, isArray } = postedIn(text, format);
-      const caller = context.get("caller");
       const key = idempotencyKey(context.req.header("idempotency-key"));
       const submitted = await ports.ingest.submit({
         events,
@@ -48,7 +67,7 @@ export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVari
     } finally {
       passage.leave();
     }
-  });
+  }
 
   /** What a body will take as far as is known: a length may be missing, or a lie. */
   function expectedBytes(context: Context): number {
@@ -65,8 +84,6 @@ export function publishRoutes(ports: PublishPorts): Hono<{ Variables: AccessVari
       onSlow: () => passage.stepAside(),
     };
   }
-
-  return routes;
 }
 
 /** What a publisher is told where nothing can be stored now. */
@@ -143,15 +160,11 @@ function idempotencyKey(header: string | undefined): string | undefined {
   });
 }
 
-const JSON_HEADERS = new Headers({ "content-type": "application/json" });
-const ACCEPTED = { status: 202, headers: JSON_HEADERS };
-const KNOWN = { status: 200, headers: JSON_HEADERS };
-
 function answer(context: Context, submitted: Submitted, isArray: boolean): Response {
   switch (submitted.kind) {
     case "accepted": {
       const body = isArray ? submitted.receipts : submitted.receipts[0];
-      return new Response(JSON.stringify(body), submitted.isNew ? ACCEPTED : KNOWN);
+      return Response.json(body, { status: submitted.isNew ? 202 : 200 });
     }
     case "forbidden":
       return problem(context, {

@@ -9,6 +9,7 @@ import {
   JsonTextError,
   membersOf,
 } from "../domain/json_text.ts";
+import { plainMembersOf } from "../domain/plain_json.ts";
 
 /** The most events one request may hold. */
 export const MAX_EVENTS = 1_000;
@@ -86,6 +87,8 @@ export type Parsed =
 /** Reads a request's body: one event or an array of them. */
 export function parseEvents(text: string, format: "events" | "cloudevents"): Parsed {
   try {
+    const plain = plainMembersOf(text);
+    if (plain) return oneOf(readMembers(plain, format, ""));
     assertJson(text);
     const elements = elementsOf(text);
     if (!elements) return oneOf(readEvent(text, format, ""));
@@ -135,6 +138,14 @@ function readEvent(
 ): PostedEvent | Fault[] {
   const members = membersOf(text);
   if (!members) return [{ path, message: "an event is a JSON object" }];
+  return readMembers(members, format, path);
+}
+
+function readMembers(
+  members: Members,
+  format: "events" | "cloudevents",
+  path: string,
+): PostedEvent | Fault[] {
   const twice = repeated(members);
   if (twice !== undefined) return [{ path: join(path, twice), message: "stands twice" }];
   return format === "events" ? readPosted(members, path) : readCloudEvent(members, path);

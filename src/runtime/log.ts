@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import { configure, getLogger, type LogRecord } from "@logtape/logtape";
 
 /**
@@ -155,24 +154,30 @@ export async function logTo(
   });
 }
 
+/** How long a line about an attempt that went well may wait for others. */
+const GATHERING_MS = 10;
+
 /**
- * Writes what went well with attempts once a turn of the loop, for there may be hundreds and each write
- * is a call into the system; all else is written at once, and what waits before it.
+ * Writes what went well with attempts together, for there may be thousands a second and each write is
+ * a call into the system; all else is written at once, and what waits before it.
  */
 function gathered(
   spell: (record: LogRecord) => string,
   write: (text: string) => void,
 ): (record: LogRecord) => void {
   let waiting = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
     const text = waiting;
     waiting = "";
-    if (text !== "") write(text);
+    write(text);
   };
   return (record) => {
-    if (waiting === "" && record.rawMessage === ATTEMPT) setImmediate(flush);
     waiting += spell(record);
     if (record.rawMessage !== ATTEMPT) flush();
+    else timer ??= setTimeout(flush, GATHERING_MS);
   };
 }
 

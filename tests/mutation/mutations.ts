@@ -168,8 +168,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the rule that retention leaves alone what is pending",
     file: "outbox/sqlite/pruning.ts",
-    text: "where state = :state and state <> 0 and fresh = 0 and finished_at < :before",
-    replacement: "where state in (:state, 0) and coalesce(finished_at, created_at) < :before",
+    text: "where state = ? and state <> 0 and fresh = 0 and finished_at < ? and seq <= ?",
+    replacement: "where state in (?, 0) and coalesce(finished_at, created_at) < ? and seq <= ?",
     tests: ["outbox/sqlite_outbox_test.ts"],
   },
   {
@@ -567,6 +567,20 @@ export const MUTATIONS: readonly Mutation[] = [
     text: "if (tooMany || tooMuch) throw new ProblemError(this.#refusal);",
     replacement: "",
     tests: ["hostile/publishers_test.ts"],
+  },
+  {
+    defence: "the rule that what is escaped is no plain JSON",
+    file: "domain/plain_json.ts",
+    text: "const NOT_PLAIN = /[\\\\\\x00-\\x1f]/;",
+    replacement: "const NOT_PLAIN = /[\\x00-\\x1f]/;",
+    tests: ["domain/plain_json_test.ts"],
+  },
+  {
+    defence: "the question who posts an event",
+    file: "http/publish.ts",
+    text: "assertOwnPage(context, config);",
+    replacement: "",
+    tests: ["http/publish_test.ts"],
   },
   {
     defence: "the limit on how deep JSON nests",

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { auditDatabase } from "../../src/outbox/sqlite/audit.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
@@ -35,6 +35,7 @@ for (const version of PAST) {
     assertEquals(versionOf(db), MIGRATIONS.length);
     assertEquals(auditDatabase(db).faults, []);
     assertEquals(rowsOf(db, before), before);
+    assertThrows(() => db.exec("update deliveries set cause = 'whim'"), Error, "CHECK");
 
     const copy = `${path}-v${version}-backup`;
     assertEquals(copied, [{ copy, fromVersion: version, toVersion: MIGRATIONS.length }]);

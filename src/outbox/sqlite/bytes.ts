@@ -1,3 +1,4 @@
+import { Buffer, isAscii } from "node:buffer";
 import type { Headers } from "../../domain/attempt.ts";
 import { type JsonText, membersOf } from "../../domain/json_text.ts";
 import type { Scope } from "../../domain/event.ts";
@@ -15,6 +16,15 @@ export function toBytes(text: string): Bytes {
 export function toText(bytes: Bytes): string {
   return decoder.decode(bytes);
 }
+
+/** Short bytes as a text where they are one, for SQLite to cast: an array takes it longer than its copy. */
+export function toCast(bytes: Uint8Array): string | Uint8Array {
+  return bytes.length <= SHORT_BYTES && isAscii(bytes)
+    ? Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length).toString("latin1")
+    : bytes;
+}
+
+const SHORT_BYTES = 1024;
 
 /** The null of SQL for what is not there. */
 export function toNullableBytes(text: string | undefined): Bytes | null {

@@ -29,7 +29,6 @@ export class Indexing {
   readonly #waiting = new Map<number, Map<number, WaitingDelivery>>();
   /** The last numbers that are taken in, as of the last commit. */
   #until: LastNumbers;
-  /** The same, as of the transaction that is open. */
   #taken: LastNumbers;
 
   constructor(db: DatabaseSync, biteRows: number) {
@@ -39,6 +38,11 @@ export class Indexing {
     this.#until = this.#taken = this.#sql.until.get() as unknown as LastNumbers;
     const waiting = this.#sql.waiting.all() as unknown as CreatedDelivery[];
     for (const delivery of waiting) this.wait(delivery);
+  }
+
+  /** The last numbers that are taken in, as of the transaction that is open. */
+  get taken(): LastNumbers {
+    return this.#taken;
   }
 
   /** Whether enough is fresh for a bite. */

@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { Pruned } from "../outbox.ts";
 import type { Changes } from "./changes.ts";
+import type { LastNumbers } from "./indexing.ts";
 import { STATES } from "./schema.ts";
 
 /** What finished before these instants goes, at most `limit` rows of it. */
@@ -11,7 +12,7 @@ export interface PruneRequest {
   readonly limit: number;
 }
 
-/** Takes away what nobody needs to keep, a bite at a time. Nothing may be fresh. */
+/** Takes away what nobody needs to keep, a bite at a time. */
 export class Pruning {
   readonly #finished: StatementSync;
   readonly #deleteAttempts: StatementSync;
@@ -41,14 +42,21 @@ export class Pruning {
     this.#deleteTallies = db.prepare(DELETE_TALLIES);
   }
 
-  /** One bite, within a transaction. */
-  bite(before: PruneRequest, changes: Changes): Pruned {
+  /** One bite, within a transaction, of what the indexes have taken in so far. */
+  bite(before: PruneRequest, indexed: LastNumbers, changes: Changes): Pruned {
     const removed = new Map<number, number>();
     let left = before.limit;
     for (const state of FINAL_STATES) {
       const finishedBefore = state === DELIVERED ? before.delivered : before.exhausted;
-      const rows = this.#pruneDeliveries({ state, finishedBefore, limit: left });
-      for (const { event, subscription } of rows) {
+      const rows = this.#finished.all(
+        state,
+        finishedBefore,
+        indexed.delivery,
+        left,
+      ) as unknown as FinishedRow[];
+      for (const { seq, event, subscription } of rows) {
+        this.#deleteAttempts.get(seq);
+        this.#deleteDelivery.get(seq);
         removed.set(event, (removed.get(event) ?? 0) + 1);
         changes.count(subscription, STATES[state], -1);
       }
@@ -56,50 +64,35 @@ export class Pruning {
     }
     const deliveries = before.limit - left;
     let events = this.#settleEvents(removed, before.delivered);
-    const bare = this.#bareEvents.all({ before: before.delivered, limit: left });
+    const bare = this.#bareEvents.all(before.delivered, indexed.event, left);
     for (const event of bare as unknown as EventNumbers[]) this.#removeEvent(event);
     events += bare.length;
-    const rest = { before: before.exhausted, limit: left - bare.length };
-    this.#deleteKeys.run(rest);
-    this.#deleteHistory.run(rest);
-    this.#deleteReplays.run(rest);
-    this.#deleteTallies.run(rest);
+    const rest = [before.exhausted, left - bare.length] as const;
+    this.#deleteKeys.get(...rest);
+    this.#deleteHistory.get(...rest);
+    this.#deleteReplays.get(...rest);
+    this.#deleteTallies.get(...rest);
     return { deliveries, events };
-  }
-
-  #pruneDeliveries(
-    { state, finishedBefore, limit }: { state: number; finishedBefore: Instant; limit: number },
-  ): FinishedRow[] {
-    const rows = this.#finished.all({
-      state,
-      before: finishedBefore,
-      limit,
-    }) as unknown as FinishedRow[];
-    for (const { seq } of rows) {
-      this.#deleteAttempts.run({ delivery: seq });
-      this.#deleteDelivery.run({ seq });
-    }
-    return rows;
   }
 
   /** Events go with their last delivery; those too young to go are found later, being bare. */
   #settleEvents(removed: ReadonlyMap<number, number>, acceptedBefore: Instant): number {
     let events = 0;
     for (const [seq, count] of removed) {
-      const { delivery_count, ...numbers } = this.#findEvent.get({ seq }) as unknown as
+      const { delivery_count, ...numbers } = this.#findEvent.get(seq) as unknown as
         & Omit<EventNumbers, "seq">
         & { delivery_count: number };
       if (delivery_count === count && numbers.accepted_at < acceptedBefore) {
         this.#removeEvent({ seq, ...numbers });
         events++;
-      } else this.#lowerCount.run({ seq, by: count });
+      } else this.#lowerCount.get(count, seq);
     }
     return events;
   }
 
   #removeEvent({ seq, type, accepted_at }: EventNumbers): void {
-    this.#deleteEvent.run({ seq });
-    this.#deleteEventOfType.run({ seq, type, accepted_at });
+    this.#deleteEvent.get(seq);
+    this.#deleteEventOfType.get(type, accepted_at, seq);
   }
 }
 
@@ -120,44 +113,44 @@ const FINAL_STATES = [DELIVERED, 2, 3] as const;
 
 export const FINISHED = `
   select seq, event, subscription from deliveries
-  where state = :state and state <> 0 and fresh = 0 and finished_at < :before
-  order by finished_at limit :limit`;
+  where state = ? and state <> 0 and fresh = 0 and finished_at < ? and seq <= ?
+  order by finished_at limit ?`;
 
-export const DELETE_ATTEMPTS = "delete from attempts where delivery = :delivery";
+export const DELETE_ATTEMPTS = "delete from attempts where delivery = ?";
 
-const DELETE_DELIVERY = "delete from deliveries where seq = :seq";
+const DELETE_DELIVERY = "delete from deliveries where seq = ?";
 
-const FIND_EVENT = "select type, accepted_at, delivery_count from events where seq = :seq";
+const FIND_EVENT = "select type, accepted_at, delivery_count from events where seq = ?";
 
-export const DELETE_EVENT = "delete from events where seq = :seq";
+export const DELETE_EVENT = "delete from events where seq = ?";
 
-const LOWER_COUNT = "update events set delivery_count = delivery_count - :by where seq = :seq";
+const LOWER_COUNT = "update events set delivery_count = delivery_count - ? where seq = ?";
 
 export const DELETE_EVENT_OF_TYPE = `
-  delete from events_of_type where type = :type and accepted_at = :accepted_at and event = :seq`;
+  delete from events_of_type where type = ? and accepted_at = ? and event = ?`;
 
 export const BARE_EVENTS = `
-  select seq, type, accepted_at from events where delivery_count = 0 and accepted_at < :before
-  order by accepted_at limit :limit`;
+  select seq, type, accepted_at from events where delivery_count = 0 and accepted_at < ? and seq <= ?
+  order by accepted_at limit ?`;
 
 export const DELETE_KEYS = `
   delete from idempotency where key in (
-    select key from idempotency where created_at < :before order by created_at limit :limit
+    select key from idempotency where created_at < ? order by created_at limit ?
   )`;
 
 export const DELETE_HISTORY = `
   delete from history where seq in (
-    select seq from history where at < :before order by at limit :limit
+    select seq from history where at < ? order by at limit ?
   )`;
 
 export const DELETE_REPLAYS = `
   delete from replays where number in (
     select number from replays
-    where finished_at < :before order by finished_at limit :limit
+    where finished_at < ? order by finished_at limit ?
   )`;
 
 export const DELETE_TALLIES = `
   delete from tallies where (series, starts_at) in (
     select series, starts_at from tallies
-    where starts_at < :before order by starts_at limit :limit
+    where starts_at < ? order by starts_at limit ?
   )`;

@@ -241,6 +241,18 @@ export const MIGRATIONS: readonly string[] = [
   select 1, (select coalesce(max(seq), 0) from events),
     (select coalesce(max(seq), 0) from deliveries);
 `,
+  `
+  -- The same check of a cause, spelled so that no list is built of the four for every row: half of
+  -- what storing a delivery took. Rows are as they were, so the text alone changes (SQLite's ALTER
+  -- TABLE, section "Making Other Kinds Of Table Schema Changes").
+  pragma writable_schema = on;
+  update sqlite_schema set sql = replace(
+    sql,
+    'check (cause in (''event'', ''test'', ''redelivery'', ''notice''))',
+    'check (cause = ''event'' or cause = ''test'' or cause = ''redelivery'' or cause = ''notice'')'
+  ) where type = 'table' and name = 'deliveries';
+  pragma writable_schema = reset;
+`,
 ];
 
 /** Thrown for a database that a later version of Bellhook has written. */
@@ -268,6 +280,9 @@ export class NotOurDatabaseError extends Error {
 export function migrate(db: DatabaseSync, path: string, migrations = MIGRATIONS): void {
   const version = schemaVersion(db, path, migrations);
   if (version === migrations.length) return;
+  // A migration may spell a table's text anew.
+  const defended = db as unknown as Defended;
+  defended.enableDefensive(false);
   db.exec("begin immediate");
   try {
     for (const migration of migrations.slice(version)) db.exec(migration);
@@ -277,7 +292,15 @@ export function migrate(db: DatabaseSync, path: string, migrations = MIGRATIONS)
   } catch (error) {
     if (db.isTransaction) db.exec("rollback");
     throw error;
+  } finally {
+    defended.enableDefensive(true);
   }
+}
+
+/** What the runtime's types of a database lack. */
+interface Defended {
+  /** Whether statements are refused that could break the database. */
+  enableDefensive(active: boolean): void;
 }
 
 /** Throws unless a database has exactly the schema that the readers' statements are written for. */

@@ -25,6 +25,7 @@ import {
   headersToText,
   scopeFromText,
   toBytes,
+  toCast,
   toNullableBytes,
   toText,
 } from "./bytes.ts";
@@ -299,8 +300,7 @@ export class Store {
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
         return;
       case "prune":
-        this.#index();
-        return this.#pruning.bite(operation.before, changes);
+        return this.#prune(operation.before, changes);
       case "index":
         return this.#index();
       case "probe":
@@ -312,6 +312,14 @@ export class Store {
   /** From here on to the end of the transaction there is nothing fresh but what follows. */
   #index(): void {
     this.#indexing.takeIn(this.#insertion.last);
+  }
+
+  /** What is fresh is mostly too young to go: it is looked at where nothing else is old enough. */
+  #prune(before: PruneRequest, changes: Changes): Pruned {
+    const pruned = this.#pruning.bite(before, this.#indexing.taken, changes);
+    if (pruned.deliveries + pruned.events > 0) return pruned;
+    this.#index();
+    return this.#pruning.bite(before, this.#indexing.taken, changes);
   }
 
   #rollBack(): void {
@@ -602,7 +610,7 @@ export class Store {
     const { outcome } = attempt;
     const answer = outcome.kind === "answered" ? outcome : undefined;
     const error = outcome.kind === "failed" ? outcome.error : undefined;
-    this.#sql.insertAttempt.run(
+    this.#sql.insertAttempt.get(
       seq,
       number,
       Math.round(attempt.startedAt),
@@ -614,7 +622,7 @@ export class Store {
       outcome.remoteAddress ?? null,
       answer?.status ?? null,
       answer ? headersToText(answer.headers) : null,
-      answer?.body ?? null,
+      answer ? toCast(answer.body) : null,
       answer ? Number(answer.truncated) : null,
       error?.kind ?? null,
       error?.message ?? null,
@@ -705,7 +713,7 @@ export class Store {
 
   #writeCounts(changes: Changes): void {
     for (const [subscription, by] of changes.counts) {
-      this.#sql.writeCounts.run(
+      this.#sql.writeCounts.get(
         subscription,
         by.pending,
         by.delivered,
@@ -717,7 +725,7 @@ export class Store {
 
   #writeHealth(changes: Changes): void {
     for (const [subscription, health] of changes.health) {
-      this.#sql.writeHealth.run(
+      this.#sql.writeHealth.get(
         subscription,
         health.failingSince ?? null,
         health.pausedAt ?? null,
@@ -849,7 +857,7 @@ export const SQL = {
       status, response_headers, response_body, truncated, error_kind, error_message
     ) values (
       ?, ?, ?, ?, ?, cast(? as blob), cast(? as blob), cast(? as blob),
-      ?, cast(? as blob), ?, ?, ?, cast(? as blob)
+      ?, cast(? as blob), cast(? as blob), ?, ?, cast(? as blob)
     )`,
 
   hasten: `

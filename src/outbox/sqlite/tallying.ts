@@ -89,7 +89,7 @@ export class Tallying {
 
   #writeTouched(): void {
     for (const { series, startsAt, tally, answers } of this.#touched) {
-      this.#write.run(
+      this.#write.get(
         series,
         startsAt,
         tally.firstAttempts,
