@@ -3,7 +3,7 @@ import { type JsonText, MAX_DEPTH } from "./json_text.ts";
 /**
  * The members of an object in the JSON that most programs write: nothing escaped, no space between
  * tokens. Undefined for any other text, which may be JSON or none. Nearly all events come so, and
- * this takes a third of what the runtime's parser takes, together with cutting what it has checked.
+ * this takes less than half as long as the runtime's parser and the cut after it.
  */
 export function plainMembersOf(text: string): [name: string, value: JsonText][] | undefined {
   if (text.charCodeAt(0) !== OPEN_BRACE || NOT_PLAIN.test(text)) return undefined;

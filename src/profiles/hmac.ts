@@ -6,7 +6,7 @@ export type Signed = readonly (string | Uint8Array)[];
 
 /**
  * An HMAC (RFC 2104) made of its two hashes: the runtime's `createHmac` makes a stream of every one
- * and pads the key anew, and takes six times as long. Digests go by their digits, for a Buffer of
+ * and pads the key anew, and takes five times as long. Digests go by their digits, for a Buffer of
  * each takes longer than the hash.
  */
 export function hmac(

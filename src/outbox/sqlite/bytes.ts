@@ -17,7 +17,7 @@ export function toText(bytes: Bytes): string {
   return decoder.decode(bytes);
 }
 
-/** Short bytes as a text where they are one, for SQLite to cast: an array takes it longer than its copy. */
+/** Short ASCII as a text, for a statement to cast: an array takes longer to hand over than to copy. */
 export function toCast(bytes: Uint8Array): string | Uint8Array {
   return bytes.length <= SHORT_BYTES && isAscii(bytes)
     ? Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length).toString("latin1")
