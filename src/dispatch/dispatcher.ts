@@ -5,6 +5,7 @@ import type { Event } from "../domain/event.ts";
 import type { Health, HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import { chanceOf } from "../domain/ladder.ts";
+import { latin1 } from "../domain/latin1.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { decide, type Verdict } from "../domain/verdict.ts";
 import type { Claim, HistoryEntry, Outbox, Recording } from "../outbox/outbox.ts";
@@ -358,7 +359,7 @@ function withoutSecrets(outcome: Outcome, sent: readonly SentHeader[]): Outcome 
   const cleaned = (text: string) =>
     secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
   // Latin-1 maps every byte to a character and back, so that the rest of the body stays as it is.
-  const body = Buffer.from(outcome.body).toString("latin1");
+  const body = latin1(outcome.body);
   const without = cleaned(body);
   return {
     ...outcome,

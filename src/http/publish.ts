@@ -48,10 +48,11 @@ export function publishing(
     assertOwnPage(context, config);
     const caller = callerOf(context, config);
     const publisher = caller.kind === "local" ? undefined : nameOf(caller);
-    const passage = intake.enter(publisher, expectedBytes(context));
+    const { maxBodyBytes } = config.server;
+    const passage = intake.enter(publisher, Math.min(expectedBytes(context), maxBodyBytes));
     try {
       const format = formatOf(context);
-      const text = await readText(context.req.raw, readingInto(passage));
+      const text = await readText(context.req.raw, readingInto(passage, maxBodyBytes));
       passage.complete();
       const closed = ports.closedBecause();
       if (closed !== undefined) throw new ProblemError(unavailable(closed));
@@ -69,21 +70,20 @@ export function publishing(
     }
   }
 
-  /** What a body will take as far as is known: a length may be missing, or a lie. */
-  function expectedBytes(context: Context): number {
-    const declared = Number(context.req.header("content-length") ?? UNDECLARED_BYTES);
-    return Math.min(declared, ports.config().server.maxBodyBytes);
-  }
-
-  function readingInto(passage: Passage): Reading {
+  function readingInto(passage: Passage, maxBytes: number): Reading {
     return {
-      maxBytes: ports.config().server.maxBodyBytes,
+      maxBytes,
       clock: ports.clock,
       arrived: (bytes) => passage.arrived(bytes),
       // Its room is given to others meanwhile.
       onSlow: () => passage.stepAside(),
     };
   }
+}
+
+/** What a body will take as far as is known: a length may be missing, or a lie. */
+function expectedBytes({ req }: Context): number {
+  return Number(req.header("content-length") ?? UNDECLARED_BYTES);
 }
 
 /** What a publisher is told where nothing can be stored now. */

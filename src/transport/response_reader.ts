@@ -1,5 +1,5 @@
-import { Buffer } from "node:buffer";
 import { type Headers, MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
+import { latin1 } from "../domain/latin1.ts";
 import { KeptBytes } from "./kept_bytes.ts";
 import { framingOf } from "./response_framing.ts";
 
@@ -477,9 +477,4 @@ function table(characters: RegExp): Uint8Array {
     { length: 256 },
     (_, byte) => Number(characters.test(String.fromCharCode(byte))),
   );
-}
-
-/** Text of bytes as they are, one character each. */
-function latin1({ buffer, byteOffset }: Uint8Array, from: number, to: number): string {
-  return Buffer.from(buffer as ArrayBuffer, byteOffset + from, to - from).toString("latin1");
 }

@@ -1,6 +1,7 @@
-import { Buffer, isAscii } from "node:buffer";
+import { isAscii } from "node:buffer";
 import type { Headers } from "../../domain/attempt.ts";
 import { type JsonText, membersOf } from "../../domain/json_text.ts";
+import { latin1 } from "../../domain/latin1.ts";
 import type { Scope } from "../../domain/event.ts";
 
 /** What a column holds of a text that others wrote. */
@@ -19,9 +20,7 @@ export function toText(bytes: Bytes): string {
 
 /** Short ASCII as a text, for a statement to cast: an array takes longer to hand over than to copy. */
 export function toCast(bytes: Uint8Array): string | Uint8Array {
-  return bytes.length <= SHORT_BYTES && isAscii(bytes)
-    ? Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length).toString("latin1")
-    : bytes;
+  return bytes.length <= SHORT_BYTES && isAscii(bytes) ? latin1(bytes) : bytes;
 }
 
 const SHORT_BYTES = 1024;
