@@ -18,6 +18,7 @@ export function fillMonth(path: string, { deliveries, until }: Month): void {
   try {
     db.exec(FILLING);
     db.exec(PATTERN);
+    takeIn(db);
     const last = db.prepare(LAST_NUMBERS).get() as { event: number; delivery: number };
     const since = until - MONTH_MS, perRow = MONTH_MS / deliveries;
     for (let from = 0; from < deliveries; from += CHUNK) {
@@ -36,8 +37,8 @@ export function fillMonth(path: string, { deliveries, until }: Month): void {
         pendingFrom: Math.floor(deliveries * (1 - PENDING_AMONG)),
       });
       db.prepare(ATTEMPTS).run({ delivery: last.delivery, from: chunk.from, to: chunk.to });
-      takeIn(db);
       db.exec("commit");
+      takeIn(db);
     }
     db.exec("begin");
     db.prepare(COUNTS).run({ delivery: last.delivery });

@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { BITE_ROWS, Indexing } from "../../src/outbox/sqlite/indexing.ts";
+import { Store } from "../../src/outbox/sqlite/store.ts";
 
 /** How many rows to add to a database that Bellhook has written, and what they are to say. */
 export interface Multiplication {
@@ -21,6 +21,7 @@ export function multiplyRows(
   try {
     db.exec(FILLING);
     db.exec(PATTERN);
+    takeIn(db);
     if (finished) {
       inChunks(finished.count, (count) => addFinished(db, count, finished.at));
     }
@@ -50,8 +51,8 @@ function addFinished(db: DatabaseSync, count: number, at: number): void {
   db.prepare(FINISHED).run({ ...named(bounds, "event", "delivery"), at });
   db.prepare(ATTEMPTS).run({ ...named(bounds, "delivery", "attempt"), at });
   db.prepare(COUNT_DELIVERED).run({ delivery: bounds.delivery });
-  takeIn(db);
   db.exec("commit");
+  takeIn(db);
 }
 
 function addPending(db: DatabaseSync, count: number, dueAt: number): void {
@@ -60,8 +61,8 @@ function addPending(db: DatabaseSync, count: number, dueAt: number): void {
   db.prepare(EVENTS).run({ ...named(bounds, "event"), at: dueAt - 3_600_000 });
   db.prepare(PENDING).run({ ...named(bounds, "event", "delivery"), dueAt });
   db.prepare(COUNT_PENDING).run({ delivery: bounds.delivery });
-  takeIn(db);
   db.exec("commit");
+  takeIn(db);
 }
 
 interface Numbers {
@@ -94,7 +95,7 @@ export const FILLING = `
 
 /** Leaves nothing fresh, neither of the daemon's own rows nor of those that were added. */
 export function takeIn(db: DatabaseSync): void {
-  new Indexing(db, BITE_ROWS).takeIn(lastNumbers(db));
+  new Store(db).apply([{ kind: "index" }]);
 }
 
 const PATTERN = `

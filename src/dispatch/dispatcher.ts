@@ -61,8 +61,8 @@ export class Dispatcher {
   async attempt(claim: Claim, subscription: Subscription): Promise<Attempted> {
     const span = this.#ports.tracing?.attempting(spanFacts(claim, subscription));
     const sent = this.#render(claim, subscription, span);
-    const startedAt = this.#ports.steady.now();
     const startedMs = this.#ports.clock.monotonicMs();
+    const startedAt = this.#ports.steady.now(startedMs);
     const answer = await this.#ports.transport.send({
       url: subscription.url,
       headers: sent.headers.map(({ name, value }) => [name, value] as const),
@@ -77,9 +77,15 @@ export class Dispatcher {
       return { hung };
     }
     // Not by the schedule's time, which follows a wall clock that is stepped meanwhile.
-    const durationMs = Math.ceil(this.#ports.clock.monotonicMs() - startedMs);
+    const endedMs = this.#ports.clock.monotonicMs();
     const outcome = withoutSecrets(answer, sent.headers);
-    const facts = { sent, outcome, startedAt, durationMs };
+    const facts = {
+      sent,
+      outcome,
+      startedAt,
+      durationMs: Math.ceil(endedMs - startedMs),
+      at: this.#ports.steady.justAfter(endedMs),
+    };
     const judged = this.#judge(claim, subscription, facts);
     span?.end(spanEnd(judged));
     return { dueAt: await this.#record(judged, subscription), hung };
@@ -99,14 +105,14 @@ export class Dispatcher {
   #judge(
     claim: Claim,
     subscription: Subscription,
-    { sent, outcome, startedAt, durationMs }: {
+    { sent, outcome, startedAt, durationMs, at }: {
       sent: Sent;
       outcome: Outcome;
       startedAt: Instant;
       durationMs: number;
+      at: Instant;
     },
   ): Judged {
-    const at = this.#ports.steady.justAfter();
     const number = claim.delivery.attemptCount + 1;
     const succeeded = isSuccess(outcome, subscription.success);
     const verdict = decide(

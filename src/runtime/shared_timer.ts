@@ -20,9 +20,9 @@ export class SharedTimer {
     this.#waitMs = waitMs;
   }
 
-  /** Calls back once, when the wait is over; the answer takes it back. */
-  after(callback: () => void): () => void {
-    const wait = new Wait(this.#clock.monotonicMs() + this.#waitMs, callback);
+  /** Calls back once, when the wait that begins now is over; the answer takes it back. */
+  after(callback: () => void, nowMs = this.#clock.monotonicMs()): () => void {
+    const wait = new Wait(nowMs + this.#waitMs, callback);
     wait.join(this.#ring);
     if (this.#cancelTimer === undefined && !this.#isEnding) this.#arm(this.#waitMs);
     return () => {

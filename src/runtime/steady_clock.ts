@@ -21,19 +21,19 @@ export class SteadyClock {
     this.#monotonicAtStart = clock.monotonicMs();
   }
 
-  /** The whole millisecond that has begun: what is due at it may start. */
-  now(): Instant {
-    return Math.floor(this.#exact());
+  /** The whole millisecond that has begun, now or then: what is due at it may start. */
+  now(monotonicMs = this.#clock.monotonicMs()): Instant {
+    return Math.floor(this.#exact(monotonicMs));
   }
 
-  /** The next whole millisecond: a wait counted from it is never short. */
-  justAfter(): Instant {
-    return Math.ceil(this.#exact());
+  /** The next whole millisecond, of now or then: a wait counted from it is never short. */
+  justAfter(monotonicMs = this.#clock.monotonicMs()): Instant {
+    return Math.ceil(this.#exact(monotonicMs));
   }
 
   /** How far the wall clock was stepped since the last follow; 0 where it goes as it should. */
   steppedByMs(): number {
-    const stepMs = Math.round(this.#clock.wall() - this.#exact());
+    const stepMs = Math.round(this.#clock.wall() - this.#exact(this.#clock.monotonicMs()));
     return Math.abs(stepMs) < TOLERANCE_MS ? 0 : stepMs;
   }
 
@@ -47,7 +47,7 @@ export class SteadyClock {
     return this.#followedMs;
   }
 
-  #exact(): number {
-    return this.#wallAtStart + (this.#clock.monotonicMs() - this.#monotonicAtStart);
+  #exact(monotonicMs: number): number {
+    return this.#wallAtStart + (monotonicMs - this.#monotonicAtStart);
   }
 }

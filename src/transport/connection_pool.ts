@@ -30,15 +30,14 @@ export class ConnectionPool {
   }
 
   /** The connection used last, if it is young enough. */
-  take(key: string): Connection | undefined {
+  take(key: string, nowMs: number): Connection | undefined {
     const idles = this.#byKey.get(key);
-    if (idles === undefined || idles.length === 0) return undefined;
-    const now = this.#clock.monotonicMs();
+    if (idles === undefined) return undefined;
     for (;;) {
       const idle = idles.pop();
       if (idle === undefined) return undefined;
       this.#forget(idle);
-      if (now < idle.untilMs) return idle.connection;
+      if (nowMs < idle.untilMs) return idle.connection;
       idle.connection.close();
     }
   }

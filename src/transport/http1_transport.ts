@@ -59,12 +59,15 @@ class Http1Transport implements Transport {
     }
     if (this.#closed) return brokenOff().outcome();
     const exchange = new Exchange(request, destination);
-    const deadlineAtMs = this.#clock.monotonicMs() + request.deadlineMs;
-    const inTime = this.#deadlinesOf(request.deadlineMs).after(() =>
-      exchange.breakOff(this.#closed ? brokenOff(exchange.remoteAddress) : timedOut(exchange))
+    // Asked for once: the time of day takes longer to tell than all that is done with it here.
+    const nowMs = this.#clock.monotonicMs();
+    const inTime = this.#deadlinesOf(request.deadlineMs).after(
+      () =>
+        exchange.breakOff(this.#closed ? brokenOff(exchange.remoteAddress) : timedOut(exchange)),
+      nowMs,
     );
     try {
-      return await this.#exchange(exchange, deadlineAtMs);
+      return await this.#exchange(exchange, nowMs);
     } catch (error) {
       if (error instanceof Failure) return error.outcome();
       throw error;
@@ -89,16 +92,16 @@ class Http1Transport implements Transport {
     return deadlines;
   }
 
-  async #exchange(exchange: Exchange, deadlineAtMs: number): Promise<Outcome> {
+  async #exchange(exchange: Exchange, nowMs: number): Promise<Outcome> {
     const { key } = exchange.destination;
-    const kept = this.#idle.take(key);
+    const kept = this.#idle.take(key, nowMs);
     if (kept !== undefined) {
       const answer = await exchange.postOn(kept);
       this.#release(kept, key);
       // Closed while it was idle: the receiver has seen nothing, so this is the same attempt.
       if (answer !== "closedBeforeAnswer") return answer;
     }
-    const connection = await this.#open(exchange, deadlineAtMs);
+    const connection = await this.#open(exchange, nowMs + exchange.request.deadlineMs);
     const answer = await exchange.postOn(connection);
     this.#release(connection, key);
     if (answer !== "closedBeforeAnswer") return answer;

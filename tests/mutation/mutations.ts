@@ -37,9 +37,30 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "a released second attempt being due by the index alone",
+    file: "outbox/sqlite/indexing.ts",
+    text: "return attemptCount === 0 && seq > this.#taken.delivery;",
+    replacement: "return seq > this.#taken.delivery;",
+    tests: ["outbox/sqlite_outbox_test.ts"],
+  },
+  {
+    defence: "what fresh deliveries tell being tallied with the indexes' bite",
+    file: "outbox/sqlite/tallying.ts",
+    text: "this.#slot(slot.series, slot.startsAt).add(slot);",
+    replacement: "void slot;",
+    tests: ["outbox/sqlite_outbox_test.ts"],
+  },
+  {
+    defence: "the last successes of before a kill",
+    file: "outbox/sqlite/health_keeping.ts",
+    text: "const told = this.#sql.freshSuccesses.all() as unknown as {",
+    replacement: "const told = [] as unknown as {",
+    tests: ["outbox/sqlite_file_test.ts"],
+  },
+  {
+    defence: "the count of what is cancelled while it is fresh",
     file: "outbox/sqlite/store.ts",
-    text: "if (attemptCount === 0) this.#indexing.wait(",
-    replacement: "this.#indexing.wait(",
+    text: "fresh: row.fresh === 1 }",
+    replacement: "fresh: false }",
     tests: ["outbox/sqlite_outbox_test.ts"],
   },
   {
@@ -133,8 +154,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the guard that cancels only what is pending",
     file: "outbox/sqlite/store.ts",
-    text: "where seq = :seq and created_at = :createdAt and state = 0 returning subscription`",
-    replacement: "where seq = :seq and created_at = :createdAt returning subscription`",
+    text: "where seq = :seq and created_at = :createdAt and state = 0 returning subscription,",
+    replacement: "where seq = :seq and created_at = :createdAt returning subscription,",
     tests: ["outbox/sqlite_outbox_test.ts"],
   },
   {
@@ -212,7 +233,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the steady clock behind the schedule",
     file: "runtime/steady_clock.ts",
-    text: "return this.#wallAtStart + (this.#clock.monotonicMs() - this.#monotonicAtStart);",
+    text: "return this.#wallAtStart + (monotonicMs - this.#monotonicAtStart);",
     replacement: "return this.#clock.wall();",
     tests: ["runtime/steady_clock_test.ts", "stories/delivery_test.ts"],
   },

@@ -93,17 +93,20 @@ function opened(path: string): DatabaseSync {
 
 type Rows = Record<string, readonly Record<string, unknown>[]>;
 
-/** All rows by table; of those columns alone that were there `before`. */
+/** All rows by table, but for how far indexes are; of those columns alone that were there `before`. */
 function rowsOf(db: DatabaseSync, before?: Rows): Rows {
   const tables = before === undefined ? namesOf(db) : Object.keys(before);
   return Object.fromEntries(tables.map((table) => {
     const columns = Object.keys(before?.[table]?.[0] ?? {}).join(", ") || "*";
-    return [table, db.prepare(`select ${columns} from ${table}`).all()];
+    const rows = db.prepare(`select ${columns} from ${table}`).all();
+    return [table, rows.map(({ fresh: _, ...row }) => row)];
   }));
 }
 
 function namesOf(db: DatabaseSync): string[] {
-  const tables = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'";
+  const tables = `
+    select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'
+      and name not in ('indexed_until', 'events_of_type')`;
   return db.prepare(tables).all().map(({ name }) => String(name));
 }
 

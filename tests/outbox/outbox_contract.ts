@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } fro
 import { answerTimeBucket } from "../../src/domain/answer_time.ts";
 import type { Attempt } from "../../src/domain/attempt.ts";
 import type { Delivery } from "../../src/domain/delivery.ts";
+import { type Health, healthAfter, UNTRIED } from "../../src/domain/health.ts";
 import type {
   Change,
   Claim,
@@ -9,11 +10,13 @@ import type {
   HistoryEntry,
   Outbox,
   OutboxReader,
+  Recording,
   Replay,
   Tally,
 } from "../../src/outbox/outbox.ts";
 import { InvalidCursorError, OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { fc } from "../support/properties.ts";
+import { booksOf } from "./books.ts";
 import {
   accepted,
   aDelivery,
@@ -926,6 +929,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
   }) => {
     const hour = 3_600_000;
     for (const at of [NOON, NOON + 2 * hour, NOON + 3 * hour]) await aFinished(outbox, { at });
+    await bringIndexesUpToDate(outbox);
     const starts = async (slot: "minute" | "hour") =>
       (await reader.tallies({ slot, since: 0 })).map(({ startsAt }) => startsAt);
     assertEquals(await starts("minute"), [NOON + 2 * hour, NOON + 3 * hour]);
@@ -1117,6 +1121,9 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
           assertEquals(await reader.counts(), counts);
           const pending = [...counts].filter(([, { pending }]) => pending > 0);
           assertEquals(await reader.pending(), new Map(pending.map(([id, c]) => [id, c.pending])));
+          const told = await booksOf(reader, { subscriptions: ["s0", "s1", "s2"] });
+          await bringIndexesUpToDate(outbox);
+          assertEquals(await booksOf(reader, { subscriptions: ["s0", "s1", "s2"] }), told);
           await outbox.release(claims);
           for (const [subscription, { pending }] of counts) {
             const all = await outbox.claim({ subscription, now: now + 9_000, limit: 1_000 });
@@ -1162,6 +1169,7 @@ type Step = typeof anyStep extends fc.Arbitrary<infer Value> ? Value : never;
 async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
   const ids: string[] = [], claims: Claim[] = [], replays: Replay[] = [];
   const asked: Promise<unknown>[] = [];
+  const health = new Map<string, Health>();
   let now = NOON;
   for (const { act, pick, waits } of steps) {
     now += 1_000;
@@ -1171,6 +1179,14 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
   }
   await Promise.all(asked);
   return { claims, now };
+
+  function record({ claim, attempt, verdict, at, ...rest }: Recording): Promise<boolean> {
+    const { subscription } = claim.delivery;
+    const facts = { succeeded: attempt.result === "success", at };
+    const after = healthAfter(health.get(subscription) ?? UNTRIED, verdict, facts).health;
+    health.set(subscription, after);
+    return outbox.record({ claim, attempt, verdict, at, health: after, ...rest });
+  }
 
   async function takeStep({ act, pick, now }: Pick<Step, "act" | "pick"> & { now: number }) {
     const id = ids[pick % ids.length] ?? "dlv_none";
@@ -1194,11 +1210,11 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
         );
         return;
       case "deliver":
-        return claim && await outbox.record(delivered(claim, now));
+        return claim && await record(delivered(claim, now));
       case "retry":
-        return claim && await outbox.record(toRetry(claim, { at: now, dueAt: now + 1_500 }));
+        return claim && await record(toRetry(claim, { at: now, dueAt: now + 1_500 }));
       case "exhaust":
-        return claim && await outbox.record(exhausted(claim, now));
+        return claim && await record(exhausted(claim, now));
       case "release":
         return claim && await outbox.release([claim]);
       case "cancel":
@@ -1225,6 +1241,11 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
       }
     }
   }
+}
+
+/** Due times are found by the indexes: by whatever they move, nothing is fresh any more. */
+function bringIndexesUpToDate(outbox: Outbox): Promise<void> {
+  return outbox.shiftDue(NOON, 0);
 }
 
 async function count(reader: OutboxReader): Promise<Map<string, Counts>> {

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { DatabaseSync } from "node:sqlite";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
 import {
   BARE_EVENTS,
@@ -26,6 +27,7 @@ const STATEMENTS: Record<string, string> = {
   ...REPLAYING_SQL,
   ...TALLYING_SQL,
   ...INDEXING_SQL,
+  ...HEALTH_SQL,
   BARE_EVENTS,
   DELETE_ATTEMPTS,
   DELETE_EVENT,
@@ -43,7 +45,19 @@ const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays"];
 /**
  * They sort few rows: one event's, a short backlog, what is fresh, or what a step of a replay looks at.
  */
-const SORTS = ["byEvent", "pendingOf", "take", "fresh", "freshPending", "pending", "takeInEvents"];
+const SORTS = [
+  "byEvent",
+  "pendingOf",
+  "take",
+  "fresh",
+  "freshPending",
+  "freshCounts",
+  "freshSuccesses",
+  "health",
+  "pending",
+  "takeInCounts",
+  "takeInEvents",
+];
 
 Deno.test("query plans: no statement walks a table that grows", async () => {
   const db = await openWriter(":memory:");

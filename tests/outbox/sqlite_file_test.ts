@@ -6,6 +6,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { type Health, healthAfter, UNTRIED } from "../../src/domain/health.ts";
+import type { Claim, Recording } from "../../src/outbox/outbox.ts";
 import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { faultOf } from "../../src/outbox/sqlite/faults.ts";
@@ -24,6 +26,7 @@ import {
 } from "../../src/outbox/sqlite/schema.ts";
 import { openSqliteOutbox, SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
+import { booksOf } from "./books.ts";
 import {
   accepted,
   aDelivery,
@@ -83,6 +86,46 @@ story("what was stored is there after reopening, claimed by nobody", async (path
   assert(receipt!.deliveries[0]!.id > claim!.delivery.id);
   await after.close();
 });
+
+story("counts, tallies and health tell the same after a kill -9", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  const subscriptions = ["crm", "erp"];
+  const deliveries = subscriptions.map((subscription) => aDelivery({ subscription, claim: true }));
+  let at = NOON, health: Health = UNTRIED;
+  const ends = [delivered, exhausted, delivered, aRetry, delivered, delivered, delivered];
+  for (const end of ends) {
+    const { claims } = accepted(await outbox.enqueue({ events: [aNewEvent({ deliveries })], at }));
+    at += 45_000;
+    for (const claim of claims) {
+      const recording = end(claim, at);
+      const facts = { succeeded: recording.attempt.result === "success", at };
+      ({ health } = healthAfter(health, recording.verdict, facts));
+      await outbox.record({ ...recording, health });
+    }
+  }
+  const told = await booksOf(outbox, { subscriptions });
+  assertEquals(told.counts[0], '["crm",{"pending":1,"delivered":5,"exhausted":1,"cancelled":0}]');
+  assertStringIncludes(told.health[0]!, `"lastSuccessAt":${at}`);
+
+  // As a kill -9 leaves them.
+  const killed = `${path}-killed`;
+  for (const end of ["", "-wal"]) await Deno.copyFile(path + end, killed + end);
+  await outbox.close();
+  const after = await openSqliteOutbox(killed);
+  assertEquals(await booksOf(after, { subscriptions }), told);
+  await after.shiftDue(NOON, 0);
+  assertEquals(await booksOf(after, { subscriptions }), told);
+  const [claim] = (await after.claim({ subscription: "crm", now: Infinity, limit: 1 })).claims;
+  await after.record(delivered(claim!, at));
+  const { counts } = await booksOf(after, { subscriptions });
+  assertEquals(counts[0], '["crm",{"pending":0,"delivered":6,"exhausted":1,"cancelled":0}]');
+  assertEquals((await after.audit()).faults, []);
+  await after.close();
+});
+
+function aRetry(claim: Claim, at: number): Recording {
+  return toRetry(claim, { at, dueAt: at + 60_000 });
+}
 
 story("close() leaves one file, which is all of the database", async (path) => {
   const outbox = await openSqliteOutbox(path);

@@ -164,22 +164,29 @@ const CHECKS: readonly Check[] = [
   },
   {
     sql: `
-      select s.name,
-        coalesce(c.pending, 0) as pending, coalesce(f.pending, 0) as found_pending,
-        coalesce(c.delivered, 0) as delivered, coalesce(f.delivered, 0) as found_delivered,
-        coalesce(c.exhausted, 0) as exhausted, coalesce(f.exhausted, 0) as found_exhausted,
-        coalesce(c.cancelled, 0) as cancelled, coalesce(f.cancelled, 0) as found_cancelled
-      from subscriptions s
-        left join counts c on c.subscription = s.id
-        left join (
-          select subscription, sum(state = 0) as pending, sum(state = 1) as delivered,
-            sum(state = 2) as exhausted, sum(state = 3) as cancelled
-          from deliveries group by subscription
-        ) f on f.subscription = s.id
-      where coalesce(c.pending, 0) <> coalesce(f.pending, 0)
-        or coalesce(c.delivered, 0) <> coalesce(f.delivered, 0)
-        or coalesce(c.exhausted, 0) <> coalesce(f.exhausted, 0)
-        or coalesce(c.cancelled, 0) <> coalesce(f.cancelled, 0)`,
+      select * from (
+        select s.name,
+          coalesce(c.pending, 0) + coalesce(f.fresh_pending, 0) as pending,
+          coalesce(f.pending, 0) as found_pending,
+          coalesce(c.delivered, 0) + coalesce(f.fresh_delivered, 0) as delivered,
+          coalesce(f.delivered, 0) as found_delivered,
+          coalesce(c.exhausted, 0) + coalesce(f.fresh_exhausted, 0) as exhausted,
+          coalesce(f.exhausted, 0) as found_exhausted,
+          coalesce(c.cancelled, 0) + coalesce(f.fresh_cancelled, 0) as cancelled,
+          coalesce(f.cancelled, 0) as found_cancelled
+        from subscriptions s
+          left join counts c on c.subscription = s.id
+          left join (
+            select subscription,
+              sum(state = 0) as pending, sum(state = 0 and fresh = 1) as fresh_pending,
+              sum(state = 1) as delivered, sum(state = 1 and fresh = 1) as fresh_delivered,
+              sum(state = 2) as exhausted, sum(state = 2 and fresh = 1) as fresh_exhausted,
+              sum(state = 3) as cancelled, sum(state = 3 and fresh = 1) as fresh_cancelled
+            from deliveries group by subscription
+          ) f on f.subscription = s.id
+      )
+      where pending <> found_pending or delivered <> found_delivered
+        or exhausted <> found_exhausted or cancelled <> found_cancelled`,
     say: (row) =>
       `subscription "${toText(row.name as Bytes)}" counts ${counted(row, "")} ` +
       `where ${counted(row, "found_")} are on record`,

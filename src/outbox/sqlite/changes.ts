@@ -14,12 +14,18 @@ export class Changes {
   readonly cancelled: DeliveryNumbers[] = [];
   /** Cancelled claims of which nothing more is to come. */
   readonly settled: Grant[] = [];
-  /** By how much the numbers of deliveries change, by subscription; written once at the end. */
+  /** By how much the number of pending deliveries changes, by subscription. */
+  readonly pending = new Map<number, number>();
+  /** The same of all states, but for what is fresh; written once at the end. */
   readonly counts = new Map<number, CountChange>();
   /** What is to be tallied at the end of the transaction. */
   readonly attempts: TalliedAttempt[] = [];
+  /** What is to be tallied when the indexes take in its delivery, which is fresh. */
+  readonly freshAttempts: TalliedAttempt[] = [];
   /** Written once at the end of the transaction, the last one said, by subscription. */
   readonly health = new Map<number, Health>();
+  /** Last successes that fresh deliveries tell of, and nothing else is new, by subscription. */
+  readonly successes = new Map<number, Instant>();
   /** The deliveries that it changes; undefined while nobody wants to know. */
   readonly touched: Set<number> | undefined;
 
@@ -29,15 +35,28 @@ export class Changes {
 
   create(created: CreatedDelivery): void {
     this.created.push(created);
-    this.count(created.subscription, "pending", 1);
+    this.#wait(created.subscription, 1);
     this.touched?.add(created.seq);
   }
 
-  /** A delivery became final. */
-  finish({ subscription, seq }: DeliveryNumbers, state: DeliveryState): void {
-    this.count(subscription, "pending", -1);
-    this.count(subscription, state, 1);
+  /** A delivery is to be attempted again. */
+  postpone({ subscription, seq, fresh }: FinishedDelivery): void {
+    if (fresh) this.count(subscription, "pending", 1);
     this.touched?.add(seq);
+  }
+
+  /** A delivery became final. */
+  finish({ subscription, seq, fresh }: FinishedDelivery, state: DeliveryState): void {
+    this.#wait(subscription, -1);
+    if (!fresh) {
+      this.count(subscription, "pending", -1);
+      this.count(subscription, state, 1);
+    }
+    this.touched?.add(seq);
+  }
+
+  #wait(subscription: number, by: number): void {
+    this.pending.set(subscription, (this.pending.get(subscription) ?? 0) + by);
   }
 
   count(subscription: number, state: DeliveryState, by: number): void {
@@ -54,6 +73,11 @@ export class Changes {
 export interface DeliveryNumbers {
   readonly subscription: number;
   readonly seq: number;
+}
+
+/** A delivery, and whether it was fresh until now. */
+interface FinishedDelivery extends DeliveryNumbers {
+  readonly fresh: boolean;
 }
 
 /** A delivery that was just stored. */

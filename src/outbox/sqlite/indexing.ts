@@ -20,8 +20,9 @@ export interface WaitingDelivery {
 }
 
 /**
- * Has the indexes take in what is fresh, some thousand rows at a time: each then writes a page for many
- * rows, where it would write one for every row. Until then those that wait unclaimed are kept here.
+ * Has the indexes and counts take in what is fresh, some thousand rows at a time: each then writes a
+ * page for many rows, where it would write one for every row. Until then those that wait unclaimed are
+ * kept here.
  */
 export class Indexing {
   readonly #sql: Readonly<Record<keyof typeof INDEXING_SQL, StatementSync>>;
@@ -45,6 +46,17 @@ export class Indexing {
     return this.#taken;
   }
 
+  /** Whether the transaction that is open has taken anything in. */
+  get takesIn(): boolean {
+    return this.#taken !== this.#until;
+  }
+
+  /** Whether a delivery is in no index yet, of which so many attempts were made. */
+  isFresh(seq: number, attemptCount: number): boolean {
+    // What is to be attempted again is indexed, however new it is.
+    return attemptCount === 0 && seq > this.#taken.delivery;
+  }
+
   /** Whether enough is fresh for a bite. */
   isDue(last: LastNumbers): boolean {
     const { event, delivery } = this.#taken;
@@ -55,6 +67,7 @@ export class Indexing {
   takeIn(last: LastNumbers): void {
     const { event, delivery } = this.#taken;
     if (last.event === event && last.delivery === delivery) return;
+    this.#sql.takeInCounts.run(delivery);
     this.#sql.takeInDeliveries.run(delivery);
     this.#sql.takeInEvents.run(event);
     this.#sql.moveOn.run(last.event, last.delivery);
@@ -62,7 +75,7 @@ export class Indexing {
   }
 
   committed(): void {
-    if (this.#taken === this.#until) return;
+    if (!this.takesIn) return;
     this.#until = this.#taken;
     this.#waiting.clear();
   }
@@ -101,6 +114,16 @@ export const INDEXING_SQL = {
   waiting: `
     select seq, subscription, created_at as createdAt, cause from deliveries
     where ${IS_FRESH} and state = 0 order by seq`,
+
+  takeInCounts: `
+    insert into counts (subscription, pending, delivered, exhausted, cancelled)
+    select subscription, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3)
+    from deliveries where seq > ? and fresh = 1 group by subscription
+    on conflict (subscription) do update set
+      pending = pending + excluded.pending,
+      delivered = delivered + excluded.delivered,
+      exhausted = exhausted + excluded.exhausted,
+      cancelled = cancelled + excluded.cancelled`,
 
   takeInDeliveries: "update deliveries set fresh = 0 where seq > ? and fresh = 1",
 

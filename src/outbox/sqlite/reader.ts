@@ -40,6 +40,7 @@ import {
   EVENT_BY_ID,
   EVENT_BY_SEQ,
   type EventRow,
+  FRESH_TALLIED,
   HEALTH,
   healthFromRow,
   type HealthRow,
@@ -54,7 +55,10 @@ import { STATES } from "./schema.ts";
 import {
   answersFromRows,
   type AnswersRow,
-  tallyFromRow,
+  type FreshAttemptRow,
+  freshAttemptsOf,
+  type TalliedAttempt,
+  talliesFromRows,
   type TallyRow,
   TOTAL,
   TOTAL_BY_MINUTE,
@@ -209,12 +213,13 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
 
   // deno-lint-ignore require-await
   async counts(): Promise<ReadonlyMap<string, Counts>> {
-    const rows = this.#sql.counts.iterate() as unknown as Iterable<
-      { subscription: Bytes } & Counts
-    >;
     const found = new Map<string, Counts>();
-    for (const { subscription, pending, delivered, exhausted, cancelled } of rows) {
-      found.set(toText(subscription), { pending, delivered, exhausted, cancelled });
+    for (const statement of [this.#sql.counts, this.#sql.freshCounts]) {
+      const rows = statement.iterate() as unknown as Iterable<{ subscription: Bytes } & Counts>;
+      for (const { subscription, ...counts } of rows) {
+        const name = toText(subscription);
+        found.set(name, added(found.get(name), counts));
+      }
     }
     return found;
   }
@@ -275,8 +280,8 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async tallies(request: TallyRequest): Promise<Tally[]> {
     const series = this.#seriesOf(request);
     if (series === undefined) return [];
-    const rows = this.#sql.tallies.all({ series, since: request.since });
-    return (rows as unknown as TallyRow[]).map(tallyFromRow);
+    const rows = this.#sql.tallies.all({ series, since: request.since }) as unknown as TallyRow[];
+    return talliesFromRows(rows, { series, fresh: this.#freshAttempts(series, request) });
   }
 
   // deno-lint-ignore require-await
@@ -284,12 +289,20 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     const series = this.#seriesOf(request);
     if (series === undefined) return [];
     const rows = this.#sql.answers.all({ series, since: request.since });
-    return answersFromRows(rows as unknown as AnswersRow[]);
+    return answersFromRows(
+      rows as unknown as AnswersRow[],
+      this.#freshAttempts(series, request),
+    );
+  }
+
+  #freshAttempts(series: number, { since }: TallyRequest): TalliedAttempt[] {
+    const rows = this.#sql.freshTallied.all() as unknown as FreshAttemptRow[];
+    return freshAttemptsOf(rows, { series, since });
   }
 
   // deno-lint-ignore require-await
   async backlog(): Promise<ReadonlyMap<string, Backlog>> {
-    const spans = this.#dueSpans({ after: 0, limit: NO_LIMIT, now: 0 });
+    const { spans } = this.#dueSpans({ after: 0, limit: Number.MAX_SAFE_INTEGER, now: 0 });
     return new Map(
       spans.filter(({ dueAt }) => dueAt < Infinity)
         .map(({ name, pending, dueAt }) => [toText(name), { pending, dueAt }]),
@@ -299,39 +312,51 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
     const found = new Map<string, DueBacklog>();
     for (let after = 0;;) {
-      const spans = this.#dueSpans({ after, limit: CHUNK_ROWS, now });
+      const { spans, until } = this.#dueSpans({ after, limit: CHUNK_ROWS, now });
       for (const span of spans) {
         const { name, pending, dueAt } = span;
         if (dueAt === Infinity) continue;
         found.set(toText(name), { pending, dueAt, due: this.#dueWithin(span, now) });
       }
-      if (spans.length < CHUNK_ROWS) return found;
-      after = spans.at(-1)!.subscription;
+      if (until === Infinity) return found;
+      after = until;
       // Ten thousand subscriptions are some 50 ms of work, and others wait for the loop.
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  #dueSpans({ now, ...page }: { after: number; limit: number; now: Instant }): DueSpan[] {
-    const fresh = this.#sql.freshPending.all({ now }) as unknown as FreshPending[];
-    const freshOf = new Map(fresh.map((row) => [row.subscription, row]));
-    const rows = this.#sql.dueSpans.all({ ...page }) as unknown as DueSpanRow[];
-    return rows.map((row) => {
-      const fresh = freshOf.get(row.subscription);
-      const dueAt = Math.min(row.first ?? Infinity, fresh?.first ?? Infinity);
-      return { ...row, dueAt, freshDue: fresh?.due ?? 0, freshLater: fresh?.later ?? 0 };
-    });
+  /** What waits for subscriptions, from the number after one `until` another, not in their order. */
+  #dueSpans({ now, after, limit }: { now: Instant; after: number; limit: number }) {
+    const indexed = this.#sql.dueSpans.all({ after, limit }) as unknown as IndexedWaiting[];
+    const until = indexed.length < limit ? Infinity : indexed.at(-1)!.subscription;
+    const fresh = this.#sql.freshPending.all({ now, after }) as unknown as FreshWaiting[];
+    const spans = new Map<number, DueSpan>(indexed.map((row) => {
+      const { subscription, name, pending, first } = row;
+      return [subscription, { name, pending, dueAt: first ?? Infinity, indexed: row, freshDue: 0 }];
+    }));
+    for (const { subscription, name, pending, first, due } of fresh) {
+      if (subscription > until) continue;
+      const beside = spans.get(subscription);
+      spans.set(subscription, {
+        name,
+        pending: pending + (beside?.pending ?? 0),
+        dueAt: Math.min(first, beside?.dueAt ?? Infinity),
+        indexed: beside?.indexed,
+        freshDue: due,
+      });
+    }
+    return { spans: [...spans.values()], until };
   }
 
   /** Counts only where some are due and some are not, and of these the fewer ones. */
-  #dueWithin(span: DueSpan, now: Instant): number {
-    const { subscription, pending, first, last, freshDue, freshLater } = span;
-    if (first === null || first > now) return freshDue;
-    if (last! <= now) return pending - freshLater;
+  #dueWithin({ indexed, freshDue }: DueSpan, now: Instant): number {
+    if (!indexed || indexed.first === null || indexed.first > now) return freshDue;
+    const { subscription, pending, last } = indexed;
+    if (last! <= now) return pending + freshDue;
     const count = (statement: StatementSync) =>
       (statement.get({ subscription, now, limit: COUNTED_ROWS }) as { count: number }).count;
     const due = count(this.#sql.countDue);
-    return due < COUNTED_ROWS ? due + freshDue : pending - freshLater - count(this.#sql.countLater);
+    return freshDue + (due < COUNTED_ROWS ? due : pending - count(this.#sql.countLater));
   }
 
   // deno-lint-ignore require-await
@@ -440,7 +465,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
 }
 
 /** When the first and the last of what waits for a subscription, and is not fresh, are due. */
-interface DueSpanRow {
+interface IndexedWaiting {
   readonly subscription: number;
   readonly name: Bytes;
   readonly pending: number;
@@ -448,24 +473,25 @@ interface DueSpanRow {
   readonly last: Instant | null;
 }
 
-interface DueSpan extends DueSpanRow {
-  /** When the first of all is due. */
-  readonly dueAt: Instant;
-  /** How many fresh ones are due, and how many later. */
-  readonly freshDue: number;
-  readonly freshLater: number;
-}
-
 /** What waits for a subscription and is fresh. */
-interface FreshPending {
+interface FreshWaiting {
   readonly subscription: number;
+  readonly name: Bytes;
+  readonly pending: number;
   readonly first: Instant;
   readonly due: number;
-  readonly later: number;
 }
 
-/** As SQLite spells it. */
-const NO_LIMIT = -1;
+/** All that waits for a subscription. */
+interface DueSpan {
+  readonly name: Bytes;
+  readonly pending: number;
+  /** When the first of all is due. */
+  readonly dueAt: Instant;
+  readonly indexed: IndexedWaiting | undefined;
+  /** How many fresh ones are due. */
+  readonly freshDue: number;
+}
 
 const CHUNK_ROWS = 250;
 
@@ -509,6 +535,16 @@ interface ScannedRow {
   readonly created_at: Instant;
 }
 
+function added(some: Counts | undefined, more: Counts): Counts {
+  if (!some) return more;
+  return {
+    pending: some.pending + more.pending,
+    delivered: some.delivered + more.delivered,
+    exhausted: some.exhausted + more.exhausted,
+    cancelled: some.cancelled + more.cancelled,
+  };
+}
+
 /** The position that a list begins below: its cursor, or the end of its time. */
 function startOf(
   { cursor, until = Number.MAX_SAFE_INTEGER }: { cursor?: string; until?: Instant },
@@ -548,6 +584,14 @@ export const READER_SQL = {
     from counts c join subscriptions s on s.id = c.subscription
     where c.pending + c.delivered + c.exhausted + c.cancelled > 0`,
 
+  freshCounts: `
+    select s.name as subscription, sum(d.state = 0) as pending, sum(d.state = 1) as delivered,
+      sum(d.state = 2) as exhausted, sum(d.state = 3) as cancelled
+    from deliveries d join subscriptions s on s.id = d.subscription
+    where ${IS_FRESH} group by d.subscription`,
+
+  freshTallied: FRESH_TALLIED,
+
   tallies: `
     select starts_at, first_attempts, first_successes, succeeded, failed, retrying, delivered, lost
     from tallies where series = :series and starts_at >= :since order by starts_at`,
@@ -556,11 +600,11 @@ export const READER_SQL = {
     select answers from tallies where series = :series and starts_at >= :since`,
 
   freshPending: `
-    select subscription, min(due_at) as first, sum(due_at <= :now) as due,
-      sum(due_at > :now) as later
-    from deliveries
-    where ${IS_FRESH} and state = 0
-    group by subscription`,
+    select d.subscription, s.name, count(*) as pending, min(due_at) as first,
+      sum(due_at <= :now) as due
+    from deliveries d join subscriptions s on s.id = d.subscription
+    where ${IS_FRESH} and state = 0 and d.subscription > :after
+    group by d.subscription`,
 
   dueSpans: `
     select c.subscription, s.name, c.pending, (

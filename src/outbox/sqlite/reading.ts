@@ -158,11 +158,6 @@ export interface HealthRow {
   readonly changed_at: Instant | null;
 }
 
-export const HEALTH = `
-  select s.name as subscription, h.failing_since, h.paused_at, h.paused_reason, h.last_success_at,
-    h.consecutive_failures, h.changed_at
-  from health h join subscriptions s on s.id = h.subscription`;
-
 export function healthFromRow(row: HealthRow): Health {
   return {
     ...(row.failing_since === null ? {} : { failingSince: row.failing_since }),
@@ -176,6 +171,35 @@ export function healthFromRow(row: HealthRow): Health {
 
 /** Whether a delivery is in no index yet: what is fresh comes after all that is not, and is little. */
 export const IS_FRESH = "seq > (select delivery from indexed_until) and fresh = 1";
+
+/**
+ * The attempts that fresh deliveries were delivered by: tallies and health take them in with the
+ * indexes. They were the first of their deliveries, for one that is to be attempted again is indexed.
+ */
+const FRESH_ATTEMPTS = `
+  select d.subscription, d.cause, d.finished_at, a.succeeded, a.status, a.duration_ms
+  from (
+    select seq, subscription, cause, finished_at from deliveries
+    where ${IS_FRESH} and state = 1
+  ) d join attempts a on a.delivery = d.seq and a.number = 1`;
+
+/** Those of them that are tallied. */
+export const FRESH_TALLIED = `
+  select subscription, finished_at, succeeded, status, duration_ms
+  from (${FRESH_ATTEMPTS}) where cause <> 'notice'`;
+
+/** When they last succeeded, by subscription. */
+export const FRESH_SUCCESSES = `
+  select subscription, max(finished_at) as last_at
+  from (${FRESH_ATTEMPTS}) where succeeded = 1 group by subscription`;
+
+export const HEALTH = `
+  select s.name as subscription, h.failing_since, h.paused_at, h.paused_reason,
+    max(coalesce(h.last_success_at, f.last_at), coalesce(f.last_at, h.last_success_at))
+      as last_success_at,
+    h.consecutive_failures, h.changed_at
+  from health h join subscriptions s on s.id = h.subscription
+    left join (${FRESH_SUCCESSES}) f on f.subscription = h.subscription`;
 
 /** Pending deliveries by subscription. */
 export const PENDING_COUNTS = `

@@ -253,6 +253,18 @@ export const MIGRATIONS: readonly string[] = [
   ) where type = 'table' and name = 'deliveries';
   pragma writable_schema = reset;
 `,
+  `
+  -- Counts, tallies and health take in what is fresh along with the indexes. So far they had it at
+  -- once: with nothing fresh, all agree.
+  insert into events_of_type
+  select type, accepted_at, seq from events
+  where seq > (select event from indexed_until) order by 1, 2, 3;
+  update deliveries set fresh = 0
+  where seq > (select delivery from indexed_until) and fresh = 1;
+  update indexed_until set
+    event = max(event, (select coalesce(max(seq), 0) from events)),
+    delivery = max(delivery, (select coalesce(max(seq), 0) from deliveries));
+`,
 ];
 
 /** Thrown for a database that a later version of Bellhook has written. */

@@ -32,13 +32,14 @@ import {
 import { Changes } from "./changes.ts";
 import { Claims, type Grant } from "./claims.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
+import { HealthKeeping } from "./health_keeping.ts";
 import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import { type PruneRequest, Pruning } from "./pruning.ts";
 import { DELIVERY_BY_SEQ, deliveryFromRow, type DeliveryRow, PENDING_COUNTS } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
-import { Tallying } from "./tallying.ts";
+import { type TalliedAttempt, Tallying } from "./tallying.ts";
 
 /** A change that needs a transaction, as plain data. */
 export type Operation =
@@ -114,6 +115,7 @@ export class Store {
   readonly #indexing: Indexing;
   readonly #pruning: Pruning;
   readonly #replaying: Replaying;
+  readonly #healthKeeping: HealthKeeping;
   readonly #tallying: Tallying;
   readonly #pending: Map<number, number>;
   #commits = 0;
@@ -131,6 +133,7 @@ export class Store {
     this.#indexing = new Indexing(db, biteRows);
     this.#pruning = new Pruning(db);
     this.#replaying = new Replaying(db, this.#names, this.#insertion);
+    this.#healthKeeping = new HealthKeeping(db);
     this.#tallying = new Tallying(db);
     this.#pending = countPending(db);
   }
@@ -151,10 +154,10 @@ export class Store {
     try {
       answers = operations.map((operation) => this.#run(operation, changes));
       subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
-      this.#writeHealth(changes);
-      this.#writeCounts(changes);
-      this.#tallying.write(changes.attempts);
       if (this.#indexing.isDue(this.#insertion.last)) this.#index();
+      this.#writeCounts(changes);
+      this.#healthKeeping.write(changes, this.#indexing);
+      this.#tallying.write(changes, this.#indexing);
       this.#sql.commit.run();
     } catch (error) {
       this.#rollBack();
@@ -195,8 +198,9 @@ export class Store {
   #giveBack({ subscription, seq }: Grant, delivery: Claim["delivery"]): void {
     const { attemptCount, createdAt, cause } = delivery;
     this.#claims.end(subscription, seq);
-    // What is to be attempted again is indexed, however new it is.
-    if (attemptCount === 0) this.#indexing.wait({ subscription, seq, createdAt, cause });
+    if (this.#indexing.isFresh(seq, attemptCount)) {
+      this.#indexing.wait({ subscription, seq, createdAt, cause });
+    }
   }
 
   nextDue(): Map<string, Instant> {
@@ -334,6 +338,8 @@ export class Store {
   }
 
   #carryOver(changes: Changes): void {
+    this.#healthKeeping.committed(changes, this.#indexing);
+    this.#tallying.committed(changes, this.#indexing);
     this.#indexing.committed();
     for (const grant of changes.granted) this.#claims.grant(grant);
     this.#keepWaiting(changes);
@@ -344,8 +350,8 @@ export class Store {
     for (const { subscription, seq } of changes.ended) this.#claims.end(subscription, seq);
     for (const grant of changes.settled) this.#claims.forget(grant);
     this.#replaying.committed();
-    for (const [subscription, by] of changes.counts) {
-      const count = (this.#pending.get(subscription) ?? 0) + by.pending;
+    for (const [subscription, by] of changes.pending) {
+      const count = (this.#pending.get(subscription) ?? 0) + by;
       if (count === 0) this.#pending.delete(subscription);
       else this.#pending.set(subscription, count);
     }
@@ -553,12 +559,14 @@ export class Store {
       return false;
     }
     this.#insertAttempt(seq, before + 1, attempt);
-    this.#tally(recording, grant, changes);
+    const fresh = this.#indexing.isFresh(seq, before);
+    const waits = fresh && verdict.kind === "delivered";
+    this.#tally(recording, grant, waits ? changes.freshAttempts : changes.attempts);
     changes.ended.push(grant);
-    if (verdict.kind === "retry") changes.touched?.add(seq);
-    else changes.finish(grant, verdict.kind);
+    if (verdict.kind === "retry") changes.postpone({ ...grant, fresh });
+    else changes.finish({ ...grant, fresh }, verdict.kind);
     for (const notice of endNotices) this.#insertion.event(notice, at, changes);
-    this.#recordHealth(recording, grant, changes);
+    this.#recordHealth(recording, grant, changes, waits && attempt.result === "success");
     return true;
   }
 
@@ -571,18 +579,23 @@ export class Store {
     const { changes: changed } = this.#sql.countLate.run({ seq, before, status });
     if (changed === 0) return;
     this.#insertAttempt(seq, before + 1, attempt);
-    this.#tally({ claim, attempt, at }, grant, changes);
+    this.#tally({ claim, attempt, at }, grant, changes.attempts);
     changes.settled.push(grant);
     changes.touched?.add(seq);
-    this.#recordHealth(recording, grant, changes);
+    this.#recordHealth(recording, grant, changes, false);
   }
 
   #recordHealth(
     { at, health, healthNotices = [], history = [] }: Recording,
     { subscription }: Grant,
     changes: Changes,
+    succeededFresh: boolean,
   ): void {
-    if (health) changes.health.set(subscription, health);
+    if (health) {
+      if (succeededFresh && !this.#healthKeeping.isNews(subscription, health, changes)) {
+        changes.successes.set(subscription, at);
+      } else changes.health.set(subscription, health);
+    }
     for (const notice of healthNotices) this.#insertion.event(notice, at, changes);
     for (const entry of history) this.#remember(entry);
   }
@@ -591,13 +604,13 @@ export class Store {
   #tally(
     { claim, attempt, verdict, at }: Omit<Recording, "verdict"> & { verdict?: Verdict },
     { subscription }: Grant,
-    changes: Changes,
+    attempts: TalliedAttempt[],
   ): void {
     if (claim.delivery.cause === "notice") return;
     const { outcome, result, durationMs } = attempt;
-    changes.attempts.push({
+    attempts.push({
       subscription,
-      at,
+      at: Math.round(at),
       number: claim.delivery.attemptCount + 1,
       succeeded: result === "success",
       status: outcome.kind === "answered" ? outcome.status : undefined,
@@ -674,11 +687,11 @@ export class Store {
         reason: why,
         now: Math.round(now),
         replays: this.#replaying.last,
-      }) as { subscription: number } | undefined;
+      }) as { subscription: number; fresh: number } | undefined;
       if (!row) continue;
       const numbers = { subscription: row.subscription, seq: position.seq };
       changes.cancelled.push(numbers);
-      changes.finish(numbers, "cancelled");
+      changes.finish({ ...numbers, fresh: row.fresh === 1 }, "cancelled");
       cancelled++;
     }
     return cancelled;
@@ -701,12 +714,8 @@ export class Store {
   #turningPoints(changes: Changes): Map<string, Health> {
     const turning = new Map<string, Health>();
     for (const [subscription, health] of changes.health) {
-      const before = this.#sql.healthBefore.get(subscription) as unknown as
-        | { failing_since: Instant | null; paused_at: Instant | null }
-        | undefined;
-      const stays = (before?.failing_since ?? null) === (health.failingSince ?? null) &&
-        (before?.paused_at ?? null) === (health.pausedAt ?? null);
-      if (!stays) turning.set(this.#names.subscriptions.name(subscription), health);
+      if (!this.#healthKeeping.isTurning(subscription, health)) continue;
+      turning.set(this.#names.subscriptions.name(subscription), health);
     }
     return turning;
   }
@@ -719,20 +728,6 @@ export class Store {
         by.delivered,
         by.exhausted,
         by.cancelled,
-      );
-    }
-  }
-
-  #writeHealth(changes: Changes): void {
-    for (const [subscription, health] of changes.health) {
-      this.#sql.writeHealth.get(
-        subscription,
-        health.failingSince ?? null,
-        health.pausedAt ?? null,
-        health.pausedReason ?? null,
-        health.lastSuccessAt ?? null,
-        health.consecutiveFailures,
-        health.changedAt ?? null,
       );
     }
   }
@@ -874,13 +869,11 @@ export const SQL = {
   cancel: `
     update deliveries
     set state = 3, due_at = null, finished_at = :now, finished_after = :replays, reason = :reason
-    where seq = :seq and created_at = :createdAt and state = 0 returning subscription`,
+    where seq = :seq and created_at = :createdAt and state = 0 returning subscription, fresh`,
 
   shiftDue: `
     update deliveries indexed by deliveries_due set due_at = due_at + :byMs
     where state = 0 and fresh = 0 and (due_at > :from or :byMs < 0)`,
-
-  healthBefore: "select failing_since, paused_at from health where subscription = ?",
 
   writeCounts: `
     insert into counts (subscription, pending, delivered, exhausted, cancelled)
@@ -899,17 +892,4 @@ export const SQL = {
   probe: `
     insert into probe (id, filler) values (1, zeroblob(65536))
     on conflict (id) do update set filler = excluded.filler`,
-
-  writeHealth: `
-    insert into health (
-      subscription, failing_since, paused_at, paused_reason, last_success_at,
-      consecutive_failures, changed_at
-    ) values (?, ?, ?, cast(? as blob), ?, ?, ?)
-    on conflict (subscription) do update set
-      failing_since = excluded.failing_since,
-      paused_at = excluded.paused_at,
-      paused_reason = excluded.paused_reason,
-      last_success_at = excluded.last_success_at,
-      consecutive_failures = excluded.consecutive_failures,
-      changed_at = excluded.changed_at`,
 } as const;

@@ -1,0 +1,95 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Health } from "../../domain/health.ts";
+import type { Instant } from "../../domain/instant.ts";
+import type { Changes } from "./changes.ts";
+import { FRESH_SUCCESSES } from "./reading.ts";
+
+/**
+ * Writes how receivers do: at once what anything follows from, and with the indexes' next bite when a
+ * receiver succeeded last, as long as its fresh deliveries tell.
+ */
+export class HealthKeeping {
+  readonly #sql: Readonly<Record<keyof typeof HEALTH_SQL, StatementSync>>;
+  /** What was written of a subscription last, as of the last commit; unknown until then. */
+  readonly #written = new Map<number, Health>();
+  /** The last successes that only fresh deliveries tell of, by subscription. */
+  readonly #successes: Map<number, Instant>;
+
+  constructor(db: DatabaseSync) {
+    const prepared = Object.entries(HEALTH_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+    this.#sql = Object.fromEntries(prepared);
+    const told = this.#sql.freshSuccesses.all() as unknown as {
+      subscription: number;
+      last_at: Instant;
+    }[];
+    this.#successes = new Map(told.map(({ subscription, last_at }) => [subscription, last_at]));
+  }
+
+  /** Whether more is to be written than when the last success was. */
+  isNews(subscription: number, health: Health, changes: Changes): boolean {
+    const before = changes.health.get(subscription) ?? this.#written.get(subscription);
+    return before === undefined || health.consecutiveFailures !== before.consecutiveFailures ||
+      health.failingSince !== before.failingSince || health.pausedAt !== before.pausedAt ||
+      health.pausedReason !== before.pausedReason || health.changedAt !== before.changedAt;
+  }
+
+  /** Whether what is stored is about to take a turn that is worth telling. */
+  isTurning(subscription: number, health: Health): boolean {
+    const before = this.#sql.before.get(subscription) as unknown as
+      | { failing_since: Instant | null; paused_at: Instant | null }
+      | undefined;
+    return (before?.failing_since ?? null) !== (health.failingSince ?? null) ||
+      (before?.paused_at ?? null) !== (health.pausedAt ?? null);
+  }
+
+  /** At the end of a transaction; `takesIn`: fresh deliveries will tell of nothing any more. */
+  write(changes: Changes, { takesIn }: { takesIn: boolean }): void {
+    for (const [subscription, health] of changes.health) {
+      this.#sql.write.get(
+        subscription,
+        health.failingSince ?? null,
+        health.pausedAt ?? null,
+        health.pausedReason ?? null,
+        health.lastSuccessAt ?? null,
+        health.consecutiveFailures,
+        health.changedAt ?? null,
+      );
+    }
+    if (!takesIn) return;
+    for (const successes of [this.#successes, changes.successes]) {
+      for (const [subscription, at] of successes) {
+        this.#sql.succeed.get({ subscription, at: Math.round(at) });
+      }
+    }
+  }
+
+  committed(changes: Changes, { takesIn }: { takesIn: boolean }): void {
+    for (const [subscription, health] of changes.health) this.#written.set(subscription, health);
+    if (takesIn) return this.#successes.clear();
+    for (const [subscription, at] of changes.successes) this.#successes.set(subscription, at);
+  }
+}
+
+/** The statements by name; the tests ask SQLite how it would run each. */
+export const HEALTH_SQL = {
+  freshSuccesses: FRESH_SUCCESSES,
+
+  before: "select failing_since, paused_at from health where subscription = ?",
+
+  write: `
+    insert into health (
+      subscription, failing_since, paused_at, paused_reason, last_success_at,
+      consecutive_failures, changed_at
+    ) values (?, ?, ?, cast(? as blob), ?, ?, ?)
+    on conflict (subscription) do update set
+      failing_since = excluded.failing_since,
+      paused_at = excluded.paused_at,
+      paused_reason = excluded.paused_reason,
+      last_success_at = excluded.last_success_at,
+      consecutive_failures = excluded.consecutive_failures,
+      changed_at = excluded.changed_at`,
+
+  succeed: `
+    update health set last_success_at = max(coalesce(last_success_at, :at), :at)
+    where subscription = :subscription`,
+} as const;
