@@ -3,8 +3,15 @@ import type { Instant } from "../../domain/instant.ts";
 import type { CreatedDelivery, DeliveryNumbers } from "./changes.ts";
 import { IS_FRESH } from "./reading.ts";
 
-/** Events and deliveries together: taking in so many takes some five milliseconds. */
+/** Events and deliveries together: taking in so many takes some eight milliseconds. */
 export const BITE_ROWS = 2_048;
+/**
+ * The same while little is asked for: then each commit writes a dozen pages for a row or two anyway,
+ * and nobody is to wait for eight milliseconds.
+ */
+const SMALL_BITE_ROWS = 256;
+/** So many operations in a transaction are little. */
+const FEW_OPERATIONS = 4;
 
 /** The last numbers of events and deliveries. */
 export interface LastNumbers {
@@ -57,10 +64,12 @@ export class Indexing {
     return attemptCount === 0 && seq > this.#taken.delivery;
   }
 
-  /** Whether enough is fresh for a bite. */
-  isDue(last: LastNumbers): boolean {
+  /** Whether enough is fresh for a bite, in a transaction of so many operations. */
+  isDue(last: LastNumbers, operations: number): boolean {
     const { event, delivery } = this.#taken;
-    return last.event - event + last.delivery - delivery >= this.#biteRows;
+    const rows = last.event - event + last.delivery - delivery;
+    return rows >= this.#biteRows ||
+      rows >= SMALL_BITE_ROWS && operations <= FEW_OPERATIONS;
   }
 
   /** Within a transaction: all rows up to the last numbers. */
