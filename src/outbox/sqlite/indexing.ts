@@ -10,8 +10,8 @@ export const BITE_ROWS = 2_048;
  * and nobody is to wait for eight milliseconds.
  */
 const SMALL_BITE_ROWS = 256;
-/** So many operations in a transaction are little. */
-const FEW_OPERATIONS = 4;
+/** So many rows in a transaction, on the average since the last bite, are little. */
+const FEW_ROWS = 4;
 
 /** The last numbers of events and deliveries. */
 export interface LastNumbers {
@@ -38,6 +38,8 @@ export class Indexing {
   /** The last numbers that are taken in, as of the last commit. */
   #until: LastNumbers;
   #taken: LastNumbers;
+  /** How many there were since the last bite. */
+  #transactions = 0;
 
   constructor(db: DatabaseSync, biteRows: number) {
     this.#biteRows = biteRows;
@@ -64,12 +66,12 @@ export class Indexing {
     return attemptCount === 0 && seq > this.#taken.delivery;
   }
 
-  /** Whether enough is fresh for a bite, in a transaction of so many operations. */
-  isDue(last: LastNumbers, operations: number): boolean {
+  /** Whether enough is fresh for a bite. */
+  isDue(last: LastNumbers): boolean {
     const { event, delivery } = this.#taken;
     const rows = last.event - event + last.delivery - delivery;
-    return rows >= this.#biteRows ||
-      rows >= SMALL_BITE_ROWS && operations <= FEW_OPERATIONS;
+    if (rows >= this.#biteRows) return true;
+    return rows >= SMALL_BITE_ROWS && rows <= this.#transactions * FEW_ROWS;
   }
 
   /** Within a transaction: all rows up to the last numbers. */
@@ -84,7 +86,9 @@ export class Indexing {
   }
 
   committed(): void {
+    this.#transactions++;
     if (!this.takesIn) return;
+    this.#transactions = 0;
     this.#until = this.#taken;
     this.#waiting.clear();
   }

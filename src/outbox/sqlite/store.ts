@@ -154,7 +154,7 @@ export class Store {
     try {
       answers = operations.map((operation) => this.#run(operation, changes));
       subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
-      if (this.#indexing.isDue(this.#insertion.last, operations.length)) this.#index();
+      if (this.#indexing.isDue(this.#insertion.last)) this.#index();
       this.#writeCounts(changes);
       this.#healthKeeping.write(changes, this.#indexing);
       this.#tallying.write(changes, this.#indexing);
