@@ -47,6 +47,7 @@ const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays"];
  */
 const SORTS = [
   "byEvent",
+  "eventsByType",
   "pendingOf",
   "take",
   "fresh",

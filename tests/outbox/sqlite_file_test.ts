@@ -409,7 +409,7 @@ story("what is stored after a restart is found, though all before it is pruned",
 
 story("a corrupt file fails the outbox for good, and says so", async (path) => {
   await (await openSqliteOutbox(path)).close();
-  await overwriteRootOf("events_by_time", path);
+  await overwriteRootOf("deliveries_of_event", path);
   const outbox = await openSqliteOutbox(path);
   const ask = () => outbox.enqueue({ events: [aNewEvent()], at: NOON });
   await assertRejects(ask, OutboxFailed, "it is corrupt");
@@ -600,7 +600,7 @@ const BREAKS: readonly [sql: string, told: string][] = [
     "delivery FIRST was cancelled at 2024-03-15T12:00:00Z, and yet 2 of its attempts ended later",
   ],
   ["update indexed_until set delivery = 2", "delivery SECOND is in no index"],
-  ["update indexed_until set event = 1", 'event "the event" is not among the events of its type'],
+  ["update indexed_until set event = 1", 'event "the event" is not among all events, or not'],
   ["insert into events_of_type values (1, 5, 99)", "event number 99 is listed by a type or time"],
   ["update deliveries set last_status = 404", "delivery SECOND tells another last status"],
   [

@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { CreatedDelivery, DeliveryNumbers } from "./changes.ts";
 import { IS_FRESH } from "./reading.ts";
+import { ALL_TYPES } from "./schema.ts";
 
 /** Events and deliveries together: taking in so many takes some eight milliseconds. */
 export const BITE_ROWS = 2_048;
@@ -142,7 +143,9 @@ export const INDEXING_SQL = {
 
   takeInEvents: `
     insert into events_of_type (type, accepted_at, event)
-    select type, accepted_at, seq from events where seq > ? order by type, accepted_at, seq`,
+    select iif(list = 'all', ${ALL_TYPES}, type), accepted_at, seq
+    from events cross join (select 'all' as list union all select 'type')
+    where seq > ? order by 1, 2, 3`,
 
   moveOn: "update indexed_until set event = ?, delivery = ?",
 } as const;

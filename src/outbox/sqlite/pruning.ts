@@ -3,7 +3,7 @@ import type { Instant } from "../../domain/instant.ts";
 import type { Pruned } from "../outbox.ts";
 import type { Changes } from "./changes.ts";
 import type { LastNumbers } from "./indexing.ts";
-import { STATES } from "./schema.ts";
+import { ALL_TYPES, STATES } from "./schema.ts";
 
 /** What finished before these instants goes, at most `limit` rows of it. */
 export interface PruneRequest {
@@ -127,7 +127,7 @@ export const DELETE_EVENT = "delete from events where seq = ?";
 const LOWER_COUNT = "update events set delivery_count = delivery_count - ? where seq = ?";
 
 export const DELETE_EVENT_OF_TYPE = `
-  delete from events_of_type where type = ? and accepted_at = ? and event = ?`;
+  delete from events_of_type where type in (?, ${ALL_TYPES}) and accepted_at = ? and event = ?`;
 
 export const BARE_EVENTS = `
   select seq, type, accepted_at from events where delivery_count = 0 and accepted_at < ? and seq <= ?

@@ -51,7 +51,7 @@ import {
 import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
-import { STATES } from "./schema.ts";
+import { ALL_TYPES, STATES } from "./schema.ts";
 import {
   answersFromRows,
   type AnswersRow,
@@ -182,9 +182,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       beforeSeq: before.seq,
       limit: filter.limit + 1,
     };
-    const found = type === undefined
-      ? this.#sql.eventsByTime.all(bounds)
-      : this.#sql.eventsByType.all({ ...bounds, type });
+    const found = this.#sql.eventsByType.all({ ...bounds, type: type ?? ALL_TYPES });
     const rows = found as unknown as { seq: number; accepted_at: Instant }[];
     const page = rows.slice(0, filter.limit);
     const items = page.map(({ seq }) =>
@@ -726,18 +724,13 @@ export const READER_SQL = {
       and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 
-  eventsByTime: `
-    select seq, accepted_at from events indexed by events_by_time
-    where accepted_at >= :since and (accepted_at, seq) < (:beforeAt, :beforeSeq)
-    order by accepted_at desc, seq desc limit :limit`,
-
   eventsByType: `
     select event as seq, accepted_at from events_of_type
     where type = :type
       and accepted_at >= :since and (accepted_at, event) < (:beforeAt, :beforeSeq)
     union all
     select seq, accepted_at from events
-    where seq > (select event from indexed_until) and type = :type
+    where seq > (select event from indexed_until) and (:type = ${ALL_TYPES} or type = :type)
       and accepted_at >= :since and (accepted_at, seq) < (:beforeAt, :beforeSeq)
     order by accepted_at desc, seq desc limit :limit`,
 } as const;

@@ -6,6 +6,9 @@ export const APPLICATION_ID = 0x42454c4c;
 /** The stored number of each state; the partial indexes below know them as literals. */
 export const STATES = ["pending", "delivered", "exhausted", "cancelled"] as const;
 
+/** The type under which events_of_type lists all events; the numbers of types begin at 1. */
+export const ALL_TYPES = 0;
+
 /**
  * The schema, one text a version, each leading on from the one before it. A released text never
  * changes.
@@ -264,6 +267,10 @@ export const MIGRATIONS: readonly string[] = [
   update indexed_until set
     event = max(event, (select coalesce(max(seq), 0) from events)),
     delivery = max(delivery, (select coalesce(max(seq), 0) from deliveries));
+
+  -- Events by time are taken in as well: under type 0 all are listed.
+  insert into events_of_type select 0, accepted_at, seq from events order by 2, 3;
+  drop index events_by_time;
 `,
 ];
 
