@@ -94,11 +94,21 @@ async function resolve(path: string): Promise<string> {
 /** At most this many rows a commit, so that none holds up the loop for long. */
 const COMMIT_ROWS = 500;
 
-/** How many pages (4 KiB each) may wait in the journal before they are moved into the database. */
-export const JOURNAL_PAGES = 2_000;
+/**
+ * How many pages (4 KiB each) may wait in the journal before they are moved into the database. Few, for
+ * while the database is synced the commits' own syncs take as long: the pages of an old one lie
+ * scattered, and two thousand take nine milliseconds.
+ */
+export const JOURNAL_PAGES = 400;
 
-/** How long it may grow before commits wait for that, so that the next one can begin it anew. */
-const LONG_JOURNAL_PAGES = 3 * JOURNAL_PAGES;
+/** How long it may grow before commits wait for its last pages, so that the next one begins it anew. */
+const LONG_JOURNAL_PAGES = 6_000;
+
+/** So few last pages are moved and synced within two milliseconds. */
+const LAST_PAGES = 250;
+
+/** How long it may grow before commits wait for however many there are. */
+const TOO_LONG_JOURNAL_PAGES = 12_000;
 
 interface Parts {
   readonly store: Store;
@@ -443,19 +453,22 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   /**
    * Has what waits in the journal moved over, now that all of it is on the disk. Commits go on
-   * meanwhile at its end, until it is so long that it must be begun anew.
+   * meanwhile at its end, until it is so long that it must be begun anew: then they wait, but only
+   * for what has come since most of it was moved.
    */
   async #checkpoint(): Promise<void> {
     if (this.#failure || !this.#journal) return;
     try {
       const { all, waiting } = this.#store.journal();
-      if (waiting < JOURNAL_PAGES) return;
       const isLong = all >= LONG_JOURNAL_PAGES;
-      if (isLong) await this.#moving;
-      // What was moved before may have failed meanwhile.
-      if (this.#failure) return;
-      this.#moving ??= this.#move(this.#journal);
-      if (isLong) await this.#moving;
+      const isTooLong = all >= TOO_LONG_JOURNAL_PAGES;
+      if (isTooLong || isLong && !this.#moving && waiting < LAST_PAGES) {
+        await this.#moving;
+        // What was moved before may have failed meanwhile.
+        if (!this.#failure) await this.#move(this.#journal);
+      } else if (waiting >= (isLong ? LAST_PAGES : JOURNAL_PAGES)) {
+        this.#moving ??= this.#move(this.#journal);
+      }
     } catch (error) {
       this.#judge(error);
     }
