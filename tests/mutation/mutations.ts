@@ -31,8 +31,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the wait in which a long journal comes to its end",
     file: "outbox/sqlite/sqlite_outbox.ts",
-    text: "const isLong = all >= LONG_JOURNAL_PAGES;",
-    replacement: "const isLong = false;",
+    text: "const grown = all - this.#endedAt;",
+    replacement: "const grown = 0;",
+    tests: ["outbox/sqlite_file_test.ts"],
+  },
+  {
+    defence: "the patience with who reads in a long journal",
+    file: "outbox/sqlite/sqlite_outbox.ts",
+    text: "this.#endedAt = all;",
+    replacement: "",
     tests: ["outbox/sqlite_file_test.ts"],
   },
   {

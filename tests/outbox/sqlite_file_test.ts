@@ -10,6 +10,7 @@ import { type Health, healthAfter, UNTRIED } from "../../src/domain/health.ts";
 import type { Claim, Recording } from "../../src/outbox/outbox.ts";
 import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { Journal } from "../../src/outbox/sqlite/journal.ts";
 import { faultOf } from "../../src/outbox/sqlite/faults.ts";
 import { OutboxLocked } from "../../src/outbox/sqlite/lock.ts";
 import { LOOKED_ROWS } from "../../src/outbox/sqlite/replaying.ts";
@@ -66,6 +67,39 @@ story("commits go on while the journal is moved over, and it never grows long", 
   assertEquals((await after.audit()).faults, []);
   await after.close();
 });
+
+story(
+  "a foreign reader keeps the journal from ending, and commits do not wait for it",
+  async (path) => {
+    const outbox = await openSqliteOutbox(path);
+    const data = JSON.stringify("x".repeat(64 * 1024));
+    const post = () =>
+      outbox.enqueue({ events: [aNewEvent({ event: anEvent({ data }) })], at: NOON });
+    for (let i = 0; i < 270; i++) await post();
+    const reader = new DatabaseSync(path, { readOnly: true });
+    reader.exec("begin; select count(*) from events");
+    let moves = 0;
+    const { move } = Journal.prototype;
+    Journal.prototype.move = function (checkpoint) {
+      moves++;
+      return move.call(this, checkpoint);
+    };
+    try {
+      // What the reader sees is moved, and then only a few more wait each time.
+      for (let i = 0; i < 120; i++) {
+        await post();
+        reader.exec("rollback; begin; select count(*) from events");
+      }
+    } finally {
+      Journal.prototype.move = move;
+    }
+    const length = (await Deno.stat(`${path}-wal`)).size;
+    assert(length > 30_000_000, `the reader did not keep it: ${length} bytes`);
+    assert(moves < 20, `${moves} moves`);
+    reader.close();
+    await outbox.close();
+  },
+);
 
 story("what was stored is there after reopening, claimed by nobody", async (path) => {
   const before = await openSqliteOutbox(path);

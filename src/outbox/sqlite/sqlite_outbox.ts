@@ -101,13 +101,13 @@ const COMMIT_ROWS = 500;
  */
 export const JOURNAL_PAGES = 400;
 
-/** How long it may grow before commits wait for its last pages, so that the next one begins it anew. */
+/** By how much it may grow before commits wait for its last pages, so that the next one begins it anew. */
 const LONG_JOURNAL_PAGES = 6_000;
 
 /** So few last pages are moved and synced within two milliseconds. */
 const LAST_PAGES = 250;
 
-/** How long it may grow before commits wait for however many there are. */
+/** By how much it may grow before commits wait for however many there are. */
 const TOO_LONG_JOURNAL_PAGES = 12_000;
 
 interface Parts {
@@ -147,6 +147,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #isCommitDue = false;
   /** What the journal holds is being moved into the database. */
   #moving: Promise<void> | undefined;
+  /** How long it was when commits last waited for its end; whoever reads in it keeps it as it is. */
+  #endedAt = 0;
   #failure: OutboxFailed | undefined;
   /** What the last commit failed with, if it did and another may work. */
   #unavailable: OutboxUnavailable | undefined;
@@ -460,13 +462,15 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     if (this.#failure || !this.#journal) return;
     try {
       const { all, waiting } = this.#store.journal();
-      const isLong = all >= LONG_JOURNAL_PAGES;
-      const isTooLong = all >= TOO_LONG_JOURNAL_PAGES;
-      if (isTooLong || isLong && !this.#moving && waiting < LAST_PAGES) {
+      if (all < this.#endedAt) this.#endedAt = 0;
+      const grown = all - this.#endedAt;
+      const isLong = grown >= LONG_JOURNAL_PAGES;
+      if (grown >= TOO_LONG_JOURNAL_PAGES || isLong && !this.#moving && waiting < LAST_PAGES) {
         await this.#moving;
         // What was moved before may have failed meanwhile.
         if (!this.#failure) await this.#move(this.#journal);
-      } else if (waiting >= (isLong ? LAST_PAGES : JOURNAL_PAGES)) {
+        this.#endedAt = all;
+      } else if (waiting >= JOURNAL_PAGES) {
         this.#moving ??= this.#move(this.#journal);
       }
     } catch (error) {
