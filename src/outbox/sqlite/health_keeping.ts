@@ -1,23 +1,23 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Changes } from "./changes.ts";
 import { FRESH_SUCCESSES } from "./reading.ts";
+import { prepareAll, type Statements } from "./statements.ts";
 
 /**
  * Writes how receivers do: at once what anything follows from, and with the indexes' next bite when a
  * receiver succeeded last, as long as its fresh deliveries tell.
  */
 export class HealthKeeping {
-  readonly #sql: Readonly<Record<keyof typeof HEALTH_SQL, StatementSync>>;
+  readonly #sql: Statements<keyof typeof HEALTH_SQL>;
   /** What was written of a subscription last, as of the last commit; unknown until then. */
   readonly #written = new Map<number, Health>();
   /** The last successes that only fresh deliveries tell of, by subscription. */
   readonly #successes: Map<number, Instant>;
 
   constructor(db: DatabaseSync) {
-    const prepared = Object.entries(HEALTH_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
-    this.#sql = Object.fromEntries(prepared);
+    this.#sql = prepareAll(db, HEALTH_SQL);
     const told = this.#sql.freshSuccesses.all() as unknown as {
       subscription: number;
       last_at: Instant;

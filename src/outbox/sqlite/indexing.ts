@@ -1,8 +1,9 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { CreatedDelivery, DeliveryNumbers } from "./changes.ts";
 import { IS_FRESH } from "./reading.ts";
 import { ALL_TYPES } from "./schema.ts";
+import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 
 /** Events and deliveries together: taking in so many takes some eight milliseconds. */
 export const BITE_ROWS = 2_048;
@@ -33,7 +34,7 @@ export interface WaitingDelivery {
  * kept here.
  */
 export class Indexing {
-  readonly #sql: Readonly<Record<keyof typeof INDEXING_SQL, StatementSync>>;
+  readonly #sql: Statements<keyof typeof INDEXING_SQL>;
   readonly #biteRows: number;
   readonly #waiting = new Map<number, Map<number, WaitingDelivery>>();
   /** The last numbers that are taken in, as of the last commit. */
@@ -44,8 +45,7 @@ export class Indexing {
 
   constructor(db: DatabaseSync, biteRows: number) {
     this.#biteRows = biteRows;
-    const prepared = Object.entries(INDEXING_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
-    this.#sql = Object.fromEntries(prepared);
+    this.#sql = prepareAll(db, INDEXING_SQL);
     this.#until = this.#taken = this.#sql.until.get() as unknown as LastNumbers;
     const waiting = this.#sql.waiting.all() as unknown as CreatedDelivery[];
     for (const delivery of waiting) this.wait(delivery);
@@ -132,12 +132,7 @@ export const INDEXING_SQL = {
   takeInCounts: `
     insert into counts (subscription, pending, delivered, exhausted, cancelled)
     select subscription, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3)
-    from deliveries where seq > ? and fresh = 1 group by subscription
-    on conflict (subscription) do update set
-      pending = pending + excluded.pending,
-      delivered = delivered + excluded.delivered,
-      exhausted = exhausted + excluded.exhausted,
-      cancelled = cancelled + excluded.cancelled`,
+    from deliveries where seq > ? and fresh = 1 group by subscription ${ADD_TO_COUNTS}`,
 
   takeInDeliveries: "update deliveries set fresh = 0 where seq > ? and fresh = 1",
 

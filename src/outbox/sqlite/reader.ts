@@ -52,6 +52,7 @@ import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
+import { prepareAll, type Statements } from "./statements.ts";
 import {
   answersFromRows,
   type AnswersRow,
@@ -87,7 +88,7 @@ const COUNTED_ROWS = 50_000;
  */
 export class SqliteReader implements Omit<OutboxReader, "watch"> {
   readonly #db: DatabaseSync;
-  readonly #sql: Readonly<Record<keyof typeof READER_SQL, StatementSync>>;
+  readonly #sql: Statements<keyof typeof READER_SQL>;
   readonly #subscriptions: Names;
   readonly #types: Names;
   readonly #formats: Names;
@@ -95,8 +96,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
 
   constructor(db: DatabaseSync) {
     this.#db = db;
-    const prepared = Object.entries(READER_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
-    this.#sql = Object.fromEntries(prepared);
+    this.#sql = prepareAll(db, READER_SQL);
     this.#subscriptions = new Names(db, SUBSCRIPTION_NAMES, { writes: false });
     this.#types = new Names(db, TYPE_NAMES, { writes: false });
     this.#formats = new Names(db, FORMAT_NAMES, { writes: false });

@@ -1,9 +1,10 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { ReplayFilter } from "../outbox.ts";
 import type { Position } from "./delivery_id.ts";
 import type { Names } from "./names.ts";
 import { STATES } from "./schema.ts";
+import { prepareAll, type Statements } from "./statements.ts";
 
 /** The names a filter's are looked up in. */
 export interface ScanNames {
@@ -26,12 +27,11 @@ export interface ReplayedRow {
  * by.
  */
 export class ReplayScan {
-  readonly #sql: Readonly<Record<keyof typeof SCAN_SQL, StatementSync>>;
+  readonly #sql: Statements<keyof typeof SCAN_SQL>;
   readonly #names: ScanNames;
 
   constructor(db: DatabaseSync, names: ScanNames) {
-    const prepared = Object.entries(SCAN_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
-    this.#sql = Object.fromEntries(prepared);
+    this.#sql = prepareAll(db, SCAN_SQL);
     this.#names = names;
   }
 
@@ -52,10 +52,10 @@ export class ReplayScan {
 
 /** One filter's way through the deliveries. */
 export class Scan {
-  readonly #sql: Readonly<Record<keyof typeof SCAN_SQL, StatementSync>>;
+  readonly #sql: Statements<keyof typeof SCAN_SQL>;
   readonly #wanted: Wanted;
 
-  constructor(sql: Readonly<Record<keyof typeof SCAN_SQL, StatementSync>>, wanted: Wanted) {
+  constructor(sql: Statements<keyof typeof SCAN_SQL>, wanted: Wanted) {
     this.#sql = sql;
     this.#wanted = wanted;
   }

@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { Replay, ReplayFilter, ReplayStep } from "../outbox.ts";
 import { type Bytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
@@ -8,13 +8,14 @@ import type { Insertion, NameTables } from "./insertion.ts";
 import { parseReplayId, replayId } from "./replay_id.ts";
 import { ReplayScan, type Scan } from "./replay_scan.ts";
 import { STATES } from "./schema.ts";
+import { prepareAll, type Statements } from "./statements.ts";
 
 /** How many rows one step looks at for those that it is to send again. */
 export const LOOKED_ROWS = 2_000;
 
 /** Begins replays and carries them out, step by step, within the store's transactions. */
 export class Replaying {
-  readonly #sql: Readonly<Record<keyof typeof REPLAYING_SQL, StatementSync>>;
+  readonly #sql: Statements<keyof typeof REPLAYING_SQL>;
   readonly #names: NameTables;
   readonly #insertion: Insertion;
   readonly #scan: ReplayScan;
@@ -23,8 +24,7 @@ export class Replaying {
   #lastCommitted: number;
 
   constructor(db: DatabaseSync, names: NameTables, insertion: Insertion) {
-    const prepared = Object.entries(REPLAYING_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
-    this.#sql = Object.fromEntries(prepared);
+    this.#sql = prepareAll(db, REPLAYING_SQL);
     this.#names = names;
     this.#insertion = insertion;
     this.#scan = new ReplayScan(db, names);

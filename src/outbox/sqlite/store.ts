@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
 import type { Event } from "../../domain/event.ts";
@@ -39,6 +39,7 @@ import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts"
 import { type PruneRequest, Pruning } from "./pruning.ts";
 import { DELIVERY_BY_SEQ, deliveryFromRow, type DeliveryRow, PENDING_COUNTS } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
+import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 import { type TalliedAttempt, Tallying } from "./tallying.ts";
 
 /** A change that needs a transaction, as plain data. */
@@ -108,7 +109,7 @@ export interface JournalPages {
 /** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
 export class Store {
   readonly #db: DatabaseSync;
-  readonly #sql: Statements;
+  readonly #sql: Statements<keyof typeof SQL>;
   readonly #names: NameTables;
   readonly #claims = new Claims();
   readonly #insertion: Insertion;
@@ -123,7 +124,7 @@ export class Store {
   /** `biteRows`: after how many new rows the indexes take them in. */
   constructor(db: DatabaseSync, { biteRows = BITE_ROWS } = {}) {
     this.#db = db;
-    this.#sql = prepare(db);
+    this.#sql = prepareAll(db, SQL);
     this.#names = {
       subscriptions: new Names(db, SUBSCRIPTION_NAMES, { writes: true }),
       types: new Names(db, TYPE_NAMES, { writes: true }),
@@ -777,13 +778,6 @@ interface CheckpointRow {
   readonly checkpointed: number;
 }
 
-type Statements = Readonly<Record<keyof typeof SQL, StatementSync>>;
-
-function prepare(db: DatabaseSync): Statements {
-  const prepared = Object.entries(SQL).map(([name, sql]) => [name, db.prepare(sql)]);
-  return Object.fromEntries(prepared);
-}
-
 /** The writer's statements by name; the tests ask SQLite how it would run each. */
 export const SQL = {
   // Prepared, unlike db.exec, they say which error it was.
@@ -877,12 +871,7 @@ export const SQL = {
 
   writeCounts: `
     insert into counts (subscription, pending, delivered, exhausted, cancelled)
-    values (?, ?, ?, ?, ?)
-    on conflict (subscription) do update set
-      pending = pending + excluded.pending,
-      delivered = delivered + excluded.delivered,
-      exhausted = exhausted + excluded.exhausted,
-      cancelled = cancelled + excluded.cancelled`,
+    values (?, ?, ?, ?, ?) ${ADD_TO_COUNTS}`,
 
   insertHistory: `
     insert into history (at, kind, subscription, delivery, cause, operator)
