@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Attempt, Outcome } from "../domain/attempt.ts";
+import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
 import { isSuccess } from "../domain/attempt.ts";
 import type { Event } from "../domain/event.ts";
 import type { Health, HealthChange } from "../domain/health.ts";
@@ -10,7 +10,7 @@ import type { Subscription } from "../domain/subscription.ts";
 import { decide, type Verdict } from "../domain/verdict.ts";
 import type { Claim, HistoryEntry, Outbox, Recording } from "../outbox/outbox.ts";
 import { renderBody } from "../profiles/render.ts";
-import { headersFor, redact, type SentHeader } from "../profiles/sign.ts";
+import { headersFor, redact } from "../profiles/sign.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Measures } from "../runtime/measures.ts";
@@ -65,7 +65,7 @@ export class Dispatcher {
     const startedAt = this.#ports.steady.now(startedMs);
     const answer = await this.#ports.transport.send({
       url: subscription.url,
-      headers: sent.headers.map(({ name, value }) => [name, value] as const),
+      headers: sent.wire,
       body: sent.body,
       deadlineMs: subscription.timeoutMs,
       allowNetworks: subscription.allowNetworks,
@@ -78,7 +78,7 @@ export class Dispatcher {
     }
     // Not by the schedule's time, which follows a wall clock that is stepped meanwhile.
     const endedMs = this.#ports.clock.monotonicMs();
-    const outcome = withoutSecrets(answer, sent.headers);
+    const outcome = withoutSecrets(answer, sent.secrets);
     const facts = {
       sent,
       outcome,
@@ -99,7 +99,9 @@ export class Dispatcher {
     if (span && subscription.traceparent) {
       headers.push({ name: "traceparent", value: span.traceparent, secret: false });
     }
-    return { body, headers };
+    const wire = headers.map(({ name, value }) => [name, value] as const);
+    const secrets = headers.filter(({ secret }) => secret).map(({ value }) => value);
+    return { body, wire, shown: secrets.length === 0 ? wire : redact(headers), secrets };
   }
 
   #judge(
@@ -131,7 +133,7 @@ export class Dispatcher {
       durationMs,
       result: succeeded ? "success" : "failure",
       url: subscription.url,
-      requestHeaders: redact(sent.headers),
+      requestHeaders: sent.shown,
       outcome,
     };
     this.#tell(claim, attempt, verdict);
@@ -359,11 +361,11 @@ function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryE
 }
 
 /** What a receiver echoes of our secret headers is not kept. */
-function withoutSecrets(outcome: Outcome, sent: readonly SentHeader[]): Outcome {
-  const secrets = sent.filter(({ secret, value }) => secret && value !== "").map((h) => h.value);
+function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
   if (secrets.length === 0 || outcome.kind !== "answered") return outcome;
   const cleaned = (text: string) =>
-    secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
+    secrets.filter((secret) => secret !== "")
+      .reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
   // Latin-1 maps every byte to a character and back, so that the rest of the body stays as it is.
   const body = latin1(outcome.body);
   const without = cleaned(body);
@@ -381,5 +383,9 @@ function withoutQuery(url: string): string {
 
 interface Sent {
   readonly body: Uint8Array<ArrayBuffer>;
-  readonly headers: readonly SentHeader[];
+  readonly wire: Headers;
+  /** What may be kept of them. */
+  readonly shown: Headers;
+  /** The values that may not. */
+  readonly secrets: readonly string[];
 }

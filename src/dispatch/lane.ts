@@ -62,15 +62,16 @@ export class Lane {
   }
 
   /** Counts a start against the rate limit: never more than `count` within any `perMs`. */
-  noteStart(limit: Subscription["rateLimit"], now: Instant): void {
-    if (!limit) {
-      this.#startedAt = [];
-      return;
-    }
+  noteStart(limit: NonNullable<Subscription["rateLimit"]>, now: Instant): void {
     this.#startedAt.push(now);
     if (this.#startedAt.length > 2 * limit.count + 64) {
       this.#startedAt = this.#startedAt.slice(-limit.count);
     }
+  }
+
+  /** There is no rate limit any more. */
+  forgetStarts(): void {
+    if (this.#startedAt.length > 0) this.#startedAt = [];
   }
 
   /** The wall clock was stepped: what waits is due by as much later or earlier. */

@@ -3,9 +3,16 @@ export type Instant = number;
 
 /** RFC 3339 in UTC; milliseconds only where they are not zero: `2024-03-15T10:30:00Z`. */
 export function formatInstant(at: Instant): string {
-  const text = new Date(at).toISOString();
-  return text.endsWith(".000Z") ? `${text.slice(0, -5)}Z` : text;
+  const second = Math.floor(Math.trunc(at) / 1_000);
+  if (second !== lastSecond.second) {
+    lastSecond = { second, text: new Date(second * 1_000).toISOString().slice(0, -5) };
+  }
+  const ms = Math.trunc(at) - second * 1_000;
+  return ms === 0 ? `${lastSecond.text}Z` : `${lastSecond.text}.${String(ms).padStart(3, "0")}Z`;
 }
+
+/** Most of what is told in a row is of one second. */
+let lastSecond = { second: NaN, text: "" };
 
 const RFC_3339 =
   /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;

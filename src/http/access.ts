@@ -22,14 +22,14 @@ export function access(
   config: () => Config,
 ): MiddlewareHandler<{ Variables: AccessVariables }> {
   return (context, next) => {
-    context.set("caller", callerOf(context, config()));
+    context.set("caller", callerOf(context.req.raw.headers, config()));
     return next();
   };
 }
 
 /** Who is asking; throws ProblemError (401) where the config wants a token and there is none of its. */
-export function callerOf({ req }: Context, { auth }: Config): Caller {
-  return auth ? bearer(auth, req.header("authorization")) : LOCAL;
+export function callerOf(headers: Headers, { auth }: Config): Caller {
+  return auth ? bearer(auth, headers.get("authorization")) : LOCAL;
 }
 
 const LOCAL: Caller = { kind: "local" };
@@ -37,15 +37,15 @@ const LOCAL: Caller = { kind: "local" };
 /** Without tokens, refuses what a page of another site has a browser ask. */
 export function ownPagesOnly(config: () => Config): MiddlewareHandler {
   return (context, next) => {
-    assertOwnPage(context, config());
+    assertOwnPage(context.req.raw.headers, config());
     return next();
   };
 }
 
 /** Throws ProblemError (403) where there are no tokens and a page of another site may be asking. */
-export function assertOwnPage({ req }: Context, { auth, server }: Config): void {
+export function assertOwnPage(headers: Headers, { auth, server }: Config): void {
   if (!auth && server.listen.kind === "tcp") {
-    refuseForeign(req.header("host"), req.header("origin"));
+    refuseForeign(headers.get("host"), headers.get("origin"));
   }
 }
 
@@ -75,7 +75,7 @@ export const operatorsOnly: MiddlewareHandler<{ Variables: AccessVariables }> = 
   return next();
 };
 
-function bearer(auth: NonNullable<Config["auth"]>, header: string | undefined): Caller {
+function bearer(auth: NonNullable<Config["auth"]>, header: string | null): Caller {
   const token = /^Bearer +([^\s]+)$/i.exec(header ?? "")?.[1];
   if (token === undefined) {
     throw new ProblemError({
@@ -126,7 +126,7 @@ function digestOf(token: Secret): Uint8Array {
 const digests = new WeakMap<Secret, Uint8Array>();
 
 /** A page in a browser can reach the port under a name of its own making (DNS rebinding). */
-export function refuseForeign(host: string | undefined, origin: string | undefined): void {
+function refuseForeign(host: string | null, origin: string | null): void {
   if (!isLoopbackAuthority(host ?? "")) {
     throw new ProblemError({
       status: 403,
@@ -134,7 +134,7 @@ export function refuseForeign(host: string | undefined, origin: string | undefin
       detail: `Host "${host ?? ""}" is not this machine; without auth only loopback is served`,
     });
   }
-  if (origin === undefined) return;
+  if (origin === null) return;
   const authority = /^https?:\/\/(.+)$/.exec(origin)?.[1] ?? "";
   if (!isLoopbackAuthority(authority) || authority !== host) {
     throw new ProblemError({

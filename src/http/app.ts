@@ -20,7 +20,14 @@ import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import type { Operations } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
-import { publishing, type PublishPorts, RETRY_AFTER_SECONDS, unavailable } from "./publish.ts";
+import {
+  EVENTS_PATH,
+  postsEvents,
+  publishing,
+  type PublishPorts,
+  RETRY_AFTER_SECONDS,
+  unavailable,
+} from "./publish.ts";
 import { type Reload, reloadRoutes } from "./reload.ts";
 import { replaysRoutes } from "./replays.ts";
 import { type StreamPorts, streamRoutes } from "./stream.ts";
@@ -42,38 +49,46 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
   readonly reload: Reload;
 }
 
+/** What answers requests. */
+export interface App {
+  /** Its methods and paths. */
+  readonly routes: Hono["routes"];
+  fetch(request: Request): Response | Promise<Response>;
+}
+
 /** Everything the daemon answers over HTTP. */
-export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }> {
+export function createApp(ports: AppPorts): App {
   const app = new Hono<{ Variables: AccessVariables }>();
-  const problemOf = (error: Error, context: Context) => {
+  const problemOf = (error: Error, { method, url }: Request) => {
     if (error instanceof InvalidCursorError) {
-      return problem(context, {
+      return problem({
         status: 422,
         title: "Unprocessable Content",
         detail: "the query is not valid",
         errors: [{ path: "cursor", message: error.message }],
       });
     }
-    if (error instanceof ProblemError) return problem(context, error.problem);
+    if (error instanceof ProblemError) return problem(error.problem);
     if (error instanceof OutboxFailed || error instanceof OutboxUnavailable) {
-      return problem(context, unavailable(error.message));
+      return problem(unavailable(error.message));
     }
-    ports.log.requestBroke({ method: context.req.method, path: context.req.path }, error);
-    return problem(context, {
+    ports.log.requestBroke({ method, path: new URL(url).pathname }, error);
+    return problem({
       status: 500,
       title: "Internal Server Error",
       detail: "a fault inside bellhook; its log says more",
     });
   };
-  app.onError(problemOf);
+  const publish = publishing(ports, problemOf);
+  app.onError((error, context) => problemOf(error, context.req.raw));
   app.notFound((context) => nothingFound(app, context));
-  app.post("/v1/events", publishing(ports, problemOf));
+  app.post(EVENTS_PATH, (context) => publish(context.req.raw));
   app.use(ownPagesOnly(ports.config));
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();
     if (why === undefined) return context.json({ status: "ready" });
-    return problem(context, {
+    return problem({
       status: 503,
       title: "Service Unavailable",
       detail: why,
@@ -105,7 +120,10 @@ export function createApp(ports: AppPorts): Hono<{ Variables: AccessVariables }>
       return (await dashboard).fetch(context.req.raw);
     });
   }
-  return app;
+  return {
+    routes: app.routes,
+    fetch: (request) => postsEvents(request) ? publish(request) : app.fetch(request),
+  };
 }
 
 /** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
@@ -120,14 +138,14 @@ function nothingFound<E extends Env>(routes: Hono<E>, context: Context<E>): Resp
   const { method, path } = context.req;
   const allow = allowedMethods(routes, path);
   if (allow.length > 0) {
-    return problem(context, {
+    return problem({
       status: 405,
       title: "Method Not Allowed",
       detail: `${path} takes no ${method}; it takes ${allow.join(", ")}`,
       allow,
     });
   }
-  return problem(context, {
+  return problem({
     status: 404,
     title: "Not Found",
     detail: `there is nothing at ${path}; GET /openapi.json lists what there is`,

@@ -1,4 +1,3 @@
-import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 
 /** An error as RFC 9457 has it: `application/problem+json`. */
@@ -14,15 +13,16 @@ export interface Problem {
   readonly allow?: readonly string[];
 }
 
-export function problem(
-  context: Context,
-  { retryAfterSeconds, allow, ...body }: Problem,
-): Response {
-  return context.body(JSON.stringify({ type: "about:blank", ...body }), body.status, {
-    "content-type": "application/problem+json",
-    ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
-    ...(allow === undefined ? {} : { allow: allow.join(", ") }),
-    ...(body.status === 401 ? { "www-authenticate": 'Bearer realm="bellhook"' } : {}),
+/** The answer that tells it. */
+export function problem({ retryAfterSeconds, allow, ...body }: Problem): Response {
+  return new Response(JSON.stringify({ type: "about:blank", ...body }), {
+    status: body.status,
+    headers: {
+      "content-type": "application/problem+json",
+      ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
+      ...(allow === undefined ? {} : { allow: allow.join(", ") }),
+      ...(body.status === 401 ? { "www-authenticate": 'Bearer realm="bellhook"' } : {}),
+    },
   });
 }
 

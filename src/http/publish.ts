@@ -1,4 +1,3 @@
-import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Ingest, Submitted } from "../ingest/ingest.ts";
 import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
@@ -23,48 +22,64 @@ export interface PublishPorts {
   readonly onRefused: (status: number) => void;
 }
 
+/** The path that events are posted to. */
+export const EVENTS_PATH = "/v1/events";
+
 /**
- * `POST /v1/events`, from the question who asks to the answer: as middleware and a route, one after
- * the other, these steps would cost several times what they do. `problemOf` answers what is thrown.
+ * Whether a request posts events, so that it may go past the router, which takes longer to find that
+ * out. Where it says no, the router may still say yes: a path has more than one spelling.
+ */
+export function postsEvents({ method, url }: Request): boolean {
+  return method === "POST" && url.endsWith(EVENTS_PATH) &&
+    url.indexOf("/", SCHEME_LENGTH) === url.length - EVENTS_PATH.length;
+}
+
+/** As long as `https://`, or longer by a letter of the host. */
+const SCHEME_LENGTH = 8;
+
+/**
+ * Answers `POST /v1/events`, from the question who asks to the answer: as middleware and a route, one
+ * after the other, these steps would cost several times what they do. `problemOf` answers what is thrown.
  */
 export function publishing(
   ports: PublishPorts,
-  problemOf: (error: Error, context: Context) => Response,
-): (context: Context) => Promise<Response> {
+  problemOf: (error: Error, request: Request) => Response,
+): (request: Request) => Promise<Response> {
   const intake = new Intake();
-  return async (context) => {
+  return async (request) => {
     let response: Response;
     try {
-      response = await publish(context);
+      response = await publish(request);
     } catch (error) {
-      response = problemOf(error as Error, context);
+      response = problemOf(error as Error, request);
     }
     if (response.status >= 400) ports.onRefused(response.status);
     return response;
   };
 
-  async function publish(context: Context): Promise<Response> {
+  async function publish(request: Request): Promise<Response> {
+    const { headers } = request;
     const config = ports.config();
-    assertOwnPage(context, config);
-    const caller = callerOf(context, config);
+    assertOwnPage(headers, config);
+    const caller = callerOf(headers, config);
     const publisher = caller.kind === "local" ? undefined : nameOf(caller);
     const { maxBodyBytes } = config.server;
-    const passage = intake.enter(publisher, Math.min(expectedBytes(context), maxBodyBytes));
+    const passage = intake.enter(publisher, Math.min(expectedBytes(headers), maxBodyBytes));
     try {
-      const format = formatOf(context);
-      const text = await readText(context.req.raw, readingInto(passage, maxBodyBytes));
+      const format = formatOf(headers);
+      const text = await readText(request, readingInto(passage, maxBodyBytes));
       passage.complete();
       const closed = ports.closedBecause();
       if (closed !== undefined) throw new ProblemError(unavailable(closed));
       const { events, isArray } = postedIn(text, format);
-      const key = idempotencyKey(context.req.header("idempotency-key"));
+      const key = idempotencyKey(headers.get("idempotency-key"));
       const submitted = await ports.ingest.submit({
         events,
         isArray,
         ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
         ...(key === undefined ? {} : { idempotencyKey: key }),
       });
-      return answer(context, submitted, isArray);
+      return answer(submitted, isArray);
     } finally {
       passage.leave();
     }
@@ -82,8 +97,8 @@ export function publishing(
 }
 
 /** What a body will take as far as is known: a length may be missing, or a lie. */
-function expectedBytes({ req }: Context): number {
-  return Number(req.header("content-length") ?? UNDECLARED_BYTES);
+function expectedBytes(headers: Headers): number {
+  return Number(headers.get("content-length") ?? UNDECLARED_BYTES);
 }
 
 /** What a publisher is told where nothing can be stored now. */
@@ -104,8 +119,8 @@ const FORMATS: ReadonlyMap<string, Format> = new Map([
   ["application/cloudevents-batch+json", "cloudevents"],
 ]);
 
-function formatOf(context: Context): Format {
-  const encoding = context.req.header("content-encoding") ?? "identity";
+function formatOf(headers: Headers): Format {
+  const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
     throw new ProblemError({
       status: 415,
@@ -113,7 +128,7 @@ function formatOf(context: Context): Format {
       detail: `Content-Encoding "${encoding}" is not taken; send the body as it is`,
     });
   }
-  const contentType = context.req.header("content-type") ?? "";
+  const contentType = headers.get("content-type") ?? "";
   const format = FORMATS.get(contentType) ?? FORMATS.get(typeInUtf8(contentType) ?? "");
   if (format !== undefined) return format;
   throw new ProblemError({
@@ -151,8 +166,9 @@ function postedIn(text: string, format: Format): Parsed & { kind: "parsed" } {
   return parsed;
 }
 
-function idempotencyKey(header: string | undefined): string | undefined {
-  if (header === undefined || /^[\x20-\x7e]{1,255}$/.test(header)) return header;
+function idempotencyKey(header: string | null): string | undefined {
+  if (header === null) return undefined;
+  if (/^[\x20-\x7e]{1,255}$/.test(header)) return header;
   throw new ProblemError({
     status: 400,
     title: "Bad Request",
@@ -160,28 +176,28 @@ function idempotencyKey(header: string | undefined): string | undefined {
   });
 }
 
-function answer(context: Context, submitted: Submitted, isArray: boolean): Response {
+function answer(submitted: Submitted, isArray: boolean): Response {
   switch (submitted.kind) {
     case "accepted": {
       const body = isArray ? submitted.receipts : submitted.receipts[0];
       return Response.json(body, { status: submitted.isNew ? 202 : 200 });
     }
     case "forbidden":
-      return problem(context, {
+      return problem({
         status: 403,
         title: "Forbidden",
         detail: "the publisher may not post this; nothing was stored",
         errors: submitted.faults,
       });
     case "undeclared":
-      return problem(context, {
+      return problem({
         status: 422,
         title: "Unprocessable Content",
         detail: "an event type is not declared; nothing was stored",
         errors: submitted.faults,
       });
     case "idConflict":
-      return problem(context, {
+      return problem({
         status: 409,
         title: "Conflict",
         detail: `event "${submitted.id}" is known with other content; nothing was stored. ` +
@@ -189,7 +205,7 @@ function answer(context: Context, submitted: Submitted, isArray: boolean): Respo
         errors: [{ path: isArray ? `[${submitted.index}].id` : "id", message: "is taken" }],
       });
     case "keyConflict":
-      return problem(context, {
+      return problem({
         status: 422,
         title: "Unprocessable Content",
         detail: "this Idempotency-Key was used with other content; nothing was stored. " +

@@ -41,7 +41,7 @@ export function reloadRoutes(
     const { dryRun } = query(context, reloadQuery);
     const report = await reload({ dryRun: dryRun === "true", by: callerName(context) });
     if (report.kind === "reloaded") return context.json(report);
-    return problem(context, {
+    return problem({
       status: 422,
       title: "Unprocessable Content",
       detail: "the config file has problems; the config before stays in force",

@@ -155,9 +155,19 @@ type Members = readonly (readonly [name: string, value: JsonText])[];
 
 /** The first name that stands there again. */
 function repeated(members: Members): string | undefined {
-  const names = new Set<string>();
-  return members.find(([name]) => names.size === names.add(name).size)?.[0];
+  if (members.length > FEW) {
+    const names = new Set<string>();
+    return members.find(([name]) => names.size === names.add(name).size)?.[0];
+  }
+  for (let at = 1; at < members.length; at++) {
+    const name = members[at]![0];
+    for (let before = 0; before < at; before++) if (members[before]![0] === name) return name;
+  }
+  return undefined;
 }
+
+/** So few are compared with each other sooner than a set of them is made. */
+const FEW = 8;
 
 function readPosted(members: Members, path: string): PostedEvent | Fault[] {
   if (!isPlain(members)) {

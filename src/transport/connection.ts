@@ -1,5 +1,6 @@
 import type { Outcome } from "../domain/attempt.ts";
 import { Failure } from "./failure.ts";
+import type { KnownHeads } from "./known_heads.ts";
 import { ResponseReader } from "./response_reader.ts";
 import type { SendBuffers } from "./send_buffers.ts";
 
@@ -35,6 +36,7 @@ export class Connection {
 
   readonly #conn: Deno.Conn;
   readonly #buffers: SendBuffers;
+  readonly #knownHeads: KnownHeads;
   #buffer = new Uint8Array(SMALL_READ_BYTES);
   #open = true;
   #isReading = false;
@@ -42,17 +44,19 @@ export class Connection {
   #exchange: Exchange | undefined;
 
   constructor(
-    { conn, address, openedAtMs, buffers }: {
+    { conn, address, openedAtMs, buffers, knownHeads }: {
       conn: Deno.Conn;
       address: string;
       openedAtMs: number;
       buffers: SendBuffers;
+      knownHeads: KnownHeads;
     },
   ) {
     this.#conn = conn;
     this.remoteAddress = address;
     this.openedAtMs = openedAtMs;
     this.#buffers = buffers;
+    this.#knownHeads = knownHeads;
   }
 
   /** Whether it may carry a request. */
@@ -63,7 +67,7 @@ export class Connection {
   /** Posts, where nothing else is under way; a value, whatever the receiver does. */
   post({ head, body, onHead }: Post): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<Answer>();
-    this.#exchange = { reader: new ResponseReader(), resolve, onHead };
+    this.#exchange = { reader: new ResponseReader(this.#knownHeads), resolve, onHead };
     this.#send(head, body);
     if (!this.#isReading) this.#read();
     return promise;

@@ -6,6 +6,7 @@ import { type Answer, Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { type Destination, Destinations } from "./destination.ts";
 import { Failure } from "./failure.ts";
+import { KnownHeads } from "./known_heads.ts";
 import { openConnection, type Resolver, systemResolver } from "./open_connection.ts";
 import { requestHead } from "./request_head.ts";
 import { SendBuffers } from "./send_buffers.ts";
@@ -43,6 +44,7 @@ class Http1Transport implements Transport {
   readonly #destinations = new Destinations();
   readonly #idle: ConnectionPool;
   readonly #buffers = new SendBuffers();
+  readonly #knownHeads = new KnownHeads();
   #closed = false;
 
   constructor({ clock, resolve = systemResolver, tls, maxIdle = MAX_IDLE }: Http1Options) {
@@ -127,7 +129,8 @@ class Http1Transport implements Transport {
       },
     }, { clock: this.#clock, resolve: this.#resolve, ...(this.#ca && { ca: this.#ca }) });
     const openedAtMs = this.#clock.monotonicMs();
-    return new Connection({ ...opened, openedAtMs, buffers: this.#buffers });
+    const shared = { buffers: this.#buffers, knownHeads: this.#knownHeads };
+    return new Connection({ ...opened, ...shared, openedAtMs });
   }
 }
 

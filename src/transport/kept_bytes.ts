@@ -1,5 +1,22 @@
 const NONE = new Uint8Array();
 
+/** What most receivers say is shorter, if they say anything. */
+const SHORT_BYTES = 256;
+/** Short bodies lie side by side: memory for each alone takes longer to get than all of its reading. */
+const ROOM_BYTES = 16 * 1024;
+
+let room = NONE, used = 0;
+
+function copyOfShort(piece: Uint8Array): Uint8Array {
+  if (used + piece.length > room.length) {
+    room = new Uint8Array(ROOM_BYTES);
+    used = 0;
+  }
+  room.set(piece, used);
+  used += piece.length;
+  return room.subarray(used - piece.length, used);
+}
+
 /** The beginning of a body, in one piece: a receiver may send it in thousands. */
 export class KeptBytes {
   readonly #most: number;
@@ -17,7 +34,7 @@ export class KeptBytes {
       : piece.subarray(0, this.#most - this.#length);
     if (this.#length === 0) {
       // Most bodies come in one piece.
-      this.#buffer = part.slice();
+      this.#buffer = part.length <= SHORT_BYTES ? copyOfShort(part) : part.slice();
     } else {
       this.#makeRoomFor(part.length);
       this.#buffer.set(part, this.#length);

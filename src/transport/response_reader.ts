@@ -1,6 +1,7 @@
 import { type Headers, MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { latin1 } from "../domain/latin1.ts";
 import { KeptBytes } from "./kept_bytes.ts";
+import type { KnownHeads } from "./known_heads.ts";
 import { framingOf } from "./response_framing.ts";
 
 /** So much of a response head is taken, interim answers and blank lines before it included. */
@@ -52,6 +53,12 @@ export class ResponseReader {
   #matched = 0;
   #minorVersion = 0;
   #status = 0;
+  readonly #knownHeads: KnownHeads;
+
+  /** Readers that share the known heads spare each other their reading. */
+  constructor(knownHeads: KnownHeads) {
+    this.#knownHeads = knownHeads;
+  }
 
   /** Takes the bytes that came next; keeps no part of them. */
   take(bytes: Uint8Array): Reading {
@@ -247,15 +254,15 @@ export class ResponseReader {
   }
 
   #endInterim(bytes: Uint8Array, origin: number): void {
-    const framing = framingOf(this.#fields(bytes, origin));
+    const framing = framingOf(this.#fields(this.#text(bytes, origin)));
     if (typeof framing === "string" || framing.hasCoding || framing.length) {
       this.#refuseAsInvalid("an interim answer announces a body");
     } else this.#beginSection(BLANK);
   }
 
   #endHead(bytes: Uint8Array, origin: number): void {
-    const headers = this.#fields(bytes, origin);
-    const framing = framingOf(headers);
+    const text = this.#text(bytes, origin);
+    const { headers, framing } = this.#knownHeads.of(text, () => this.#fields(text));
     if (typeof framing === "string") {
       this.#refuseAsInvalid(framing);
       return;
@@ -284,15 +291,19 @@ export class ResponseReader {
   }
 
   #endTrailers(bytes: Uint8Array, origin: number): void {
-    const framing = framingOf(this.#fields(bytes, origin));
+    const framing = framingOf(this.#fields(this.#text(bytes, origin)));
     if (typeof framing === "string" || framing.hasCoding || framing.length !== undefined) {
       this.#refuseAsInvalid("its trailers say anew where it ends");
     } else this.#reading = "whole";
   }
 
-  #fields(bytes: Uint8Array, origin: number): [name: string, value: string][] {
+  /** A section up to the end of its last field. */
+  #text(bytes: Uint8Array, origin: number): string {
+    return latin1(bytes, origin, origin + (this.#marks.at(-1) ?? 0));
+  }
+
+  #fields(text: string): Headers {
     const marks = this.#marks;
-    const text = latin1(bytes, origin, origin + (marks.at(-1) ?? 0));
     const fields: [string, string][] = [];
     for (let i = 0; i < marks.length; i += 4) {
       let valueEnd = marks[i + 3]!;

@@ -32,6 +32,10 @@ Deno.test("lane: the rate limit never lets more than its count start within its 
 
 Deno.test("lane: without a rate limit it can always start", () => {
   const lane = new Lane("a");
-  for (let i = 0; i < 100; i++) lane.noteStart(undefined, 1);
+  const limit = { count: 1, perMs: 1_000 };
+  lane.noteStart(limit, 1);
+  assertEquals(lane.paceAt(limit), 1_001);
   assertEquals(lane.paceAt(undefined), 0);
+  lane.forgetStarts();
+  assertEquals(lane.paceAt(limit), 0);
 });

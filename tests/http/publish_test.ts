@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Secret } from "../../src/domain/secret.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { aConfig } from "../support/a_config.ts";
-import type { TestDaemon } from "../support/a_daemon.ts";
+import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { aConformingDaemon } from "./conforming.ts";
@@ -35,6 +35,18 @@ Deno.test("POST /v1/events: an event that nobody wants is stored as well", async
   const { status, body } = await daemon.call("POST", "/v1/events", { id: "lonely", ...EVENT });
   assertEquals([status, body], [202, { id: "lonely", deliveries: [] }]);
   assertEquals((await daemon.call("GET", "/v1/events/lonely")).body.deliveries, []);
+});
+
+Deno.test("POST /v1/events: its path may be spelled in another way, and is no other's end", async () => {
+  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  for (const path of ["/v1/events?source=desk", "/v1/event%73", "/v1/events#top"]) {
+    assertEquals((await daemon.call("POST", path, EVENT)).status, 202, path);
+  }
+  for (const path of ["/v1/events/", "/more/v1/events", "/none?/v1/events", "//v1/events"]) {
+    assertEquals((await daemon.call("POST", path, EVENT)).status, 404, path);
+  }
+  assertEquals((await daemon.call("PUT", "/v1/events", EVENT)).status, 405);
+  assertEquals(await storedEvents(daemon), 3);
 });
 
 Deno.test("POST /v1/events: an array is answered with an array, in its order", async () => {

@@ -298,7 +298,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "a subscription's rate limit",
     file: "dispatch/scheduler.ts",
-    text: "if (paceAt > now) {",
+    text: "if (paceAt > 0 && paceAt > this.#now()) {",
     replacement: "if (false) {",
     tests: ["stories/delivery_test.ts", "dispatch"],
   },
@@ -469,7 +469,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the redaction of what a receiver echoes",
     file: "dispatch/dispatcher.ts",
-    text: "const outcome = withoutSecrets(answer, sent.headers);",
+    text: "const outcome = withoutSecrets(answer, sent.secrets);",
     replacement: "const outcome = answer;",
     tests: ["stories/delivery_test.ts"],
   },
@@ -606,7 +606,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the question who posts an event",
     file: "http/publish.ts",
-    text: "assertOwnPage(context, config);",
+    text: "assertOwnPage(headers, config);",
     replacement: "",
     tests: ["http/publish_test.ts"],
   },

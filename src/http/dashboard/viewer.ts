@@ -3,7 +3,7 @@ import { getCookie } from "hono/cookie";
 import type { Config } from "../../config/config.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { type AccessVariables, refuseForeign } from "../access.ts";
+import { type AccessVariables, assertOwnPage } from "../access.ts";
 import { readText } from "../body.ts";
 import { ProblemError } from "../problem.ts";
 import { isSameToken, type Sessions } from "../session.ts";
@@ -72,17 +72,15 @@ export const pageHeaders: MiddlewareHandler = async (context, next) => {
 /** Lets those see pages who are signed in, and this machine alone where there are no tokens. */
 export function door({ config, clock, sessions }: DoorPorts): MiddlewareHandler<DashboardEnv> {
   return async (context, next) => {
-    const { auth, server } = config();
+    const inForce = config();
     const { pathname, search } = new URL(context.req.url);
     const view = {
       hidesPayloads: getCookie(context, PAYLOADS_COOKIE) === "hidden",
       now: clock.wall(),
       here: pathname + search,
     };
-    if (!auth) {
-      if (server.listen.kind === "tcp") {
-        refuseForeign(context.req.header("host"), context.req.header("origin"));
-      }
+    if (!inForce.auth) {
+      assertOwnPage(context.req.raw.headers, inForce);
       context.set("caller", { kind: "local" });
       const csrf = sessions.localCsrf;
       context.set("viewer", { ...view, name: "local", csrf, canSignOut: false });

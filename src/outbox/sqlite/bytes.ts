@@ -52,6 +52,20 @@ export function headersToText(headers: Headers): JsonText {
   return JSON.stringify(headers);
 }
 
+/** The same of an answer's, which are often the very same again. */
+export function answerHeadersToText(headers: Headers): JsonText {
+  const known = spelled.get(headers);
+  if (known !== undefined) return known;
+  const text = headersToText(headers);
+  if (spelled.size >= MOST_SPELLED) spelled.clear();
+  if (text.length <= SHORT_BYTES) spelled.set(headers, text);
+  return text;
+}
+
+const spelled = new Map<Headers, JsonText>();
+/** So many are remembered; after that it begins anew. */
+const MOST_SPELLED = 256;
+
 export function bytesToHeaders(bytes: Bytes): Headers {
   return JSON.parse(toText(bytes));
 }

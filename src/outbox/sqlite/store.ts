@@ -21,6 +21,7 @@ import type {
   ReplayStep,
 } from "../outbox.ts";
 import {
+  answerHeadersToText,
   type Bytes,
   headersToText,
   scopeFromText,
@@ -371,11 +372,13 @@ export class Store {
     const sorted = this.#tellNewFromKnown(events);
     if ("kind" in sorted) return sorted;
     const receipts: Receipt[] = [], claims: Claim[] = [], unclaimed = new Set<string>();
-    const fresh = new Map<string, Receipt>();
+    // One event alone can't repeat another of its request.
+    const fresh = events.length > 1 ? new Map<string, Receipt>() : undefined;
+    let stored = 0;
     for (const [index, incoming] of events.entries()) {
       const { id } = incoming.event;
       if (!sorted.isNew[index]) {
-        receipts.push(fresh.get(id) ?? this.#firstReceipt(id));
+        receipts.push(fresh?.get(id) ?? this.#firstReceipt(id));
         continue;
       }
       const inserted = this.#insertion.event(incoming, at, changes);
@@ -387,7 +390,8 @@ export class Store {
         })),
       };
       receipts.push(receipt);
-      fresh.set(id, receipt);
+      fresh?.set(id, receipt);
+      stored++;
       for (const [i, delivery] of incoming.deliveries.entries()) {
         if (!delivery.claim) unclaimed.add(delivery.subscription);
         else {claims.push(
@@ -405,7 +409,7 @@ export class Store {
     }
     return {
       kind: "accepted",
-      stored: fresh.size,
+      stored,
       receipts,
       claims,
       unclaimed: [...unclaimed],
@@ -429,7 +433,7 @@ export class Store {
 
   /** Looks at all events before any is stored: it is all of them or none. */
   #tellNewFromKnown(events: readonly NewEvent[]): { isNew: boolean[] } | Enqueued {
-    const seen = new Map<string, Bytes | undefined>();
+    let seen: Map<string, Bytes | undefined> | undefined;
     const isNew: boolean[] = [];
     for (const [index, { event: { id }, contentHash }] of events.entries()) {
       if (contentHash === undefined) {
@@ -437,6 +441,7 @@ export class Store {
         isNew.push(true);
         continue;
       }
+      seen ??= new Map();
       const known = seen.has(id)
         ? { content_hash: seen.get(id) ?? null }
         : this.#sql.findEvent.get(id) as { content_hash: Bytes | null } | undefined;
@@ -635,7 +640,7 @@ export class Store {
       headersToText(attempt.requestHeaders),
       outcome.remoteAddress ?? null,
       answer?.status ?? null,
-      answer ? headersToText(answer.headers) : null,
+      answer ? answerHeadersToText(answer.headers) : null,
       answer ? toCast(answer.body) : null,
       answer ? Number(answer.truncated) : null,
       error?.kind ?? null,
