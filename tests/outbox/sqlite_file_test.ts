@@ -75,9 +75,12 @@ story(
     const data = JSON.stringify("x".repeat(64 * 1024));
     const post = () =>
       outbox.enqueue({ events: [aNewEvent({ event: anEvent({ data }) })], at: NOON });
-    for (let i = 0; i < 270; i++) await post();
+    await post();
+    // From the first page on: where nobody reads in it, the journal may begin anew before it is long.
     const reader = new DatabaseSync(path, { readOnly: true });
     reader.exec("begin; select count(*) from events");
+    for (let i = 0; i < 270; i++) await post();
+    reader.exec("rollback; begin; select count(*) from events");
     let moves = 0;
     const { move } = Journal.prototype;
     Journal.prototype.move = function (checkpoint) {
