@@ -15,7 +15,7 @@ export const DENO_FLAGS: readonly string[] = [
   "--allow-sys", // doctor, and what libraries ask of the machine
   "--allow-run", // notices by command, doctor
   "--unstable-net", // Unix datagrams, for systemd
-  "--v8-flags=--expose-gc,--invocation-count-for-turbofan=1000",
+  "--v8-flags=--expose-gc,--invocation-count-for-turbofan=1000,--max-semi-space-size=8",
 ];
 
 /** The words that start this very Bellhook again: a binary, a launcher, or Deno with a script. */

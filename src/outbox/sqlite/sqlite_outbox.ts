@@ -110,6 +110,9 @@ const LAST_PAGES = 250;
 /** By how much it may grow before commits wait for however many there are. */
 const TOO_LONG_JOURNAL_PAGES = 12_000;
 
+/** After so many commits its length is asked for: to ask takes as long as to store four events. */
+const COMMITS_BETWEEN_LOOKS = 4;
+
 interface Parts {
   readonly store: Store;
   readonly reader: SqliteReader;
@@ -147,6 +150,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #isCommitDue = false;
   /** What the journal holds is being moved into the database. */
   #moving: Promise<void> | undefined;
+  /** How many commits there were since its length was asked for. */
+  #unlooked = 0;
   /** How long it was when commits last waited for its end; whoever reads in it keeps it as it is. */
   #endedAt = 0;
   #failure: OutboxFailed | undefined;
@@ -459,7 +464,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
    * for what has come since most of it was moved.
    */
   async #checkpoint(): Promise<void> {
-    if (this.#failure || !this.#journal) return;
+    if (this.#failure || !this.#journal || ++this.#unlooked < COMMITS_BETWEEN_LOOKS) return;
+    this.#unlooked = 0;
     try {
       const { all, waiting } = this.#store.journal();
       if (all < this.#endedAt) this.#endedAt = 0;
