@@ -32,18 +32,29 @@ export async function runCommand(
   let late = false;
   const cancelTimer = clock.after(deadlineMs, () => {
     late = true;
-    child.kill("SIGKILL");
+    kill(child);
   });
-  const [, output, status] = await Promise.all([
-    write(child.stdin, body),
-    readSome(child.stderr),
-    child.status,
-  ]);
+  const stdin = child.stdin.getWriter();
+  const words = new Words(child.stderr);
+  void write(stdin, body);
+  // For its own end alone: what it started and left behind may hold its streams as long as it likes.
+  const status = await child.status;
   cancelTimer();
+  const isWell = late || status.success;
+  const said = isWell ? "" : await words.last(clock);
+  await Promise.all([words.forget(), stdin.abort().catch(() => {})]);
   if (late) return failed("timeout", `${program} was killed after ${deadlineMs} ms`);
   if (status.success) return taken(`${program} exited with 0`);
   const how = status.signal ? `was ended by ${status.signal}` : `exited with ${status.code}`;
-  return failed("protocol", `${program} ${how}${output ? `: ${output}` : ""}`);
+  return failed("protocol", `${program} ${how}${said ? `: ${said}` : ""}`);
+}
+
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // It has ended this moment.
+  }
 }
 
 function chosen(environment: Environment): Record<string, string> {
@@ -52,17 +63,46 @@ function chosen(environment: Environment): Record<string, string> {
 }
 
 /** A command may end, or close its input, without reading it. */
-async function write(stdin: WritableStream<Uint8Array>, body: Uint8Array): Promise<void> {
-  const writer = stdin.getWriter();
-  await writer.write(body).catch(() => {});
-  await writer.close().catch(() => {});
+async function write(
+  stdin: WritableStreamDefaultWriter<Uint8Array>,
+  body: Uint8Array,
+): Promise<void> {
+  await stdin.write(body).catch(() => {});
+  await stdin.close().catch(() => {});
 }
 
-/** The first of what it has to say, on one line; the rest is read and forgotten. */
-async function readSome(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    if (text.length < MAX_OUTPUT) text += chunk;
+/** The first of what a command has to say; the rest is read and forgotten. */
+class Words {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #ended: Promise<void>;
+  #text = "";
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+    this.#ended = this.#read().catch(() => {});
   }
-  return text.slice(0, MAX_OUTPUT).trim().replace(/\s+/g, " ");
+
+  /** On one line, once it has ended; what is in the pipe then comes at once, if anything does. */
+  async last(clock: Clock): Promise<string> {
+    const waited = Promise.withResolvers<void>();
+    const cancelTimer = clock.after(LAST_WORDS_MS, waited.resolve);
+    await Promise.race([this.#ended, waited.promise]);
+    cancelTimer();
+    return this.#text.slice(0, MAX_OUTPUT).trim().replace(/\s+/g, " ");
+  }
+
+  async forget(): Promise<void> {
+    await this.#reader.cancel().catch(() => {});
+  }
+
+  async #read(): Promise<void> {
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done) return;
+      if (this.#text.length < MAX_OUTPUT) this.#text += decoder.decode(value, { stream: true });
+    }
+  }
 }
+
+const LAST_WORDS_MS = 100;

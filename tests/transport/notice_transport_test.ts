@@ -162,6 +162,19 @@ Deno.test("command: is killed at its deadline", async () => {
   assertEquals(failureOf(await outcome).kind, "timeout");
 });
 
+Deno.test("command: what it leaves running is not waited for", async () => {
+  const file = await Deno.makeTempFile();
+  const leaves = (exit: string) =>
+    send(runs("sh", "-c", `sleep 600 & echo $! > "$0"; ${exit}`, file));
+  const endWhatIsLeft = async () => Deno.kill(Number(await Deno.readTextFile(file)), "SIGKILL");
+  assertEquals((await leaves("exit 0")).kind, "answered");
+  await endWhatIsLeft();
+  const { message } = failureOf(await leaves("echo no pager >&2; exit 3"));
+  assertEquals(message, "sh exited with 3: no pager");
+  await endWhatIsLeft();
+  await Deno.remove(file);
+});
+
 Deno.test("command: sees nothing of the daemon's secrets", async () => {
   Deno.env.set("BELLHOOK_TEST_SECRET", "canary");
   const file = await Deno.makeTempFile();
