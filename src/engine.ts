@@ -1,5 +1,6 @@
 import type { Config, Problem } from "./config/config.ts";
 import { diffConfigs, formatDiff } from "./config/diff.ts";
+import { isLocal } from "./config/listen.ts";
 import { formatProblem, type Loaded } from "./config/load.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
@@ -326,6 +327,12 @@ function compose(
           message: asSentence(problem),
         })),
       );
+    }
+    if (!loaded.config.auth && !isLocal(config.server.listen)) {
+      const message = 'is missing, and others than this machine can call until "server.listen" ' +
+        "changes, which takes a restart: restart with the file as it is, or leave the tokens in it";
+      if (!dryRun) await reject([`auth: ${message}`], by);
+      return rejected([{ path: "auth", message }]);
     }
     const diff = diffConfigs(config, loaded.config);
     const report: ReloadReport = {

@@ -1,5 +1,5 @@
 import { formatStatusRanges } from "../domain/attempt.ts";
-import { formatDuration, formatSize } from "../domain/duration.ts";
+import { formatDuration, formatRate, formatSize } from "../domain/duration.ts";
 import { formatInstant } from "../domain/instant.ts";
 import { NumberText } from "../domain/json_text.ts";
 import type { NoticeChannel } from "../domain/notice.ts";
@@ -193,7 +193,7 @@ function subscriptionFacets(subscription: Subscription): Facets {
       "rateLimit",
       optional(
         rateLimit,
-        ({ count, perMs }) => shown(`${count}/${formatDuration(perMs).slice(1)}`),
+        (rate) => shown(formatRate(rate)),
       ),
     ],
     ["standardHeaders", json(subscription.standardHeaders)],

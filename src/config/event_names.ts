@@ -3,7 +3,7 @@ import type { Profile } from "../domain/profile.ts";
 import { quoted } from "../domain/quoted.ts";
 import { type Findings } from "./problem.ts";
 import type { Place } from "./source.ts";
-import { suggestion } from "./suggestion.ts";
+import { nearestOf, suggestion } from "./suggestion.ts";
 
 /** What the names of a subscription are checked against. */
 export interface Names {
@@ -49,7 +49,7 @@ function notInCatalogue(pattern: string, place: Place, { declared, profile, rena
     const message = `profile ${quoted(profile.name)} has no event ${quoted(pattern)}`;
     const fix = declared?.has(pattern)
       ? `name the receiver's event: "rename": {${quoted(pattern)}: "…"}`
-      : suggestion(pattern, known);
+      : nearestOf(pattern, known);
     return place.problem(message, fix);
   }
   const fits = declared
@@ -58,7 +58,7 @@ function notInCatalogue(pattern: string, place: Place, { declared, profile, rena
       fitting(pattern, rename.keys()).length > 0;
   if (fits) return undefined;
   const message = `profile ${quoted(profile.name)} has no event that fits ${quoted(pattern)}`;
-  return place.problem(message, suggestion(pattern, known));
+  return place.problem(message, suggestion(pattern, known) ?? nearestOf(pattern, known));
 }
 
 /** Finds names that cannot be renamed, or not to that. */
@@ -89,7 +89,7 @@ export function checkRename(
     } else if (profile?.events && !profile.events.some((known) => known.matches(to))) {
       const known = profile.events.map((event) => event.text);
       const message = `profile ${quoted(profile.name)} has no event ${quoted(to)}`;
-      findings.add(at.problem(message, suggestion(to, known)));
+      findings.add(at.problem(message, nearestOf(to, known)));
     }
   }
 }

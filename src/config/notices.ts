@@ -77,7 +77,7 @@ async function readWebhook(
     addFound(secret, findings);
     return undefined;
   }
-  const fault = secretFormProblem(secret.reveal(), "standard");
+  const fault = secretFormProblem(secret.reveal(), { secretForm: "standard" });
   if (fault) findings.add(place.at("secret").problem(fault.message, fault.fix));
   return words?.url === undefined
     ? undefined
@@ -108,7 +108,8 @@ function smtpProblem(text: string, place: Place, hasPassword: boolean): Problem 
   const url = URL.parse(text);
   const wellMade = url !== null && !/\s/.test(text) && url.hostname !== "" &&
     (url.protocol === "smtp:" || url.protocol === "smtps:") &&
-    (url.pathname === "" || url.pathname === "/") && url.search === "" && url.hash === "";
+    (url.pathname === "" || url.pathname === "/") && url.search === "" && url.hash === "" &&
+    isDecodable(url.username);
   if (!wellMade) {
     return place.problem(
       "the text is no address of a mail server",
@@ -125,6 +126,16 @@ function smtpProblem(text: string, place: Place, hasPassword: boolean): Problem 
       'write "smtp://user@host:587"',
     )
     : undefined;
+}
+
+/** Whether its "%" are those of a URL. */
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function addFound(problem: Problem | undefined, findings: Findings): void {

@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { parseStatusRanges } from "../domain/attempt.ts";
-import { parseDuration, parseSize } from "../domain/duration.ts";
+import { LONGEST_MS, parseDuration, parseSize } from "../domain/duration.ts";
 import { parseInstant } from "../domain/instant.ts";
 import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
@@ -56,9 +56,6 @@ const line = text((value) => {
   if (value === "") return { message: "the text is empty" };
   return hasControl(value) ? { message: "the text holds a control character" } : undefined;
 });
-
-/** Instants stay far from what JavaScript's dates can hold. */
-const LONGEST_MS = 3_650 * 86_400_000;
 
 function length({ aboveZero }: { aboveZero: boolean }) {
   return text((value) => {
@@ -234,7 +231,10 @@ const SETTINGS = {
 
 /** One entry of `subscriptions`, also in an included file. */
 export const subscriptionWords = z.strictObject({
-  id: line.max(200).describe("Unique; the history hangs on it"),
+  id: line.max(200)
+    // No address could name them: clients resolve these two away.
+    .refine((text) => text !== "." && text !== "..", "the id must not be . or ..")
+    .describe("Unique; the history hangs on it"),
   url: z.string().describe("Where requests go").meta({ format: "uri" }),
   events: z.array(pattern).min(1).describe(
     "Patterns over the publisher's event types; `*` stands for any run of characters",

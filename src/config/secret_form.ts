@@ -3,7 +3,7 @@ import type { Profile } from "../domain/profile.ts";
 /** What is wrong with a signing secret's form, and how to mend it, without a character of it. */
 export function secretFormProblem(
   secret: string,
-  form: Profile["secretForm"],
+  { secretForm: form, signature }: Pick<Profile, "secretForm" | "signature">,
 ): { message: string; fix: string } | undefined {
   if (form === "text") return undefined;
   const parts = /^(whsec_|whsk_)(.*)$/s.exec(secret);
@@ -18,6 +18,10 @@ export function secretFormProblem(
   }
   if (prefix === "whsk_" && bytes !== 32 && bytes !== 64) {
     return { message: `the Ed25519 key has ${bytes} bytes, not 32 or 64`, fix: FRESH };
+  }
+  if (prefix === "whsk_" && signature !== undefined) {
+    const message = `"${signature.header}" is an HMAC, which an Ed25519 key ("whsk_") can't make`;
+    return { message, fix: 'give it a "whsec_" secret' };
   }
   return undefined;
 }

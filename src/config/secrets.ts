@@ -41,6 +41,8 @@ export interface Reference {
   readonly credential?: string | undefined;
 }
 
+const KINDS = ["env", "file", "credential"] as const;
+
 /** Resolves references, each source asked once for each name. */
 export class SecretReader {
   readonly #sources: SecretSources;
@@ -58,11 +60,12 @@ export class SecretReader {
     reference: Reference | undefined,
     place: Place,
   ): Promise<Secret | Problem | undefined> {
-    const [kind, name] = Object.entries(reference ?? {}).find(([, name]) => name !== undefined) ??
-      [];
-    if (kind === undefined || typeof name !== "string") return undefined;
+    // What else stands there, as "until", is not the reference's.
+    const kind = KINDS.find((kind) => reference?.[kind] !== undefined);
+    if (kind === undefined) return undefined;
+    const name = reference![kind]!;
     const key = `${kind}:${name}`;
-    const reading = this.#read.get(key) ?? this.#resolve(kind as keyof Reference, name);
+    const reading = this.#read.get(key) ?? this.#resolve(kind, name);
     this.#read.set(key, reading);
     const found = await reading;
     return found instanceof Secret ? found : place.at(kind).problem(found.message, found.fix);

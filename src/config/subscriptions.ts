@@ -294,7 +294,7 @@ async function readSecret(
   if (place.at("secret").exists) {
     return await readKey(words.secret, place.at("secret"), { profile, surroundings });
   }
-  if (profile?.secretRequired) {
+  if (profile?.secretRequired && !place.at("previousSecret").exists) {
     surroundings.findings.warn(
       place.at("secret").problem(
         `without a secret its requests go out unsigned: profile ${
@@ -349,7 +349,7 @@ async function readKey(
     surroundings.findings.add(found);
     return undefined;
   }
-  const fault = profile && secretFormProblem(found.reveal(), profile.secretForm);
+  const fault = profile && secretFormProblem(found.reveal(), profile);
   if (!fault) return found;
   surroundings.findings.add(place.problem(fault.message, fault.fix));
   return undefined;

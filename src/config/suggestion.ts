@@ -14,6 +14,14 @@ export function suggestion(name: string, known: Iterable<string>): string | unde
   return names.length === 1 ? `there is only ${list}` : `there are ${list}`;
 }
 
+/** A fix that names the nearest of the known names, however far it is; undefined where none is known. */
+export function nearestOf(name: string, known: readonly string[]): string | undefined {
+  const near = nearest(name, known);
+  if (near !== undefined) return `did you mean ${quoted(near)}?`;
+  const [closest] = known.toSorted((a, b) => distance(name, a) - distance(name, b));
+  return closest === undefined ? undefined : `the nearest it has is ${quoted(closest)}`;
+}
+
 /** The known name that a slip of the pen is likely to have meant; undefined where none is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   // What differs in nothing but case and punctuation is meant, however many characters that is.

@@ -92,10 +92,10 @@ export class Dispatcher {
   }
 
   #render(claim: Claim, subscription: Subscription, span: AttemptingSpan | undefined): Sent {
-    const body = this.#encoder.encode(renderBody(claim.format, claim.event));
-    const event: Event = claim.event;
+    const { format, event } = claim;
+    const body = this.#encoder.encode(renderBody(format, event));
     const at = this.#ports.clock.wall();
-    const headers = headersFor({ subscription, event, body, at });
+    const headers = headersFor({ subscription, event, format, body, at });
     if (span && subscription.traceparent) {
       headers.push({ name: "traceparent", value: span.traceparent, secret: false });
     }
@@ -122,7 +122,10 @@ export class Dispatcher {
       {
         attempt: number,
         firstAt: claim.firstAttemptAt ?? startedAt,
-        chance: chanceOf(claim.delivery.id, number),
+        // Asked for where an attempt is to follow.
+        get chance() {
+          return chanceOf(claim.delivery.id, number);
+        },
       },
       outcome,
       at,
@@ -363,18 +366,40 @@ function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryE
 /** What a receiver echoes of our secret headers is not kept. */
 function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
   if (secrets.length === 0 || outcome.kind !== "answered") return outcome;
+  const spellings = secrets.filter((secret) => secret !== "").flatMap(spellingsOf);
   const cleaned = (text: string) =>
-    secrets.filter((secret) => secret !== "")
-      .reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
+    spellings.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
   // Latin-1 maps every byte to a character and back, so that the rest of the body stays as it is.
   const body = latin1(outcome.body);
-  const without = cleaned(body);
+  const whole = cleaned(body);
+  const without = outcome.truncated ? withoutBegun(whole, spellings) : whole;
   return {
     ...outcome,
     headers: outcome.headers.map(([name, value]) => [name, cleaned(value)] as const),
     body: without === body ? outcome.body : new Uint8Array(Buffer.from(without, "latin1")),
   };
 }
+
+const REDACTED = "[redacted]";
+
+/** As it was sent, and as answers in JSON or forms repeat it; the longest first. */
+function spellingsOf(secret: string): string[] {
+  const spellings = [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)];
+  return [...new Set(spellings)].sort((a, b) => b.length - a.length);
+}
+
+/** A body that was cut off may end within a secret. */
+function withoutBegun(text: string, secrets: readonly string[]): string {
+  for (const secret of secrets) {
+    for (let length = secret.length - 1; length >= LEAST_BEGUN; length--) {
+      if (text.endsWith(secret.slice(0, length))) return text.slice(0, -length) + REDACTED;
+    }
+  }
+  return text;
+}
+
+/** So few characters say nothing of a secret. */
+const LEAST_BEGUN = 4;
 
 /** A query may hold a token; notices are read by many. */
 function withoutQuery(url: string): string {

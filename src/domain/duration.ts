@@ -1,6 +1,9 @@
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const UNIT_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
+/** The longest that anything may take or wait: instants stay far from what JavaScript's dates can hold. */
+export const LONGEST_MS = 3_650 * UNIT_MS.d;
+
 /** Milliseconds of `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"30d"`; undefined where the text is none. */
 export function parseDuration(text: string): number | undefined {
   const parts = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
@@ -15,6 +18,12 @@ export function formatDuration(ms: number): string {
     if (ms >= least && ms % UNIT_MS[unit] === 0) return `${ms / UNIT_MS[unit]}${unit}`;
   }
   return `${ms}ms`;
+}
+
+/** A rate as configs have it: 5 000 in 86 400 000 ms is `"5000/d"`. */
+export function formatRate({ count, perMs }: { count: number; perMs: number }): string {
+  const unit = (["d", "h", "m", "s"] as const).find((unit) => UNIT_MS[unit] === perMs);
+  return `${count}/${unit ?? formatDuration(perMs)}`;
 }
 
 /** Bytes of `"512B"`, `"64KiB"`, `"1MiB"`; undefined where the text is no size. */

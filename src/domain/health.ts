@@ -40,17 +40,25 @@ export function healthAfter(
     const recovered: Health = { ...rest, lastSuccessAt: at, consecutiveFailures: 0 };
     return failingSince === undefined
       ? { health: recovered }
-      : { health: { ...recovered, changedAt: at }, change: "recovered" };
+      : { health: { ...recovered, ...turned(health, at) }, change: "recovered" };
   }
   // The one attempt of who waits for no confirmation: whatever came back, nothing follows from it.
   if (verdict.kind === "delivered") return { health };
   const failed = { ...health, consecutiveFailures: health.consecutiveFailures + 1 };
   if (verdict.kind === "exhausted" && health.failingSince === undefined) {
-    return { health: { ...failed, failingSince: at, changedAt: at }, change: "failing" };
+    return {
+      health: { ...failed, failingSince: at, ...turned(health, at) },
+      change: "failing",
+    };
   }
   if (verdict.kind === "cancelled" && health.pausedAt === undefined) {
     const paused = { ...failed, pausedAt: at, pausedReason: verdict.reason, changedAt: at };
     return { health: paused, change: "paused" };
   }
   return { health: failed };
+}
+
+/** While it is paused it stays so, whatever a test comes to. */
+function turned({ pausedAt }: Health, at: Instant): Pick<Health, "changedAt"> {
+  return pausedAt === undefined ? { changedAt: at } : {};
 }

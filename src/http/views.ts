@@ -1,7 +1,7 @@
 import { type Attempt, formatStatusRanges, type Headers } from "../domain/attempt.ts";
 import type { Delivery } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
-import { formatDuration } from "../domain/duration.ts";
+import { formatDuration, formatRate } from "../domain/duration.ts";
 import { type Health, healthState } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import {
@@ -166,7 +166,7 @@ function settingsView(subscription: Subscription) {
     concurrency: subscription.concurrency,
     ...given(
       "rateLimit",
-      rateLimit && `${rateLimit.count}/${formatDuration(rateLimit.perMs).replace(/^1(?=\D)/, "")}`,
+      rateLimit && formatRate(rateLimit),
     ),
     standardHeaders: subscription.standardHeaders,
     traceparent: subscription.traceparent,

@@ -11,7 +11,7 @@ import type { Subscription } from "../domain/subscription.ts";
  * pass as the text they are, so numbers keep their digits and objects their key order.
  */
 export function renderBody(format: FormatText, event: Event): string {
-  return rendererOf(format)(event)!;
+  return rendererOf(format).render(event)!;
 }
 
 /**
@@ -100,14 +100,25 @@ function namesType(shape: FrozenShape): boolean {
   );
 }
 
+/** What an event is called in a delivery's body; undefined where the body does not say. */
+export function nameInBody(format: FormatText, event: Event): string | undefined {
+  return rendererOf(format).nameOf?.(event);
+}
+
 /** Writes a value's JSON; undefined where its member is left out. */
 type Renderer = (event: Event) => JsonText | undefined;
 
 /** So many formats are kept ready; more than most houses have subscriptions. */
 const MAX_RENDERERS = 4_096;
-const renderers = new Map<FormatText, Renderer>();
+const renderers = new Map<FormatText, BodyRenderer>();
 
-function rendererOf(format: FormatText): Renderer {
+interface BodyRenderer {
+  readonly render: Renderer;
+  /** Where the body names its event. */
+  readonly nameOf: ((event: Event) => string) | undefined;
+}
+
+function rendererOf(format: FormatText): BodyRenderer {
   let renderer = renderers.get(format);
   if (!renderer) {
     renderer = compile(format);
@@ -117,10 +128,14 @@ function rendererOf(format: FormatText): Renderer {
   return renderer;
 }
 
-function compile(format: FormatText): Renderer {
+function compile(format: FormatText): BodyRenderer {
   const { body, rename } = parseFormat(format);
   const names = new Map(rename);
-  return objectRenderer(body, (event) => names.get(event.type) ?? event.type);
+  const nameOf = (event: Event) => names.get(event.type) ?? event.type;
+  return {
+    render: objectRenderer(body, nameOf),
+    nameOf: namesType(body) ? nameOf : undefined,
+  };
 }
 
 function objectRenderer(shape: FrozenShape, nameOf: (event: Event) => string): Renderer {

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, sign } from "node:crypto";
 import type { Headers } from "../domain/attempt.ts";
+import type { FormatText } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import type { Instant } from "../domain/instant.ts";
 import { Secret } from "../domain/secret.ts";
@@ -8,6 +9,7 @@ import { receiverName, type Subscription } from "../domain/subscription.ts";
 import { VERSION } from "../version.ts";
 import { headerNameProblem, inHeader } from "./header.ts";
 import { hmac, type Signed } from "./hmac.ts";
+import { nameInBody } from "./render.ts";
 import { type SigningKey, signingKey } from "./signing_key.ts";
 import {
   IN_HEADERS,
@@ -29,6 +31,8 @@ export interface SentHeader {
 export interface Signable {
   readonly subscription: Subscription;
   readonly event: Event;
+  /** What the body was made by: it may call the event otherwise than the subscription does by now. */
+  readonly format?: FormatText;
   /** What `renderBody` made, as the bytes that are sent. */
   readonly body: Uint8Array;
   /** When the attempt starts, on the wall clock. */
@@ -205,7 +209,7 @@ class Facts {
   }
 
   textOf(placeholder: Placeholder): string {
-    const { subscription, event, body, at } = this.#signable;
+    const { subscription, event, format, body, at } = this.#signable;
     switch (placeholder) {
       case "body:encode64":
         return encode64(body);
@@ -218,7 +222,7 @@ class Facts {
       case "uuid":
         return uuidOf(event.id, subscription.id);
       case "type":
-        return receiverName(subscription, event.type);
+        return (format && nameInBody(format, event)) ?? receiverName(subscription, event.type);
       case "body":
       case "signature":
         throw new Error(`"{${placeholder}}" has no text of its own`);

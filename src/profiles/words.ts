@@ -1,7 +1,7 @@
 /** The words that wire profiles are written in, the built-in ones and users' own alike. */
 import * as z from "zod";
 import { parseStatusRanges } from "../domain/attempt.ts";
-import { parseDuration } from "../domain/duration.ts";
+import { LONGEST_MS, parseDuration } from "../domain/duration.ts";
 import { canonicalScalar, type JsonText, membersOf } from "../domain/json_text.ts";
 import { HOUSE_LADDER, type Ladder } from "../domain/ladder.ts";
 import { compilePattern } from "../domain/pattern.ts";
@@ -30,7 +30,10 @@ const duration = z.string()
     error: (issue) =>
       `${quoted(`${issue.input}`)} is no length of time; write it as "30s", "5m" or "2h"`,
   })
-  .refine((text) => parseDuration(text) !== 0, { error: "a length of time must be above zero" });
+  .refine((text) => parseDuration(text) !== 0, { error: "a length of time must be above zero" })
+  .refine((text) => (parseDuration(text) ?? 0) <= LONGEST_MS, {
+    error: "a length of time may have ten years (3650d) at most",
+  });
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {
   error: "a value must be a text, a number, true, false or null",

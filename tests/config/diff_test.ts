@@ -47,6 +47,16 @@ Deno.test("diff: a subscription's keys are named as in the file, with their valu
   ]);
 });
 
+Deno.test("diff: a rate is spelled as in the file, whatever its unit", async () => {
+  for (const unit of ["s", "m", "h", "d"]) {
+    const lines = await linesOf(
+      subscriptions(entry({ rateLimit: `5000/${unit}` })),
+      subscriptions(entry({ rateLimit: `6000/${unit}` })),
+    );
+    assertEquals(lines, [`~ one: rateLimit 5000/${unit} → 6000/${unit}`]);
+  }
+});
+
 Deno.test("diff: defaults and profiles count by what they make of a subscription", async () => {
   const plain = { subscriptions: [entry()] };
   assertEquals(await linesOf(plain, { delivery: { concurrency: 2 }, ...plain }), [

@@ -208,6 +208,23 @@ Deno.test("events: an exact name must be in the profile's catalogue", async () =
   );
 });
 
+Deno.test("events: the nearest name is told, however far from it and however many there are", async () => {
+  const fixOf = async (profile: string, event: string) => {
+    const subscription = entry({ profile, secret: { env: "TEXT" }, events: [event] });
+    return (await problemsOf({ subscriptions: [subscription] })).split("\n").at(-1);
+  };
+  const nearest = [
+    await fixOf("bookingsync", "guest_checkin"),
+    await fixOf("bookingsync", "zzz*"),
+    await fixOf("roostsync", "reservation.created"),
+  ];
+  assertEquals(nearest, [
+    '  fix: the nearest it has is "client_created"',
+    '  fix: the nearest it has is "photo_created"',
+    '  fix: the nearest it has is "order.created"',
+  ]);
+});
+
 Deno.test("events: a wildcard must fit the profile's catalogue", async () => {
   assertEquals(
     await problemsOf({

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { entry, problemsOf, warningsOf, withText } from "./a_reading.ts";
+import { configOf, entry, problemsOf, warningsOf, WHSEC, withText } from "./a_reading.ts";
 
 Deno.test("secret: a secret written into the file is refused unquoted", async () => {
   assertEquals(
@@ -235,6 +235,29 @@ Deno.test("secret: a previous secret needs its end and a successor", async () =>
       '  the key "until" is missing',
       '  fix: add "until"',
     ].join("\n"),
+  );
+});
+
+Deno.test("secret: what stands beside a reference may stand before it", async () => {
+  const text = withText(`"previousSecret": {"until": "2030-01-01T00:00:00Z", "env": "WHSEC"}`);
+  const { subscriptions: [one] } = await configOf(text);
+  assertEquals(one!.previousSecret?.secret.reveal(), WHSEC);
+});
+
+Deno.test("secret: an Ed25519 key makes no HMAC", async () => {
+  const subscriptions = [entry({ profile: "ours", secret: { env: "KEY" } })];
+  const profiles = { ours: { extends: "standard", signature: { header: "X-Ours" } } };
+  const env = { KEY: `whsk_${btoa("0123456789abcdef0123456789abcdef")}` };
+  assertEquals(
+    (await problemsOf({ profiles, subscriptions }, { env })).split("\n").slice(1),
+    [
+      '  "X-Ours" is an HMAC, which an Ed25519 key ("whsk_") can\'t make',
+      '  fix: give it a "whsec_" secret',
+    ],
+  );
+  assertEquals(
+    await problemsOf({ subscriptions: [entry({ secret: { env: "KEY" } })] }, { env }),
+    "",
   );
 });
 

@@ -38,6 +38,17 @@ Deno.test("health: the change to failing is told once, and so is the recovery", 
   assertEquals(succeed(recovered.health, 4).change, undefined);
 });
 
+Deno.test("health: what a test comes to while it is paused does not change since when it is", () => {
+  const paused: Health = { ...UNTRIED, pausedAt: 2, pausedReason: "by ann", changedAt: 2 };
+  assertEquals(fail(paused, exhausted, 5).health.changedAt, 2);
+  const failing = { ...paused, failingSince: 1 };
+  assertEquals(succeed(failing, 5).health, {
+    ...paused,
+    lastSuccessAt: 5,
+    consecutiveFailures: 0,
+  });
+});
+
 Deno.test("health: 410 pauses once; disabled stands above paused, paused above failing", () => {
   const paused = fail(fail(UNTRIED, exhausted, 1).health, gone, 2);
   assertEquals([paused.change, paused.health.pausedAt], ["paused", 2]);

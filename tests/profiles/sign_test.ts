@@ -4,6 +4,7 @@ import { createHmac, createPublicKey, verify } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
+import { formatOf, renderBody } from "../../src/profiles/render.ts";
 import { headersFor, redact, type SentHeader } from "../../src/profiles/sign.ts";
 import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
@@ -332,6 +333,21 @@ Deno.test("injection: nothing an event holds can leave its header, and it can be
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("headers: the event has the name that its body gives it, whatever it is renamed to by now", () => {
+  const profile = { ...BUILT_IN.get("standard")!, headers: [["X-Type", "{type}"]] as const };
+  const named = (name: string) => aSubscription({ profile, rename: new Map([["ed", name]]) });
+  const event = anEvent({ type: "ed" });
+  const format = formatOf(named("before"));
+  const headers = headersFor({
+    subscription: named("after"),
+    event,
+    format,
+    body: bytes(renderBody(format, event)),
+    at: AT,
+  });
+  assertEquals(valueOf(headers, "X-Type"), "before");
 });
 
 function sent(subscription: Subscription, event = anEvent(), body = BODY): SentHeader[] {

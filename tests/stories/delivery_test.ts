@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { MAX_RESPONSE_BYTES } from "../../src/domain/attempt.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { Secret } from "../../src/domain/secret.ts";
@@ -338,6 +339,20 @@ Deno.test("story: a secret header that the receiver echoes is not kept", async (
   const shown = await inState(daemon, id, "delivered");
   assertEquals(shown.attempts[0].response.headers["X-Echo"], "got [redacted]");
   assertEquals(shown.attempts[0].response.body, '{"key":"[redacted]","é":1}');
+});
+
+Deno.test("story: a secret header is not kept either where it is spelled in JSON or cut off", async () => {
+  const secret = 'tok"en\\secret-12345';
+  await using receiver = startRawServer((request) => ({
+    body: JSON.stringify({ key: request.header("X-Key") }).padEnd(MAX_RESPONSE_BYTES - 10, "x") +
+      request.header("X-Key"),
+  }));
+  const headers: Subscription["headers"] = [["X-Key", new Secret(secret)]];
+  await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url, { headers })] }));
+  const { deliveries: [{ id }] } = await post(daemon);
+  const { body, truncated } = (await inState(daemon, id, "delivered")).attempts[0].response;
+  assert(truncated);
+  assertMatch(body, /^\{"key":"\[redacted\]"\}x+\[redacted\]$/);
 });
 
 Deno.test("story: what finished is kept as long as the config says, and then goes", async () => {
