@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../runtime/clock.ts";
+import { systemEnvironment } from "../runtime/environment.ts";
 import { VERSION } from "../version.ts";
 import { daemonUrl } from "./config_file.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
@@ -18,12 +19,19 @@ export class ApiClient {
   ) {
     this.#url = url;
     this.#token = token;
+    if (token !== undefined && !VISIBLE_ASCII.test(token)) {
+      throw new CommandError(
+        EXIT.notValid,
+        "BELLHOOK_TOKEN holds characters that no token has; copy it anew from where it was made",
+      );
+    }
     this.#clock = clock;
     if (url.startsWith("unix:")) {
       const path = url.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
       this.#http = Deno.createHttpClient({ proxy: { transport: "unix", path } });
       this.#base = "http://localhost";
     } else if (/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
+      this.#http = pastProxies(new URL(url));
       this.#base = url.replace(/\/+$/, "");
     } else {
       throw new CommandError(
@@ -38,7 +46,7 @@ export class ApiClient {
     options: GlobalOptions,
     { environment, clock }: Terminal,
   ): Promise<ApiClient> {
-    const token = environment.get("BELLHOOK_TOKEN");
+    const token = environment.get("BELLHOOK_TOKEN")?.trim();
     return new ApiClient({
       url: await daemonUrl(options, environment),
       clock,
@@ -141,6 +149,28 @@ export class ApiClient {
   }
 }
 
+/**
+ * What HTTP_PROXY and its kin name is for other machines, and the token is not for it: this one is asked
+ * directly. Undefined: the environment decides, or names none.
+ */
+function pastProxies({ protocol, hostname, port }: URL): Deno.HttpClient | undefined {
+  // Such a client puts the whole URL into the request's first line: only where it has to be one.
+  const isNamed = PROXY_VARIABLES.some((name) => systemEnvironment.get(name));
+  if (!isNamed || protocol !== "http:" || !LOOPBACK.test(hostname)) return undefined;
+  const address = hostname.replace(/^\[|\]$/g, "");
+  return Deno.createHttpClient({
+    proxy: { transport: "tcp", hostname: address, port: Number(port || 80) },
+  });
+}
+
+/** Those that Deno looks at for http. */
+const PROXY_VARIABLES = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
+/** As `URL` has a host's name. */
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+const VISIBLE_ASCII = /^[!-~]+$/;
+
 /** Parameters of a query; the undefined ones stay away. */
 export type Query = { readonly [name: string]: string | number | undefined };
 
@@ -186,8 +216,10 @@ function refused(url: string, status: number, text: string): CommandError {
   const problem = (parsed(text) ?? {}) as Problem;
   const words = problem.detail ?? problem.title;
   if (words === undefined) {
+    // Not 3, whatever the status: nobody has looked for what was asked for.
+    const isRefused = status === 401 || status === 403;
     return new CommandError(
-      status < 400 ? EXIT.unreachable : exitCodeOf(status),
+      isRefused ? EXIT.notAllowed : EXIT.unreachable,
       `what answers at ${url} said ${status}, but not as a Bellhook daemon does; name another ` +
         "with --url",
     );

@@ -54,7 +54,7 @@ export async function bellhook(
     .showHelpAfterError('(see "bellhook --help")')
     .exitOverride();
   program.addHelpText("after", EXAMPLES);
-  const adding = await Promise.all(meantBy(args).map(({ load }) => load()));
+  const adding = await Promise.all(meantBy(args, program).map(({ load }) => load()));
   for (const add of adding) add(program, shell);
   return program;
 }
@@ -97,13 +97,23 @@ interface CommandSource {
 }
 
 /** What can be meant: a daemon that serves has no use for the code of all the others. */
-function meantBy(args: readonly string[]): readonly CommandSource[] {
-  const meant = COMMANDS.filter(({ names }) => names.some((name) => args.includes(name)));
-  const isAboutAll = args.some((arg) => ABOUT_ALL.has(arg));
+function meantBy(args: readonly string[], program: Command): readonly CommandSource[] {
+  const command = commandIn(args, program);
+  const meant = COMMANDS.filter(({ names }) => names.some((name) => name === command));
+  const isAboutAll = command === "completion" || args.some((arg) => HELP.has(arg));
   return meant.length === 0 || isAboutAll ? COMMANDS : meant;
 }
 
-const ABOUT_ALL = new Set(["help", "-h", "--help", "completion"]);
+const HELP = new Set(["-h", "--help"]);
+
+/** The word in a command's place: the first that is neither an option of all commands nor its value. */
+function commandIn(args: readonly string[], { options }: Command): string | undefined {
+  const takingValue = options.filter(({ required }) => required);
+  const before = new Set(takingValue.flatMap(({ short, long }) => [short, long]));
+  return args.find((arg, index) =>
+    !arg.startsWith("-") && (index === 0 || !before.has(args[index - 1]))
+  );
+}
 
 const EXAMPLES = `
 Examples:

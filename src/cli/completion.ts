@@ -24,7 +24,7 @@ export function addCompletion(program: Command, shell: Shell): void {
       if (options.subscriptions) {
         using client = await ApiClient.for(options, shell.terminal);
         for await (const page of client.pages<Subscription>("/v1/subscriptions")) {
-          for (const { id } of page) shell.print(id);
+          for (const { id } of page) shell.print(options.json ? JSON.stringify({ id }) : id);
         }
         return EXIT.done;
       }
@@ -35,7 +35,9 @@ export function addCompletion(program: Command, shell: Shell): void {
           `for which shell? One of ${Object.keys(SCRIPTS).join(", ")}`,
         );
       }
-      shell.terminal.stdout(script(wordsOf(program)));
+      const text = script(wordsOf(program));
+      if (options.json) shell.print(JSON.stringify({ shell: name, script: text }));
+      else shell.terminal.stdout(text);
       return EXIT.done;
     }));
 }

@@ -14,7 +14,24 @@ export function bashScript({ options, commands }: ProgramWords): string {
   return `\
 # bash completion for bellhook; made by "bellhook completion bash"
 _bellhook_subscriptions() {
-  "\${COMP_WORDS[0]}" "\${daemon[@]}" completion --subscriptions 2>/dev/null
+  "\${words[0]}" "\${daemon[@]}" completion --subscriptions 2>/dev/null
+}
+
+# Bash divides words at ":" and "=" as well ($COMP_WORDBREAKS): what is together in the line is one.
+_bellhook_words() {
+  local line=\${COMP_LINE:0:COMP_POINT} rest word i
+  words=()
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    rest=\${line#"\${line%%[![:space:]]*}"}
+    word=$rest # the one that is typed ends at the cursor
+    ((i == COMP_CWORD)) || word=\${COMP_WORDS[i]}
+    if ((i == 0)) || [ "$rest" != "$line" ]; then
+      words+=("$word")
+    else
+      words[\${#words[@]}-1]+=$word
+    fi
+    line=\${rest#"$word"}
+  done
 }
 
 _bellhook_fill() {
@@ -26,25 +43,36 @@ _bellhook_fill() {
     subscription) COMPREPLY=($(compgen -W "$(_bellhook_subscriptions)" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -W "\${1// /$'\\n'}" -- "$cur")) ;;
   esac
+  COMPREPLY=("\${COMPREPLY[@]/#/$option}")
+  COMPREPLY=("\${COMPREPLY[@]#"$kept"}")
 }
 
 _bellhook() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]}
-  local command= daemon=() i
+  local words cur prev kept option= command= daemon=() last i
   COMPREPLY=()
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    case \${COMP_WORDS[i]} in
+  _bellhook_words
+  last=$((\${#words[@]} - 1))
+  cur=\${words[last]} prev=\${words[last-1]}
+  # Of the word only $2, its end, is replaced by what is offered.
+  kept=\${cur%"$2"}
+  if [[ $cur == --*=* ]]; then
+    prev=\${cur%%=*} option=\${cur%%=*}= cur=\${cur#*=}
+  fi
+  for ((i = 1; i < last; i++)); do
+    # What finds the daemon goes along where it is asked for subscriptions.
+    case \${words[i]} in
       -c | --config | --url)
-        # What finds the daemon goes along where it is asked for subscriptions.
-        ((i + 1 < COMP_CWORD)) && daemon+=("\${COMP_WORDS[i]}" "\${COMP_WORDS[i+1]}")
+        ((i + 1 < last)) && daemon+=("\${words[i]}" "\${words[i+1]}")
         ((i++)) ;;
+      --config=* | --url=*) daemon+=("\${words[i]}") ;;
       -*) ;;
-      *) [ -n "$command" ] || command=\${COMP_WORDS[i]} ;;
+      *) [ -n "$command" ] || command=\${words[i]} ;;
     esac
   done
   case "$command $prev" in
 ${filled.map(([pattern, fill]) => `    ${pattern}) _bellhook_fill ${fill}; return ;;`).join("\n")}
   esac
+  [ -z "$option" ] || return
   case "$command $cur" in
     " "-*) _bellhook_fill "${namesOf(options)}"; return ;;
 ${

@@ -30,10 +30,11 @@ export function addDev(program: Command, shell: Shell): void {
     .addHelpText("after", EXAMPLES)
     .action(shell.does<DevOptions>(async (options) => {
       const interrupted = Promise.withResolvers<void>();
-      const ignore = shell.terminal.onSignal(["SIGINT", "SIGTERM"], () => interrupted.resolve());
+      const leave = interrupted.resolve;
+      const ignore = shell.terminal.onSignal(["SIGINT", "SIGTERM", "SIGHUP"], () => leave());
       const directory = await Deno.makeTempDir({ prefix: "bellhook-dev-" });
       try {
-        return await runIn(directory, { options, shell, interrupted: interrupted.promise });
+        return await runIn(directory, { options, shell, interrupted: interrupted.promise, leave });
       } finally {
         ignore();
         await Deno.remove(directory, { recursive: true });
@@ -48,14 +49,18 @@ interface Playing {
   readonly options: DevOptions & GlobalOptions;
   readonly shell: Shell;
   readonly interrupted: Promise<void>;
+  /** Interrupts it. */
+  readonly leave: () => void;
 }
 
 async function runIn(directory: string, playing: Playing): Promise<ExitCode> {
   const { options, shell, interrupted } = playing;
   const receivers = startReceivers(playing);
   try {
+    // Looked for once: as soon as the daemon is there the port is taken, by itself.
+    const port = options.once || !isFree(8420) ? 0 : 8420;
     const read = (taking: "samples" | "anything") =>
-      devConfig(directory, { receivers, options, taking });
+      devConfig(directory, { receivers, port, taking });
     const config = await read(options.samples ? "samples" : "anything");
     const { startDaemon } = await import("../daemon.ts");
     const daemon = await startDaemon(config, {
@@ -94,7 +99,7 @@ interface DevReceiver {
   readonly verified: Set<string>;
 }
 
-function startReceivers({ shell, options }: Playing): DevReceiver[] {
+function startReceivers({ shell, options, leave }: Playing): DevReceiver[] {
   const { colour } = shell.terminal;
   const random = systemRandom();
   return [...BUILT_IN].map(([name, profile]) => {
@@ -102,8 +107,10 @@ function startReceivers({ shell, options }: Playing): DevReceiver[] {
     const verified = new Set<string>();
     const onReceived = (received: Received) => {
       const { webhookId, status } = received;
-      if (received.verified && status < 300 && webhookId !== undefined) verified.add(webhookId);
+      const isGood = received.verified && status !== undefined && status < 300;
+      if (isGood && webhookId !== undefined) verified.add(webhookId);
       shell.print(options.json ? JSON.stringify(received) : formatReceived(received, { colour }));
+      if (!options.once && !shell.terminal.hasReader()) leave();
     };
     const receiver = startReceiver({ profile, secret, clock: systemClock, onReceived });
     return { profile: name, receiver, secret, verified };
@@ -112,15 +119,15 @@ function startReceivers({ shell, options }: Playing): DevReceiver[] {
 
 async function devConfig(
   directory: string,
-  { receivers, options, taking }: {
+  { receivers, port, taking }: {
     receivers: readonly DevReceiver[];
-    options: DevOptions;
+    /** Where the daemon listens; 0 is anywhere. */
+    port: number;
     /** Each its profile's samples alone, or whatever its profile knows. */
     taking: "samples" | "anything";
   },
 ): Promise<Config> {
   const secrets = new Map(receivers.map(({ profile, secret }) => [profile, secret]));
-  const port = options.once || !isFree(8420) ? 0 : 8420;
   const words = {
     server: { listen: `127.0.0.1:${port}`, shutdownGrace: "1s" },
     storage: { url: "sqlite:bellhook.db" },

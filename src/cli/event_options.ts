@@ -12,12 +12,19 @@ export interface EventOptions {
   readonly file?: string;
 }
 
-/** Adds the options of EventOptions; `file` says what the file may hold. */
+/** Adds the event's type and the options of EventOptions; `file` says what the file may hold. */
 export function addEventOptions(command: Command, { file }: { file: string }): Command {
   return command
+    .argument("[type]", "the event's type, as in booking.created")
+    // More values of --scope. It takes one itself: an option of many would take the type as well.
+    .allowExcessArguments()
     .option("--data <json>", "the event's data: JSON, @FILE, or - for standard input")
     .addOption(
-      new Option("--scope <name=value...>", "what the event is about; JSON values keep their type"),
+      new Option(
+        "--scope <name=value>",
+        "what the event is about, one or several; JSON values keep their type",
+      )
+        .argParser((text, earlier: readonly string[] = []) => [...earlier, text]),
     )
     .option("--id <id>", "the event's id: makes it safe to send again")
     .option("--timestamp <time>", "when it happened, as RFC 3339")
@@ -25,12 +32,17 @@ export function addEventOptions(command: Command, { file }: { file: string }): C
     .option("--file <file>", file);
 }
 
-/** The event, or the file of them, that was given, as the JSON text to post. */
+/**
+ * The event, or the file of them, that was given, as the JSON text to post. The words are those that
+ * no option has taken: the type, and more values of `--scope`.
+ */
 export async function postedText(
-  type: string | undefined,
+  words: readonly string[],
   options: EventOptions,
   stdin: () => Promise<string>,
 ): Promise<string> {
+  const isScope = (word: string) => options.scope !== undefined && word.includes("=");
+  const [type, ...more] = words.filter((word) => !isScope(word));
   if (options.file !== undefined) {
     const others = ["data", "scope", "id", "timestamp", "metadata"] as const;
     const other = others.find((name) => options[name] !== undefined);
@@ -40,10 +52,22 @@ export async function postedText(
     }
     return json(await textAt(options.file, stdin), `--file ${options.file}`);
   }
+  const scope = [...options.scope ?? [], ...words.filter(isScope)];
   if (type === undefined) {
-    throw new CommandError(EXIT.notValid, "an event needs a type; or give whole events by --file");
+    const taken = scope.length === 0 ? "" : ` beside what --scope took (${scope.join(" ")})`;
+    throw new CommandError(
+      EXIT.notValid,
+      `an event needs a type${taken}; or give whole events by --file`,
+    );
   }
-  return await eventText(type, options, stdin);
+  if (more.length > 0) {
+    const types = [type, ...more].map((word) => `"${word}"`).join(", ");
+    throw new CommandError(
+      EXIT.notValid,
+      `an event has one type, and these are several: ${types}; the rest goes by --scope or --data`,
+    );
+  }
+  return await eventText(type, { ...options, scope }, stdin);
 }
 
 /** The event as JSON text, put together without parsing, so that numbers keep their digits. */

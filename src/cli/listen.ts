@@ -51,10 +51,12 @@ export function addListen(program: Command, shell: Shell): void {
           ...(options.fail !== undefined && { fail: options.fail }),
           ...(options.failFirst !== undefined && { failFirst: options.failFirst }),
           ...(options.delay !== undefined && { delayMs: options.delay }),
-          onReceived: (received) =>
+          onReceived(received) {
             shell.print(
               options.json ? JSON.stringify(received) : formatReceived(received, { colour }),
-            ),
+            );
+            if (!shell.terminal.hasReader()) interrupted.resolve();
+          },
         });
         shell.say(`receiving as profile "${profile.name}" at ${receiver.url}; Ctrl-C ends it`);
         await interrupted.promise;

@@ -13,13 +13,12 @@ interface MatchOptions extends EventOptions {
 /** `bellhook match`: who would get an event, and why the others would not. */
 export function addMatch(program: Command, shell: Shell): void {
   const command = program.command("match")
-    .description("say which subscriptions would get an event, and why the others would not")
-    .argument("[type]", "the event's type, as in booking.created");
+    .description("say which subscriptions would get an event, and why the others would not");
   addEventOptions(command, { file: "a file with a whole event, or -" })
     .option("--only-matching", "leave out those that would not get it")
     .addHelpText("after", EXAMPLES)
-    .action(shell.does<MatchOptions>(async (options, type) => {
-      const event = await postedText(type, options, () => shell.terminal.stdin());
+    .action(shell.does<MatchOptions>(async (options) => {
+      const event = await postedText(command.args, options, () => shell.terminal.stdin());
       using client = await ApiClient.for(options, shell.terminal);
       const { answer } = await client.post<MatchAnswer>("/v1/match", event);
       const rows: Row[] = [

@@ -13,7 +13,7 @@ export function addReload(program: Command, shell: Shell): void {
       using client = await ApiClient.for(options, shell.terminal);
       const { answer } = await client.post<Reloaded>("/-/reload");
       printReload(answer, { options, shell });
-      if (!options.json && answer.changes.length === 0) shell.print("nothing changed");
+      if (answer.changes.length === 0) shell.say("nothing changed");
       return EXIT.done;
     }));
 }

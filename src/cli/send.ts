@@ -7,12 +7,11 @@ import type { GlobalOptions, Shell } from "./shell.ts";
 /** `bellhook send`: posts an event, or a file of them. */
 export function addSend(program: Command, shell: Shell): void {
   const command = program.command("send")
-    .description("post an event and print what will be delivered to whom")
-    .argument("[type]", "the event's type, as in booking.created");
+    .description("post an event and print what will be delivered to whom");
   addEventOptions(command, { file: "a file with a whole event or an array of them, or -" })
     .addHelpText("after", EXAMPLES)
-    .action(shell.does<EventOptions>(async (options, type) => {
-      const body = await postedText(type, options, () => shell.terminal.stdin());
+    .action(shell.does<EventOptions>(async (options) => {
+      const body = await postedText(command.args, options, () => shell.terminal.stdin());
       using client = await ApiClient.for(options, shell.terminal);
       const { status, answer } = await client.post<Receipt | Receipt[]>("/v1/events", body);
       const repeated = status === 200;

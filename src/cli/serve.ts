@@ -16,7 +16,7 @@ import type { Shell } from "./shell.ts";
 
 /** `bellhook serve`: the daemon, until a signal or a failed database ends it. */
 export function addServe(program: Command, shell: Shell): void {
-  const { environment } = shell.terminal;
+  const { environment, clock } = shell.terminal;
   program.command("serve")
     .description(
       "run the daemon; SIGTERM or SIGINT stop it, a second one at once; SIGHUP reloads the config",
@@ -46,10 +46,13 @@ export function addServe(program: Command, shell: Shell): void {
       const asked = Promise.withResolvers<undefined>();
       let reload = () => {};
       // What a second signal does: the first one's stop is under way.
-      let stop = () => {};
+      let hurry = () => {};
+      let stoppedAtMs: number | undefined;
       const ignore = shell.terminal.onSignal(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
         if (signal === "SIGHUP") return reload();
-        stop();
+        const nowMs = clock.monotonicMs();
+        stoppedAtMs ??= nowMs;
+        if (nowMs - stoppedAtMs > ONE_SIGNAL_MS) hurry();
         asked.resolve(undefined);
       });
       const manager = serviceManager(environment, (trouble) => shell.say(`bellhook: ${trouble}`));
@@ -71,7 +74,7 @@ export function addServe(program: Command, shell: Shell): void {
         const failure = await Promise.race([asked.promise, daemon.failed]);
         manager.stopping();
         if (failure === undefined) {
-          stop = () => void daemon.stop();
+          hurry = () => void daemon.stop();
           await daemon.stop();
           return EXIT.done;
         }
@@ -85,6 +88,12 @@ export function addServe(program: Command, shell: Shell): void {
       }
     }));
 }
+
+/**
+ * A terminal's Ctrl-C reaches all of its processes, and whoever started this one (deno task, npx) passes
+ * it on besides: what comes so soon after the first is the same.
+ */
+const ONE_SIGNAL_MS = 500;
 
 const EXAMPLES = `
 Examples:

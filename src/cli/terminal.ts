@@ -5,7 +5,7 @@ import { type Environment, systemEnvironment } from "../runtime/environment.ts";
 export interface Terminal {
   /** Takes data: what a script reads. */
   stdout(text: string): void;
-  /** Takes talk: what a person reads beside it. */
+  /** Takes talk: what a person reads beside it. What can't be written there is lost, and no error. */
   stderr(text: string): void;
   readonly environment: Environment;
   readonly clock: Clock;
@@ -37,7 +37,7 @@ export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
   let hasReader = true;
   return {
     stdout: (text) => hasReader = writeAll(Deno.stdout, text),
-    stderr: (text) => void writeAll(Deno.stderr, text),
+    stderr: (text) => writeIfPossible(Deno.stderr, text),
     environment,
     clock: systemClock,
     stdin: () => new Response(Deno.stdin.readable).text(),
@@ -65,6 +65,15 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
     // `bellhook … | head` has read enough.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
     return false;
+  }
+}
+
+/** A full disk, a terminal that is gone: who can't be told of it goes on all the same. */
+function writeIfPossible(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  try {
+    writeAll(stream, text);
+  } catch {
+    // Nobody is left to tell.
   }
 }
 

@@ -11,7 +11,7 @@ export interface ReceiverOptions {
   readonly profile: Profile;
   readonly secret?: Secret;
   readonly clock: Clock;
-  /** Called for every request when its answer is ready, verified or not. */
+  /** Called for every request, verified or not, when its answer is ready or nobody waits for it. */
   readonly onReceived: (received: Received) => void;
   /** 0, the default, takes any free port; always on 127.0.0.1. */
   readonly port?: number;
@@ -33,12 +33,12 @@ export interface Receiver {
 }
 
 /** One request, and what was made of it. */
-export interface Received {
+export type Received = Verified & Answered;
+
+interface Verified {
   /** Left out where the body doesn't name one. */
   readonly event?: string;
   readonly profile: string;
-  /** What was answered. */
-  readonly status: number;
   readonly durationMs: number;
   readonly verified: boolean;
   /** Whether a signature was checked; false for a format without one. */
@@ -48,6 +48,13 @@ export interface Received {
   /** How often this event has come, by its webhook-id or Idempotency-Key: 2 is the first retry. */
   readonly attemptHint?: number;
 }
+
+type Answered =
+  | { readonly status: number; readonly unanswered?: never }
+  /** Why the answer that was held back was never given. */
+  | { readonly unanswered: Unanswered; readonly status?: never };
+
+type Unanswered = "the sender had gone" | "this receiver was stopped";
 
 /** More than any publisher here sends at once. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -68,7 +75,10 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     const fails = options.failFirst === undefined ? fail !== undefined : failuresLeft-- > 0;
     const forced = fails ? fail ?? 503 : undefined;
     const judged = await judge(request, options, receivedAt);
-    if (delayMs > 0) await pause(clock, delayMs, stopping.signal);
+    const unanswered = delayMs > 0
+      // Read here alone: without --unstable-no-legacy-abort Deno warns once a signal has been read.
+      ? await heldBack(clock, delayMs, { gone: request.signal, stopping: stopping.signal })
+      : undefined;
     const { verification } = judged;
     const status = forced ?? judged.status;
     const webhookId = request.headers.get("webhook-id");
@@ -76,7 +86,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     options.onReceived({
       ...(verification.event !== undefined && { event: verification.event }),
       profile: profile.name,
-      status,
+      ...(unanswered === undefined ? { status } : { unanswered }),
       durationMs: clock.monotonicMs() - startedMs,
       verified: verification.ok,
       signed: verification.ok && verification.signed,
@@ -161,15 +171,24 @@ async function readAtMost(
   return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
-function pause(clock: Clock, ms: number, stopping: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const takeBack = clock.after(ms, resolve);
-  const onStop = () => {
-    takeBack();
-    resolve();
-  };
+/** Waits, but no longer than somebody waits for the answer; says why nobody does, where it is so. */
+function heldBack(
+  clock: Clock,
+  ms: number,
+  { gone, stopping }: { gone: AbortSignal; stopping: AbortSignal },
+): Promise<Unanswered | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Unanswered | undefined>();
+  const takeBack = clock.after(ms, () => resolve(undefined));
+  const onGone = () => resolve("the sender had gone");
+  const onStop = () => resolve("this receiver was stopped");
+  gone.addEventListener("abort", onGone);
   stopping.addEventListener("abort", onStop);
-  return promise.finally(() => stopping.removeEventListener("abort", onStop));
+  if (gone.aborted) onGone();
+  return promise.finally(() => {
+    takeBack();
+    gone.removeEventListener("abort", onGone);
+    stopping.removeEventListener("abort", onStop);
+  });
 }
 
 /** How often each id has come. */
@@ -205,15 +224,18 @@ function answer(status: number, verification: Verification | undefined): Respons
 /** One line for one request: event, profile, status, time, and what verifying it came to. */
 export function formatReceived(received: Received, { colour }: { colour: boolean }): string {
   const paint = (code: number, text: string) => colour ? `\x1b[${code}m${text}\x1b[0m` : text;
-  const { event = "(no event)", profile, status, durationMs, verified, attemptHint } = received;
+  const { event = "(no event)", profile, durationMs, verified, attemptHint } = received;
+  const { status, unanswered } = received;
+  const isGood = status !== undefined && status < 300;
   const columns = [
     paint(BOLD, printable(event).padEnd(24)),
     profile.padEnd(16),
-    paint(status < 300 ? GREEN : RED, String(status)),
+    paint(isGood ? GREEN : RED, String(status ?? "---")),
     `${Math.round(durationMs)} ms`.padStart(7),
     paint(verified ? GREEN : RED, verdictOf(received)),
   ];
   if (attemptHint !== undefined && attemptHint > 1) columns.push(`(attempt ${attemptHint})`);
+  if (unanswered !== undefined) columns.push(paint(RED, `(not answered: ${unanswered})`));
   return columns.join("  ");
 }
 

@@ -1,7 +1,8 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ApiClient } from "../../src/cli/api_client.ts";
 import { CommandError } from "../../src/cli/exit_code.ts";
 import { startRawServer } from "../support/raw_server.ts";
+import { aHouse } from "./a_house.ts";
 import { aDirectory, finish } from "./captured.ts";
 
 const TYPE = ["Content-Type", "application/problem+json"] as const;
@@ -47,17 +48,58 @@ Deno.test("ApiClient: an answer of something else is no riddle", async () => {
   assertStringIncludes(error.message, "said 502, but not as a Bellhook daemon does");
 });
 
-Deno.test("ApiClient: another server that answers 200 is no daemon", async () => {
-  await using server = startRawServer({ body: "ok", close: true });
-  const { exitCode, stderr } = await finish(["status", "--url", server.url]);
-  assertEquals(exitCode, 4);
-  assertStringIncludes(stderr, "said 200, but not as a Bellhook daemon does");
+Deno.test("ApiClient: another server is no daemon that could be reached, whatever it answers", async () => {
+  const expected = { 200: 4, 302: 4, 401: 5, 403: 5, 404: 4, 422: 4, 500: 4, 501: 4, 502: 4 };
+  for (const [status, expectedCode] of Object.entries(expected)) {
+    for (const body of ["ok", `{"message":"not found"}`]) {
+      if (status === "200" && body !== "ok") continue;
+      await using server = startRawServer({ status: Number(status), body, close: true });
+      const { exitCode, stderr } = await finish(["pause", "guests", "--url", server.url]);
+      assertEquals<number>(exitCode, expectedCode, `${status} ${body}`);
+      assertStringIncludes(stderr, `said ${status}, but not as a Bellhook daemon does`);
+    }
+  }
 });
 
 Deno.test("ApiClient: the token goes along", async () => {
   await using server = startRawServer({ body: "{}", close: true });
   await finish(["reload", "--url", server.url], { environment: { BELLHOOK_TOKEN: "t0k3n" } });
   assertEquals(server.requests[0]!.header("authorization"), "Bearer t0k3n");
+  // As $(cat token) leaves it where the file has lines of Windows.
+  await finish(["reload", "--url", server.url], { environment: { BELLHOOK_TOKEN: "t0k3n\r\n" } });
+  assertEquals(server.requests[1]!.header("authorization"), "Bearer t0k3n");
+});
+
+Deno.test("ApiClient: a token that no header can carry is not valid, and is not told", async () => {
+  await using server = startRawServer({ body: "{}", close: true });
+  for (const token of ["t0kén", "t0\nk3n", "t0 k3n", "t0\0k3n", "“t0k3n”"]) {
+    const { exitCode, stdout, stderr } = await finish(["status", "--url", server.url], {
+      environment: { BELLHOOK_TOKEN: token },
+    });
+    assertEquals([exitCode, stdout], [2, ""], token);
+    assertStringIncludes(stderr, "BELLHOOK_TOKEN");
+    assert(!stderr.includes("t0"), stderr);
+  }
+  assertEquals(server.requests.length, 0);
+});
+
+Deno.test("ApiClient: a daemon on this machine is asked directly, whatever HTTP_PROXY names", async () => {
+  await using house = await aHouse();
+  const main = new URL("../../main.ts", import.meta.url).pathname;
+  const { url } = house.daemon;
+  const asked = [["HTTP_PROXY", url], [
+    "all_proxy",
+    url.replace("127.0.0.1", "localhost"),
+  ]] as const;
+  for (const [variable, url] of asked) {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "-A", main, "status", "--url", url],
+      env: { [variable]: "http://127.0.0.1:9", NO_PROXY: "", no_proxy: "" },
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assertEquals(code, 0, text(stderr));
+    assertStringIncludes(text(stdout), "guests");
+  }
 });
 
 Deno.test("ApiClient: no daemon is exit code 4, by TCP and by socket", async () => {
@@ -86,7 +128,10 @@ Deno.test("ApiClient: the daemon is where --url, BELLHOOK_URL or the config file
   await finish(["reload"], { environment });
   await finish(["reload"], { environment: config });
   assertEquals(
-    [said, inEnvironment, inFile].map(({ requests }) => requests.map(({ target }) => target)),
+    [said, inEnvironment, inFile].map(({ url, requests }) =>
+      // The whole URL on a machine that has a proxy.
+      requests.map(({ target }) => URL.parse(target, url)?.pathname)
+    ),
     [["/-/reload"], ["/-/reload"], ["/-/reload"]],
   );
 });

@@ -1,4 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { bellhook } from "../../src/cli/cli.ts";
+import { Shell } from "../../src/cli/shell.ts";
+import { systemTerminal } from "../../src/cli/terminal.ts";
 import { VERSION } from "../../src/version.ts";
 import { aDirectory, finish } from "./captured.ts";
 
@@ -35,6 +38,8 @@ Deno.test("bellhook: its help lists every command, on stdout", async () => {
 Deno.test("bellhook: what is mistyped is refused with the nearest name", async () => {
   const slips = [
     [["chekc"], "check"],
+    [["stauts", "test"], "Did you mean status?"],
+    [["--url", "http://127.0.0.1:9", "stauts", "--json"], "Did you mean status?"],
     [["check", "--jsn"], "--json"],
     [["secret", "--profle", "standard"], "--profile"],
     [["secret", "--profile", "standrd"], `"standard"`],
@@ -45,6 +50,13 @@ Deno.test("bellhook: what is mistyped is refused with the nearest name", async (
     assertMatch(stderr, /[Dd]id you mean/);
     assertStringIncludes(stderr, meant);
   }
+});
+
+Deno.test("bellhook: a daemon loads the code of no other command, whatever its arguments are named", async () => {
+  const loaded = async (...args: string[]) =>
+    (await bellhook(new Shell(systemTerminal()), { args })).commands.map((one) => one.name());
+  assertEquals(await loaded("serve"), ["serve"]);
+  assertEquals(await loaded("-c", "check", "--json", "serve", "--log", "test"), ["serve"]);
 });
 
 Deno.test("bellhook: no command, too many arguments and bad values are not valid", async () => {

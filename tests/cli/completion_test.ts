@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { aHouse, to } from "./a_house.ts";
+import { aHouse, objectsOf, to } from "./a_house.ts";
 import { aDirectory, finish } from "./captured.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -44,11 +44,24 @@ async function denoDir(): Promise<string> {
   return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
 }
 
-/** Lets bash complete a line, the last word of which may be begun or empty. */
-function inBash(words: readonly string[]): string[] {
-  const script = `source "$SCRIPT"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bellhook
-    printf '%s\\n' "\${COMPREPLY[@]}"`;
-  return ["--norc", "--noprofile", "-c", script, "bash", ...words];
+/**
+ * Types lines into bash, which divides them into words by itself, and has it put all that is offered
+ * for the last word in its place; answers what stands in each line then.
+ */
+function inBash(
+  lines: readonly string[],
+  { setting = ":" }: { setting?: string } = {},
+): readonly string[] {
+  const typed = [
+    'source "$SCRIPT"',
+    setting,
+    `bind '"\\C-t": insert-completions'`,
+    `bind -x '"\\C-g": printf "%s\\n" "$READLINE_LINE" >> lines'`,
+    // Ctrl-U takes the line away again.
+    ...lines.map((line) => `${line}\x14\x07\x15`),
+  ];
+  const typing = `bash --norc --noprofile -i <<< "$1" > /dev/null 2>&1; cat lines; rm lines`;
+  return ["--norc", "--noprofile", "-c", typing, "bash", typed.join("\n")];
 }
 
 Deno.test({
@@ -56,19 +69,45 @@ Deno.test({
   ignore: !await isInstalled("bash"),
   async fn() {
     await using bash = await aShell("bash");
-    const complete = (...words: string[]) => bash.run(inBash(["bellhook", ...words]));
-    assertEquals(await complete("re"), ["reload", "retry", "replay", "resume"]);
-    assertEquals(await complete("-c", "config.json", "aud"), ["audit"]);
-    assertEquals(await complete("replay", "--st"), ["--state"]);
-    assertEquals(await complete("replay", "--ur"), ["--url"]);
-    assertEquals(await complete("--js"), ["--json"]);
-    assertEquals(await complete("replay", "--state", "ex"), ["exhausted"]);
-    assertEquals(await complete("secret", "--profile", "booking-"), ["booking-experts"]);
-    assertEquals(await complete("completion", "z"), ["zsh"]);
-    assertEquals(await complete("check", "-c", "a"), ["a file.json"]);
-    assertEquals(await complete("backup", "a"), ["a file.json"]);
-    assertEquals(await complete("send", "--data", ""), [""]);
-    assertEquals(await complete("help", "aud"), ["audit"]);
+    const lines = [
+      ["bellhook re", "bellhook reload replay resume retry "],
+      ["bellhook -c config.json aud", "bellhook -c config.json audit "],
+      ["bellhook replay --st", "bellhook replay --state "],
+      ["bellhook replay --ur", "bellhook replay --url "],
+      ["bellhook --js", "bellhook --json "],
+      ["bellhook replay --state ex", "bellhook replay --state exhausted "],
+      ["bellhook secret --profile booking-", "bellhook secret --profile booking-experts "],
+      ["bellhook completion z", "bellhook completion zsh "],
+      ["bellhook check -c a", "bellhook check -c a\\ file.json "],
+      ["bellhook backup a", "bellhook backup a\\ file.json "],
+      ["bellhook send --data ", "bellhook send --data "],
+      ["bellhook help aud", "bellhook help audit "],
+    ] as const;
+    const typed = lines.map(([typed]) => typed);
+    assertEquals(await bash.run(inBash(typed)), lines.map(([, completed]) => completed));
+  },
+});
+
+Deno.test({
+  name: "completion bash: what is together in the line is one word, wherever bash divides it",
+  ignore: !await isInstalled("bash"),
+  async fn() {
+    await using bash = await aShell("bash");
+    const lines = [
+      ["bellhook --url http://127.0.0.1:9 aud", "bellhook --url http://127.0.0.1:9 audit "],
+      ["bellhook --url=http://127.0.0.1:9 aud", "bellhook --url=http://127.0.0.1:9 audit "],
+      ["bellhook send --scope a=1 --da", "bellhook send --scope a=1 --data "],
+      ["bellhook replay --state=ex", "bellhook replay --state=exhausted "],
+      ["bellhook secret --profile=booking-", "bellhook secret --profile=booking-experts "],
+      ["bellhook check --config=a", "bellhook check --config=a\\ file.json "],
+      ["bellhook completion --json=", "bellhook completion --json="],
+      ["echo a:b; bellhook  --json   aud", "echo a:b; bellhook  --json   audit "],
+    ] as const;
+    const typed = lines.map(([typed]) => typed);
+    const completed = lines.map(([, completed]) => completed);
+    assertEquals(await bash.run(inBash(typed)), completed);
+    const setting = "COMP_WORDBREAKS=${COMP_WORDBREAKS//[:=]/}";
+    assertEquals(await bash.run(inBash(typed, { setting })), completed);
   },
 });
 
@@ -81,11 +120,17 @@ Deno.test({
     });
     await using bash = await aShell("bash");
     const { url } = house.daemon;
-    const complete = (words: string[], environment: Record<string, string> = {}) =>
-      bash.run(inBash(["bellhook", ...words]), environment);
-    assertEquals((await complete(["--url", url, "pause", "g"])).sort(), ["gates", "guests"]);
-    assertEquals(await complete(["replay", "--subscription", "c"], { BELLHOOK_URL: url }), ["crm"]);
-    assertEquals(await complete(["pause", ""], { BELLHOOK_URL: "http://127.0.0.1:9" }), [""]);
+    const complete = async (line: string, environment: Record<string, string> = {}) =>
+      (await bash.run(inBash([line]), environment))[0];
+    for (const daemon of [`--url ${url}`, `--url=${url}`]) {
+      const line = `bellhook ${daemon} pause g`;
+      assertEquals(await complete(line), `${line.slice(0, -1)}gates guests `);
+    }
+    const replay = "bellhook replay --subscription";
+    assertEquals(await complete(`${replay} c`, { BELLHOOK_URL: url }), `${replay} crm `);
+    assertEquals(await complete(`${replay}=c`, { BELLHOOK_URL: url }), `${replay}=crm `);
+    const nowhere = { BELLHOOK_URL: "http://127.0.0.1:9" };
+    assertEquals(await complete("bellhook pause ", nowhere), "bellhook pause ");
   },
 });
 
@@ -142,6 +187,19 @@ done
 print -r -- $out
 zpty -d z
 `;
+
+Deno.test("completion --json: the script, and each subscription, as one object", async () => {
+  const plain = await finish(["completion", "fish"]);
+  const { exitCode, stdout } = await finish(["completion", "fish", "--json"]);
+  assertEquals(exitCode, 0);
+  assertEquals(objectsOf(stdout), [{ shell: "fish", script: plain.stdout }]);
+
+  await using house = await aHouse({
+    subscriptions: (server) => ["guests", "crm"].map((id) => to(server, { id })),
+  });
+  const ids = await house.run(["completion", "--subscriptions", "--json"]);
+  assertEquals(objectsOf(ids.stdout), [{ id: "crm" }, { id: "guests" }]);
+});
 
 Deno.test("completion: no shell, or one that there is no script for, is not valid", async () => {
   const none = await finish(["completion"]);

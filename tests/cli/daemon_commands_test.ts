@@ -1,14 +1,16 @@
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startHostileServer } from "../hostile/hostile_server.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 import { aDirectory, finish, start } from "./captured.ts";
 
 /** A config without receivers, on any free port. */
 const CONFIG = JSON.stringify({ server: { listen: "127.0.0.1:0" }, subscriptions: [] });
 
-function serving(file: string) {
-  const daemon = start(["serve", "-c", file]);
+function serving(file: string, clock?: FakeClock) {
+  const daemon = start(["serve", "-c", file], clock ? { clock } : {});
   const url = until(() => /url=(http:\S+)/.exec(daemon.stderr)?.[1], "the daemon is ready");
   return { daemon, url };
 }
@@ -37,31 +39,61 @@ Deno.test("serve: takes events, and each of the two signals stops it with exit c
   }
 });
 
+/** A config with one receiver, which has as long as it likes, and a grace. */
+function withReceiver(url: string, server: Record<string, string>): string {
+  return JSON.stringify({
+    server: { listen: "127.0.0.1:0", ...server },
+    subscriptions: [{
+      id: "guest-app",
+      url,
+      events: ["*"],
+      timeout: "1h",
+      allowHttp: true,
+      allowNetworks: ["127.0.0.0/8"],
+    }],
+  });
+}
+
 Deno.test("serve: a second signal waits for no attempt any more, and loses none", async () => {
   await using receiver = await startHostileServer((peer) => peer.gone());
   await using directory = await aDirectory({
-    "config.json": JSON.stringify({
-      server: { listen: "127.0.0.1:0", shutdownGrace: "1h" },
-      subscriptions: [{
-        id: "guest-app",
-        url: receiver.url,
-        events: ["*"],
-        timeout: "1h",
-        allowHttp: true,
-        allowNetworks: ["127.0.0.0/8"],
-      }],
-    }),
+    "config.json": withReceiver(receiver.url, { shutdownGrace: "1h" }),
   });
   const file = `${directory.path}/config.json`;
-  const { daemon, url } = serving(file);
+  const clock = new FakeClock();
+  const { daemon, url } = serving(file, clock);
   assertEquals((await finish(["send", "booking.created", "--url", await url])).exitCode, 0);
   await until(() => receiver.connectionCount > 0, "the attempt is under way");
   daemon.signal("SIGTERM");
   await until(() => daemon.stderr.includes("stopping"), "it says that it stops");
+  clock.advance(501);
   daemon.signal("SIGTERM");
   assertEquals(await daemon.exit, 0);
   const { stdout } = await finish(["audit", "--json", "-c", file]);
   assertEquals(JSON.parse(stdout).deliveries.pending, 1);
+});
+
+Deno.test("serve: two signals in the same moment are one, and the attempt under way has its grace", async () => {
+  const answering = Promise.withResolvers<void>();
+  await using receiver = startRawServer({ after: answering.promise });
+  await using directory = await aDirectory({
+    "config.json": withReceiver(receiver.url, { shutdownGrace: "10s" }),
+  });
+  const file = `${directory.path}/config.json`;
+  const clock = new FakeClock();
+  const { daemon, url } = serving(file, clock);
+  assertEquals((await finish(["send", "booking.created", "--url", await url])).exitCode, 0);
+  await receiver.received(1);
+  daemon.signal("SIGINT");
+  daemon.signal("SIGTERM");
+  await until(() => daemon.stderr.includes("stopping"), "it says that it stops");
+  clock.advance(500);
+  daemon.signal("SIGTERM");
+  answering.resolve();
+  assertEquals(await daemon.exit, 0);
+  const { stdout } = await finish(["audit", "--json", "-c", file]);
+  const { deliveries, attempts } = JSON.parse(stdout);
+  assertEquals([deliveries.delivered, deliveries.pending, attempts], [1, 0, 1]);
 });
 
 Deno.test("serve: a config with problems starts nothing", async () => {
@@ -90,7 +122,8 @@ Deno.test("reload: says what changed, by command and by SIGHUP", async () => {
   const file = `${directory.path}/config.json`;
   const { daemon, url } = serving(file);
   const unchanged = await finish(["reload", "--url", await url]);
-  assertEquals([unchanged.exitCode, unchanged.stdout], [0, "nothing changed\n"]);
+  assertEquals([unchanged.exitCode, unchanged.stdout], [0, ""]);
+  assertEquals(unchanged.stderr, "nothing changed\n");
 
   await Deno.writeTextFile(file, `{"subscriptons": []}`);
   const rejected = await finish(["reload", "--url", await url]);
@@ -165,6 +198,57 @@ Deno.test("serve: a process of its own answers, and ends with 0 on SIGTERM", asy
   assertEquals(sent.exitCode, 0, sent.stderr);
   process.kill("SIGTERM");
   assertEquals((await process.status).code, 0);
+});
+
+Deno.test({
+  name: "serve: delivers and lives on where its log can't be written",
+  ignore: Deno.build.os !== "linux", // for its /dev/full
+  async fn() {
+    await using receiver = startRawServer();
+    await using directory = await aDirectory({
+      "config.json": withReceiver(receiver.url, { listen: "unix:bellhook.sock" }),
+    });
+    const file = `${directory.path}/config.json`;
+    const main = new URL("../../main.ts", import.meta.url).pathname;
+    await using process = new Deno.Command("sh", {
+      // exec: the signal below reaches the daemon itself.
+      args: [
+        ...["-c", `exec "$@" 2> /dev/full`, "sh", Deno.execPath(), "run", "-q", "-A", main],
+        ...["serve", "-c", file],
+      ],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const sent = await until(async () => {
+      const sent = await finish(["send", "booking.created", "-c", file]);
+      return sent.exitCode === 4 ? undefined : sent;
+    });
+    assertEquals(sent.exitCode, 0, sent.stderr);
+    await until(async () => {
+      const { stdout } = await finish(["deliveries", "--state", "delivered", "--json", "-c", file]);
+      return stdout !== "";
+    }, "the event is delivered");
+    process.kill("SIGTERM");
+    assertEquals((await process.status).code, 0);
+  },
+});
+
+Deno.test("dev: ends with its terminal, and once nobody reads what it prints", async () => {
+  const left = start(["dev", "--no-samples"]);
+  await until(() => left.stderr.includes("Ctrl-C ends it"), "it runs");
+  left.signal("SIGHUP");
+  assertEquals(await left.exit, 0);
+  const unread = start(["dev"], { hasReader: () => false });
+  assertEquals(await unread.exit, 0);
+});
+
+Deno.test("dev: a reload that changes nothing says so", async () => {
+  const dev = start(["dev", "--no-samples"]);
+  const url = await until(() => /runs at (http:\S+),/.exec(dev.stderr)?.[1], "it runs");
+  const { exitCode, stdout, stderr } = await finish(["reload", "--url", url]);
+  assertEquals([exitCode, stdout, stderr], [0, "", "nothing changed\n"]);
+  dev.signal("SIGINT");
+  assertEquals(await dev.exit, 0);
 });
 
 Deno.test("dev: leaves nothing behind", async () => {

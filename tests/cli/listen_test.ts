@@ -34,6 +34,15 @@ Deno.test("listen: fails as it is told to", async () => {
   assertEquals(await listening.exit, 0);
 });
 
+Deno.test("listen: ends once nobody reads what it prints", async () => {
+  const listening = start(["listen", "--profile", "booking-experts", "--port", "0"], {
+    hasReader: () => false,
+  });
+  const url = await until(() => /http:\/\/\S+(?=;)/.exec(listening.stderr)?.[0]);
+  await fetch(url, { method: "POST", body: "{}" }).then((response) => response.text(), () => {});
+  assertEquals(await listening.exit, 0);
+});
+
 Deno.test("listen: a secret that is needed and not there", async () => {
   const unnamed = await finish(["listen", "--profile", "roostsync"]);
   assertEquals(unnamed.exitCode, 2);

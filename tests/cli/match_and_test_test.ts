@@ -26,7 +26,7 @@ Deno.test("match: every subscription with yes or no, the rule that decided, and 
   assertStringIncludes(rows[1]![3]!, "booking.created");
 
   const some = await house.run([
-    ...["match", "booking.created", "--scope", "venue_id=v1", "--only-matching", "--json"],
+    ...["match", "--scope", "venue_id=v1", "booking.created", "--only-matching", "--json"],
   ]);
   assertEquals(objectsOf(some.stdout).map(({ subscription, held }) => [subscription, held]), [
     ["all", false],

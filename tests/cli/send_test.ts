@@ -26,6 +26,22 @@ Deno.test("send: the event goes out as it was typed, every digit of it", async (
   );
 });
 
+Deno.test("send: the type stands before or after what it is about, which goes in one piece or several", async () => {
+  const spellings = [
+    ["x", "--scope", "a=1", "--scope", "b=2"],
+    ["x", "--scope", "a=1", "b=2"],
+    ["--scope", "a=1", "--scope", "b=2", "x"],
+    ["--scope", "a=1", "b=2", "x"],
+    ["--scope", "a=1", "x", "b=2"],
+    ["--scope=a=1", "b=2", "--data", "{}", "x"],
+  ];
+  for (const args of spellings) {
+    const { exitCode, posted } = await send(args);
+    const expected = `{"type":"x","scope":{"a":1,"b":2},"data":{}}`;
+    assertEquals([exitCode, posted], [0, expected], args.join(" "));
+  }
+});
+
 Deno.test("send: data comes from a file or from standard input as well", async () => {
   await using directory = await aDirectory({ "data.json": `{"a": 1}` });
   const fromFile = await send(["x", "--data", `@${directory.path}/data.json`]);
@@ -52,6 +68,11 @@ Deno.test("send: what is no event is refused before anything is sent", async () 
     [["x", "--data", "{"], "--data is no JSON"],
     [["x", "--data", "@/none.json"], `can't read "/none.json"`],
     [["x", "--scope", "venue"], "name=value"],
+    [["--scope", "a=1", "--scope", "venue", "x"], `--scope "venue"`],
+    [["--scope", "a=1", "b=2"], "needs a type beside what --scope took (a=1 b=2)"],
+    [["x", "y"], `one type, and these are several: "x", "y"`],
+    [["x", "venue=v1"], "--scope"],
+    [["--scope", "a=1", "--file", "events.json"], "leave --scope out"],
     [["x", "--file", "events.json"], "leave a type out"],
     [["--file", "events.json", "--id", "1"], "leave --id out"],
   ];

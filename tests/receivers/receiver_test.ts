@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { Secret } from "../../src/domain/secret.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
 import {
@@ -9,6 +15,7 @@ import {
   startReceiver,
 } from "../../src/receivers/receiver.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { until } from "../support/until.ts";
 import {
   SIGNED_AT,
   signedByHand,
@@ -189,6 +196,31 @@ Deno.test("receiver: delayMs holds the answer back for that long", async () => {
   assertEquals(running.received[0]!.durationMs, 10_000);
 });
 
+Deno.test("receiver: an answer that its sender didn't wait for is none, and is told at once", async () => {
+  const { request, secret } = await aRequest("standard");
+  const clock = new WatchedClock(SIGNED_AT);
+  await using running = new Running("standard", { secret, clock, delayMs: 10_000 });
+  const sender = new AbortController();
+  const answer = fetch(running.receiver.url, {
+    method: "POST",
+    ...request,
+    signal: sender.signal,
+  });
+  await clock.waiting;
+  clock.advance(3_000);
+  sender.abort();
+  await assertRejects(() => answer, DOMException);
+  const received = await until(() => running.received[0], "the receiver tells of it");
+  const { status, unanswered, durationMs, verified } = received;
+  assertEquals({ status, unanswered, durationMs, verified }, {
+    status: undefined,
+    unanswered: "the sender had gone",
+    durationMs: 3_000,
+    verified: true,
+  });
+  assert(!("status" in JSON.parse(JSON.stringify(received))));
+});
+
 Deno.test("receiver: stop() doesn't wait for the answers it holds back", async () => {
   const { request, secret } = await aRequest("standard");
   const clock = new WatchedClock(SIGNED_AT);
@@ -198,6 +230,10 @@ Deno.test("receiver: stop() doesn't wait for the answers it holds back", async (
   await running.receiver.stop();
   await answer;
   await assertRefused(running.receiver.port);
+  assertEquals(
+    running.received.map(({ status, unanswered }) => [status, unanswered]),
+    [[undefined, "this receiver was stopped"]],
+  );
 });
 
 async function assertRefused(port: number): Promise<void> {
@@ -208,14 +244,14 @@ async function assertRefused(port: number): Promise<void> {
   assert(refused);
 }
 
-const RECEIVED: Received = {
+const RECEIVED = {
   event: "booking.created",
   profile: "roostsync",
   status: 200,
   durationMs: 2.6,
   verified: true,
   signed: true,
-};
+} satisfies Received;
 
 Deno.test("formatReceived: one line says event, profile, status, time and verdict", () => {
   const lines = [
@@ -228,6 +264,16 @@ Deno.test("formatReceived: one line says event, profile, status, time and verdic
     "booking.created           roostsync         200     3 ms  no signature in this format",
     "booking.created           roostsync         401     3 ms  X is missing  (attempt 2)",
   ]);
+});
+
+Deno.test("formatReceived: what was not answered has no status, and says why", () => {
+  const { status: _, ...seen } = RECEIVED;
+  const received: Received = { ...seen, durationMs: 15_000, unanswered: "the sender had gone" };
+  assertEquals(
+    formatReceived(received, { colour: false }),
+    "booking.created           roostsync         ---  15000 ms  signature good" +
+      "  (not answered: the sender had gone)",
+  );
 });
 
 Deno.test("formatReceived: colour changes no text", () => {
