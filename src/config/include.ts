@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { quoted } from "../domain/quoted.ts";
 import type { Findings } from "./problem.ts";
 import { reasonOf } from "./secrets.ts";
@@ -10,6 +10,8 @@ export interface ConfigFiles {
   read(path: string): Promise<string>;
   /** Names in a directory; rejects where it cannot be read. */
   list(directory: string): Promise<readonly { name: string; isDirectory: boolean }[]>;
+  /** Where a path leads, free of links; rejects where it leads nowhere. */
+  realPath(path: string): Promise<string>;
 }
 
 /** The files of this machine. */
@@ -22,6 +24,7 @@ export const systemFiles: ConfigFiles = {
       isDirectory: isSymlink ? await leadsToDirectory(join(directory, name)) : isDirectory,
     })));
   },
+  realPath: (path) => Deno.realPath(path),
 };
 
 async function leadsToDirectory(path: string): Promise<boolean> {
@@ -38,21 +41,36 @@ export async function* readIncludes(
   files: ConfigFiles,
   findings: Findings,
 ): AsyncGenerator<Place> {
-  const seen = new Set([include.file]);
+  const placeOf = placesOn(files);
+  const seen = new Set([await placeOf(include.file)]);
+  const folder = dirname(include.file);
   for (const glob of include.elements()) {
     const text = glob.value();
     if (typeof text !== "string" || text === "") continue;
-    const paths = await expand(resolve(dirname(include.file), text), files);
+    const paths = await expand(text, { folder, files });
     if (paths.length === 0) {
       findings.warn(
         glob.problem(`no file fits ${quoted(text)}`, "add a file there, or take the glob out"),
       );
     }
-    for (const path of paths.filter((path) => !seen.has(path))) {
-      seen.add(path);
+    for (const path of paths) {
+      const place = await placeOf(path);
+      if (seen.has(place)) continue;
+      seen.add(place);
       yield* await readInclude(path, { from: glob, files, findings });
     }
   }
+}
+
+/** Where files are, by whatever links their folders were reached; asks once for each folder. */
+function placesOn(files: ConfigFiles): (path: string) => Promise<string> {
+  const known = new Map<string, Promise<string>>();
+  return async (path) => {
+    const folder = dirname(path);
+    let real = known.get(folder);
+    if (!real) known.set(folder, real = files.realPath(folder).catch(() => folder));
+    return join(await real, basename(path));
+  };
 }
 
 async function readInclude(
@@ -73,14 +91,53 @@ async function readInclude(
   return root.kind === "array" ? root.eachElement() : [root];
 }
 
-/** The files that a glob stands for, sorted; a path without `*` stands for itself. */
-async function expand(glob: string, files: ConfigFiles): Promise<string[]> {
-  if (!glob.includes("*")) return [glob];
-  const segments = glob.split("/");
-  const fixed = segments.findIndex((segment) => segment.includes("*"));
-  const start = segments.slice(0, fixed).join("/") || "/";
-  const found = await walk(start, segments.slice(fixed), files);
-  return [...new Set(found)].sort();
+/** The files that a glob stands for, sorted; a path without wildcards stands for itself. */
+async function expand(
+  glob: string,
+  { folder, files }: { folder: string; files: ConfigFiles },
+): Promise<string[]> {
+  const paths = withoutBraces(glob).filter((path) => path !== "");
+  const found = await Promise.all(paths.map((path) => {
+    const segments = normalize(path).split("/").filter((segment) => segment !== "");
+    const wild = segments.findIndex((segment) => WILD.test(segment));
+    if (wild < 0) return [resolve(folder, path)];
+    // What the config's own folder is called is no glob, whatever it holds.
+    const start = join(isAbsolute(path) ? "/" : folder, ...segments.slice(0, wild));
+    return walk(start, segments.slice(wild), files);
+  }));
+  return [...new Set(found.flat())].sort();
+}
+
+/** As shells do: `{a,b}` makes two texts of one, and braces without a comma stand for themselves. */
+function withoutBraces(text: string): string[] {
+  for (let open = text.indexOf("{"); open >= 0; open = text.indexOf("{", open + 1)) {
+    const choice = choiceAt(text, open);
+    if (!choice) continue;
+    const endings = withoutBraces(text.slice(choice.end));
+    return choice.options.flatMap(withoutBraces).flatMap((option) =>
+      endings.map((ending) => text.slice(0, open) + option + ending)
+    );
+  }
+  return [text];
+}
+
+/** What stands between the commas of a brace, and where it ends; undefined where it has none. */
+function choiceAt(
+  text: string,
+  open: number,
+): { readonly options: readonly string[]; readonly end: number } | undefined {
+  const options: string[] = [];
+  let depth = 0;
+  let begin = open + 1;
+  for (let at = open; at < text.length; at++) {
+    if (text[at] === "{") depth++;
+    else if (text[at] === "}") depth--;
+    if (depth > 1 || depth === 1 && text[at] !== ",") continue;
+    options.push(text.slice(begin, at));
+    begin = at + 1;
+    if (depth === 0) return options.length > 1 ? { options, end: begin } : undefined;
+  }
+  return undefined;
 }
 
 async function walk(
@@ -91,13 +148,10 @@ async function walk(
   const [segment, ...rest] = segments as [string, ...string[]];
   if (segment === "**") {
     const here = rest.length === 0 ? ["*"] : rest;
-    const below = (await entriesOf(directory, files)).filter((entry) => entry.isDirectory);
-    const deeper = await Promise.all(
-      below.map((entry) => walk(join(directory, entry.name), segments, files)),
-    );
-    return [...await walk(directory, here, files), ...deeper.flat()];
+    const folders = await foldersFrom(directory, files);
+    return (await Promise.all(folders.map((folder) => walk(folder, here, files)))).flat();
   }
-  const fits = segmentPattern(segment);
+  const fits = nameFitting(segment);
   const entries = (await entriesOf(directory, files)).filter(({ name }) => fits.test(name));
   if (rest.length === 0) {
     return entries.filter((entry) => !entry.isDirectory).map(({ name }) => join(directory, name));
@@ -105,6 +159,28 @@ async function walk(
   const deeper = entries.filter((entry) => entry.isDirectory)
     .map(({ name }) => walk(join(directory, name), rest, files));
   return (await Promise.all(deeper)).flat();
+}
+
+/** A folder and all below it, each once: a link may lead back to a folder that it is in. */
+async function foldersFrom(start: string, files: ConfigFiles): Promise<string[]> {
+  const found = new Map<string, string>();
+  let level = [start];
+  while (level.length > 0) {
+    const real = await Promise.all(level.map((path) => files.realPath(path).catch(() => path)));
+    const fresh = level.filter((path, index) => {
+      const isNew = !found.has(real[index]!);
+      if (isNew) found.set(real[index]!, path);
+      return isNew;
+    });
+    const below = await Promise.all(
+      fresh.map(async (path) =>
+        (await entriesOf(path, files)).filter((entry) => entry.isDirectory)
+          .map(({ name }) => join(path, name))
+      ),
+    );
+    level = below.flat().sort();
+  }
+  return [...found.values()];
 }
 
 /** Hidden names are left out: editors put their unfinished copies there. */
@@ -116,7 +192,28 @@ async function entriesOf(directory: string, files: ConfigFiles) {
   }
 }
 
-function segmentPattern(segment: string): RegExp {
-  const parts = segment.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${parts.join("[^/]*")}$`);
+function nameFitting(segment: string): RegExp {
+  const source = segment.replace(TOKENS, (token, stars, one, negation, set) => {
+    if (stars !== undefined) return "[^]*";
+    if (one !== undefined) return "[^]";
+    return set === undefined ? escaped(token) : `[${negation && "^"}${rangesOf(set)}]`;
+  });
+  return new RegExp(`^${source}$`, "u");
+}
+
+/** `[a-z]` or `[!a-z]`; a `]` that comes first is one of the characters (POSIX 1003.1, 2.13.1). */
+const SET = String.raw`\[([!^]|(?![!^]))(\][^\]]*|[^\]]+)\]`;
+const WILD = new RegExp(String.raw`[*?]|${SET}`, "u");
+const TOKENS = new RegExp(String.raw`(\*+)|(\?)|${SET}|[^]`, "gu");
+
+/** What stands in brackets, for a RegExp; a range from behind holds nothing. */
+function rangesOf(set: string): string {
+  return set.replace(/([^])-([^])|[^]/gu, (token, from, to) => {
+    if (from === undefined) return escaped(token);
+    return from.codePointAt(0) > to.codePointAt(0) ? "" : `${escaped(from)}-${escaped(to)}`;
+  });
+}
+
+function escaped(character: string): string {
+  return `\\u{${character.codePointAt(0)!.toString(16)}}`;
 }

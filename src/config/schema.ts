@@ -374,8 +374,8 @@ export const configWords = z.strictObject({
   ),
   subscriptions: z.array(subscriptionWords).optional().describe("Who wants events"),
   include: z.array(line).optional().describe(
-    "Globs relative to this file (`*` in a name, `**` for any folders): further files, each one " +
-      "subscription or a list of them",
+    "Globs relative to this file, as shells have them (`*`, `?`, `[a-z]`, `[!a-z]` and `{ab,cd}`; " +
+      "`**` for any folders): further files, each one subscription or a list of them",
   ).meta({ examples: [["customers/*.json"]] }),
 }).meta({ title: "Bellhook's config file" });
 

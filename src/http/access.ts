@@ -146,5 +146,14 @@ function refuseForeign(host: string | null, origin: string | null): void {
 }
 
 function isLoopbackAuthority(authority: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(authority);
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(authority) ||
+    isRareLoopbackAuthority(authority);
+}
+
+/** By other spellings, as the URL standard reads hosts: `localhost.`, `[0:0:0:0:0:0:0:1]`, `127.1`. */
+function isRareLoopbackAuthority(authority: string): boolean {
+  // Nothing that stands beside a host in a URL, and nothing that stands for another character.
+  if (!/^([\da-z.]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(authority)) return false;
+  const hostname = URL.parse(`http://${authority}`)?.hostname ?? "";
+  return /^(localhost\.|127(\.\d{1,3}){3}|\[::1\]|\[::ffff:7f..:[\da-f]{1,4}\])$/.test(hostname);
 }

@@ -16,9 +16,10 @@ import { allowedMethods } from "./allowed_methods.ts";
 import type { DashboardEnv } from "./dashboard/viewer.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
+import { addressedOnly } from "./host.ts";
 import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
-import type { Operations } from "./operations.ts";
+import { type Operations, whileOpen } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
 import {
   EVENTS_PATH,
@@ -57,7 +58,8 @@ export interface App {
 }
 
 /** Everything the daemon answers over HTTP. */
-export function createApp(ports: AppPorts): App {
+export function createApp(given: AppPorts): App {
+  const ports = { ...given, operations: whileOpen(given) };
   const app = new Hono<{ Variables: AccessVariables }>();
   const problemOf = (error: Error, { method, url }: Request) => {
     if (error instanceof InvalidCursorError) {
@@ -72,7 +74,7 @@ export function createApp(ports: AppPorts): App {
     if (error instanceof OutboxFailed || error instanceof OutboxUnavailable) {
       return problem(unavailable(error.message));
     }
-    ports.log.requestBroke({ method, path: new URL(url).pathname }, error);
+    ports.log.requestBroke({ method, path: URL.parse(url)?.pathname ?? url }, error);
     return problem({
       status: 500,
       title: "Internal Server Error",
@@ -83,7 +85,7 @@ export function createApp(ports: AppPorts): App {
   app.onError((error, context) => problemOf(error, context.req.raw));
   app.notFound((context) => nothingFound(app, context));
   app.post(EVENTS_PATH, (context) => publish(context.req.raw));
-  app.use(ownPagesOnly(ports.config));
+  app.use(ownPagesOnly(ports.config), addressedOnly);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();

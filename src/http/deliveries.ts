@@ -3,21 +3,18 @@ import type { Steered } from "../domain/delivery.ts";
 import { diagnose } from "../domain/diagnosis.ts";
 import { parseInstant } from "../domain/instant.ts";
 import type { OutboxReader, StoredDelivery } from "../outbox/outbox.ts";
-import type { Clock } from "../runtime/clock.ts";
 import { renderBody } from "../profiles/render.ts";
 import { type AccessVariables, callerName } from "./access.ts";
-import { readText } from "./body.ts";
-import { query } from "./input.ts";
+import { type BodyPorts, bodyText, query } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
 import { deliveriesQuery } from "./schemas.ts";
 import { attemptView, deliveryView, type IsHeld } from "./views.ts";
 
-export interface DeliveriesPorts {
+export interface DeliveriesPorts extends BodyPorts {
   readonly reader: OutboxReader;
   readonly operations: Operations;
   readonly isHeld: IsHeld;
-  readonly clock: Clock;
 }
 
 /** `/v1/deliveries`: what was sent to whom, and what came back. */
@@ -52,13 +49,13 @@ export function deliveriesRoutes(ports: DeliveriesPorts): Hono<{ Variables: Acce
   });
 
   routes.post("/:id/retry", async (context) => {
-    await readText(context.req.raw, { maxBytes: 64 * 1024, clock: ports.clock });
+    await bodyText(context, ports);
     const steered = await operations.retry(context.req.param("id"), callerName(context));
     return await answer(context, steered, 202);
   });
 
   routes.post("/:id/cancel", async (context) => {
-    await readText(context.req.raw, { maxBytes: 64 * 1024, clock: ports.clock });
+    await bodyText(context, ports);
     const steered = await operations.cancel(context.req.param("id"), callerName(context));
     return await answer(context, steered, 200);
   });

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type * as z from "zod";
+import type { Config } from "../config/config.ts";
 import { compact } from "../domain/json_text.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { readText } from "./body.ts";
@@ -23,13 +24,19 @@ export function query<Schema extends z.ZodType>(
   return checked(schema, context.req.query(), "the query is not valid");
 }
 
+/** What it takes to read a body. */
+export interface BodyPorts {
+  readonly config: () => Config;
+  readonly clock: Clock;
+}
+
 /** The JSON body of an operator's request by its schema; no body at all stands for `{}`. */
 export async function jsonBody<Schema extends z.ZodType>(
   context: Context,
   schema: Schema,
-  { clock }: { clock: Clock },
+  ports: BodyPorts,
 ): Promise<{ value: z.output<Schema>; text: string }> {
-  let text = await readText(context.req.raw, { maxBytes: 256 * 1024, clock }) || "{}";
+  let text = await bodyText(context, ports) || "{}";
   let value: unknown;
   try {
     text = compact(text);
@@ -42,6 +49,11 @@ export async function jsonBody<Schema extends z.ZodType>(
     });
   }
   return { value: checked(schema, value, "the body is not valid"), text };
+}
+
+/** The body of an operator's request, as large as one of a publisher's at the most. */
+export function bodyText(context: Context, { config, clock }: BodyPorts): Promise<string> {
+  return readText(context.req.raw, { maxBytes: config().server.maxBodyBytes, clock });
 }
 
 function checked<Schema extends z.ZodType>(

@@ -1,20 +1,16 @@
 import { Hono } from "hono";
-import type { Config } from "../config/config.ts";
 import { receiverName } from "../domain/subscription.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import { parseEvents } from "../ingest/posted_event.ts";
 import type { Registry } from "../ingest/registry.ts";
-import type { Clock } from "../runtime/clock.ts";
 import type { AccessVariables } from "./access.ts";
-import { readText } from "./body.ts";
+import { type BodyPorts, bodyText } from "./input.ts";
 import { ProblemError } from "./problem.ts";
 import type { IsHeld } from "./views.ts";
 
-export interface MatchPorts {
+export interface MatchPorts extends BodyPorts {
   readonly ingest: Ingest;
   readonly registry: Registry;
-  readonly config: () => Config;
-  readonly clock: Clock;
   readonly isHeld: IsHeld;
 }
 
@@ -22,20 +18,22 @@ export interface MatchPorts {
 export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
   routes.post("/", async (context) => {
-    const maxBytes = ports.config().server.maxBodyBytes;
-    const text = await readText(context.req.raw, { maxBytes, clock: ports.clock });
-    const parsed = parseEvents(text, "events");
+    const parsed = parseEvents(await bodyText(context, ports), "events");
     if (parsed.kind === "malformed") {
       throw new ProblemError(invalid(`the body cannot be read as JSON: ${parsed.message}`));
     }
     if (parsed.kind === "invalid") throw new ProblemError(invalid("no event", parsed.faults));
     if (parsed.isArray) throw new ProblemError(invalid("one event is matched at a time"));
-    const explained = ports.registry.explain(ports.ingest.preview(parsed.events[0]!));
+    const previewed = ports.ingest.preview(parsed.events[0]!);
+    if (previewed.kind === "undeclared") {
+      throw new ProblemError(invalid("the event type is not declared", previewed.faults));
+    }
+    const explained = ports.registry.explain(previewed.event);
     return context.json({
       matches: explained.flatMap(({ subscription, match }) =>
         !match.matches ? [] : [{
           subscription: subscription.id,
-          type: receiverName(subscription, parsed.events[0]!.type),
+          type: receiverName(subscription, previewed.event.type),
           held: ports.isHeld(subscription.id),
         }]
       ),

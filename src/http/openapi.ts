@@ -151,7 +151,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
         "A pending one is sent at once. Of a finished one a new delivery is made, with " +
         "`redeliveryOf` and the same ids for receivers to dedupe on.",
       who: "operators",
-      answers: [[202, json("The delivery that is sent", "Delivery")], 404, 409],
+      answers: [[202, json("The delivery that is sent", "Delivery")], 404, 408, 409, 413],
     },
   },
   "/v1/deliveries/{id}/cancel": {
@@ -160,7 +160,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       tag: "deliveries",
       summary: "Give a pending delivery up",
       who: "operators",
-      answers: [[200, json("The cancelled delivery", "Delivery")], 404, 409],
+      answers: [[200, json("The cancelled delivery", "Delivery")], 404, 408, 409, 413],
     },
   },
   "/v1/replays": {
@@ -228,7 +228,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       summary: "Hold a subscription's deliveries",
       description: "New events are stored for it meanwhile. It survives restarts.",
       who: "operators",
-      answers: [[200, json("The subscription, paused", "Subscription")], 404],
+      answers: [[200, json("The subscription, paused", "Subscription")], 404, 408, 413],
     },
   },
   "/v1/subscriptions/{id}/resume": {
@@ -237,7 +237,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       tag: "subscriptions",
       summary: "Let a subscription's deliveries go on",
       who: "operators",
-      answers: [[200, json("The subscription", "Subscription")], 404],
+      answers: [[200, json("The subscription", "Subscription")], 404, 408, 413],
     },
   },
   "/v1/match": {
@@ -257,6 +257,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       tag: "daemon",
       summary: "State changes as server-sent events",
       description:
+        "It begins with an id and no event, so that who is cut off before the first misses nothing. " +
         "`delivery` events carry a Delivery, `subscription` events a subscription's id " +
         "and its health without `pending`. A `gap` event says that changes were missed: read the " +
         "lists anew.",
@@ -305,7 +306,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       description: "A file with problems changes nothing.",
       who: "operators",
       parameters: parametersOf(reloadQuery),
-      answers: [[200, json("What changed", "Reloaded")], 422],
+      answers: [[200, json("What changed", "Reloaded")], 408, 413, 422],
     },
   },
   "/metrics": {
@@ -365,8 +366,9 @@ const SINGULAR: Readonly<Record<string, string>> = {
 };
 
 function operation({ id, tag, who, answers, ...told }: Call): Json {
-  // Whoever asks the storage may hear that it cannot be asked; whoever shows a token, that it is wrong.
-  const everywhere = who === "all" ? [500] : [401, 403, 500, 503];
+  // Whoever asks the storage may hear that it cannot be asked; whoever shows a token, that it is wrong;
+  // and everybody that the request is none.
+  const everywhere = who === "all" ? [400, 500] : [400, 401, 403, 500, 503];
   return {
     operationId: id,
     tags: [tag],

@@ -1,6 +1,8 @@
 import type { Steered } from "../domain/delivery.ts";
 import type { JsonText } from "../domain/json_text.ts";
 import type { ReplayFilter } from "../outbox/outbox.ts";
+import { ProblemError } from "./problem.ts";
+import { unavailable } from "./publish.ts";
 
 /** What an operator can set going; the daemon puts the parts that do it behind this. */
 export interface Operations {
@@ -17,4 +19,24 @@ export interface Operations {
   ): Promise<{ readonly event: string; readonly delivery: string } | undefined>;
   /** The replay's id. */
   startReplay(filter: ReplayFilter, by: string): Promise<string>;
+}
+
+/**
+ * The same operations; those that store deliveries reject with a ProblemError (503) while no events
+ * are taken either.
+ */
+export function whileOpen(
+  ports: { readonly operations: Operations; readonly closedBecause: () => string | undefined },
+): Operations {
+  const open = () => {
+    const closed = ports.closedBecause();
+    if (closed !== undefined) throw new ProblemError(unavailable(closed));
+    return ports.operations;
+  };
+  return {
+    ...ports.operations,
+    retry: async (id, by) => await open().retry(id, by),
+    test: async (id, request) => await open().test(id, request),
+    startReplay: async (filter, by) => await open().startReplay(filter, by),
+  };
 }

@@ -4,6 +4,7 @@ import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { assertOwnPage, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
+import { assertAddressed } from "./host.ts";
 import { Intake, type Passage } from "./intake.ts";
 import { problem, ProblemError } from "./problem.ts";
 
@@ -61,6 +62,7 @@ export function publishing(
     const { headers } = request;
     const config = ports.config();
     assertOwnPage(headers, config);
+    assertAddressed(request);
     const caller = callerOf(headers, config);
     const publisher = caller.kind === "local" ? undefined : nameOf(caller);
     const { maxBodyBytes } = config.server;

@@ -1,8 +1,6 @@
 import { Hono } from "hono";
 import { type AccessVariables, callerName } from "./access.ts";
-import type { Clock } from "../runtime/clock.ts";
-import { readText } from "./body.ts";
-import { query } from "./input.ts";
+import { type BodyPorts, bodyText, query } from "./input.ts";
 import { problem } from "./problem.ts";
 import { reloadQuery } from "./schemas.ts";
 
@@ -33,13 +31,13 @@ export type ReloadReport =
 
 /** `POST /-/reload`. */
 export function reloadRoutes(
-  { reload, clock }: { reload: Reload; clock: Clock },
+  ports: BodyPorts & { readonly reload: Reload },
 ): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
   routes.post("/", async (context) => {
-    await readText(context.req.raw, { maxBytes: 64 * 1024, clock });
+    await bodyText(context, ports);
     const { dryRun } = query(context, reloadQuery);
-    const report = await reload({ dryRun: dryRun === "true", by: callerName(context) });
+    const report = await ports.reload({ dryRun: dryRun === "true", by: callerName(context) });
     if (report.kind === "reloaded") return context.json(report);
     return problem({
       status: 422,

@@ -1,18 +1,16 @@
 import { Hono } from "hono";
 import { formatInstant, parseInstant } from "../domain/instant.ts";
 import type { OutboxReader } from "../outbox/outbox.ts";
-import type { Clock } from "../runtime/clock.ts";
 import { type AccessVariables, callerName } from "./access.ts";
 import { defined } from "./deliveries.ts";
-import { jsonBody } from "./input.ts";
+import { type BodyPorts, jsonBody } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
 import { replayRequest } from "./schemas.ts";
 
-export interface ReplaysPorts {
+export interface ReplaysPorts extends BodyPorts {
   readonly reader: OutboxReader;
   readonly operations: Operations;
-  readonly clock: Clock;
 }
 
 /** `/v1/replays`: finished deliveries sent again, at a pace, across restarts. */
@@ -24,7 +22,7 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
     const { value: { dryRun, since, until, ...which } } = await jsonBody(
       context,
       replayRequest,
-      { clock },
+      ports,
     );
     const filter = {
       ...defined(which),

@@ -13,11 +13,19 @@ const instantQuery = z.string().refine((text) => parseInstant(text) !== undefine
   error: 'must be an RFC 3339 instant, as in "2024-03-15T10:30:00Z"',
 }).describe("RFC 3339 instant").meta({ format: "date-time" });
 
+/** A number in a query: digits alone, where `Number` would take `0x10`, `1e2` and ` 5 ` as well. */
+function wholeNumber(least: number, most: number) {
+  return z.preprocess((text, context) => {
+    if (/^\d+$/.test(String(text))) return Number(text);
+    context.addIssue("must be a whole number");
+  }, z.number().int().min(least).max(most));
+}
+
 const deliveryState = z.enum(["pending", "delivered", "exhausted", "cancelled"]);
 
 /** Lists: newest first, `limit` at a time; `cursor` is a page's `next`. */
 export const pageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(500).default(50).describe("Items a page, at most 500"),
+  limit: wholeNumber(1, 500).prefault(50).describe("Items a page, at most 500"),
   cursor: z.string().max(200).optional().describe("The `next` of the page before"),
 });
 
@@ -32,7 +40,7 @@ export const deliveriesQuery = pageQuery.extend({
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
   event: z.string().optional().describe("The event's id"),
-  status: z.coerce.number().int().min(100).max(599).optional()
+  status: wholeNumber(100, 599).optional()
     .describe("The status of the last answer"),
   since: instantQuery.optional().describe("Created at or after"),
   until: instantQuery.optional().describe("Created before"),

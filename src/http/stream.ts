@@ -62,7 +62,9 @@ function changesFrom(ports: StreamPorts, lastEventId: string | undefined) {
       }
 
       const missed = catchUp(feed, lastEventId);
-      write("retry: 2000\n\n");
+      // Without an event, this id is what a client comes back with that has seen none.
+      const id = lastEventId === undefined ? `id: ${feed.run}-${feed.lastNumber}\n` : "";
+      write(`${id}retry: 2000\n\n`);
       if (missed === undefined) write(gap(feed.run, feed.lastNumber));
       else for (const change of missed) write(asEvent(change, ports));
       const leave = feed.listen(tell);

@@ -4,20 +4,17 @@ import { membersOf } from "../domain/json_text.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Registry } from "../ingest/registry.ts";
 import type { OutboxReader } from "../outbox/outbox.ts";
-import type { Clock } from "../runtime/clock.ts";
 import { type AccessVariables, callerName } from "./access.ts";
-import { readText } from "./body.ts";
-import { jsonBody, query } from "./input.ts";
+import { type BodyPorts, bodyText, jsonBody, query } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
 import { pageQuery, testRequest } from "./schemas.ts";
 import { type Counts, subscriptionView } from "./views.ts";
 
-export interface SubscriptionsPorts {
+export interface SubscriptionsPorts extends BodyPorts {
   readonly registry: Registry;
   readonly reader: OutboxReader;
   readonly operations: Operations;
-  readonly clock: Clock;
   readonly health: (subscription: string) => Health;
   /** By id, the channels of `notify` included. */
   readonly subscription: (id: string) => Subscription | undefined;
@@ -63,7 +60,7 @@ export function subscriptionsRoutes(
 
   for (const action of ["pause", "resume"] as const) {
     routes.post(`/:id/${action}`, async (context) => {
-      await readText(context.req.raw, { maxBytes: 64 * 1024, clock: ports.clock });
+      await bodyText(context, ports);
       const id = context.req.param("id");
       if (!await operations[action](id, callerName(context))) throw new ProblemError(unknown(id));
       return context.json(await viewOf(id));

@@ -43,6 +43,11 @@ export type Submitted =
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
   | { readonly kind: "keyConflict" };
 
+/** What posting an event would come to. */
+export type Previewed =
+  | { readonly kind: "accepted"; readonly event: Event }
+  | Submitted & { readonly kind: "undeclared" };
+
 /** An event in, its deliveries out, in one transaction. */
 export class Ingest {
   readonly #ports: IngestPorts;
@@ -101,9 +106,11 @@ export class Ingest {
     return { event: event.id, delivery: receipt!.deliveries[0]!.id };
   }
 
-  /** The event as it would be stored; nothing is. */
-  preview(posted: PostedEvent): Event {
-    return this.#event(posted, this.#ports.steady.now());
+  /** The event as it would be stored, or why it would not be; nothing is. */
+  preview(posted: PostedEvent): Previewed {
+    const undeclared = this.#undeclared([posted], false);
+    if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
+    return { kind: "accepted", event: this.#event(posted, this.#ports.steady.now()) };
   }
 
   #route(
@@ -177,7 +184,9 @@ function notAllowed(
 }
 
 function contentHash(event: PostedEvent): Uint8Array<ArrayBuffer> {
-  const scope = [...event.scope].map(([name, value]) => `${JSON.stringify(name)}:${value}`);
+  // By name: in whatever order a scope is written, it says the same.
+  const scope = [...event.scope].sort(([a], [b]) => a < b ? -1 : 1)
+    .map(([name, value]) => `${JSON.stringify(name)}:${value}`);
   return hash16([
     event.id ?? "",
     event.type,

@@ -100,6 +100,7 @@ function filesOf({ files = {} }: World): ConfigFiles {
       const names = new Map(below.map(([name, ...rest]) => [name!, rest.length > 0]));
       return Promise.resolve([...names].map(([name, isDirectory]) => ({ name, isDirectory })));
     },
+    realPath: (path) => Promise.resolve(path),
   };
 }
 

@@ -34,6 +34,103 @@ Deno.test("include: ** stands for any folders, none among them", async () => {
   assertEquals(await idsOf(["customers/**"], files), ["a", "c", "b"]);
 });
 
+Deno.test("include: names fit as they do in a shell", async () => {
+  const names = [
+    "a",
+    "b",
+    "c",
+    "ab",
+    "ac",
+    "abc",
+    "B",
+    "-",
+    "]",
+    "!",
+    "^",
+    "[",
+    "a]",
+    "[ab]",
+    "{a}",
+  ]
+    .concat(["{a,b", "a.b", "a+", "\\", "ä", "𝛂", ".hidden"]);
+  const files = Object.fromEntries(
+    names.map((name) => [`/etc/bellhook/in/${name}.json`, one(name)]),
+  );
+  const table: [glob: string, fits: string[]][] = [
+    ["in/?.json", ["!", "-", "B", "[", "\\", "]", "^", "a", "b", "c", "ä", "𝛂"]],
+    ["in/a?.json", ["a+", "a]", "ab", "ac"]],
+    ["in/a?*.json", ["a+", "a.b", "a]", "ab", "abc", "ac"]],
+    ["in/[ab].json", ["a", "b"]],
+    ["in/[a-c].json", ["a", "b", "c"]],
+    ["in/[a-bB].json", ["B", "a", "b"]],
+    ["in/[!a-z].json", ["!", "-", "B", "[", "\\", "]", "^", "ä", "𝛂"]],
+    ["in/[^a-z].json", ["!", "-", "B", "[", "\\", "]", "^", "ä", "𝛂"]],
+    ["in/[c-a].json", []],
+    ["in/[c-ab].json", ["b"]],
+    ["in/[a-].json", ["-", "a"]],
+    ["in/[-a].json", ["-", "a"]],
+    ["in/[]a].json", ["]", "a"]],
+    ["in/[!]a-z].json", ["!", "-", "B", "[", "\\", "^", "ä", "𝛂"]],
+    ["in/[a!^].json", ["!", "^", "a"]],
+    ["in/[[]*.json", ["[", "[ab]"]],
+    ["in/a[]].json", ["a]"]],
+    ["in/[α-ω𝛂].json", ["𝛂"]],
+    ["in/[.]hidden.json", []],
+    ["in/?hidden.json", []],
+    ["in/{a,ab}.json", ["a", "ab"]],
+    ["in/{ab,a}?.json", ["a+", "a]", "ab", "abc", "ac"]],
+    ["in/a{,b,{c,]}}.json", ["a", "a]", "ab", "ac"]],
+    ["in/{a}.json", ["{a}"]],
+    ["in/{a,b.json", ["{a,b"]],
+    ["{in/a,in/[bc]}.json", ["a", "b", "c"]],
+    ["in/[[].json", ["["]],
+    ["{,in/a.json}", ["a"]],
+    ["in/[.json", ["["]],
+    ["in/].json", ["]"]],
+    ["in/a+.json", ["a+"]],
+    ["./in/../in/[a].json", ["a"]],
+    ["/etc/[b]ellhook/in/a.json", ["a"]],
+  ];
+  for (const [glob, fits] of table) {
+    assertEquals([glob, await idsOf([glob], files)], [glob, fits]);
+  }
+});
+
+Deno.test("include: what a brace spells out has to be there, what a wildcard might fit has not", async () => {
+  const files = { "/etc/bellhook/a.json": one("a") };
+  assertEquals(
+    await problemsOf({ include: ["{a,b}.json"] }, { path: PATH, files }),
+    [
+      "/etc/bellhook/config.json:3:5  include[0]",
+      '  the file "/etc/bellhook/b.json" cannot be read: there is no such file',
+      "  fix: add the file, or take its name out",
+    ].join("\n"),
+  );
+  assertEquals(await idsOf(["{a,b}*.json", "{b,c}*.json"], files), ["a"]);
+  assertEquals(
+    await warningsOf({ include: ["{a,b}*.json", "{b,c}*.json"] }, { path: PATH, files }),
+    [
+      "/etc/bellhook/config.json:4:5  include[1]",
+      '  no file fits "{b,c}*.json"',
+      "  fix: add a file there, or take the glob out",
+    ].join("\n"),
+  );
+});
+
+Deno.test("include: what the config's own folder is called is no glob", async () => {
+  const path = "/srv/{a,b}/[ab]?*/config.json";
+  const files = {
+    "/srv/{a,b}/[ab]?*/a.json": one("a"),
+    "/srv/{a,b}/[ab]?*/more/b.json": one("b"),
+    "/srv/a/ab?/c.json": one("c"),
+    "/srv/{a,b}/d.json": one("d"),
+  };
+  const found = async (include: string[]) =>
+    (await configOf({ include }, { path, files })).subscriptions.map(({ id }) => id);
+  assertEquals(await found(["a.json", "?.json", "**/[bc].json"]), ["a", "b"]);
+  assertEquals(await found(["../?.json"]), ["d"]);
+});
+
 Deno.test("include: a file that two globs fit is read once, and the config file never", async () => {
   const files = { "/etc/bellhook/a.json": one("a"), [PATH]: "not a subscription" };
   assertEquals(await idsOf(["*.json", "a.json", "/etc/bellhook/a*"], files), ["a"]);
@@ -93,6 +190,19 @@ Deno.test("include: a missing file is a problem, a glob without files a warning"
   );
 });
 
+/** The ids that a glob finds below a folder on a real disk, by the config in it. */
+async function idsOnDisk(directory: string, glob: string): Promise<string[]> {
+  const path = join(directory, "config.json");
+  await Deno.writeTextFile(path, JSON.stringify({ include: [glob] }));
+  const loaded = await loadConfig(path, {
+    env: () => "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    file: (name) => Deno.readTextFile(name),
+    credential: () => Promise.resolve(undefined),
+  });
+  assert(loaded.ok, JSON.stringify(loaded));
+  return loaded.config.subscriptions.map(({ id }) => id);
+}
+
 Deno.test("include: on a real disk, links to folders are followed", async () => {
   const directory = await Deno.makeTempDir();
   try {
@@ -101,15 +211,31 @@ Deno.test("include: on a real disk, links to folders are followed", async () => 
     await Deno.symlink(join(directory, "elsewhere"), join(directory, "customers/linked"));
     await Deno.writeTextFile(join(directory, "elsewhere/deep/b.json"), one("b"));
     await Deno.writeTextFile(join(directory, "customers/a.json"), one("a"));
-    const path = join(directory, "config.json");
-    await Deno.writeTextFile(path, JSON.stringify({ include: ["customers/**/*.json"] }));
-    const loaded = await loadConfig(path, {
-      env: () => "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-      file: (name) => Deno.readTextFile(name),
-      credential: () => Promise.resolve(undefined),
-    });
-    assert(loaded.ok);
-    assertEquals(loaded.config.subscriptions.map(({ id }) => id), ["a", "b"]);
+    assertEquals(await idsOnDisk(directory, "customers/**/*.json"), ["a", "b"]);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("include: on a real disk, a link to a folder that it is in finds no file twice", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(join(directory, "customers/eu/de"), { recursive: true });
+    await Deno.symlink(join(directory, "customers"), join(directory, "customers/all"));
+    await Deno.symlink("..", join(directory, "customers/eu/up"));
+    await Deno.symlink("../../eu", join(directory, "customers/eu/de/eu"));
+    await Deno.writeTextFile(join(directory, "customers/a.json"), one("a"));
+    await Deno.writeTextFile(join(directory, "customers/eu/b.json"), one("b"));
+    await Deno.writeTextFile(join(directory, "customers/eu/de/c.json"), one("c"));
+    for (
+      const glob of ["customers/**/*.json", "customers/**", "**/[abc].json", "**/**/?.json"]
+        .concat(["**/eu/../**/?.json", "{customers,customers/all}/**/*.json"])
+    ) {
+      assertEquals([glob, await idsOnDisk(directory, glob)], [glob, ["a", "b", "c"]]);
+    }
+    assertEquals(await idsOnDisk(directory, "**/eu/**/?.json"), ["b", "c", "a"]);
+    // By a link to where they are, files are found as well: once.
+    assertEquals(await idsOnDisk(directory, "customers/all/**/*.json"), ["a", "b", "c"]);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

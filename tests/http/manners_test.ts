@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Secret } from "../../src/domain/secret.ts";
 import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import { aConfig } from "../support/a_config.ts";
@@ -134,6 +134,30 @@ Deno.test("HEAD: of the stream has its headers, and leaves no stream behind", as
   assertEquals(waiting.size, 0, "a stream waits to send its ping");
 });
 
+Deno.test("queries: a number is decimal digits and nothing else", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const paths = ["/v1/events", "/v1/deliveries", "/v1/subscriptions"];
+  const wrong = ["0x10", "1e2", " 5 ", "+5", "-5", "5.0", "0b1", "1_0", "\u0665", "", "five"];
+  const parameters = [...paths.map((path) => [path, "limit"]), ["/v1/deliveries", "status"]];
+  for (const [path, name = ""] of parameters) {
+    for (const number of wrong) {
+      const query = `${path}?${new URLSearchParams([[name, number]])}`;
+      const { status, body } = await daemon.call("GET", query);
+      const errors = [{ path: name, message: "must be a whole number" }];
+      assertEquals([query, status, body.errors], [query, 422, errors]);
+    }
+  }
+  for (const path of paths) {
+    for (const number of ["1", "500", "007"]) {
+      assertEquals((await daemon.call("GET", `${path}?limit=${number}`)).status, 200, number);
+    }
+    for (const number of ["0", "501", "9".repeat(30), "9".repeat(400)]) {
+      const { status, body } = await daemon.call("GET", `${path}?limit=${number}`);
+      assertEquals([status, body.errors[0].path], [422, "limit"], number);
+    }
+  }
+});
+
 Deno.test("queries: a huge one is answered in the API's own words", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const huge = "x".repeat(60_000);
@@ -194,4 +218,21 @@ Deno.test("paths: no text in an id's place is more than a 404", async () => {
     ),
     { numRuns: 200 },
   );
+});
+
+Deno.test("bodies: server.maxBody is the limit of every call, as a refusal says", async () => {
+  const { server } = aConfig();
+  await using strict = await aConformingDaemon(
+    aConfig({ server: { ...server, maxBodyBytes: 1_024 } }),
+  );
+  await using lenient = await aConformingDaemon(
+    aConfig({ server: { ...server, maxBodyBytes: 1_024 * 1_024 } }),
+  );
+  for (const { path } of CALLS.filter(({ method }) => method === "POST")) {
+    const refused = await strict.call("POST", path, `{}${" ".repeat(1_024)}`);
+    assertEquals([path, refused.status], [path, 413]);
+    assertStringIncludes(refused.body.detail, "larger than server.maxBody, 1KiB");
+    const { status } = await lenient.call("POST", path, `{}${" ".repeat(600 * 1_024)}`);
+    assertEquals([path, status === 413], [path, false]);
+  }
 });

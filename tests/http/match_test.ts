@@ -96,3 +96,18 @@ Deno.test("POST /v1/match: what is no event is 422, with the paths", async () =>
     assertEquals(body.errors?.map(({ path }: { path: string }) => path), paths, sent);
   }
 });
+
+Deno.test("POST /v1/match: a type that is not declared is refused as posting it would be", async () => {
+  const eventTypes = new Map([["reservation:created", {}]]);
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions, eventTypes }));
+  assertEquals((await daemon.call("POST", "/v1/match", EVENT)).status, 200);
+  const undeclared = { ...EVENT, type: "reservation:made" };
+  const posted = await daemon.call("POST", "/v1/events", undeclared);
+  const matched = await daemon.call("POST", "/v1/match", undeclared);
+  assertEquals([posted.status, matched.status], [422, 422]);
+  assertEquals(matched.body.errors, posted.body.errors);
+  assertEquals(matched.body.errors, [{
+    path: "type",
+    message: `"reservation:made" is not among the config's eventTypes`,
+  }]);
+});

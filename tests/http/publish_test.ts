@@ -85,6 +85,24 @@ Deno.test("POST /v1/events: an id repeated is 200 with the first answer, other c
   assertEquals(await storedEvents(daemon), 1);
 });
 
+Deno.test("POST /v1/events: a scope in another order is the same content", async () => {
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
+  const withScope = (id: string, scope: string) =>
+    `{"id":"${id}","type":"t","scope":${scope},"data":1}`;
+  const one = '{"b":1,"a":"x","\u{10000}":true,"\u{ff5e}":null}';
+  const other = '{"\u{ff5e}":null,"\u{10000}":true,"a":"x","b":1}';
+  const key = { "idempotency-key": "order-77" };
+  for (const [id, headers] of [["e1", {}], ["e2", key]] as const) {
+    const first = await daemon.call("POST", "/v1/events", withScope(id, one), headers);
+    const again = await daemon.call("POST", "/v1/events", withScope(id, other), headers);
+    assertEquals([first.status, again.status, again.body], [202, 200, first.body]);
+  }
+  for (const scope of ['{"b":1,"a":"y"}', '{"a":1,"b":"x"}', '{"b":1}']) {
+    const { status } = await daemon.call("POST", "/v1/events", withScope("e1", scope));
+    assertEquals(status, 409, scope);
+  }
+});
+
 Deno.test("POST /v1/events: numbers of other digits are other content", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const withTotal = (total: string) => `{"id":"e1","type":"t","data":{"total":${total}}}`;

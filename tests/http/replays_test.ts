@@ -79,7 +79,11 @@ Deno.test("422: every fault is said in plain words", async () => {
   const { body } = await daemon.call("GET", "/v1/deliveries?limit=501&status=abc&q=");
   assertEquals(
     body.errors.map(({ path, message }: Record<string, string>) => `${path} ${message}`),
-    ["limit must be 500 or less", "status must be a number", "q must be 1 characters or more"],
+    [
+      "limit must be 500 or less",
+      "status must be a whole number",
+      "q must be 1 characters or more",
+    ],
   );
 });
 

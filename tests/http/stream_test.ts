@@ -23,6 +23,13 @@ async function streamOf(daemon: TestDaemon, lastEventId?: string) {
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   let unread = "";
   return {
+    /** The id that the stream begins with, before any event; undefined where it has none. */
+    async firstId(): Promise<string | undefined> {
+      while (!unread.includes("\n\n")) unread += (await reader.read()).value ?? "";
+      const [fields = ""] = unread.split("\n\n");
+      assert(!/^(event|data):/m.test(fields), fields);
+      return /^id: (.+)$/m.exec(fields)?.[1];
+    },
     /** The next event; undefined at the end of the stream. */
     async next(): Promise<ServerSentEvent | undefined> {
       for (;;) {
@@ -82,6 +89,22 @@ Deno.test("GET /v1/stream: who comes back with Last-Event-ID gets what was misse
     numbers.push(Number(missed!.id.split("-")[1]));
   }
   assertEquals(numbers[0], Number(seen!.id.split("-")[1]) + 1);
+  await again.leave();
+});
+
+Deno.test("GET /v1/stream: who has seen nothing yet misses nothing by coming back", async () => {
+  await using receiver = startRawServer();
+  await using daemon = await aDaemon(withReceiver(receiver.url));
+  const first = await streamOf(daemon);
+  const firstId = await first.firstId();
+  await first.leave();
+  const { body } = await daemon.call("POST", "/v1/events", EVENT);
+  const again = await streamOf(daemon, firstId);
+  // An id ahead of what was missed would pass it over.
+  assertEquals(await again.firstId(), undefined);
+  const missed = await again.next();
+  assertEquals([missed!.event, missed!.data.id], ["delivery", body.deliveries[0].id]);
+  assertEquals(missed!.data.state, "pending");
   await again.leave();
 });
 

@@ -1,0 +1,40 @@
+import type { MiddlewareHandler } from "hono";
+import { ProblemError } from "./problem.ts";
+
+/** Lets those pass who say whom they ask, as assertAddressed has it. */
+export const addressedOnly: MiddlewareHandler = (context, next) => {
+  assertAddressed(context.req.raw);
+  return next();
+};
+
+/**
+ * Throws ProblemError (400) where a request is for no host that can be read (RFC 9112, section 3.2):
+ * its `url` can't be taken apart then.
+ */
+export function assertAddressed({ url, headers }: Request): void {
+  const host = headers.get("host") ?? "";
+  // Who posts events goes on asking for one host, and to parse it takes longer than to compare it.
+  if (host === known.host && url.startsWith(known.start)) return;
+  if (!HOST.test(host)) throw new ProblemError(unreadable(`Host "${host}"`));
+  if (!URL.canParse(url)) throw new ProblemError(unreadable(`the host of "${url}"`));
+  const pathAt = url.indexOf("/", url.indexOf("://") + 3);
+  if (pathAt > 0) known = { host, start: url.slice(0, pathAt + 1) };
+}
+
+/** The last host that could be read, and a url's text up to the path. */
+let known: { readonly host: string | undefined; readonly start: string } = {
+  host: undefined,
+  start: "",
+};
+
+/** `uri-host [ ":" port ]` (RFC 3986, section 3.2.2), or nothing, as HTTP/1.0 has it. */
+const HOST = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
+
+function unreadable(what: string) {
+  return {
+    status: 400,
+    title: "Bad Request",
+    detail: `${what} cannot be read as a host and a port; ` +
+      'send the daemon\'s own, as in "Host: 127.0.0.1:8420"',
+  } as const;
+}
