@@ -3,6 +3,7 @@ import { noisyNeighbour, pace, slowFsync } from "./measures/latency.ts";
 import { measureLimits } from "./measures/limits.ts";
 import { type Measure, type Size } from "./measures/measure.ts";
 import { drain, fanOut, ingest, receivers, steady, tls } from "./measures/throughput.ts";
+import { fillMemory } from "./processes/memory.ts";
 import { judge } from "./report/bar.ts";
 import { describeMachine, formatMachine, type Machine } from "./report/machine.ts";
 import { formatMarkdown } from "./report/markdown.ts";
@@ -51,6 +52,10 @@ export async function compare(
   await using bench = await Workbench.open({ folder });
   const machine = await describeMachine(bench.folder);
   say(formatMachine(machine));
+  if (!size.isQuick) {
+    say("fills the memory, as it is on a machine that has run for a day");
+    fillMemory(bench.folder);
+  }
   const results = new Results();
   results.add("limits", await measureLimits(bench, size));
   for (let round = 1; round <= size.rounds; round++) {

@@ -1,6 +1,7 @@
 import { startChild } from "../processes/child.ts";
 import { answers, freePort, until } from "../processes/waiting.ts";
 import { Helper } from "../processes/helper.ts";
+import { bareStore } from "../limits/bare_store.ts";
 import type { SenderCommands } from "../limits/bare_sender.ts";
 import { SECRET, type Workbench } from "../workbench.ts";
 import type { Figures, Size } from "./measure.ts";
@@ -13,6 +14,7 @@ export async function measureLimits(
   return {
     "limits.fsyncPerSecond": fsyncs(bench.folder),
     "limits.serverPerSecond": await bareServer(bench, size),
+    "limits.storePerSecond": await bareStore(`${bench.folder}/store.db`, size.floodSeconds * 1_000),
     "limits.undiciPerSecond": await bareSender(bench, size),
   };
 }

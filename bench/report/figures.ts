@@ -46,6 +46,7 @@ export const FIGURES: readonly Figure[] = [
   less("stored.bytesPerDelivery", "storage for a delivery", "bytes"),
   more("limits.fsyncPerSecond", "fsyncs of a page", "/s"),
   more("limits.serverPerSecond", "bare Deno.serve and hono: requests", "/s"),
+  more("limits.storePerSecond", "the outbox's SQLite alone: events stored", "/s"),
   more("limits.undiciPerSecond", "bare undici: signed posts", "/s"),
 ];
 

@@ -1,0 +1,58 @@
+import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { JOURNAL_PAGES } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import { eventText } from "../load/event.ts";
+
+/** What a commit has where 64 publishers post as fast as they are answered. */
+const EVENTS_A_COMMIT = 24;
+
+/**
+ * The outbox's SQLite alone: how many events with one delivery each it stores a second, with all
+ * that belongs to it but the wait for the disk. No sender of webhooks that keeps its events there
+ * can take more, whatever it does beside.
+ */
+export async function bareStore(path: string, forMs: number): Promise<number> {
+  const db = await openWriter(path);
+  db.exec("pragma synchronous = off");
+  const store = new Store(db);
+  let seq = 0;
+  try {
+    const until = (endsAtMs: number) => {
+      while (performance.now() < endsAtMs) {
+        store.apply(Array.from({ length: EVENTS_A_COMMIT }, () => stored(++seq)));
+        if (store.journal().waiting >= JOURNAL_PAGES) store.checkpoint();
+      }
+    };
+    until(performance.now() + forMs / 4);
+    const startedMs = performance.now(), before = seq;
+    until(startedMs + forMs);
+    return (seq - before) / (performance.now() - startedMs) * 1_000;
+  } finally {
+    store.close();
+  }
+}
+
+function stored(seq: number): Operation {
+  const at = Date.now();
+  return {
+    kind: "enqueue",
+    request: {
+      at,
+      events: [{
+        event: {
+          id: `evt_${String(seq).padStart(26, "0")}`,
+          type: "booking.created",
+          occurredAt: at,
+          scope: new Map(),
+          data: eventText(seq, 1),
+        },
+        deliveries: [{
+          subscription: `sub-${seq % 50}`,
+          format: "{}",
+          cause: "event",
+          claim: false,
+        }],
+      }],
+    },
+  };
+}
