@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
 import { isSuccess } from "../domain/attempt.ts";
-import type { Event } from "../domain/event.ts";
 import type { Health, HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import { chanceOf } from "../domain/ladder.ts";

@@ -129,7 +129,11 @@ Deno.test("fuzz: any text is a config, or every problem has its place in it", as
     file: () => Promise.reject(new Deno.errors.NotFound()),
     credential: () => Promise.resolve(undefined),
   };
-  const files = { read: () => Promise.resolve("[]"), list: () => Promise.resolve([]) };
+  const files = {
+    read: () => Promise.resolve("[]"),
+    list: () => Promise.resolve([]),
+    realPath: (path: string) => Promise.resolve(path),
+  };
   await fc.assert(
     fc.asyncProperty(text, async (text) => {
       const loaded = await readConfig({ path: "/config.json", text, sources, files });

@@ -261,8 +261,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the spread of a herd by jitter",
     file: "dispatch/dispatcher.ts",
-    text: "chance: chanceOf(claim.delivery.id, number),",
-    replacement: "chance: 0,",
+    text: "return chanceOf(claim.delivery.id, number);",
+    replacement: "return 0;",
     tests: ["herds/herds_test.ts"],
   },
   {
@@ -410,9 +410,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "a body that stays the same from attempt to attempt",
     file: "dispatch/dispatcher.ts",
-    text: "renderBody(claim.format, claim.event)",
-    replacement:
-      "renderBody(claim.format, { ...claim.event, occurredAt: this.#ports.clock.wall() })",
+    text: "renderBody(format, event)",
+    replacement: "renderBody(format, { ...event, occurredAt: this.#ports.clock.wall() })",
     tests: ["stories/ladder_test.ts"],
   },
   {
@@ -646,5 +645,26 @@ export const MUTATIONS: readonly Mutation[] = [
     text: "if (this.#ports.notices.channel(subscription.id)) {",
     replacement: "if (false) {",
     tests: ["dispatch/dispatcher_test.ts"],
+  },
+  {
+    defence: "the tokens of an address that others than this machine can call",
+    file: "engine.ts",
+    text: "!loaded.config.auth && !isLocal(config.server.listen)",
+    replacement: "false",
+    tests: ["dispatch/reload_test.ts"],
+  },
+  {
+    defence: "the rest of a secret header in an answer that was cut off",
+    file: "dispatch/dispatcher.ts",
+    text: "outcome.truncated ? withoutBegun(whole, spellings) : whole",
+    replacement: "whole",
+    tests: ["stories/delivery_test.ts"],
+  },
+  {
+    defence: "the daemon's life where its log can't be written",
+    file: "cli/terminal.ts",
+    text: "stderr: (text) => writeIfPossible(Deno.stderr, text),",
+    replacement: "stderr: (text) => void writeAll(Deno.stderr, text),",
+    tests: ["cli/daemon_commands_test.ts"],
   },
 ];
