@@ -1,5 +1,5 @@
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
-import { JOURNAL_PAGES } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { COMMITS_BETWEEN_LOOKS, JOURNAL_PAGES } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { type Operation, Store } from "../../src/outbox/sqlite/store.ts";
 import { eventText } from "../load/event.ts";
 
@@ -15,12 +15,17 @@ export async function bareStore(path: string, forMs: number): Promise<number> {
   const db = await openWriter(path);
   db.exec("pragma synchronous = off");
   const store = new Store(db);
-  let seq = 0;
+  let seq = 0, commits = 0;
   try {
     const until = (endsAtMs: number) => {
       while (performance.now() < endsAtMs) {
         store.apply(Array.from({ length: EVENTS_A_COMMIT }, () => stored(++seq)));
-        if (store.journal().waiting >= JOURNAL_PAGES) store.checkpoint();
+        if (++commits % COMMITS_BETWEEN_LOOKS > 0 || store.journal().waiting < JOURNAL_PAGES) {
+          continue;
+        }
+        store.checkpoint();
+        // It has left the wait for the disk switched on.
+        db.exec("pragma synchronous = off");
       }
     };
     until(performance.now() + forMs / 4);

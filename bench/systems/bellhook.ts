@@ -24,7 +24,7 @@ const READY_LIMIT_MS = 60_000;
 const CHECKOUT = Deno.env.get("BENCH_CHECKOUT") ??
   new URL("../..", import.meta.url).pathname;
 
-/** More for the runtime, to try its settings: `--v8-flags=--max-semi-space-size=8`. */
+/** More for the runtime, to try its settings: `--v8-flags=--max-semi-space-size=16`. */
 const RUNTIME_ARGS = (Deno.env.get("BENCH_DENO_ARGS") ?? "").split(" ").filter(Boolean);
 
 class Bellhook implements Running {

@@ -9,16 +9,19 @@ export interface ServerSentEvent {
 
 /**
  * Server-sent events as they come (WHATWG HTML, section 9.2.6); comments are left out. A last event
- * without its empty line has been broken off and is dropped.
+ * without its empty line has been broken off and is dropped. `onId` is told of ids before any event
+ * that comes with them, and of those that come without one.
  */
 export async function* serverSentEvents(
   bytes: AsyncIterable<Uint8Array>,
+  onId: (id: string) => void = () => {},
 ): AsyncGenerator<ServerSentEvent> {
   let event = "";
   let data: string[] = [];
   let id: string | undefined;
   for await (const line of linesOf(bytes)) {
     if (line === "") {
+      if (id !== undefined) onId(id);
       if (data.length > 0) yield { event: event || "message", data: data.join("\n"), id };
       event = "";
       data = [];

@@ -103,8 +103,8 @@ async function connect(progress: Progress, tailing: Tailing): Promise<void> {
         leave();
       });
     };
-    for await (const { event, data, id } of serverSentEvents(piecesOf(reader, listen))) {
-      progress.lastEventId = id ?? progress.lastEventId;
+    const onId = (id: string) => progress.lastEventId = id;
+    for await (const { event, data } of serverSentEvents(piecesOf(reader, listen), onId)) {
       print(event, JSON.parse(data), tailing);
       if (!shell.terminal.hasReader()) stopping.abort();
     }

@@ -66,7 +66,10 @@ function length({ aboveZero }: { aboveZero: boolean }) {
         fix: 'write it as "500ms", "30s", "5m", "2h" or "30d"',
       };
     }
-    if (ms > LONGEST_MS) return { message: `${quoted(value)} is longer than ten years` };
+    if (ms > LONGEST_MS) {
+      const message = `${quoted(value)} is longer than ten years`;
+      return { message, fix: 'give "3650d" at most' };
+    }
     if (ms > 0 || !aboveZero) return undefined;
     return { message: `${quoted(value)} is no time at all`, fix: "give more than zero" };
   }, /^\d{1,9}(ms|s|m|h|d)$/);

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
 import { isSuccess } from "../domain/attempt.ts";
-import type { Health, HealthChange } from "../domain/health.ts";
+import type { HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import { chanceOf } from "../domain/ladder.ts";
 import { latin1 } from "../domain/latin1.ts";
@@ -165,7 +165,7 @@ export class Dispatcher {
       change,
       endNotices: compose(exhaustionNotice(judged, subscription)),
       healthNotices: compose(
-        this.#changeNotice(judged, subscription, { health, change, failingSince }),
+        this.#changeNotice(judged, subscription, { change, failingSince }),
       ),
     };
   }
@@ -173,8 +173,7 @@ export class Dispatcher {
   #changeNotice(
     judged: Judged,
     subscription: Subscription,
-    { health, change, failingSince }: {
-      health: Health;
+    { change, failingSince }: {
       change: HealthChange | undefined;
       failingSince: Instant | undefined;
     },
@@ -198,7 +197,7 @@ export class Dispatcher {
     return {
       ...about,
       summary: change === "failing" ? `${id} is failing: ${reason}` : `${id} was paused: ${reason}`,
-      since: health.changedAt ?? at,
+      since: at,
       ...(dueAt === undefined ? {} : { nextAttemptAt: dueAt }),
       command: change === "failing" ? `bellhook status ${id}` : `bellhook resume ${id}`,
     };
@@ -365,7 +364,8 @@ function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryE
 /** What a receiver echoes of our secret headers is not kept. */
 function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
   if (secrets.length === 0 || outcome.kind !== "answered") return outcome;
-  const spellings = secrets.filter((secret) => secret !== "").flatMap(spellingsOf);
+  const spellings = secrets.filter((secret) => secret !== "").flatMap(spellingsOf)
+    .sort((a, b) => b.length - a.length);
   const cleaned = (text: string) =>
     spellings.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
   // Latin-1 maps every byte to a character and back, so that the rest of the body stays as it is.
@@ -381,10 +381,13 @@ function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
 
 const REDACTED = "[redacted]";
 
-/** As it was sent, and as answers in JSON or forms repeat it; the longest first. */
+/** As it was sent, and as answers in JSON, PHP's JSON, addresses and forms repeat it. */
 function spellingsOf(secret: string): string[] {
-  const spellings = [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)];
-  return [...new Set(spellings)].sort((a, b) => b.length - a.length);
+  const json = JSON.stringify(secret).slice(1, -1);
+  const form = new URLSearchParams([["", secret]]).toString().slice(1);
+  return [
+    ...new Set([secret, json, json.replaceAll("/", "\\/"), encodeURIComponent(secret), form]),
+  ];
 }
 
 /** A body that was cut off may end within a secret. */

@@ -32,7 +32,7 @@ const duration = z.string()
   })
   .refine((text) => parseDuration(text) !== 0, { error: "a length of time must be above zero" })
   .refine((text) => (parseDuration(text) ?? 0) <= LONGEST_MS, {
-    error: "a length of time may have ten years (3650d) at most",
+    error: (issue) => `${quoted(`${issue.input}`)} is longer than ten years; give "3650d" at most`,
   });
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {

@@ -40,9 +40,10 @@ export async function runCommand(
   // For its own end alone: what it started and left behind may hold its streams as long as it likes.
   const status = await child.status;
   cancelTimer();
-  const isWell = late || status.success;
-  const said = isWell ? "" : await words.last(clock);
-  await Promise.all([words.forget(), stdin.abort().catch(() => {})]);
+  const said = late || status.success ? "" : await words.last(clock);
+  await words.forget();
+  // Not waited for either: what has not been read of a large body stays in the way.
+  void stdin.abort().catch(() => {});
   if (late) return failed("timeout", `${program} was killed after ${deadlineMs} ms`);
   if (status.success) return taken(`${program} exited with 0`);
   const how = status.signal ? `was ended by ${status.signal}` : `exited with ${status.code}`;

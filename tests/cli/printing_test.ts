@@ -165,3 +165,13 @@ Deno.test("event stream: the same events however the bytes are cut", async () =>
     }),
   );
 });
+
+Deno.test("server-sent events: an id counts without an event, once its empty line is there", async () => {
+  const ids: string[] = [];
+  const text = "id: run-7\nretry: 2000\n\nid: run-8\n";
+  const bytes = ReadableStream.from([new TextEncoder().encode(text)]);
+  for await (const event of serverSentEvents(bytes, (id) => ids.push(id))) {
+    throw new Error(`no event, but "${event.data}"`);
+  }
+  assertEquals(ids, ["run-7"]);
+});

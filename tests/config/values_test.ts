@@ -29,6 +29,7 @@ Deno.test("wrong value: a wait of centuries", async () => {
     [
       "config.json:7:15  subscriptions[0].retry[0]",
       '  "100000d" is longer than ten years',
+      '  fix: give "3650d" at most',
     ].join("\n"),
   );
 });

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { formatInstant } from "../../src/domain/instant.ts";
 import { anEngine, settled } from "./an_engine.ts";
 
 Deno.test("dispatcher: an attempt cancelled under way still tells how its subscription does", async () => {
@@ -13,6 +14,20 @@ Deno.test("dispatcher: an attempt cancelled under way still tells how its subscr
   assertEquals(items.map(({ kind }) => kind), ["failing", "cancelled"]);
   const events = await engine.outbox.events({ limit: 9 });
   assertEquals(events.items.map(({ type }) => type), ["subscription.failing", "t"]);
+});
+
+Deno.test("dispatcher: what began to fail while it was paused is told with the time of that", async () => {
+  await using engine = await anEngine({ ladder: { waitsMs: [] } });
+  await engine.publish();
+  await settled();
+  await engine.operations.pause("a-subscription", "ann");
+  engine.clock.advance(5_000);
+  engine.unanswered[0]!.answer(500);
+  await settled();
+  const { items } = await engine.outbox.events({ limit: 9, type: "subscription.failing" });
+  assertEquals(JSON.parse(items[0]!.data).since, formatInstant(engine.clock.wall()));
+  const health = await engine.outbox.health();
+  assertEquals(health.get("a-subscription")?.changedAt, engine.clock.wall() - 5_000);
 });
 
 Deno.test("dispatcher: attempts that the disk refused tell each change of health once and in order", async () => {

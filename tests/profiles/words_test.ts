@@ -224,7 +224,7 @@ const MISTAKES: [words: Record<string, unknown>, path: string, message: string][
   [{ timeout: "5 s" }, "timeout", '"5 s" is no length of time'],
   [{ timeout: "0s" }, "timeout", "must be above zero"],
   [{ retry: ["1m", "soon"] }, "retry.1", '"soon" is no length of time'],
-  [{ retry: ["999999999d"] }, "retry.0", "may have ten years"],
+  [{ retry: ["999999999d"] }, "retry.0", '"999999999d" is longer than ten years'],
   [{ retry: "1m" }, "retry", "the waits are a list"],
   [{ retry: { waits: [], thenEvery: "1d" } }, "retry.thenEvery", "would never end"],
   [{ events: [] }, "events", ""],

@@ -29,7 +29,7 @@ const http: Transport = {
 
 function send(
   channel: NoticeChannel,
-  options: { clock?: Clock; ca?: string[] } = {},
+  options: { clock?: Clock; ca?: string[]; body?: string } = {},
 ): Promise<Outcome> {
   const transport = noticeTransport({
     http,
@@ -41,7 +41,7 @@ function send(
   return transport.send({
     url: "mailto:",
     headers: [],
-    body: new TextEncoder().encode(BODY),
+    body: new TextEncoder().encode(options.body ?? BODY),
     deadlineMs: 30_000,
     allowNetworks: [],
     pool: "notify:",
@@ -171,6 +171,13 @@ Deno.test("command: what it leaves running is not waited for", async () => {
   await endWhatIsLeft();
   const { message } = failureOf(await leaves("echo no pager >&2; exit 3"));
   assertEquals(message, "sh exited with 3: no pager");
+  await endWhatIsLeft();
+  // One that holds what was not read of a body larger than a pipe.
+  const held = await send(
+    runs("sh", "-c", `exec 3<&0; sleep 600 <&3 & echo $! > "$0"; exit 0`, file),
+    { body: "x".repeat(1_000_000) },
+  );
+  assertEquals(held.kind, "answered");
   await endWhatIsLeft();
   await Deno.remove(file);
 });

@@ -111,7 +111,7 @@ const LAST_PAGES = 250;
 const TOO_LONG_JOURNAL_PAGES = 12_000;
 
 /** After so many commits its length is asked for: to ask takes as long as to store four events. */
-const COMMITS_BETWEEN_LOOKS = 4;
+export const COMMITS_BETWEEN_LOOKS = 4;
 
 interface Parts {
   readonly store: Store;

@@ -125,7 +125,7 @@ export class Store {
   constructor(db: DatabaseSync, { biteRows = BITE_ROWS } = {}) {
     this.#db = db;
     this.#sql = prepareAll(db, SQL);
-    // An object of fifteen names takes longer to make than the rest of reading such a row.
+    // An object of so many names takes longer to make than the rest of reading such a row.
     this.#sql.claimed.setReturnArrays(true);
     this.#names = {
       subscriptions: new Names(db, SUBSCRIPTION_NAMES, { writes: true }),
