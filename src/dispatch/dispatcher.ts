@@ -400,7 +400,7 @@ function withoutBegun(text: string, secrets: readonly string[]): string {
   return text;
 }
 
-/** So few characters say nothing of a secret. */
+/** Fewer characters say nothing of a secret. */
 const LEAST_BEGUN = 4;
 
 /** A query may hold a token; notices are read by many. */

@@ -110,7 +110,7 @@ const LAST_PAGES = 250;
 /** By how much it may grow before commits wait for however many there are. */
 const TOO_LONG_JOURNAL_PAGES = 12_000;
 
-/** After so many commits its length is asked for: to ask takes as long as to store four events. */
+/** After so many commits its length is asked for: to ask takes half as long as to store an event. */
 export const COMMITS_BETWEEN_LOOKS = 4;
 
 interface Parts {
