@@ -36,9 +36,13 @@ export function stateCell({ state }: { readonly state: string }): Cell {
 export function noteOf(delivery: Delivery, terminal: Terminal): string {
   if (delivery.held) return "held";
   const next = when(delivery.nextAttemptAt, terminal);
-  if (next === "") return delivery.reason ?? "";
+  const { reason = "" } = delivery;
+  if (next === "") return A_MERE_SUCCESS.test(reason) ? "" : reason;
   return terminal.columns === undefined ? next : `next ${next}`;
 }
+
+/** What `delivered` says already. */
+const A_MERE_SUCCESS = /^the receiver answered \d+$/;
 
 /** What came of an attempt, in short: `503`, or `timeout: no answer within 5 s`. */
 export function resultOf({ status, error }: Attempt): string {

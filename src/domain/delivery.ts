@@ -17,7 +17,10 @@ export interface Delivery {
   readonly subscription: string;
   readonly cause: DeliveryCause;
   readonly state: DeliveryState;
+  /** What was decided, where its last answer alone does not say it. */
   readonly reason?: string;
+  /** What its last attempt was answered with, if it was. */
+  readonly lastStatus?: number;
   readonly attemptCount: number;
   /** When the next attempt may start; only while pending. */
   readonly dueAt?: Instant;
@@ -25,6 +28,12 @@ export interface Delivery {
   readonly finishedAt?: Instant;
   /** The delivery this one sends again. */
   readonly redeliveryOf?: string;
+}
+
+/** Why it ended as it did; undefined while it is pending. */
+export function endReason({ state, reason, lastStatus }: Delivery): string | undefined {
+  if (reason !== undefined || state !== "delivered" || lastStatus === undefined) return reason;
+  return `the receiver answered ${lastStatus}`;
 }
 
 /** What came of an operator's wish for one delivery. */

@@ -78,7 +78,7 @@ export const delivery = z.object({
   type: z.string(),
   subscription: z.string(),
   state: deliveryState,
-  reason: z.string().optional(),
+  reason: z.string().optional().describe("Why it ended as it did; none while it is pending"),
   held: z.boolean().describe("Pending, and its subscription is paused, disabled or removed"),
   attemptCount: z.number().int(),
   nextAttemptAt: instant.optional(),

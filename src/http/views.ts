@@ -1,5 +1,5 @@
 import { type Attempt, formatStatusRanges, type Headers } from "../domain/attempt.ts";
-import type { Delivery } from "../domain/delivery.ts";
+import { type Delivery, endReason } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import { formatDuration, formatRate } from "../domain/duration.ts";
 import { type Health, healthState } from "../domain/health.ts";
@@ -30,7 +30,7 @@ export function deliveryView(delivery: Delivery, isHeld: IsHeld) {
     type: delivery.type,
     subscription: delivery.subscription,
     state: delivery.state,
-    ...given("reason", delivery.reason),
+    ...given("reason", endReason(delivery)),
     held,
     attemptCount: delivery.attemptCount,
     ...instantOf("nextAttemptAt", pending && !held ? delivery.dueAt : undefined),

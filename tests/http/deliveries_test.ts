@@ -223,6 +223,7 @@ Deno.test("GET /v1/deliveries/{id}: shows each attempt as it was sent and what c
     type: "t",
     subscription: "s",
     state: "delivered",
+    reason: "the receiver answered 200",
     held: false,
     attemptCount: 2,
     createdAt: "2024-03-15T10:30:00Z",

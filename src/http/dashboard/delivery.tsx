@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type { Attempt, Headers } from "../../domain/attempt.ts";
 import { curlOf } from "../../domain/curl.ts";
+import { endReason } from "../../domain/delivery.ts";
 import { diagnose } from "../../domain/diagnosis.ts";
 import { type Health, healthState } from "../../domain/health.ts";
 import type { Registry } from "../../ingest/registry.ts";
@@ -150,7 +151,8 @@ function Diagnosis(
     viewer: Viewer;
   },
 ) {
-  const { state, reason, dueAt, attemptCount } = delivery;
+  const { state, dueAt, attemptCount } = delivery;
+  const reason = endReason(delivery);
   const meaning = last && diagnose(last.outcome, last.result === "success");
   return (
     <div class={`diagnosis is-${state}`}>

@@ -63,6 +63,7 @@ export interface DeliveryRow {
   readonly cause: DeliveryCause;
   readonly state: number;
   readonly reason: Bytes | null;
+  readonly last_status: number | null;
   readonly attempt_count: number;
   readonly due_at: Instant | null;
   readonly created_at: Instant;
@@ -72,8 +73,8 @@ export interface DeliveryRow {
 
 export const DELIVERY_BY_SEQ = `
   select d.seq, d.event, e.id as event_id, t.name as type, s.name as subscription, d.format,
-    d.cause, d.state, d.reason, d.attempt_count, d.due_at, d.created_at, d.finished_at,
-    d.redelivery_of
+    d.cause, d.state, d.reason, d.last_status, d.attempt_count, d.due_at, d.created_at,
+    d.finished_at, d.redelivery_of
   from deliveries d
     join events e on e.seq = d.event
     join types t on t.id = d.type
@@ -89,6 +90,7 @@ export function deliveryFromRow(row: DeliveryRow): Delivery {
     cause: row.cause,
     state: STATES[row.state]!,
     ...(row.reason === null ? {} : { reason: toText(row.reason) }),
+    ...(row.last_status === null ? {} : { lastStatus: row.last_status }),
     attemptCount: row.attempt_count,
     ...(row.due_at === null ? {} : { dueAt: row.due_at }),
     createdAt: row.created_at,
