@@ -24,10 +24,13 @@ export class Connection {
     return new Connection(conn, url);
   }
 
-  /** Posts a text of ASCII and answers the status. Rejects where the connection breaks. */
-  async post(body: string): Promise<number> {
+  /**
+   * Posts a text of ASCII, under further headers (each ends its line), and answers the status. Rejects
+   * where the connection breaks.
+   */
+  async post(body: string, headers = ""): Promise<number> {
     const bytes = Buffer.from(
-      `${this.#head}${body.length}\r\n\r\n${body}`,
+      `${this.#head}${body.length}\r\n${headers}\r\n${body}`,
       "latin1",
     );
     for (let sent = 0; sent < bytes.length;) {

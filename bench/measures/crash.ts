@@ -4,9 +4,8 @@ import { usageOf } from "../processes/proc.ts";
 import { pause } from "../processes/waiting.ts";
 import type { System } from "../systems/system.ts";
 import type { Rig, Workbench } from "../workbench.ts";
-import { type Measure, type Size, SUBSCRIPTIONS } from "./measure.ts";
+import { type Measure, PER_SECOND, type Size, SUBSCRIPTIONS } from "./measure.ts";
 
-const PER_SECOND = 500;
 /** So that some hundred attempts are under way when the process dies. */
 const ANSWER_MS = 200;
 const LIMIT_SECONDS = 90;

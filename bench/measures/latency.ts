@@ -2,10 +2,15 @@ import { usageOf, watchMemory } from "../processes/proc.ts";
 import { pause } from "../processes/waiting.ts";
 import type { System } from "../systems/system.ts";
 import type { Rig, Workbench } from "../workbench.ts";
-import { EVERYONE, type Figures, type Measure, type Size, SUBSCRIPTIONS } from "./measure.ts";
+import {
+  EVERYONE,
+  type Figures,
+  type Measure,
+  PER_SECOND,
+  type Size,
+  SUBSCRIPTIONS,
+} from "./measure.ts";
 
-/** A busy platform's pace, far from what any of the systems can do. */
-const PER_SECOND = 500;
 const WARM_UP_SECONDS = 2;
 const IDLE_MS = 1_000;
 

@@ -4,7 +4,7 @@ import { Helper } from "../processes/helper.ts";
 import { bareStore } from "../limits/bare_store.ts";
 import type { SenderCommands } from "../limits/bare_sender.ts";
 import { SECRET, type Workbench } from "../workbench.ts";
-import type { Figures, Size } from "./measure.ts";
+import { type Figures, PER_SECOND, type Size } from "./measure.ts";
 
 /** What this machine gives without any of the systems: how far each could go at the best. */
 export async function measureLimits(
@@ -16,6 +16,7 @@ export async function measureLimits(
     "limits.serverPerSecond": await bareServer(bench, size),
     "limits.storePerSecond": await bareStore(`${bench.folder}/store.db`, size.floodSeconds * 1_000),
     "limits.undiciPerSecond": await bareSender(bench, size),
+    ...await bareRelay(bench, size),
   };
 }
 
@@ -35,35 +36,60 @@ function fsyncs(folder: string): number {
 
 /** The web framework alone: parses an event, stores nothing, answers. */
 async function bareServer(bench: Workbench, size: Size): Promise<number> {
+  await using server = await start("bare_server.ts");
+  const order = {
+    url: server.url,
+    from: 0,
+    types: 1,
+    connections: 64,
+    count: Number.MAX_SAFE_INTEGER,
+  };
+  await bench.generator.ask("flood", { ...order, limitMs: 1_000 });
+  const posted = await bench.generator.ask("flood", {
+    ...order,
+    limitMs: size.floodSeconds * 1_000,
+  });
+  return posted.accepted / (posted.endedAt - posted.startedAt) * 1_000;
+}
+
+/** An event's way with nothing on it but a server, a sync and a post: how soon it can arrive here. */
+async function bareRelay(bench: Workbench, size: Size): Promise<Figures> {
+  const [subscription] = bench.subscriptions(1);
+  const limitMs = size.paceSeconds * RELAY_RUNS * 1_000;
+  const events = Math.ceil(1.2 * PER_SECOND * (limitMs + WARM_UP_MS) / 1_000);
+  await bench.receiver.ask("expect", { secret: SECRET, events, perEvent: 1 });
+  await using relay = await start(
+    "bare_relay.ts",
+    subscription!.url,
+    SECRET,
+    `${bench.folder}/relay`,
+  );
+  const order = { url: relay.url, types: 1, perSecond: PER_SECOND };
+  const { posted } = await bench.generator.ask("pace", { ...order, from: 0, limitMs: WARM_UP_MS });
+  const measured = await bench.generator.ask("pace", { ...order, from: posted, limitMs });
+  const count = posted + measured.accepted;
+  await bench.receiver.ask("wait", { count, limitMs: 10_000 });
+  const { p50Ms, p99Ms } = await bench.receiver.ask("report", { from: posted, to: count });
+  return { "limits.relayP50Ms": p50Ms, "limits.relayP99Ms": p99Ms };
+}
+
+/** A script of `limits/` in a process of its own, given a port and what else it asks for. */
+async function start(script: string, ...args: readonly string[]) {
   const port = freePort();
-  const script = new URL("../limits/bare_server.ts", import.meta.url).pathname;
+  const path = new URL(`../limits/${script}`, import.meta.url).pathname;
   const child = startChild({
     command: Deno.execPath(),
-    args: ["run", "-q", "-A", "--config", CONFIG, script, String(port)],
+    args: ["run", "-q", "-A", "--config", CONFIG, path, String(port), ...args],
   });
   const url = `http://127.0.0.1:${port}/v1/events`;
+  const started = { url, [Symbol.asyncDispose]: () => child.end() };
   try {
-    await until(
-      "the bare server",
-      { everyMs: 10, limitMs: 10_000 },
-      () => answers(`${url}/..`),
-    );
-    const order = {
-      url,
-      from: 0,
-      types: 1,
-      connections: 64,
-      count: Number.MAX_SAFE_INTEGER,
-    };
-    await bench.generator.ask("flood", { ...order, limitMs: 1_000 });
-    const posted = await bench.generator.ask("flood", {
-      ...order,
-      limitMs: size.floodSeconds * 1_000,
-    });
-    return posted.accepted / (posted.endedAt - posted.startedAt) * 1_000;
-  } finally {
+    await until(script, { everyMs: 10, limitMs: 10_000 }, () => answers(`${url}/..`));
+  } catch (error) {
     await child.end();
+    throw error;
   }
+  return started;
 }
 
 /** The HTTP client alone: the same body again and again to the receiver. */
@@ -77,5 +103,9 @@ async function bareSender(bench: Workbench, size: Size): Promise<number> {
   await sender.ask("send", { ...order, seconds: 1 });
   return await sender.ask("send", { ...order, seconds: size.floodSeconds });
 }
+
+/** As long as several runs of `pace` together, for it is measured once. */
+const RELAY_RUNS = 3;
+const WARM_UP_MS = 2_000;
 
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;

@@ -33,7 +33,7 @@ export const ingest: Measure = {
   },
 };
 
-/** Delivering alone: a backlog, as after an outage of everything. */
+/** Delivering alone: a backlog, from the start of the process, as after an outage of everything. */
 export const drain: Measure = {
   name: "drain",
   systems: EVERYONE,
@@ -47,8 +47,9 @@ export const drain: Measure = {
       batch: 100,
       connections: 4,
     });
+    await rig.running.kill();
     const startedAt = now();
-    await rig.running.resume();
+    await rig.running.restart();
     await rig.settled(PATIENCE_SECONDS);
     const took = seconds(startedAt, now());
     await rig.check();

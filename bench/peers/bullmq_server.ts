@@ -32,9 +32,5 @@ servePeer({
     return added.map(({ id }) => id!);
   },
   hold: () => worker.pause(true),
-  // deno-lint-ignore require-await
-  async resume() {
-    worker.resume();
-  },
   pending: () => queue.getJobCountByTypes("waiting", "active", "delayed", "paused"),
 });

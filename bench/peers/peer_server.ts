@@ -29,7 +29,6 @@ export interface Queue {
   /** Resolves when all of them are stored; answers their ids. */
   add(jobs: readonly Job[]): Promise<string[]>;
   hold(): Promise<void>;
-  resume(): Promise<void>;
   pending(): Promise<number>;
 }
 
@@ -49,10 +48,6 @@ export function servePeer(queue: Queue): void {
   app.post("/control/hold", async (context) => {
     await queue.hold();
     return context.text("held");
-  });
-  app.post("/control/resume", async (context) => {
-    await queue.resume();
-    return context.text("resumed");
   });
   app.post(
     "/control/pending",

@@ -17,16 +17,14 @@ await boss.createQueue(NAME, {
   retryBackoff: true,
 });
 
-async function work(): Promise<void> {
-  await boss.work<Job>(NAME, {
-    batchSize: BATCH,
-    localConcurrency: WORKERS,
-    // The least there is. NOTIFY would be quicker, and takes commits one by one: an eighth of the rate.
-    pollingIntervalSeconds: 0.5,
-    burstWhenBatchFull: true,
-    perJobResults: true,
-  }, (jobs) => Promise.all(jobs.map(attempt)));
-}
+await boss.work<Job>(NAME, {
+  batchSize: BATCH,
+  localConcurrency: WORKERS,
+  // The least there is. NOTIFY would be quicker, and takes commits one by one: an eighth of the rate.
+  pollingIntervalSeconds: 0.5,
+  burstWhenBatchFull: true,
+  perJobResults: true,
+}, (jobs) => Promise.all(jobs.map(attempt)));
 
 async function attempt({ id, data }: BossJob<Job>) {
   try {
@@ -40,8 +38,6 @@ async function attempt({ id, data }: BossJob<Job>) {
   }
 }
 
-await work();
-
 servePeer({
   async add(jobs) {
     if (jobs.length === 1) return [(await boss.send(NAME, jobs[0]!))!];
@@ -50,7 +46,6 @@ servePeer({
     }) ?? [];
   },
   hold: () => boss.offWork(NAME, { wait: true }),
-  resume: work,
   async pending() {
     const { rows } = await boss.getDb().executeSql(
       "select count(*) as n from pgboss.job where name = $1 and state < 'completed'",

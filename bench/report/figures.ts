@@ -48,6 +48,8 @@ export const FIGURES: readonly Figure[] = [
   more("limits.serverPerSecond", "bare Deno.serve and hono: requests", "/s"),
   more("limits.storePerSecond", "the outbox's SQLite alone: events stored", "/s"),
   more("limits.undiciPerSecond", "bare undici: signed posts", "/s"),
+  less("limits.relayP50Ms", "a bare relay (server, fsync, post) at 500/s: median", "ms"),
+  less("limits.relayP99Ms", "99th percentile of the bare relay", "ms"),
 ];
 
 /** A number as the report shows it. */

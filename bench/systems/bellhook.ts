@@ -29,6 +29,7 @@ const RUNTIME_ARGS = (Deno.env.get("BENCH_DENO_ARGS") ?? "").split(" ").filter(B
 
 class Bellhook implements Running {
   readonly #setting: Setting;
+  readonly #port = freePort();
   readonly #base: string;
   readonly #runtimeArgs: readonly string[];
   #child: Child | undefined;
@@ -36,12 +37,8 @@ class Bellhook implements Running {
   constructor(setting: Setting, runtimeArgs: readonly string[]) {
     this.#setting = setting;
     this.#runtimeArgs = [...RUNTIME_ARGS, ...runtimeArgs];
-    const port = freePort();
-    this.#base = `http://127.0.0.1:${port}`;
-    Deno.writeTextFileSync(
-      `${setting.folder}/config.json`,
-      configText(setting, port),
-    );
+    this.#base = `http://127.0.0.1:${this.#port}`;
+    Deno.mkdirSync(`${setting.folder}/data`, { recursive: true });
   }
 
   get url(): string {
@@ -51,15 +48,12 @@ class Bellhook implements Running {
   pids = () => this.#child ? [this.#child.process.pid] : [];
 
   async hold(): Promise<void> {
-    for (const { id } of this.#setting.subscriptions) {
-      await this.#post(`subscriptions/${id}/pause`);
+    this.#configure({ enabled: false });
+    const response = await fetch(`${this.#base}/-/reload`, { method: "POST" });
+    if (!response.ok) {
+      throw new Error(`bellhook answered ${response.status} to a reload: ${await response.text()}`);
     }
-  }
-
-  async resume(): Promise<void> {
-    for (const { id } of this.#setting.subscriptions) {
-      await this.#post(`subscriptions/${id}/resume`);
-    }
+    await response.body?.cancel();
   }
 
   async pending(): Promise<number> {
@@ -86,6 +80,7 @@ class Bellhook implements Running {
 
   async restart(): Promise<void> {
     const { folder, preload, environment, secret } = this.#setting;
+    this.#configure({ enabled: true });
     this.#child = startChild({
       command: Deno.execPath(),
       args: [
@@ -122,33 +117,20 @@ class Bellhook implements Running {
     this.#child = undefined;
   }
 
-  async #post(path: string): Promise<void> {
-    const response = await fetch(`${this.#base}/v1/${path}`, {
-      method: "POST",
-    });
-    await response.body?.cancel();
-    if (!response.ok) {
-      throw new Error(
-        `bellhook answered ${response.status} to POST /v1/${path}`,
-      );
-    }
+  #configure({ enabled }: { enabled: boolean }): void {
+    const { subscriptions, folder, storage } = this.#setting;
+    const config = {
+      server: { listen: `127.0.0.1:${this.#port}`, shutdownGrace: "5s" },
+      storage: { url: `sqlite:${folder}/data/bellhook.db`, ...storage },
+      delivery: { allowHttp: true, allowNetworks: ["127.0.0.0/8"] },
+      subscriptions: subscriptions.map(({ id, url, type }) => ({
+        id,
+        url,
+        events: [type],
+        secret: { env: "BENCH_SECRET" },
+        enabled,
+      })),
+    };
+    Deno.writeTextFileSync(`${folder}/config.json`, JSON.stringify(config));
   }
-}
-
-function configText(
-  { subscriptions, folder, storage }: Setting,
-  port: number,
-): string {
-  Deno.mkdirSync(`${folder}/data`, { recursive: true });
-  return JSON.stringify({
-    server: { listen: `127.0.0.1:${port}`, shutdownGrace: "5s" },
-    storage: { url: `sqlite:${folder}/data/bellhook.db`, ...storage },
-    delivery: { allowHttp: true, allowNetworks: ["127.0.0.0/8"] },
-    subscriptions: subscriptions.map(({ id, url, type }) => ({
-      id,
-      url,
-      events: [type],
-      secret: { env: "BENCH_SECRET" },
-    })),
-  });
 }

@@ -74,10 +74,6 @@ class Peer implements Running {
     await this.#control("hold");
   }
 
-  async resume(): Promise<void> {
-    await this.#control("resume");
-  }
-
   async pending(): Promise<number> {
     return Number(await this.#control("pending"));
   }

@@ -34,9 +34,8 @@ export interface Running {
   readonly url: string;
   /** The processes it consists of, without those that descend from them. */
   readonly pids: () => readonly number[];
-  /** Accepts and stores, and delivers nothing. */
+  /** Until it starts again it accepts and stores, and delivers nothing. */
   hold(): Promise<void>;
-  resume(): Promise<void>;
   /** Deliveries accepted whose success is not on record yet. */
   pending(): Promise<number>;
   /** kill -9 of the process that takes events; what it stores into lives on. */
