@@ -1,5 +1,4 @@
 import { percentile, slope } from "./load/statistics.ts";
-import { fillMemory } from "./processes/memory.ts";
 import { descriptorsOf, usageOf } from "./processes/proc.ts";
 import { say } from "./report/say.ts";
 import { bellhook } from "./systems/bellhook.ts";
@@ -32,7 +31,6 @@ export async function soak(
   { minutes, folder }: { minutes: number; folder: string | undefined },
 ): Promise<boolean> {
   await using bench = await Workbench.open({ folder });
-  fillMemory(bench.folder);
   await using rig = await bench.rig(bellhook, {
     subscriptions: bench.subscriptions(SUBSCRIPTIONS),
     events: Math.ceil(1.2 * PER_SECOND * 60 * minutes) + 1_000,
