@@ -35,7 +35,7 @@ export const FULL: Size = {
   crowd: 1_000,
 };
 
-/** All systems and measures in some eight minutes a round. */
+/** All systems and measures in some nine minutes a round. */
 export const SHORT: Size = {
   isQuick: false,
   rounds: 5,
