@@ -54,7 +54,7 @@ export async function compare(
   say(formatMachine(machine));
   const results = new Results();
   for (let round = 1; round <= size.rounds; round++) {
-    if (!size.isQuick) {
+    if (!size.isQuick && performance.now() <= endsAtMs) {
       say("fills the memory, as it is on a machine that has run for a day");
       fillMemory(bench.folder);
     }

@@ -1,3 +1,4 @@
+import { A_MERE_SUCCESS } from "../domain/delivery.ts";
 import type { Attempt, Delivery } from "./answers.ts";
 import { colourOf } from "./paint.ts";
 import type { Cell, Column } from "./table.ts";
@@ -40,9 +41,6 @@ export function noteOf(delivery: Delivery, terminal: Terminal): string {
   if (next === "") return A_MERE_SUCCESS.test(reason) ? "" : reason;
   return terminal.columns === undefined ? next : `next ${next}`;
 }
-
-/** What `delivered` says already. */
-const A_MERE_SUCCESS = /^the receiver answered \d+$/;
 
 /** What came of an attempt, in short: `503`, or `timeout: no answer within 5 s`. */
 export function resultOf({ status, error }: Attempt): string {

@@ -36,6 +36,9 @@ export function endReason({ state, reason, lastStatus }: Delivery): string | und
   return `the receiver answered ${lastStatus}`;
 }
 
+/** Such a reason says no more than the state does: lists leave it out. */
+export const A_MERE_SUCCESS = /^the receiver answered \d+$/;
+
 /** What came of an operator's wish for one delivery. */
 export type Steered =
   /** The delivery that goes on: the same, or the new one that sends it again. */
