@@ -1,12 +1,14 @@
 import { assertEquals } from "@std/assert";
-import { bellhook, freePort, serve } from "../support/processes.ts";
+import { bellhook, freePort, kill, type Starting, startServe } from "../support/processes.ts";
 import { until } from "../support/until.ts";
+import { forgetFakedTime } from "./faked_time.ts";
 
 /** A folder with a config, and real daemons on it, one after the other. */
 export class ServedFolder {
   readonly path = Deno.makeTempDirSync({ prefix: "bellhook-" });
   readonly #port = freePort();
-  #daemon: Deno.ChildProcess | undefined;
+  #daemon: Starting | undefined;
+  #lastWords: string | undefined;
 
   /** One subscription to everything, `app`, with these settings. */
   constructor(settings: { readonly url: string } & Record<string, unknown>) {
@@ -29,8 +31,18 @@ export class ServedFolder {
     );
   }
 
-  async start(env: Record<string, string>): Promise<Deno.ChildProcess> {
-    return this.#daemon = await serve(this.path, this.#port, env);
+  async start(env: Record<string, string>): Promise<void> {
+    const { process, ready, said } = this.#daemon = startServe(this.path, this.#port, env);
+    await ready;
+    void process.status.then(async ({ code, signal }) => {
+      const words = `the daemon ended by itself (${signal ?? code}): ${await said}`;
+      if (this.#daemon?.process === process) this.#lastWords = words;
+    });
+  }
+
+  signal(signal: Deno.Signal): void {
+    if (this.#lastWords !== undefined) throw new Error(this.#lastWords);
+    this.#daemon!.process.kill(signal);
   }
 
   /** Tried until it is answered: to a hurried daemon any request may come too late. */
@@ -54,17 +66,20 @@ export class ServedFolder {
   }
 
   async kill(): Promise<void> {
-    this.#daemon?.kill("SIGKILL");
-    await this.#daemon?.status;
+    if (!this.#daemon) return;
+    const { process } = this.#daemon;
     this.#daemon = undefined;
+    await kill(process);
+    await forgetFakedTime(process.pid);
   }
 
   /** Stops the daemon in order and asks the database whether all is well. */
   async stop(): Promise<void> {
-    const daemon = this.#daemon!;
-    daemon.kill("SIGTERM");
-    assertEquals((await daemon.status).code, 0);
+    const { process, said } = this.#daemon!;
+    this.signal("SIGTERM");
     this.#daemon = undefined;
+    const { code, signal } = await process.status;
+    assertEquals(signal ?? code, 0, await said);
     const audit = await bellhook(this.path, "audit", "--json");
     assertEquals(audit.stderr, "");
     const { faults }: { faults: string[] } = JSON.parse(audit.stdout);
@@ -80,6 +95,7 @@ export class ServedFolder {
       });
       return { status: response.status, body: await response.json() };
     } catch (error) {
+      if (this.#lastWords !== undefined) throw new Error(this.#lastWords);
       return { status: 0, body: { items: [], error } };
     }
   }

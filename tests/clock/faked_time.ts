@@ -45,6 +45,16 @@ export class SettableClock {
   }
 }
 
+/**
+ * Takes away what the library keeps in shared memory for a process, which one that is killed leaves
+ * there: the next with its number would end with "shm_open failed: File exists".
+ */
+export async function forgetFakedTime(pid: number): Promise<void> {
+  // The runtime itself is not allowed there.
+  const paths = ["faketime_shm_", "sem.faketime_sem_"].map((name) => `/dev/shm/${name}${pid}`);
+  await new Deno.Command("rm", { args: ["-f", ...paths] }).output();
+}
+
 function isThere(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;

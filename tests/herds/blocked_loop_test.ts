@@ -18,7 +18,7 @@ Deno.test({
     // A deadline of 10 s, like most profiles': it passes while nothing moves.
     await using house = new ServedFolder({ url: receiver.url, timeout: "10s", concurrency });
     const clock = new SettableClock(house.path, { monotonicToo: true });
-    const daemon = await house.start(clock.env);
+    await house.start(clock.env);
     // The first request of a process takes its time, which is not to be told from a blocked loop.
     await house.publish(["warm-up"]);
     await attempted(house, 1);
@@ -26,12 +26,12 @@ Deno.test({
     await receiver.received(1 + concurrency);
 
     // It stands still: the receiver answers meanwhile, and by its clocks a minute has passed.
-    daemon.kill("SIGSTOP");
+    house.signal("SIGSTOP");
     answers.resolve();
     // Asked after them, it is answered after them.
     await (await fetch(receiver.url)).body?.cancel();
     clock.setAhead(60);
-    daemon.kill("SIGCONT");
+    house.signal("SIGCONT");
 
     const deliveries = await attempted(house, 1 + ids.length);
     assertEquals(deliveries.filter(({ state }) => state !== "delivered"), []);
