@@ -324,8 +324,9 @@ is refused with 422, and a subscription that names one is an error.`;
 const PROFILES = `## \`profiles\`
 
 Wire formats of one's own, by name, in the words of the built-in ones ([how](profiles.md#your-own)).
-Where a profile extends another, each word replaces the other's as a whole. What neither says: the
-house ladder, a deadline of 30 s, 2xx, https, a secret of either form, Standard Webhooks headers.`;
+Where a profile extends another, each word replaces the other's as a whole, of \`secret\` each of its
+two. What neither says: the house ladder, a deadline of 30 s, 2xx, https, a secret of either form,
+Standard Webhooks headers.`;
 
 const BODY = `### \`body\` of a profile
 

@@ -1,5 +1,6 @@
+import { dirname } from "node:path";
 import { setImmediate } from "node:timers";
-import type { Config } from "./config/config.ts";
+import type { Config, Listen } from "./config/config.ts";
 import { type Engine, type EnginePorts, startEngine } from "./engine.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -64,7 +65,7 @@ interface Listening {
 }
 
 async function listen(
-  where: Config["server"]["listen"],
+  where: Listen,
   answer: (request: Request) => Response | Promise<Response>,
   clock: Clock,
 ): Promise<Listening> {
@@ -77,16 +78,14 @@ async function listen(
     completed.then(forget, forget);
     return answer(request);
   };
-  const server = where.kind === "unix"
-    ? Deno.serve({ path: await freedSocket(where.path), ...options }, handler)
-    : serveTcp(where, options, handler);
+  const server = await bind(where, options, handler);
   // Deno throws where nobody can catch it if a server that has ended is told to end.
   let hasFinished = false;
   server.finished.finally(() => hasFinished = true);
   const { addr } = server;
   const url = addr.transport === "tcp"
-    ? `http://${addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname}:${addr.port}`
-    : `unix:${(where as { path: string }).path}`;
+    ? `http://${spelled({ kind: "tcp", host: addr.hostname, port: addr.port })}`
+    : spelled(where);
   return {
     url,
     async close() {
@@ -108,28 +107,79 @@ function turnOfTheLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-function serveTcp(
-  { host, port }: { host: string; port: number },
+/** Throws StartError where it cannot listen there. */
+async function bind(
+  where: Listen,
   options: { signal: AbortSignal; onListen(): void },
   handler: Deno.ServeHandler,
-): Deno.HttpServer<Deno.NetAddr> {
+): Promise<Deno.HttpServer<Deno.Addr>> {
   try {
-    return Deno.serve({ hostname: host, port, ...options }, handler);
+    return where.kind === "unix"
+      ? Deno.serve({ path: await freedSocket(where.path), ...options }, handler)
+      : Deno.serve({ hostname: where.host, port: where.port, ...options }, handler);
   } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) {
-      throw new StartError(
-        `can't listen on ${host}:${port}: another program does. ` +
-          "Stop it, or set server.listen to another port",
-      );
-    }
-    if (error instanceof Deno.errors.AddrNotAvailable) {
-      throw new StartError(`can't listen on ${host}:${port}: this machine has no such address`);
-    }
-    if (error instanceof Deno.errors.PermissionDenied) {
-      throw new StartError(`can't listen on ${host}:${port}: ${error.message}`);
-    }
-    throw error;
+    if (!(error instanceof Error) || error instanceof StartError) throw error;
+    const { why, mend } = where.kind === "unix"
+      ? socketTrouble(where.path, error)
+      : addressTrouble(where.host, error);
+    throw new StartError(`can't listen on ${spelled(where)}: ${why}. ${mend}`);
   }
+}
+
+interface Trouble {
+  readonly why: string;
+  readonly mend: string;
+}
+
+function addressTrouble(host: string, error: Error): Trouble {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return {
+      why: "another program does",
+      mend: "Stop it, or set server.listen to another port",
+    };
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return {
+      why: "this machine has no such address",
+      mend: "Set server.listen to one that it has",
+    };
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return {
+      why: "Bellhook may not",
+      mend: "Set server.listen to a port above 1023, or give it CAP_NET_BIND_SERVICE",
+    };
+  }
+  if (error.message.includes("lookup")) {
+    return {
+      why: `the name "${host}" leads to no address`,
+      mend: "Set server.listen to an address of this machine",
+    };
+  }
+  return { why: error.message, mend: "Set server.listen to another address" };
+}
+
+function socketTrouble(path: string, error: Error): Trouble {
+  const folder = dirname(path);
+  if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+    return {
+      why: `there is no folder "${folder}"`,
+      mend: "Make it, or set server.listen to another path",
+    };
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return {
+      why: `Bellhook may not write in "${folder}"`,
+      mend: "Let it, or set server.listen to another path",
+    };
+  }
+  return { why: error.message, mend: "Set server.listen to another path" };
+}
+
+/** As the config file has it. */
+function spelled(where: Listen): string {
+  if (where.kind === "unix") return `unix:${where.path}`;
+  return `${where.host.includes(":") ? `[${where.host}]` : where.host}:${where.port}`;
 }
 
 /** Takes a socket file away that a killed daemon left behind; one that answers is another's. */

@@ -249,6 +249,8 @@ function compose(
     onRefused: measures.refused,
     onShutdown: (end) => {
       streams.add(end);
+      // Whoever comes while it stops is let go as soon as its stream has begun.
+      if (closedBecause !== undefined) queueMicrotask(end);
       return () => streams.delete(end);
     },
     reload,

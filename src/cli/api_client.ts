@@ -8,6 +8,7 @@ import type { Terminal } from "./terminal.ts";
 
 /** The HTTP API as the commands see it: an answer, or a CommandError with its exit code. */
 export class ApiClient {
+  /** As it is told to people. */
   readonly #url: string;
   readonly #base: string;
   readonly #token: string | undefined;
@@ -17,7 +18,7 @@ export class ApiClient {
   constructor(
     { url, token, clock = systemClock }: { url: string; token?: string; clock?: Clock },
   ) {
-    this.#url = url;
+    this.#url = withoutUser(url);
     this.#token = token;
     if (token !== undefined && !VISIBLE_ASCII.test(token)) {
       throw new CommandError(
@@ -36,7 +37,7 @@ export class ApiClient {
     } else {
       throw new CommandError(
         EXIT.notValid,
-        `"${url}" is no URL of a daemon; write it as http://127.0.0.1:8420 or unix:/path`,
+        `"${this.#url}" is no URL of a daemon; write it as http://127.0.0.1:8420 or unix:/path`,
       );
     }
   }
@@ -147,6 +148,11 @@ export class ApiClient {
       stopTimer();
     }
   }
+}
+
+/** A URL without the user and the password in it. */
+function withoutUser(url: string): string {
+  return url.replace(/^([^/?#]*:\/\/)[^/?#]*@/, "$1…@");
 }
 
 /**

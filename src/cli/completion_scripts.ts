@@ -34,13 +34,31 @@ _bellhook_words() {
   done
 }
 
+# The ids that go on as $cur begins, as the shell reads them. Never by compgen -W, which expands its
+# words: an id would be run.
+_bellhook_ids() {
+  local id spelled
+  while IFS= read -r id; do
+    case $cur in
+      \\'*) # within quotes those alone that need no other
+        [[ $id == *\\'* ]] && continue
+        spelled=\\'$id ;;
+      \\"*)
+        [[ $id == *[\\"\\$\\\`\\\\!]* ]] && continue
+        spelled=\\"$id ;;
+      *) printf -v spelled %q "$id" ;;
+    esac
+    [[ -n $id && $spelled == "$cur"* ]] && COMPREPLY+=("$spelled")
+  done <<< "$(_bellhook_subscriptions)"
+}
+
 _bellhook_fill() {
   local IFS=$'\\n'
   case $1 in
     file)
       compopt -o filenames 2>/dev/null
       COMPREPLY=($(compgen -f -- "$cur")) ;;
-    subscription) COMPREPLY=($(compgen -W "$(_bellhook_subscriptions)" -- "$cur")) ;;
+    subscription) _bellhook_ids ;;
     *) COMPREPLY=($(compgen -W "\${1// /$'\\n'}" -- "$cur")) ;;
   esac
   COMPREPLY=("\${COMPREPLY[@]/#/$option}")

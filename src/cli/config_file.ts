@@ -8,6 +8,7 @@ import { parseSource } from "../config/source.ts";
 import { suggestion } from "../config/suggestion.ts";
 import type { Profile } from "../domain/profile.ts";
 import type { Environment } from "../runtime/environment.ts";
+import { IN_MEMORY } from "../outbox/sqlite/connection.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import type { GlobalOptions } from "./shell.ts";
@@ -37,7 +38,7 @@ export async function daemonUrl(
   return `http://${reachable(listen.host)}:${listen.port}`;
 }
 
-/** The database file that a config names, without a look at anything else in it. */
+/** The database that a config names, a file or IN_MEMORY, without a look at anything else in it. */
 export async function databasePath(
   options: GlobalOptions,
   environment: Environment,
@@ -49,7 +50,7 @@ export async function databasePath(
   if (name === undefined) {
     throw new CommandError(EXIT.notValid, `storage.url in "${path}" names no SQLite database`);
   }
-  return isAbsolute(name) ? name : join(dirname(path), name);
+  return name === IN_MEMORY || isAbsolute(name) ? name : join(dirname(path), name);
 }
 
 /** As databasePath(), of a database that a daemon has made already. */
@@ -58,6 +59,14 @@ export async function existingDatabase(
   environment: Environment,
 ): Promise<string> {
   const path = await databasePath(options, environment);
+  if (path === IN_MEMORY) {
+    const file = configPath(options, environment);
+    throw new CommandError(
+      EXIT.notFound,
+      `storage.url in "${file}" is a database in memory, which only its own process can read; ` +
+        'name a file, as in "sqlite:bellhook.db"',
+    );
+  }
   try {
     await Deno.stat(path);
     return path;
@@ -137,9 +146,10 @@ function isText(value: unknown, name: string): boolean {
   return isObject(value) && (value[name] === undefined || typeof value[name] === "string");
 }
 
+/** A config file's text; a byte order mark that some editors begin it with is not part of it. */
 async function textOf(path: string, { required }: { required: boolean }) {
   try {
-    return await Deno.readTextFile(path);
+    return (await Deno.readTextFile(path)).replace(/^\ufeff/, "");
   } catch (error) {
     if (!required && error instanceof Deno.errors.NotFound) return undefined;
     const why = error instanceof Deno.errors.NotFound

@@ -5,6 +5,7 @@ import { ApiClient, type Query } from "./api_client.ts";
 import { deliveryColumns, resultOf, stateCell } from "./delivery_columns.ts";
 import { addFilterOptions, type DeliveryFilter, queryOf } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import { printableLines } from "./printable.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printFields, printIndented, printLine, printTable } from "./table.ts";
@@ -24,9 +25,9 @@ interface DeliveriesOptions extends DeliveryFilter {
 export function addDeliveries(program: Command, shell: Shell): void {
   const command = program.command("deliveries")
     .description("list deliveries, newest first, or show one with every attempt")
-    .argument("[id]", "show this one");
+    .argument("[id]", "show this one", givenId);
   addFilterOptions(command, { states: STATES, preset: "any", clock: shell.terminal.clock })
-    .option("--event <id>", "those of this event")
+    .option("--event <id>", "those of this event", givenId)
     .option("--status <status>", "those whose last answer had this status")
     .option("--q <text>", "those with this text in the event's data")
     .addOption(

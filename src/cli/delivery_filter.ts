@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Clock } from "../runtime/clock.ts";
 import type { Query } from "./api_client.ts";
+import { givenId } from "./given_id.ts";
 import { instantOrAgo } from "./when.ts";
 
 /** Options by which a command is told which deliveries it is about. */
@@ -19,7 +20,7 @@ export function addFilterOptions(
 ): Command {
   const instant = instantOrAgo(clock);
   return command
-    .option("--subscription <id>", "those of this subscription")
+    .option("--subscription <id>", "those of this subscription", givenId)
     .addOption(
       new Option("--state <state>", `those in this state (default: ${preset})`).choices(states),
     )

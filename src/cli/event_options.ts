@@ -131,7 +131,9 @@ async function textAt(path: string, stdin: () => Promise<string>): Promise<strin
   }
 }
 
-function json(text: string, what: string): string {
+function json(given: string, what: string): string {
+  // A byte order mark, which Windows' programs begin files and pipes with, is not part of the JSON.
+  const text = given.replace(/^\ufeff/, "");
   try {
     assertJson(text);
     return text;

@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { parse } from "jsonc-parser";
+import { IN_MEMORY } from "../outbox/sqlite/connection.ts";
 import { configPath, databasePath } from "./config_file.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import { ownProgram } from "./program.ts";
@@ -54,7 +55,11 @@ async function householdOf(options: GlobalOptions, shell: Shell): Promise<Househ
     return { config, databaseFolder: undefined, credentials: [] };
   }
   const database = await databasePath({ config }, environment);
-  return { config, databaseFolder: dirname(database), credentials: credentialsIn(parse(text)) };
+  return {
+    config,
+    databaseFolder: database === IN_MEMORY ? undefined : dirname(database),
+    credentials: credentialsIn(parse(text)),
+  };
 }
 
 /** The names that a config takes of systemd: `{"credential": "name"}`, wherever it stands. */

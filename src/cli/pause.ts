@@ -3,6 +3,7 @@ import type { Subscription } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
 import { stateCell } from "./delivery_columns.ts";
 import { EXIT } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import type { Shell } from "./shell.ts";
 import { printLine } from "./table.ts";
 
@@ -12,7 +13,7 @@ export function addPauseAndResume(program: Command, shell: Shell): void {
     const { description, examples } = WORDS[action];
     program.command(action)
       .description(description)
-      .argument("<subscription>", "the subscription's id")
+      .argument("<subscription>", "the subscription's id", givenId)
       .addHelpText("after", examples)
       .action(shell.does(async (options, id = "") => {
         using client = await ApiClient.for(options, shell.terminal);

@@ -10,6 +10,7 @@ import {
   queryOf,
 } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import { pauseFor } from "./pause_for.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printLine } from "./table.ts";
@@ -25,7 +26,7 @@ interface ReplayOptions extends DeliveryFilter {
 export function addReplay(program: Command, shell: Shell): void {
   const command = program.command("replay")
     .description("send finished deliveries again, at a pace, or show how far a replay is")
-    .argument("[id]", "show this replay");
+    .argument("[id]", "show this replay", givenId);
   addFilterOptions(command, {
     states: ["delivered", "exhausted", "cancelled"],
     preset: "all that have finished",

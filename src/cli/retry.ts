@@ -11,6 +11,7 @@ import {
   queryOf,
 } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printLine } from "./table.ts";
 
@@ -24,7 +25,11 @@ export function addRetryAndCancel(program: Command, shell: Shell): void {
     const { description, states, preset, examples } = WORDS[action];
     const command = program.command(action)
       .description(description)
-      .argument("[ids...]", "these deliveries; or say by the options below which");
+      .argument(
+        "[ids...]",
+        "these deliveries; or say by the options below which",
+        (id, earlier: readonly string[] = []) => [...earlier, givenId(id)],
+      );
     addFilterOptions(command, { states, preset, clock: shell.terminal.clock })
       .addOption(new Option("--yes", "don't ask"))
       .addHelpText("after", examples)

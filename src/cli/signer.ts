@@ -9,6 +9,7 @@ import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { configPath, profileNamed } from "./config_file.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import type { GlobalOptions } from "./shell.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -25,7 +26,11 @@ export function addSignerOptions(command: Command, { at }: { at: string }): Comm
   return command
     .option("--profile <name>", 'the profile ("standard" where none is named)')
     .option("--secret-env <name>", "the environment variable that holds the secret")
-    .option("--subscription <id>", "take profile, secret and all else from the config file")
+    .option(
+      "--subscription <id>",
+      "take profile, secret and all else from the config file",
+      givenId,
+    )
     .addOption(new Option("--at <instant>", at).argParser(instant));
 }
 

@@ -4,6 +4,7 @@ import type { Delivery, DeliveryWithAttempts, Subscription } from "./answers.ts"
 import { ApiClient } from "./api_client.ts";
 import { resultOf, stateCell } from "./delivery_columns.ts";
 import { EXIT, type ExitCode } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import { printable } from "./printable.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import {
@@ -25,7 +26,7 @@ interface StatusOptions {
 export function addStatus(program: Command, shell: Shell): void {
   program.command("status")
     .description("show how every receiver is doing, the unhealthy ones first, or one in detail")
-    .argument("[subscription]", "show this one")
+    .argument("[subscription]", "show this one", givenId)
     .option("--check", "exit code 1 where one is failing or paused, or the daemon is not ready")
     .addHelpText("after", EXAMPLES)
     .action(shell.does<StatusOptions>(async (options, id) => {

@@ -5,6 +5,7 @@ import { ApiClient } from "./api_client.ts";
 import { noteOf, stateCell } from "./delivery_columns.ts";
 import { serverSentEvents } from "./event_stream.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import { pauseFor } from "./pause_for.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { type Cell, printLine } from "./table.ts";
@@ -18,7 +19,7 @@ interface TailOptions {
 export function addTail(program: Command, shell: Shell): void {
   program.command("tail")
     .description("print a line for every change of a delivery or a subscription, as it happens")
-    .option("--subscription <id>", "only this one's")
+    .option("--subscription <id>", "only this one's", givenId)
     .addOption(
       new Option("--state <state>", "only deliveries that come into this state").choices([
         ...["pending", "delivered", "exhausted", "cancelled"],

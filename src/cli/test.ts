@@ -5,6 +5,7 @@ import { ApiClient } from "./api_client.ts";
 import { resultOf, stateCell } from "./delivery_columns.ts";
 import { valueOf } from "./event_options.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import { pauseFor } from "./pause_for.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printIndented, printLine } from "./table.ts";
@@ -23,7 +24,7 @@ export function addTest(program: Command, shell: Shell): void {
     .description(
       "send a test event to one subscription, also a paused one, and see what comes back",
     )
-    .argument("<subscription>", "the subscription's id")
+    .argument("<subscription>", "the subscription's id", givenId)
     .option("--type <type>", "the event's type (one that the subscription gets)")
     .option("--data <json>", "the event's data: JSON, @FILE, or - (the profile's example)")
     .option("--no-wait", "print the delivery's id and leave")

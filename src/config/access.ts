@@ -1,3 +1,4 @@
+import { isEventType } from "../domain/event.ts";
 import { compilePattern } from "../domain/pattern.ts";
 import { quoted } from "../domain/quoted.ts";
 import { Secret } from "../domain/secret.ts";
@@ -45,7 +46,7 @@ export async function readAuth(
     );
     for (const type of at.at("types").elements()) {
       const text = type.value();
-      const problem = typeof text === "string" && text !== "" &&
+      const problem = typeof text === "string" && isEventType(text) &&
         undeclared(text, type, surroundings.declared);
       if (problem) findings.add(problem);
     }

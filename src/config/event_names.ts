@@ -1,3 +1,4 @@
+import { isEventType } from "../domain/event.ts";
 import { compilePattern, patternsOverlap } from "../domain/pattern.ts";
 import type { Profile } from "../domain/profile.ts";
 import { quoted } from "../domain/quoted.ts";
@@ -19,7 +20,7 @@ export interface Names {
 export function checkEvents(events: Place, names: Names, findings: Findings): void {
   for (const place of events.elements()) {
     const pattern = place.value();
-    if (typeof pattern !== "string" || pattern === "") continue;
+    if (typeof pattern !== "string" || !isEventType(pattern)) continue;
     const problem = undeclared(pattern, place, names.declared) ??
       notInCatalogue(pattern, place, names);
     if (problem !== undefined) findings.add(problem);
@@ -70,11 +71,14 @@ export function checkRename(
   const { declared, profile } = names;
   for (const [from, at] of place.members()) {
     const to = at.value();
-    if (from === "" || from.includes("*")) {
+    if (from.includes("*")) {
       const message = `${
         quoted(from)
       } is no event type, and only one type can be renamed at a time`;
       findings.add(place.problemAtKey(from, message, "give the type's full name"));
+    } else if (!isEventType(from)) {
+      const message = `${quoted(from)} cannot be an event type`;
+      findings.add(place.problemAtKey(from, message, "write the type as it is posted"));
     } else if (declared !== undefined && !declared.has(from)) {
       const message = `no event type ${quoted(from)} is declared`;
       findings.add(place.problemAtKey(from, message, suggestion(from, declared)));

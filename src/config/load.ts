@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { parseDuration, parseSize } from "../domain/duration.ts";
+import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { quoted } from "../domain/quoted.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { readAuth } from "./access.ts";
@@ -141,11 +142,11 @@ function checkDefaultProfile(place: Place, profiles: Profiles, findings: Finding
 function readEventTypes(place: Place, findings: Findings): ReadonlyMap<string, EventType> {
   const types = new Map<string, EventType>();
   for (const [name, at] of place.members()) {
-    if (!isTypeName(name)) {
+    if (!isEventType(name) || name.includes("*")) {
       findings.add(place.problemAtKey(
         name,
         `${quoted(name)} cannot be an event type`,
-        'use 1 to 255 characters, no "*" and no control character',
+        `use 1 to ${LONGEST_TYPE} characters, no "*", white space or control character`,
       ));
     }
     const description = at.at("description").value();
@@ -157,11 +158,6 @@ function readEventTypes(place: Place, findings: Findings): ReadonlyMap<string, E
     });
   }
   return types;
-}
-
-function isTypeName(name: string): boolean {
-  // deno-lint-ignore no-control-regex
-  return /^[^*\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,255}$/.test(name);
 }
 
 /** The file's own entries, then those of the files it includes. */

@@ -3,6 +3,7 @@ import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import { type ProfileWords, profileWords, resolveProfile } from "../profiles/words.ts";
 import { type Findings } from "./problem.ts";
+import { nameFault } from "./schema.ts";
 import type { Place } from "./source.ts";
 import { suggestion } from "./suggestion.ts";
 
@@ -14,9 +15,9 @@ export function readProfiles(place: Place, findings: Findings): Profiles {
   const profiles = new Map<string, Profile | undefined>(BUILT_IN);
   const own = new Map(place.members());
   for (const [name] of own) {
-    if (!BUILT_IN.has(name)) continue;
-    const fix = "give yours another name, and extend it where you need to";
-    findings.add(place.problemAtKey(name, `the profile ${quoted(name)} is built in`, fix));
+    const fault = ownNameFault(name);
+    if (fault === undefined) continue;
+    findings.add(place.problemAtKey(name, fault.message, fault.fix));
     own.delete(name);
   }
   const resolve = (name: string, chain: readonly string[]): Profile | undefined => {
@@ -42,6 +43,14 @@ export function readProfiles(place: Place, findings: Findings): Profiles {
   return profiles;
 }
 
+function ownNameFault(name: string) {
+  if (!BUILT_IN.has(name)) return nameFault(name, "profile's name");
+  return {
+    message: `the profile ${quoted(name)} is built in`,
+    fix: "give yours another name, and extend it where you need to",
+  };
+}
+
 /** A name that no profile has. */
 export function unknownProfile(name: string, place: Place, known: Iterable<string>) {
   const others = [...known].filter((one) => one !== place.path.at(-2));
@@ -58,7 +67,13 @@ function readProfile(
     findings.add(json);
     return undefined;
   }
-  return resolveProfile(name, place.plainValue() as ProfileWords, base, (path) => {
+  const words = place.plainValue() as ProfileWords;
+  if (words.signature?.over !== undefined && !words.signature.over.includes("{body")) {
+    const message = "the body is not signed: who changes it on its way goes unnoticed";
+    const fix = 'add "{body}", unless the receiver signs without it';
+    findings.warn(place.at("signature", "over").problem(message, fix));
+  }
+  return resolveProfile(name, words, base, (path) => {
     const at = place.at(...path);
     return at.exists ? at.json() : undefined;
   });

@@ -1,10 +1,10 @@
-import { isAbsolute, relative, sep } from "node:path";
+import { dirname, isAbsolute, relative, sep } from "node:path";
 import { looksSecret, quoted } from "../domain/quoted.ts";
 import type { Problem } from "./config.ts";
 
 /**
- * A problem as people read it: file (from the working directory where it lies below it), line,
- * column and path, then the message, then the fix.
+ * A problem as people read it: file (from the working directory where it lies below it, and that is
+ * not the root), line, column and path, then the message, then the fix.
  */
 export function formatProblem(problem: Problem): string {
   const place = [problem.line, problem.column].filter((one) => one !== undefined)
@@ -16,6 +16,8 @@ export function formatProblem(problem: Problem): string {
 }
 
 function shownFile(file: string, workingDirectory: string): string {
+  // All is below the root, where a service manager starts a daemon: nobody reads a path from there.
+  if (workingDirectory === dirname(workingDirectory)) return file;
   const below = relative(workingDirectory, file);
   const outside = below === "" || below === ".." || below.startsWith(`..${sep}`);
   return outside || isAbsolute(below) ? file : below;

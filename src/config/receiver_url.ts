@@ -21,8 +21,9 @@ export function receiverUrlProblem(
   place: Place,
 ): Problem | undefined {
   const url = URL.parse(text);
-  // URL.parse takes white space away in silence; what is sent must be what stands here.
-  if (url === null || url.hostname === "" || /\s/.test(text)) {
+  // URL.parse takes white space away and finds a host elsewhere, in silence: what is sent must be
+  // what stands here.
+  if (url === null || url.hostname === "" || /\s/.test(text) || !HOST_FIRST.test(text)) {
     return place.problem("the text is no URL", 'write it as "https://host/path"');
   }
   if (url.username !== "" || url.password !== "") {
@@ -41,6 +42,9 @@ export function receiverUrlProblem(
   if (url.port === "0") return place.problem("the URL's port is 0", "give the receiver's port");
   return hostProblem(url.hostname, allowed, place);
 }
+
+/** `scheme://` and the host after it. */
+const HOST_FIRST = /^[a-z][a-z0-9+.-]*:\/\/[^/\\?#]/i;
 
 function hostProblem(hostname: string, allowed: Allowed, place: Place): Problem | undefined {
   const host = hostKind(hostname);

@@ -3,13 +3,14 @@
  * from. Only what one value shows by itself is said here; what takes two is checked after it.
  */
 import * as z from "zod";
-import { parseStatusRanges } from "../domain/attempt.ts";
 import { LONGEST_MS, parseDuration, parseSize } from "../domain/duration.ts";
+import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { parseInstant } from "../domain/instant.ts";
 import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
-import { profileWords } from "../profiles/words.ts";
+import { profileWords, successProblem } from "../profiles/words.ts";
 import { parseNetwork } from "../transport/address_guard.ts";
+import { splitFix } from "./problem.ts";
 
 /** What holds where the file says nothing. */
 export const DEFAULTS = {
@@ -52,10 +53,16 @@ function text(fault: (text: string) => Fault | undefined, pattern?: RegExp) {
 }
 
 /** A text that says something, on one line. */
-const line = text((value) => {
-  if (value === "") return { message: "the text is empty" };
-  return hasControl(value) ? { message: "the text holds a control character" } : undefined;
-});
+const line = text((value) => nameFault(value, "text"));
+
+/** What is wrong with a name, which `what` calls it: it says something, on one line. */
+export function nameFault(name: string, what: string): Fault | undefined {
+  if (name === "") return { message: `the ${what} is empty` };
+  if (hasControl(name)) return { message: `the ${what} holds a control character` };
+  // The database has no place for it: what is stored would be another name.
+  if (name.isWellFormed()) return undefined;
+  return { message: `the ${what} holds half a character: a surrogate without its partner` };
+}
 
 function length({ aboveZero }: { aboveZero: boolean }) {
   return text((value) => {
@@ -90,11 +97,24 @@ const size = text((value) => {
   return { message: `${quoted(value)} is not between "1B" and "256MiB"` };
 }, /^\d{1,9}(B|KiB|MiB|GiB)$/);
 
-/** Patterns and types alike: short enough to be a name, and on one line. */
 const pattern = text((value) => {
   if (value === "") return { message: "the pattern is empty", fix: 'write "*" for all types' };
-  if (hasControl(value)) return { message: `${quoted(value)} holds a control character` };
-  return value.length > 255 ? { message: "the pattern has more than 255 characters" } : undefined;
+  if (value.length > LONGEST_TYPE) {
+    return { message: `the pattern has more than ${LONGEST_TYPE} characters` };
+  }
+  if (isEventType(value)) return undefined;
+  const reason = "none has white space or a control character";
+  const message = `${quoted(value)} fits no event type: ${reason}`;
+  return { message, fix: "write the type as it is posted" };
+});
+
+/** The receiver's name of an event. */
+const eventName = text((value) => {
+  const fault = nameFault(value, "name");
+  if (fault) return { ...fault, fix: "give the receiver's name of the event, or take this out" };
+  return value.length > LONGEST_TYPE
+    ? { message: `the name has more than ${LONGEST_TYPE} characters` }
+    : undefined;
 });
 
 const network = text((value) =>
@@ -115,14 +135,10 @@ const instant = text((value) =>
     : undefined
 ).meta({ format: "date-time" });
 
-const success = text((value) =>
-  parseStatusRanges(value) === undefined
-    ? {
-      message: `${quoted(value)} is no set of statuses`,
-      fix: 'write it as "2xx", "200" or "200-204,409"',
-    }
-    : undefined
-).meta({ examples: ["2xx", "200", "200-204,409"] });
+const success = text((value) => {
+  const problem = successProblem(value);
+  return problem === undefined ? undefined : splitFix(problem);
+}).meta({ examples: ["2xx", "200", "200-204,409"] });
 
 const rateLimit = text((value) =>
   /^0*[1-9]\d{0,6}\/[smhd]$/.test(value) ? undefined : {
@@ -145,7 +161,7 @@ const REFERENCES = {
   env: line.describe("The name of the environment variable that holds it"),
   file: line.describe("The path of the file that holds it, relative to the config file"),
   credential: text((value) =>
-    value === "" || value === "." || value === ".." || value.includes("/") || hasControl(value)
+    nameFault(value, "name") || value === "." || value === ".." || value.includes("/")
       ? {
         message: `${quoted(value)} is no credential's name`,
         fix: "give the name alone, without a path",
@@ -212,7 +228,9 @@ const SETTINGS = {
   jitter: z.number().min(0).max(1).optional()
     .describe("The greatest share of a wait that is added to it by chance; 0 turns it off")
     .meta({ default: DEFAULTS.jitter }),
-  success: success.optional().describe("The statuses that count as success"),
+  success: success.optional().describe(
+    "The statuses that count as success (never 1xx, 3xx or 410)",
+  ),
   concurrency: count(10_000).optional()
     .describe("How many attempts of one subscription may be under way at once")
     .meta({ default: DEFAULTS.concurrency }),
@@ -255,7 +273,7 @@ export const subscriptionWords = z.strictObject({
   ).meta({ examples: [{ status: ["CONFIRMED"], total: [{ ">=": 1000 }] }] }),
   headers: z.record(z.string(), z.union([z.string(), ...reference.options], SECRET_IN_FILE))
     .optional().describe("Headers beside the profile's own; a secret value is a reference"),
-  rename: z.record(z.string(), pattern).optional().describe(
+  rename: z.record(z.string(), eventName).optional().describe(
     "The name this receiver knows an event by, by the publisher's name",
   ).meta({ examples: [{ "booking.cancelled": "booking_destroyed" }] }),
   enabled: z.boolean().optional().describe("False: its deliveries are held").meta({

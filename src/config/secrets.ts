@@ -20,12 +20,12 @@ export function systemSecretSources(
 ): SecretSources {
   return {
     env: (name) => environment.get(name),
-    file: (path) => Deno.readTextFile(path),
+    file: readText,
     async credential(name) {
       const directory = environment.get("CREDENTIALS_DIRECTORY");
       if (directory === undefined || directory === "") return undefined;
       try {
-        return await Deno.readTextFile(join(directory, name));
+        return await readText(join(directory, name));
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return undefined;
         throw error;
@@ -33,6 +33,19 @@ export function systemSecretSources(
     },
   };
 }
+
+/** The text in a file, without a byte order mark. Throws NoText where the bytes are no UTF-8. */
+async function readText(path: string): Promise<string> {
+  const bytes = await Deno.readFile(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new NoText(); // not its cause, which may tell of what is in the file
+  }
+}
+
+/** What is in a file is no UTF-8: read as if it were, it would be another secret. */
+class NoText extends Error {}
 
 /** A REF as it stands in the file: one of the three. */
 export interface Reference {
@@ -93,8 +106,9 @@ export class SecretReader {
       const message = `the environment variable ${quoted(name)} is not set`;
       return { message, fix: "set it where Bellhook is started, or name another" };
     }
-    if (value !== "") return new Secret(value);
-    const message = `the environment variable ${quoted(name)} is set but empty`;
+    if (value.trim() !== "") return new Secret(value);
+    const found = value === "" ? "is set but empty" : "holds nothing but white space";
+    const message = `the environment variable ${quoted(name)} ${found}`;
     return { message, fix: "give it the secret as its value" };
   }
 
@@ -103,8 +117,7 @@ export class SecretReader {
     try {
       return inFile(await this.#sources.file(path), `the file ${quoted(path)}`);
     } catch (error) {
-      const message = `the file ${quoted(path)} cannot be read: ${reasonOf(error)}`;
-      return { message, fix: "make it readable to Bellhook, or name another" };
+      return unreadable(`the file ${quoted(path)}`, error);
     }
   }
 
@@ -113,8 +126,7 @@ export class SecretReader {
       const text = await this.#sources.credential(name);
       if (text !== undefined) return inFile(text, `the credential ${quoted(name)}`);
     } catch (error) {
-      const message = `the credential ${quoted(name)} cannot be read: ${reasonOf(error)}`;
-      return { message, fix: "make it readable to Bellhook, or name another" };
+      return unreadable(`the credential ${quoted(name)}`, error);
     }
     const message = `there is no credential ${quoted(name)}`;
     return { message, fix: `add LoadCredential=${name}:/path to the systemd unit` };
@@ -126,11 +138,21 @@ interface Unresolved {
   readonly fix: string;
 }
 
-/** Editors end a file with a newline; it is not part of the secret. */
+/** Editors end a file with a newline, and people with more; none is part of the secret. */
 function inFile(text: string, what: string): Secret | Unresolved {
-  const value = text.replace(/\r?\n$/, "");
-  if (value !== "") return new Secret(value);
-  return { message: `${what} is empty`, fix: "write the secret into it" };
+  const value = text.replace(/(\r?\n)+$/, "");
+  if (value.trim() !== "") return new Secret(value);
+  const found = value === "" ? "is empty" : "holds nothing but white space";
+  return { message: `${what} ${found}`, fix: "write the secret into it" };
+}
+
+function unreadable(what: string, error: unknown): Unresolved {
+  if (error instanceof NoText) {
+    const message = `${what} is no UTF-8 text`;
+    return { message, fix: "write the secret into it as UTF-8, or name another" };
+  }
+  const message = `${what} cannot be read: ${reasonOf(error)}`;
+  return { message, fix: "make it readable to Bellhook, or name another" };
 }
 
 /** Why a file could not be read, in words that hold nothing of what is in it. */

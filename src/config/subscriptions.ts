@@ -4,7 +4,7 @@ import { type Instant, parseInstant } from "../domain/instant.ts";
 import type { JsonText } from "../domain/json_text.ts";
 import { compilePattern } from "../domain/pattern.ts";
 import type { BodyShape, Profile } from "../domain/profile.ts";
-import { quoted } from "../domain/quoted.ts";
+import { looksSecret, quoted } from "../domain/quoted.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { headerNameProblem, headerValueProblem } from "../profiles/header.ts";
@@ -384,7 +384,10 @@ async function readHeaders(
       continue;
     }
     const wrong = headerValueProblem(typeof value === "string" ? value : value.reveal());
-    if (wrong !== undefined) {
+    if (typeof value === "string" && value.split(" ").some(looksSecret)) {
+      const fix = 'name where it is to be found: {"env": "NAME"}';
+      findings.add(at.problem("a secret is written into the file", fix));
+    } else if (wrong !== undefined) {
       const { message, fix } = splitFix(wrong);
       findings.add(at.problem(message, fix));
     } else if (typeof value === "string" && TELLING_NAMES.test(name)) {

@@ -15,6 +15,18 @@ export interface Event {
   readonly trace?: string;
 }
 
+/** The most characters that a type has, as JavaScript counts them. */
+export const LONGEST_TYPE = 256;
+
+/** Neither white space nor control characters: a type goes into headers, an id into addresses. */
+// deno-lint-ignore no-control-regex
+export const VISIBLE = /^[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+$/u;
+
+/** Whether a text may be a type. */
+export function isEventType(text: string): boolean {
+  return text.length <= LONGEST_TYPE && VISIBLE.test(text);
+}
+
 /** What an event is about beside its data, by name: a venue, an account. Values are JSON scalars. */
 export type Scope = ReadonlyMap<string, JsonText>;
 

@@ -7,7 +7,10 @@
 /** A valid JSON text without insignificant white space, its strings spelled as JSON.stringify does. */
 export type JsonText = string;
 
-/** How deep a JSON text may nest; Ruby's parser, which many receivers use, stops at 100. */
+/**
+ * How deep a JSON text may nest, an event by itself or in a list; Ruby's parser, which many receivers use,
+ * stops at 100. A body has its data as deep as the event had it.
+ */
 export const MAX_DEPTH = 100;
 
 /** Thrown for a text that is no JSON, or nests deeper than MAX_DEPTH. */
@@ -19,7 +22,10 @@ export function compact(text: string): JsonText {
   return compactValue(scanned(text), skipSpace(text, 0)).text;
 }
 
-/** The members of a valid JSON object in their order; undefined where the text is no object. */
+/**
+ * The members of a valid JSON object in their order; undefined where the text is no object. Throws
+ * JsonTextError where it, not a member by itself, nests too deep.
+ */
 export function membersOf(text: string): [name: string, value: JsonText][] | undefined {
   let at = skipSpace(text, 0);
   if (text[at] !== "{") return undefined;
@@ -29,7 +35,7 @@ export function membersOf(text: string): [name: string, value: JsonText][] | und
   while (text[at] !== "}") {
     const name = compactValue(scan, at);
     at = skipSpace(text, skipSpace(text, name.end) + 1);
-    const value = compactValue(scan, at);
+    const value = compactValue(scan, at, { within: 1 });
     members.push([JSON.parse(name.text), value.text]);
     at = skipSpace(text, value.end);
     if (text[at] === ",") at = skipSpace(text, at + 1);
@@ -72,6 +78,8 @@ const OPEN_BRACKET = 0x5b, CLOSE_BRACKET = 0x5d, COMMA = 0x2c;
 function compactValue(
   { text, hasEscapes }: Scanned,
   start: number,
+  /** In how many objects and arrays it stands. */
+  { within } = { within: 0 },
 ): { text: JsonText; end: number } {
   let out = "";
   let depth = 0;
@@ -91,7 +99,9 @@ function compactValue(
         break;
       }
     } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
-      if (++depth > MAX_DEPTH) throw new JsonTextError(`nested deeper than ${MAX_DEPTH} levels`);
+      if (++depth + within > MAX_DEPTH) {
+        throw new JsonTextError(`nested deeper than ${MAX_DEPTH} levels`);
+      }
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
       if (depth === 0) break;
       if (--depth === 0) {

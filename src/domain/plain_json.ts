@@ -11,7 +11,7 @@ export function plainMembersOf(text: string): [name: string, value: JsonText][] 
   if (text === "{}") return members;
   for (let at = 1;;) {
     const from = endOfName(text, at);
-    const to = from === NOWHERE ? NOWHERE : endOfValue(text, from, 0);
+    const to = from === NOWHERE ? NOWHERE : endOfValue(text, from, 1);
     if (to === NOWHERE) return undefined;
     members.push([text.slice(at + 1, from - 2), text.slice(from, to)]);
     const code = text.charCodeAt(to);

@@ -6,6 +6,7 @@ import type { Registry } from "../ingest/registry.ts";
 import type { AccessVariables } from "./access.ts";
 import { type BodyPorts, bodyText } from "./input.ts";
 import { ProblemError } from "./problem.ts";
+import { formatNamed } from "./publish.ts";
 import type { IsHeld } from "./views.ts";
 
 export interface MatchPorts extends BodyPorts {
@@ -18,7 +19,8 @@ export interface MatchPorts extends BodyPorts {
 export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
   routes.post("/", async (context) => {
-    const parsed = parseEvents(await bodyText(context, ports), "events");
+    const format = formatNamed(context.req.header("content-type") ?? "") ?? "events";
+    const parsed = parseEvents(await bodyText(context, ports), format);
     if (parsed.kind === "malformed") {
       throw new ProblemError(invalid(`the body cannot be read as JSON: ${parsed.message}`));
     }

@@ -247,7 +247,13 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       summary: "Which subscriptions would get an event",
       description: "And for each other one, which rule keeps it back. Stores nothing.",
       who: "operators",
-      requestBody: { required: true, content: content("Event") },
+      requestBody: {
+        required: true,
+        content: {
+          ...content("Event"),
+          "application/cloudevents+json": { schema: schemaRef("CloudEvent") },
+        },
+      },
       answers: [[200, json("Who would get it", "Matches")], 400, 408, 413, 422],
     },
   },

@@ -131,7 +131,7 @@ function formatOf(headers: Headers): Format {
     });
   }
   const contentType = headers.get("content-type") ?? "";
-  const format = FORMATS.get(contentType) ?? FORMATS.get(typeInUtf8(contentType) ?? "");
+  const format = formatNamed(contentType);
   if (format !== undefined) return format;
   throw new ProblemError({
     status: 415,
@@ -139,6 +139,11 @@ function formatOf(headers: Headers): Format {
     detail: `Content-Type "${contentType}" is not taken; send "application/json", ` +
       `"application/cloudevents+json" or "application/cloudevents-batch+json", in UTF-8`,
   });
+}
+
+/** How a media type has events written; undefined where it names none that is taken. */
+export function formatNamed(contentType: string): Format | undefined {
+  return FORMATS.get(contentType) ?? FORMATS.get(typeInUtf8(contentType) ?? "");
 }
 
 /** A media type without its parameters; undefined where they name another charset. */

@@ -27,7 +27,10 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
     const filter = {
       ...defined(which),
       since: parseInstant(since)!,
-      until: until === undefined ? clock.wall() + 1 : parseInstant(until)!,
+      // A publisher's clock may be ahead: what is since then is nothing yet.
+      until: until === undefined
+        ? Math.max(clock.wall(), parseInstant(since)!) + 1
+        : parseInstant(until)!,
     };
     if (filter.until <= filter.since) {
       throw new ProblemError({

@@ -40,7 +40,7 @@ export const deliveriesQuery = pageQuery.extend({
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
   event: z.string().optional().describe("The event's id"),
-  status: wholeNumber(100, 599).optional()
+  status: wholeNumber(100, 999).optional()
     .describe("The status of the last answer"),
   since: instantQuery.optional().describe("Created at or after"),
   until: instantQuery.optional().describe("Created before"),

@@ -68,7 +68,11 @@ export class Ingest {
       ...(idempotencyKey === undefined ? {} : {
         idempotency: {
           key: hash16([publisher?.name ?? "", idempotencyKey]),
-          content: hash16(events.map(contentHash)),
+          content: hash16([
+            ...events.map(contentHash),
+            // Answered by an array, it is another request than the event alone.
+            ...(isArray && events.length === 1 ? ["[]"] : []),
+          ]),
         },
       }),
       at,

@@ -1,6 +1,6 @@
 import { distance } from "fastest-levenshtein";
 import * as z from "zod";
-import type { Scope } from "../domain/event.ts";
+import { LONGEST_TYPE, type Scope, VISIBLE } from "../domain/event.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
 import {
   assertJson,
@@ -14,10 +14,6 @@ import { plainMembersOf } from "../domain/plain_json.ts";
 /** The most events one request may hold. */
 export const MAX_EVENTS = 1_000;
 
-/** Neither white space nor control characters: a type goes into headers, an id into addresses. */
-// deno-lint-ignore no-control-regex
-const VISIBLE = /^[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+$/u;
-
 const NO_SCALAR = "must be a string, a number, a boolean or null";
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], { error: NO_SCALAR });
 
@@ -25,7 +21,7 @@ const id = z.string().min(1).max(256).regex(VISIBLE, "must not hold spaces or co
   // No address could name them: clients resolve these two away.
   .refine((text) => text !== "." && text !== "..", "must not be . or ..");
 
-const type = z.string().min(1).max(256)
+const type = z.string().min(1).max(LONGEST_TYPE)
   .regex(VISIBLE, "must not hold spaces or control characters")
   .describe("What kind of thing happened, as in booking.created");
 

@@ -155,6 +155,13 @@ function schemesOf(request: Explainable): Scheme[] {
   return hasTrio ? [own, trio] : [own];
 }
 
+/** What a signature is made over that the request doesn't say. */
+function untoldIn({ rule, known, beside }: Scheme): Placeholder | undefined {
+  return placeholdersOf(parseTemplate(rule.over, IN_SIGNED_TEXT)).find((placeholder) =>
+    !placeholder.startsWith("body") && !known.has(placeholder) && !beside.has(placeholder)
+  );
+}
+
 function trioRule(request: Explainable): SignatureRule & ValueRule {
   const key = rightKey(keysFor(request));
   return key?.kind === "ed25519" ? { ...TRIO, value: "v1a,{signature}" } : TRIO;
@@ -246,6 +253,13 @@ class Inspection {
       if (headerValue(headers, name) === undefined) return this.#besideMissing(scheme, name);
     }
     if (values.length > 1) return this.#repeated(scheme, values);
+    const untold = untoldIn(scheme);
+    if (untold !== undefined) {
+      const reason =
+        `${header} is made over {${untold}} as well, which neither the body nor a header ` +
+        "says, so it can't be checked; let the profile's headers or body repeat it";
+      return { reason, mistake: "part-untold" };
+    }
     const value = values[0]!;
     if (value === "") {
       const reason = `${header} is empty, expected ${expectation(scheme.rule)}`;

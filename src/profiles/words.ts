@@ -35,6 +35,29 @@ const duration = z.string()
     error: (issue) => `${quoted(`${issue.input}`)} is longer than ten years; give "3650d" at most`,
   });
 
+/**
+ * What is wrong with a set of statuses that are to count as success: a redirect is not followed, and 410
+ * ends a delivery and pauses its subscription, whatever else is said.
+ */
+export function successProblem(text: string): string | undefined {
+  const ranges = parseStatusRanges(text);
+  if (ranges === undefined) {
+    return `${quoted(text)} is no set of statuses; write it as "2xx", "200" or "200-204,409"`;
+  }
+  const found = NO_SUCCESS.find(({ first, last }) =>
+    ranges.some(([from, to]) => from <= last && first <= to)
+  );
+  if (found === undefined) return undefined;
+  return `${quoted(text)} has ${found.name} in it, which is no success; ` +
+    "keep to 200-299, 400-409 and 411-599";
+}
+
+const NO_SUCCESS = [
+  { name: "1xx", first: 100, last: 199 },
+  { name: "3xx", first: 300, last: 399 },
+  { name: "410", first: 410, last: 410 },
+];
+
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {
   error: "a value must be a text, a number, true, false or null",
 });
@@ -130,7 +153,7 @@ const signature = z.strictObject({
   algorithm: z.enum(["sha1", "sha256", "sha384", "sha512"]).optional()
     .describe('The hash beneath the HMAC: "sha256" is the default'),
   encoding: z.enum(["hex", "base64"]).optional().describe('"hex" (lower case) is the default'),
-  over: checked((text) => text === "" ? "nothing is signed" : templateProblem(text, IN_SIGNED_TEXT))
+  over: checked(signedTextProblem)
     .optional()
     .describe(
       'What is signed, a template: "{body}" is the default; {body:encode64} is Ruby\'s ' +
@@ -146,6 +169,14 @@ const signature = z.strictObject({
         "without it only the current secret signs",
     ),
 });
+
+function signedTextProblem(text: string): string | undefined {
+  if (text === "") return "nothing is signed";
+  return templateProblem(text, IN_SIGNED_TEXT) ??
+    (text.includes("{")
+      ? undefined
+      : `${quoted(text)} signs nothing of the request: it is the same for all; add "{body}"`);
+}
 
 function signatureValueProblem(text: string): string | undefined {
   return headerValueProblem(text) ?? templateProblem(text, IN_SIGNATURE) ??
@@ -206,11 +237,9 @@ export const profileWords = z.strictObject({
     .describe("What a subscription's secret looks like, and whether it must have one"),
   standardHeaders: z.boolean().optional()
     .describe("Whether webhook-id, webhook-timestamp and webhook-signature go out as well"),
-  success: checked((text) =>
-    parseStatusRanges(text) === undefined
-      ? `${quoted(text)} is no set of statuses; write it as "2xx", "200" or "200-204"`
-      : undefined
-  ).optional().describe('The statuses that count as success: "2xx", "200", "200-204,409"'),
+  success: checked(successProblem).optional().describe(
+    'The statuses that count as success (never 1xx, 3xx or 410): "2xx", "200", "200-204,409"',
+  ),
   timeout: duration.optional()
     .describe("The deadline of one attempt: resolving, connecting, request and response together"),
   retry: retry.optional()

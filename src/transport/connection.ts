@@ -1,11 +1,16 @@
 import type { Outcome } from "../domain/attempt.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { Failure } from "./failure.ts";
 import type { KnownHeads } from "./known_heads.ts";
+import type { OpenConnection } from "./open_connection.ts";
 import { ResponseReader } from "./response_reader.ts";
 import type { SendBuffers } from "./send_buffers.ts";
 
-/** What a request on a connection came to; the last: nothing came back, not a byte. */
-export type Answer = Outcome | "closedBeforeAnswer";
+/**
+ * What a request on a connection came to. The last two: nothing came back, not a byte, and the request
+ * was not read, which only a kept connection tells, or may have been.
+ */
+export type Answer = Outcome | "closedUnread" | "closedUnanswered";
 
 /** What is posted. */
 export interface Post {
@@ -35,24 +40,28 @@ export class Connection {
   keptForMs: number | undefined;
 
   readonly #conn: Deno.Conn;
+  readonly #roundTripMs: number;
+  readonly #clock: Clock;
   readonly #buffers: SendBuffers;
   readonly #knownHeads: KnownHeads;
   #buffer = new Uint8Array(SMALL_READ_BYTES);
   #open = true;
   #isReading = false;
   #isWriting = false;
+  #wasKept = false;
   #exchange: Exchange | undefined;
 
   constructor(
-    { conn, address, openedAtMs, buffers, knownHeads }: {
-      conn: Deno.Conn;
-      address: string;
-      openedAtMs: number;
-      buffers: SendBuffers;
-      knownHeads: KnownHeads;
+    { conn, address, roundTripMs, openedAtMs, clock, buffers, knownHeads }: OpenConnection & {
+      readonly openedAtMs: number;
+      readonly clock: Clock;
+      readonly buffers: SendBuffers;
+      readonly knownHeads: KnownHeads;
     },
   ) {
     this.#conn = conn;
+    this.#roundTripMs = roundTripMs;
+    this.#clock = clock;
     this.remoteAddress = address;
     this.openedAtMs = openedAtMs;
     this.#buffers = buffers;
@@ -171,7 +180,7 @@ export class Connection {
   #onEnd(how: { cleanly: boolean }): void {
     if (this.#exchange === undefined) return this.#lose();
     const { reader } = this.#exchange;
-    if (!reader.hasBegun) return this.#end("closedBeforeAnswer");
+    if (!reader.hasBegun) return void this.#endUnanswered(how);
     const reading = reader.end(how);
     if (reading === "whole" || reading === "truncated") {
       return this.#end(this.#answered(reader, { truncated: reading === "truncated" }));
@@ -179,6 +188,23 @@ export class Connection {
     const part = reader.head === undefined ? "head" : "body";
     const message = `the receiver closed the connection amid the response ${part}`;
     this.#end(new Failure("reset", message, this.remoteAddress).outcome());
+  }
+
+  /**
+   * A receiver that had closed before the request came, or did with some of it unread, has its system
+   * answer with a reset, a way there and back later: the next write fails. One that has read it all gets
+   * an empty line more, and is closed.
+   */
+  async #endUnanswered({ cleanly }: { cleanly: boolean }): Promise<void> {
+    if (!this.#wasKept || !cleanly) return this.#end("closedUnanswered");
+    if (this.#roundTripMs > 0) {
+      await new Promise<void>((resolve) => this.#clock.after(this.#roundTripMs, resolve));
+    }
+    // Broken off meanwhile.
+    if (!this.#open) return;
+    const isReset = await this.#conn.write(EMPTY_LINE).then(() => false, () => true);
+    if (!this.#open) return;
+    this.#end(isReset && !this.#isWriting ? "closedUnread" : "closedUnanswered");
   }
 
   #lose(): void {
@@ -190,6 +216,7 @@ export class Connection {
   #keep(reader: ResponseReader, outcome: Outcome): void {
     const { resolve } = this.#exchange!;
     this.#exchange = undefined;
+    this.#wasKept = true;
     this.keptForMs = reader.keptForMs;
     if (this.#buffer.length > SMALL_READ_BYTES) this.#buffer = new Uint8Array(SMALL_READ_BYTES);
     this.#read();
@@ -210,6 +237,9 @@ interface Exchange {
   readonly resolve: (answer: Answer) => void;
   readonly onHead: () => void;
 }
+
+/** What servers pass over before a request (RFC 9112, section 2.2). */
+const EMPTY_LINE = Uint8Array.of(0x0d, 0x0a);
 
 const encoder = new TextEncoder();
 

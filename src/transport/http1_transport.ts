@@ -101,14 +101,12 @@ class Http1Transport implements Transport {
       const answer = await exchange.postOn(kept);
       this.#release(kept, key);
       // Closed while it was idle: the receiver has seen nothing, so this is the same attempt.
-      if (answer !== "closedBeforeAnswer") return answer;
+      if (answer !== "closedUnread") return outcomeOf(answer, exchange);
     }
     const connection = await this.#open(exchange, nowMs + exchange.request.deadlineMs);
     const answer = await exchange.postOn(connection);
     this.#release(connection, key);
-    if (answer !== "closedBeforeAnswer") return answer;
-    const message = "the receiver closed the connection without an answer";
-    throw new Failure("reset", message, exchange.remoteAddress);
+    return outcomeOf(answer, exchange);
   }
 
   #release(connection: Connection, key: string): void {
@@ -130,8 +128,14 @@ class Http1Transport implements Transport {
     }, { clock: this.#clock, resolve: this.#resolve, ...(this.#ca && { ca: this.#ca }) });
     const openedAtMs = this.#clock.monotonicMs();
     const shared = { buffers: this.#buffers, knownHeads: this.#knownHeads };
-    return new Connection({ ...opened, ...shared, openedAtMs });
+    return new Connection({ ...opened, ...shared, openedAtMs, clock: this.#clock });
   }
+}
+
+function outcomeOf(answer: Answer, { remoteAddress }: Exchange): Outcome {
+  if (typeof answer === "object") return answer;
+  const message = "the receiver closed the connection without an answer";
+  return new Failure("reset", message, remoteAddress).outcome();
 }
 
 function timedOut({ request, phase, remoteAddress }: Exchange): Failure {

@@ -31,6 +31,8 @@ export interface OpeningPorts {
 export interface OpenConnection {
   readonly conn: Deno.Conn;
   readonly address: string;
+  /** How long connecting took: a way there and back, or somewhat more. */
+  readonly roundTripMs: number;
 }
 
 /** So many addresses are tried: a name can have thousands, and none of them asked for it. */
@@ -49,9 +51,10 @@ export async function openConnection(
   const { url } = opening;
   const addresses = await checkedAddresses(opening, ports.resolve);
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  const { conn, address } = await connectToAny(addresses, { port, opening, ports });
-  if (url.protocol !== "https:") return { conn, address };
-  return { conn: await secure(conn, { address, port, opening, ports }), address };
+  const opened = await connectToAny(addresses, { port, opening, ports });
+  if (url.protocol !== "https:") return opened;
+  const { conn, address } = opened;
+  return { ...opened, conn: await secure(conn, { address, port, opening, ports }) };
 }
 
 /** The runtime's own resolver: hosts file, then name servers. */
@@ -129,7 +132,7 @@ interface Connecting {
 async function connectToAny(
   addresses: readonly string[],
   connecting: Connecting,
-): Promise<{ conn: Deno.TcpConn; address: string }> {
+): Promise<OpenConnection & { readonly conn: Deno.TcpConn }> {
   const { opening, ports: { clock } } = connecting;
   const failures: Failure[] = [];
   for (const [index, address] of addresses.entries()) {
@@ -140,8 +143,10 @@ async function connectToAny(
         (opening.deadlineAtMs - clock.monotonicMs()) / left,
         MAX_WAIT_BEFORE_NEXT_MS,
       );
+    const startedMs = clock.monotonicMs();
     try {
-      return { conn: await connectTo(address, waitMs, connecting), address };
+      const conn = await connectTo(address, waitMs, connecting);
+      return { conn, address, roundTripMs: clock.monotonicMs() - startedMs };
     } catch (error) {
       if (!(error instanceof Failure) || opening.signal.aborted) throw error;
       failures.push(error);

@@ -136,6 +136,30 @@ Deno.test("ApiClient: the daemon is where --url, BELLHOOK_URL or the config file
   );
 });
 
+Deno.test("ApiClient: a password in the daemon's URL is not told", async () => {
+  await using other = startRawServer({ status: 404, body: "none", close: true });
+  const said = [
+    [4, `http://user:hunt@er2@127.0.0.1:9/`, "no daemon answers at http://…@127.0.0.1:9/"],
+    [2, `ftp://user:hunter2@127.0.0.1/`, '"ftp://…@127.0.0.1/" is no URL of a daemon'],
+    [4, `http://:hunter2@127.0.0.1:${other.port}`, "what answers at http://…@127.0.0.1:"],
+  ] as const;
+  for (const [expectedCode, url, words] of said) {
+    const { exitCode, stderr } = await finish(["status", "--url", url]);
+    assertEquals<number>(exitCode, expectedCode, stderr);
+    assertStringIncludes(stderr, words);
+    assert(!/hunter2|er2/.test(stderr), stderr);
+  }
+});
+
+Deno.test("ApiClient: a byte order mark before the config file is not part of it", async () => {
+  await using server = startRawServer({ body: "{}", close: true });
+  await using directory = await aDirectory({
+    "config.json": `\ufeff{"server": {"listen": "127.0.0.1:${server.port}"}}`,
+  });
+  await finish(["reload", "-c", `${directory.path}/config.json`]);
+  assertEquals(server.requests.length, 1);
+});
+
 Deno.test("ApiClient: a URL of no kind it knows is not valid", async () => {
   assertEquals((await finish(["reload", "--url", "localhost:8420"])).exitCode, 2);
 });

@@ -66,6 +66,22 @@ Deno.test("bellhook: no command, too many arguments and bad values are not valid
   }
 });
 
+Deno.test("bellhook: an empty id is none, and nobody is asked for it", async () => {
+  const commands = [
+    ...["deliveries", "status", "replay", "pause", "resume", "test", "retry", "cancel"]
+      .map((command) => [command, ""]),
+    ["retry", "dlv_1", " "],
+    ["deliveries", "--event", ""],
+    ...["deliveries", "cancel", "replay", "tail", "sign"]
+      .map((command) => [command, "--subscription", ""]),
+  ];
+  for (const command of commands) {
+    const { exitCode, stderr } = await finish([...command, "--url", "http://127.0.0.1:9"]);
+    assertEquals(exitCode, 2, `${command.join(" ")}: ${stderr}`);
+    assertStringIncludes(stderr, "The id is empty.");
+  }
+});
+
 Deno.test("bellhook: global options stand before or after the command", async () => {
   await using directory = await aDirectory({ "c.json": `{"subscriptions": []}` });
   const file = `${directory.path}/c.json`;

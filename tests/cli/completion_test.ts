@@ -46,11 +46,11 @@ async function denoDir(): Promise<string> {
 
 /**
  * Types lines into bash, which divides them into words by itself, and has it put all that is offered
- * for the last word in its place; answers what stands in each line then.
+ * for the last word in its place, or what another key does; answers what stands in each line then.
  */
 function inBash(
   lines: readonly string[],
-  { setting = ":" }: { setting?: string } = {},
+  { setting = ":", key = "\x14" }: { setting?: string; key?: string } = {},
 ): readonly string[] {
   const typed = [
     'source "$SCRIPT"',
@@ -58,7 +58,7 @@ function inBash(
     `bind '"\\C-t": insert-completions'`,
     `bind -x '"\\C-g": printf "%s\\n" "$READLINE_LINE" >> lines'`,
     // Ctrl-U takes the line away again.
-    ...lines.map((line) => `${line}\x14\x07\x15`),
+    ...lines.map((line) => `${line}${key}\x07\x15`),
   ];
   const typing = `bash --norc --noprofile -i <<< "$1" > /dev/null 2>&1; cat lines; rm lines`;
   return ["--norc", "--noprofile", "-c", typing, "bash", typed.join("\n")];
@@ -134,6 +134,60 @@ Deno.test({
   },
 });
 
+/** Ids that a shell would divide, expand or run, each told by its first letter. */
+const EVIL_IDS = [
+  "a$(touch pwned)",
+  "b`touch pwned`",
+  "c d  e",
+  "f's",
+  'g"h"',
+  "i\\j",
+  "k$HOME",
+  "l;touch pwned",
+  "m*",
+  "n{o,p}q!r",
+  "s:t=u v",
+  "t&u|v<w>x#~ü",
+];
+
+Deno.test({
+  name: "completion bash: an id is completed to what the shell reads as that id, and never run",
+  ignore: !await isInstalled("bash"),
+  async fn() {
+    await using house = await aHouse({
+      subscriptions: (server) => EVIL_IDS.map((id) => to(server, { id })),
+    });
+    await using bash = await aShell("bash");
+    const environment = { BELLHOOK_URL: house.daemon.url };
+    /** The second word of each line, as bash reads it. */
+    const read = (lines: readonly string[]) =>
+      bash.run([
+        ...["--norc", "--noprofile", "-c"],
+        `bellhook() { printf '%s\\n' "\${2#--subscription=}"; }; for line; do eval "$line"; done`,
+        ...["bash", ...lines],
+      ]);
+    const starts = [
+      ...EVIL_IDS.map((id) => `bellhook pause ${id[0]}`),
+      "bellhook pause c\\ d",
+      "bellhook pause s:t=",
+      "bellhook replay --subscription=s:t",
+    ];
+    const completed = await bash.run(inBash(starts), environment);
+    assertEquals(await read(completed), [...EVIL_IDS, "c d  e", "s:t=u v", "s:t=u v"]);
+    const quoted = ["pause 'k", 'pause "c d', "replay --subscription='s:", "pause 'f", 'pause "k'];
+    const lines = quoted.map((words) => `bellhook ${words}`);
+    assertEquals(await bash.run(inBash(lines, { key: "\t" }), environment), [
+      "bellhook pause 'k$HOME' ",
+      'bellhook pause "c d  e" ',
+      "bellhook replay --subscription='s:t=u v' ",
+      // What takes more than these quotes is left to the typist.
+      "bellhook pause 'f",
+      'bellhook pause "k',
+    ]);
+    assertEquals(await exists(`${bash.path}/pwned`), false);
+  },
+});
+
 Deno.test({
   name: "completion fish: commands, options, values and subscriptions",
   ignore: !await isInstalled("fish"),
@@ -172,6 +226,46 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "completion fish and zsh: an id is completed as it is, and never run",
+  ignore: !await isInstalled("fish") || !await isInstalled("zsh"),
+  async fn() {
+    await using house = await aHouse({
+      subscriptions: (server) => EVIL_IDS.map((id) => to(server, { id })),
+    });
+    const environment = { BELLHOOK_URL: house.daemon.url };
+    await using fish = await aShell("fish");
+    const script = "source $SCRIPT; complete -C 'bellhook pause '";
+    const offered = await fish.run(["--no-config", "-c", script], environment);
+    assertEquals(offered.toSorted(), EVIL_IDS.toSorted());
+    await using zsh = await aShell("zsh");
+    await Deno.writeTextFile(`${zsh.path}/typing.zsh`, TYPING);
+    const lines = EVIL_IDS.map((id) => `bellhook pause ${id[0]}`);
+    const completed = await zsh.run(["-f", "typing.zsh", ...lines], environment);
+    const read = "bellhook() { print -r -- $2 }; for line; do eval $line; done";
+    assertEquals(await zsh.run(["-f", "-c", read, "zsh", ...completed]), EVIL_IDS);
+    for (const { path } of [fish, zsh]) assertEquals(await exists(`${path}/pwned`), false);
+  },
+});
+
+/** A zsh that types each line and Tab into another, and prints what stands in it then. */
+const TYPING = `
+zmodload zsh/zpty zsh/zselect
+zpty -b z zsh -f -i
+zpty -w z "PROMPT=; autoload -Uz compinit; compinit -D -u; source $SCRIPT"
+zpty -w z 'show() { print -r -- $BUFFER >> lines; BUFFER= }; zle -N show; bindkey "^G" show'
+zpty -w z "print RE""ADY"
+zpty -r -m z out '*READY*'
+for line; do zpty -w -n z "$line"$'\\t\\a'; done
+for i in {1..400}; do
+  zpty -r -t z more
+  [[ -e lines && $(wc -l < lines) -ge $# ]] && break
+  zselect -t 5
+done
+cat lines
+zpty -d z
+`;
+
 /** A zsh that types a line and Tab into another, and prints what stands there then. */
 const ZPTY = `
 zmodload zsh/zpty
@@ -207,6 +301,16 @@ Deno.test("completion: no shell, or one that there is no script for, is not vali
   assertStringIncludes(none.stderr, "bash, zsh, fish");
   assertEquals((await finish(["completion", "tcsh"])).exitCode, 2);
 });
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    assert(error instanceof Deno.errors.NotFound);
+    return false;
+  }
+}
 
 async function isInstalled(shell: string): Promise<boolean> {
   try {

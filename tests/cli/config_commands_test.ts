@@ -35,6 +35,19 @@ Deno.test("check: every problem with its place and its fix, and exit code 2", as
   assertMatch(stderr, /^2 problems$/m);
 });
 
+Deno.test("check: a file is named from the working directory, but for the root by its whole path", async () => {
+  await using directory = await aDirectory({ "config.json": `{"server": {"listn": 1}}` });
+  const file = `${directory.path}/config.json`;
+  const main = new URL("../../main.ts", import.meta.url).pathname;
+  const from = async (cwd: string) => {
+    const args = ["run", "-q", "-A", main, "check", "-c", file];
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
+    return new TextDecoder().decode(stdout).split("  ")[0];
+  };
+  assertEquals(await from(directory.path), "config.json:1:13");
+  assertEquals(await from("/"), `${file}:1:13`);
+});
+
 Deno.test("check: --json is one object a problem", async () => {
   await using directory = await aDirectory({ "config.json": `{"server": {"listn": 1}}` });
   const { exitCode, stdout } = await finish(
@@ -125,4 +138,16 @@ Deno.test("audit: a database that is not there yet is not found, nor made", asyn
   assertEquals(exitCode, 3);
   assertStringIncludes(stderr, `${directory.path}/bellhook.db`);
   assertEquals([...Deno.readDirSync(directory.path)].map(({ name }) => name), ["config.json"]);
+});
+
+Deno.test("audit and backup: of a database in memory there is nothing to read", async () => {
+  await using directory = await aDirectory({
+    "config.json": `{"storage": {"url": "sqlite::memory:"}}`,
+  });
+  const file = `${directory.path}/config.json`;
+  for (const command of [["audit"], ["backup", `${directory.path}/copy.db`]]) {
+    const { exitCode, stderr } = await finish([...command, "-c", file]);
+    assertEquals(exitCode, 3);
+    assertStringIncludes(stderr, `storage.url in "${file}" is a database in memory`);
+  }
 });

@@ -269,6 +269,38 @@ Deno.test("dev: leaves nothing behind", async () => {
   assertEquals([...Deno.readDirSync(directory.path)], []);
 });
 
+Deno.test("serve: where it cannot listen, the way out is told", async () => {
+  await using directory = await aDirectory({ "notes.txt": "mine" });
+  const { path } = directory;
+  const told = async (listen: string) => {
+    const config = {
+      server: { listen },
+      auth: { operators: [{ name: "ops", token: { env: "TOKEN" } }] },
+    };
+    await Deno.writeTextFile(`${path}/config.json`, JSON.stringify(config));
+    const { exitCode, stderr } = await finish(["serve", "-c", `${path}/config.json`], {
+      environment: { TOKEN: "a-token-of-some-length" },
+    });
+    assertEquals(exitCode, 1);
+    return stderr.split("\n").findLast((line) => line.startsWith("bellhook: "));
+  };
+  assertEquals([
+    await told("192.0.2.1:8420"),
+    await told("bellhook.invalid:8420"),
+    await told("unix:run/b.sock"),
+    await told("unix:notes.txt/b.sock"),
+  ], [
+    "bellhook: can't listen on 192.0.2.1:8420: this machine has no such address. " +
+    "Set server.listen to one that it has",
+    `bellhook: can't listen on bellhook.invalid:8420: the name "bellhook.invalid" leads to no ` +
+    "address. Set server.listen to an address of this machine",
+    `bellhook: can't listen on unix:${path}/run/b.sock: there is no folder "${path}/run". ` +
+    "Make it, or set server.listen to another path",
+    `bellhook: can't listen on unix:${path}/notes.txt/b.sock: there is no folder ` +
+    `"${path}/notes.txt". Make it, or set server.listen to another path`,
+  ]);
+});
+
 Deno.test("serve: a file in the place of its socket is left alone", async () => {
   await using directory = await aDirectory({
     "config.json": JSON.stringify({ server: { listen: "unix:notes.txt" }, subscriptions: [] }),

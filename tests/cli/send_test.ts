@@ -57,6 +57,18 @@ Deno.test("send: --file posts whole events as they stand", async () => {
   assertEquals(posted, events);
 });
 
+Deno.test("send: a byte order mark before JSON is not part of it", async () => {
+  const event = `{"type": "a", "data": {}}`;
+  await using directory = await aDirectory({ "bom.json": `\ufeff${event}` });
+  const file = `${directory.path}/bom.json`;
+  assertEquals((await send(["--file", file])).posted, event);
+  assertEquals(
+    (await send(["x", "--data", `@${file}`])).posted,
+    `{"type":"x","data":{"type":"a","data":{}}}`,
+  );
+  assertEquals((await send(["--file", "-"], { stdin: `\ufeff${event}` })).posted, event);
+});
+
 Deno.test("send: the receipt is printed, or is one JSON object", async () => {
   assertEquals((await send(["x"])).stdout, "evt_1\n  dlv_1  guests\n");
   assertEquals((await send(["x", "--json"])).stdout, `${JSON.stringify(RECEIPT)}\n`);

@@ -238,7 +238,7 @@ Deno.test("config: a rotation under Standard Webhooks is nothing to warn of", as
   assertEquals(await warningsOf({ subscriptions: [entry({ previousSecret })] }), "");
 });
 
-Deno.test("secret: a file's last newline is no part of it", async () => {
+Deno.test("secret: line ends at a file's end are no part of it", async () => {
   const secretOf = async (text: string) => {
     const config = { subscriptions: [entry({ profile: "roostsync", secret: { file: "key" } })] };
     const { subscriptions } = await configOf(config, {
@@ -249,7 +249,8 @@ Deno.test("secret: a file's last newline is no part of it", async () => {
   };
   assertEquals(await secretOf("hunter2\n"), "hunter2");
   assertEquals(await secretOf("hunter2\r\n"), "hunter2");
-  assertEquals(await secretOf("two\nlines\n\n"), "two\nlines\n");
+  assertEquals(await secretOf("two\nlines\n\r\n\n"), "two\nlines");
+  assertEquals(await secretOf(" blanks \n"), " blanks ");
 });
 
 Deno.test("secret: a header's value may be one", async () => {

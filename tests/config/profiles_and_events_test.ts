@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { parseEvents } from "../../src/ingest/posted_event.ts";
 import { entry, problemsOf, withText } from "./a_reading.ts";
 
 Deno.test("profile: an unknown one gets the nearest name", async () => {
@@ -65,6 +66,34 @@ Deno.test("profile: a built-in name is taken", async () => {
       "config.json:3:5  profiles.standard",
       '  the profile "standard" is built in',
       "  fix: give yours another name, and extend it where you need to",
+    ].join("\n"),
+  );
+});
+
+Deno.test("profile: a name says something, on one line", async () => {
+  const ours = { extends: "standard" };
+  assertEquals(
+    await problemsOf({ profiles: { "": ours, "o\nurs": ours, "\ud800": ours } }),
+    [
+      'config.json:3:5  profiles[""]',
+      "  the profile's name is empty",
+      'config.json:6:5  profiles["o\\nurs"]',
+      "  the profile's name holds a control character",
+      'config.json:9:5  profiles["\\ud800"]',
+      "  the profile's name holds half a character: a surrogate without its partner",
+    ].join("\n"),
+  );
+});
+
+Deno.test("profile: what is signed has something of the request in it", async () => {
+  assertEquals(
+    await problemsOf({
+      profiles: { ours: { extends: "standard", signature: { header: "X-Ours", over: "v1" } } },
+    }),
+    [
+      "config.json:7:17  profiles.ours.signature.over",
+      '  "v1" signs nothing of the request: it is the same for all',
+      '  fix: add "{body}"',
     ].join("\n"),
   );
 });
@@ -350,13 +379,58 @@ Deno.test("events: an empty pattern is refused", async () => {
   );
 });
 
+Deno.test("events: a pattern that fits no type that can be posted is refused", async () => {
+  assertEquals(
+    await problemsOf({ subscriptions: [entry({ events: ["booking created", "a\n*"] })] }),
+    [
+      "config.json:7:9  subscriptions[0].events[0]",
+      '  "booking created" fits no event type: none has white space or a control character',
+      "  fix: write the type as it is posted",
+      "config.json:8:9  subscriptions[0].events[1]",
+      '  "a\\n*" fits no event type: none has white space or a control character',
+      "  fix: write the type as it is posted",
+    ].join("\n"),
+  );
+});
+
+Deno.test("events: a type that cannot be posted is not renamed", async () => {
+  assertEquals(
+    await problemsOf({ subscriptions: [entry({ events: ["*"], rename: { "a b": "c" } })] }),
+    [
+      'config.json:13:9  subscriptions[0].rename["a b"]',
+      '  "a b" cannot be an event type',
+      "  fix: write the type as it is posted",
+    ].join("\n"),
+  );
+});
+
+Deno.test("events: a name it is renamed to is not empty", async () => {
+  assertEquals(
+    await problemsOf({ subscriptions: [entry({ rename: { "booking.created": "" } })] }),
+    [
+      'config.json:13:28  subscriptions[0].rename["booking.created"]',
+      "  the name is empty",
+      "  fix: give the receiver's name of the event, or take this out",
+    ].join("\n"),
+  );
+});
+
+Deno.test("events: the catalogue takes the very types that can be posted", async () => {
+  const types = ["a", "a b", "a\u00a0b", "a\tb", "a\u2028", "é", "😀", "\ud800", "\u0085", ""];
+  for (const type of [...types, "x".repeat(256), "x".repeat(257)]) {
+    const posted = parseEvents(JSON.stringify({ type, data: null }), "events");
+    const told = await problemsOf({ eventTypes: { [type]: {} } });
+    assertEquals(told === "", posted.kind === "parsed", `${JSON.stringify(type)}\n${told}`);
+  }
+});
+
 Deno.test("events: a type in the catalogue is no pattern", async () => {
   assertEquals(
     await problemsOf({ eventTypes: { "booking.*": {} } }),
     [
       'config.json:3:5  eventTypes["booking.*"]',
       '  "booking.*" cannot be an event type',
-      '  fix: use 1 to 255 characters, no "*" and no control character',
+      '  fix: use 1 to 256 characters, no "*", white space or control character',
     ].join("\n"),
   );
 });

@@ -23,6 +23,21 @@ Deno.test("url: white space in it is refused, not taken away", async () => {
   );
 });
 
+Deno.test("url: a host that is not where it belongs is refused, not put there", async () => {
+  const repaired = ["https:///example.com", "https:example.com", "https:/example.com/hooks"];
+  for (const url of [...repaired, "https:\\\\\\\\example.com", "https://?example.com"]) {
+    assertEquals(
+      await problemsOf(withText(`"url": "${url}"`, "url")),
+      [
+        "config.json:6:12  subscriptions[0].url",
+        "  the text is no URL",
+        '  fix: write it as "https://host/path"',
+      ].join("\n"),
+    );
+  }
+  assertEquals(await problemsOf(withText(`"url": "HTTPS://example.com?to=hooks"`, "url")), "");
+});
+
 Deno.test("url: a password in it is refused unquoted", async () => {
   assertEquals(
     await problemsOf(withText(`"url": "https://user:hunter2@example.com/"`, "url")),

@@ -1,4 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { readConfig } from "../../src/config/load.ts";
+import { systemSecretSources } from "../../src/config/secrets.ts";
 import { configOf, entry, problemsOf, warningsOf, WHSEC, withText } from "./a_reading.ts";
 
 Deno.test("secret: a secret written into the file is refused unquoted", async () => {
@@ -102,6 +105,56 @@ Deno.test("secret: an empty file is told by its path", async () => {
       "  fix: write the secret into it",
     ].join("\n"),
   );
+});
+
+Deno.test("secret: nothing but white space is none, wherever it stands", async () => {
+  const world = {
+    env: { BLANK: " \t" },
+    files: { "/run/key": " \n\t\r\n" },
+    credentials: { key: "\u00a0\n" },
+  };
+  const told = async (reference: string) =>
+    (await problemsOf(withText(`"secret": ${reference}`, "secret"), world)).split("\n")[1];
+  assertEquals([
+    await told(`{"env": "BLANK"}`),
+    await told(`{"file": "/run/key"}`),
+    await told(`{"credential": "key"}`),
+  ], [
+    '  the environment variable "BLANK" holds nothing but white space',
+    '  the file "/run/key" holds nothing but white space',
+    '  the credential "key" holds nothing but white space',
+  ]);
+});
+
+Deno.test("secret: a file or a credential that is no UTF-8 is refused, a byte order mark left out", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = join(directory, "config.json");
+    const sources = systemSecretSources({ get: () => directory });
+    const resolved = async (reference: Record<string, string>, bytes: readonly number[]) => {
+      await Deno.writeFile(join(directory, "key"), Uint8Array.from(bytes));
+      const text = JSON.stringify({
+        subscriptions: [entry({ profile: "roostsync", secret: reference })],
+      });
+      const loaded = await readConfig({ path, text, sources });
+      return loaded.ok
+        ? loaded.config.subscriptions[0]!.secret!.reveal()
+        : loaded.problems.map(({ message, fix }) => [message, fix]).flat();
+    };
+    const marked = [0xef, 0xbb, 0xbf, ...new TextEncoder().encode("hunter2-é\n")];
+    const fix = "write the secret into it as UTF-8, or name another";
+    for (const kind of ["file", "credential"]) {
+      const reference = { [kind]: "key" };
+      assertEquals(await resolved(reference, marked), "hunter2-é");
+      const what = kind === "file" ? `file "${directory}/key"` : 'credential "key"';
+      assertEquals(await resolved(reference, [0x68, 0xe9, 0x0a]), [
+        `the ${what} is no UTF-8 text`,
+        fix,
+      ]);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test("secret: a missing credential is told by its name", async () => {

@@ -89,6 +89,46 @@ Deno.test("wrong value: a set of statuses", async () => {
   );
 });
 
+Deno.test("wrong value: statuses that are no success, wherever they are set", async () => {
+  const told = (name: string, success: string) =>
+    [
+      `  "${success}" has ${name} in it, which is no success`,
+      "  fix: keep to 200-299, 400-409 and 411-599",
+    ].join("\n");
+  const wrong = [["3xx", "200,302"], ["1xx", "1xx"], ["3xx", "200-399"], ["410", "4xx"], [
+    "410",
+    "410",
+  ]] as const;
+  for (const [name, success] of wrong) {
+    assertEquals(
+      await problemsOf(withText(`"success": "${success}"`)),
+      `config.json:7:16  subscriptions[0].success\n${told(name, success)}`,
+    );
+  }
+  assertEquals(
+    await problemsOf({ delivery: { success: "3xx" } }),
+    `config.json:3:16  delivery.success\n${told("3xx", "3xx")}`,
+  );
+  assertEquals(
+    await problemsOf({ profiles: { ours: { extends: "standard", success: "2xx,410" } } }),
+    `config.json:5:18  profiles.ours.success\n${told("410", "2xx,410")}`,
+  );
+  assertEquals(await problemsOf(withText(`"success": "2xx,400-409,411-499,5xx"`)), "");
+});
+
+Deno.test("wrong value: half a character in a name that is stored", async () => {
+  const half = "the text holds half a character: a surrogate without its partner";
+  assertEquals(
+    await problemsOf(withText(`"id": "guests-\\ud800"`, "id")),
+    `config.json:6:11  subscriptions[0].id\n  ${half}`,
+  );
+  assertEquals(
+    await problemsOf(`{"auth": {"operators": [{"name": "\\udc00", "token": {"env": "TEXT"}}]}}`),
+    `config.json:1:34  auth.operators[0].name\n  ${half}`,
+  );
+  assertEquals(await problemsOf(withText(`"id": "guests-\\ud83d\\ude00"`, "id")), "");
+});
+
 Deno.test("wrong value: jitter above one", async () => {
   assertEquals(
     await problemsOf(withText(`"jitter": 1.5`)),
@@ -405,6 +445,19 @@ Deno.test("header: a secret value with a line break is refused unquoted", async 
       "  fix: use visible ASCII and spaces",
     ].join("\n"),
   );
+});
+
+Deno.test("header: a signing secret written into the file is refused unquoted", async () => {
+  for (const value of ["whsec_aHVudGVyMg", "Bearer whsk_aHVudGVyMg"]) {
+    assertEquals(
+      await problemsOf({ subscriptions: [entry({ headers: { "X-Key": value } })] }),
+      [
+        'config.json:13:18  subscriptions[0].headers["X-Key"]',
+        "  a secret is written into the file",
+        '  fix: name where it is to be found: {"env": "NAME"}',
+      ].join("\n"),
+    );
+  }
 });
 
 Deno.test("header: a value is a text or a reference", async () => {

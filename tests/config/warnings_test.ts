@@ -44,6 +44,18 @@ Deno.test("warning: a profile that signs nothing without the standard headers", 
   );
 });
 
+Deno.test("warning: a signature without the body in it", async () => {
+  const signature = { header: "X-Ours", over: "{id}.{timestamp}" };
+  assertEquals(
+    await warningsOf({ profiles: { ours: { extends: "standard", signature } } }),
+    [
+      "config.json:7:17  profiles.ours.signature.over",
+      "  the body is not signed: who changes it on its way goes unnoticed",
+      '  fix: add "{body}", unless the receiver signs without it',
+    ].join("\n"),
+  );
+});
+
 Deno.test("warning: a setting that the profile has no use for", async () => {
   assertEquals(
     await warningsOf({ subscriptions: [entry({ settings: { subscription_id: 1 } })] }),

@@ -44,6 +44,11 @@ Deno.test("compact(): what is no JSON, or nests too deep, is refused", () => {
   assertEquals(compact(nested(MAX_DEPTH)), nested(MAX_DEPTH));
   assertThrows(() => compact(nested(MAX_DEPTH + 1)), JsonTextError, "nested deeper");
   assertThrows(() => compact(nested(100_000)), JsonTextError, "nested deeper");
+  const inAnObject = (depth: number) => `{"a": ${nested(depth - 1)}}`;
+  assertEquals(membersOf(inAnObject(MAX_DEPTH)), [["a", nested(MAX_DEPTH - 1)]]);
+  assertThrows(() => membersOf(inAnObject(MAX_DEPTH + 1)), JsonTextError, "nested deeper");
+  assertEquals(elementsOf(`[${inAnObject(MAX_DEPTH)}]`)!.length, 1);
+  assertThrows(() => elementsOf(`[${inAnObject(MAX_DEPTH + 1)}]`), JsonTextError, "nested deeper");
 });
 
 Deno.test("membersOf() and elementsOf(): cut a text into the texts of its parts", () => {

@@ -148,7 +148,7 @@ Deno.test("GET /v1/deliveries: a query that can't be meant is 422, and every fau
     ["until=2024-02-30T00:00:00Z", ["until"]],
     ["since=2024-03-15", ["since"]],
     ["status=99", ["status"]],
-    ["status=600", ["status"]],
+    ["status=1000", ["status"]],
     ["status=5xx", ["status"]],
     ["q=", ["q"]],
     [`q=${"x".repeat(201)}`, ["q"]],
@@ -290,6 +290,27 @@ Deno.test("POST /v1/deliveries/{id}/retry: what a held subscription keeps back i
   for (const [id, helps] of [[off, "enable it first"], [s, "resume it first"]]) {
     const { status, body } = await daemon.call("POST", `/v1/deliveries/${id}/retry`);
     assertEquals([status, body.detail.endsWith(helps)], [409, true], body.detail);
+  }
+});
+
+Deno.test("POST /v1/deliveries/{id}/retry: nothing holds a test", async () => {
+  const clock = new FakeClock();
+  const replies = [answered(500), answered(500), answered(200), answered(200)];
+  const transport = aTransport(() => replies.shift()!);
+  const subscriptions = [aSubscription({ id: "off", enabled: false }), aSubscription({ id: "s" })];
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { clock, transport });
+  await daemon.call("POST", "/v1/subscriptions/s/pause");
+  for (const { id } of subscriptions) {
+    const { body } = await daemon.call("POST", `/v1/subscriptions/${id}/test`);
+    await when(daemon, body.delivery, ({ attemptCount }) => attemptCount === 1);
+  }
+  const { items } = (await daemon.call("GET", "/v1/deliveries")).body;
+  for (const { id } of items) {
+    assertEquals((await daemon.call("POST", `/v1/deliveries/${id}/retry`)).status, 202);
+    await until(async () => {
+      clock.advance(0);
+      return inState("delivered")((await daemon.call("GET", `/v1/deliveries/${id}`)).body);
+    }, "the test is delivered");
   }
 });
 

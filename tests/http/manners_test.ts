@@ -236,3 +236,15 @@ Deno.test("bodies: server.maxBody is the limit of every call, as a refusal says"
     assertEquals([path, status === 413], [path, false]);
   }
 });
+
+Deno.test("bodies: one that says it is far too large is refused before it comes", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const { hostname, port } = new URL(daemon.url);
+  using connection = await Deno.connect({ hostname, port: Number(port) });
+  const head = `POST /v1/events HTTP/1.1\r\nHost: ${hostname}:${port}\r\n` +
+    "Content-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n";
+  await connection.write(new TextEncoder().encode(head));
+  const answer = new Uint8Array(1_000);
+  const length = await connection.read(answer);
+  assertStringIncludes(new TextDecoder().decode(answer.subarray(0, length!)), "HTTP/1.1 413 ");
+});

@@ -28,6 +28,18 @@ const EVENT = {
   data: { status: "PENDING" },
 };
 
+Deno.test("POST /v1/match: takes a CloudEvent as it is posted", async () => {
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
+  const { type, data } = EVENT;
+  const cloud = { specversion: "1.0", id: "1", source: "/a", venue_id: "v2", type, data };
+  const match = (body: unknown, contentType: string) =>
+    daemon.call("POST", "/v1/match", JSON.stringify(body), { "content-type": contentType });
+  const { status, body } = await match(cloud, "application/cloudevents+json; charset=utf-8");
+  const ids = body.matches.map(({ subscription }: { subscription: string }) => subscription);
+  assertEquals([status, ids], [200, ["all", "off", "renamed", "scope", "admission"]]);
+  assertEquals((await match(cloud, "application/json")).status, 422);
+});
+
 Deno.test("POST /v1/match: names who would get the event, and the rule that keeps it from each other", async () => {
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { status, body } = await daemon.call("POST", "/v1/match", EVENT);

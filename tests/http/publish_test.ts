@@ -119,6 +119,11 @@ Deno.test("POST /v1/events: an Idempotency-Key repeats a whole request", async (
   const other = await daemon.call("POST", "/v1/events", [EVENT], key);
   assertEquals(other.status, 422);
   assertEquals(await storedEvents(daemon), 2);
+  // A list of one is answered by a list: it is no repeat of the event alone.
+  const alone = { "idempotency-key": "order-78" };
+  assertEquals((await daemon.call("POST", "/v1/events", EVENT, alone)).status, 202);
+  assertEquals((await daemon.call("POST", "/v1/events", [EVENT], alone)).status, 422);
+  assertEquals((await daemon.call("POST", "/v1/events", EVENT, alone)).status, 200);
 });
 
 Deno.test("POST /v1/events: many repeats at once store one event", async () => {

@@ -47,6 +47,19 @@ Deno.test("POST /v1/replays: a dry run counts what the replay then sends again",
   assertEquals(again.body, { count: 0 });
 });
 
+Deno.test("POST /v1/replays: what is since a moment to come is nothing yet", async () => {
+  await using daemon = await aConformingDaemon(aConfig());
+  const since = "2999-01-01T00:00:00Z";
+  const dry = await daemon.call("POST", "/v1/replays", { since, dryRun: true });
+  assertEquals([dry.status, dry.body], [200, { count: 0 }]);
+  const { status, body } = await daemon.call("POST", "/v1/replays", { since });
+  assertEquals(status, 202);
+  await until(
+    async () => (await daemon.call("GET", `/v1/replays/${body.id}`)).body.state === "finished",
+    "the replay is finished",
+  );
+});
+
 Deno.test("POST /v1/replays: what it can't be is refused with its path, and nothing begins", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const table: [status: number, body: string, paths?: string[]][] = [

@@ -54,3 +54,18 @@ Deno.test("a stopping daemon stores no deliveries, by whichever call, and says w
   resolve(answered(200));
   await stopped;
 });
+
+Deno.test("a stopping daemon ends a stream that is opened meanwhile", async () => {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  const transport = aTransport(() => promise);
+  await using daemon = await aConformingDaemon(
+    aConfig({ subscriptions: [aSubscription({ id: "s" })] }),
+    { transport },
+  );
+  await daemon.call("POST", "/v1/events", { type: "t", data: 1 });
+  const stopped = daemon.stop();
+  const stream = await fetch(`${daemon.url}/v1/stream`);
+  assertStringIncludes(await stream.text(), "retry: ");
+  resolve(answered(200));
+  await stopped;
+});

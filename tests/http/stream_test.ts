@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Loaded } from "../../src/config/load.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
@@ -142,6 +143,29 @@ Deno.test("GET /v1/stream: tells of a subscription that is paused and resumed", 
   await daemon.call("POST", "/v1/subscriptions/app/resume");
   const { health } = (await stream.next())!.data;
   assertEquals([health.state, health.pending], ["healthy", 1]);
+  await stream.leave();
+});
+
+Deno.test("GET /v1/stream: tells of a subscription that a reload disables and enables", async () => {
+  const configOf = (enabled: boolean) =>
+    aConfig({ subscriptions: [aSubscription({ id: "app", enabled })] });
+  let enabled = true;
+  const reload = () =>
+    Promise.resolve<Loaded>({ ok: true, config: configOf(enabled), warnings: [] });
+  await using daemon = await aDaemon(configOf(true), { reload });
+  const stream = await streamOf(daemon);
+  for (const [isEnabled, state] of [[false, "disabled"], [true, "healthy"]] as const) {
+    enabled = isEnabled;
+    await daemon.call("POST", "/-/reload");
+    const told = await stream.next();
+    assertEquals([told!.event, told!.data.id, told!.data.health.state], [
+      "subscription",
+      "app",
+      state,
+    ]);
+    const { health } = (await daemon.call("GET", "/v1/subscriptions/app")).body;
+    assertEquals(told!.data.health.since, health.since);
+  }
   await stream.leave();
 });
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { compact } from "../../src/domain/json_text.ts";
+import { compact, MAX_DEPTH } from "../../src/domain/json_text.ts";
 import { parseEvents, type PostedEvent, postedEventSchema } from "../../src/ingest/posted_event.ts";
 import { fc } from "../support/properties.ts";
 
@@ -21,6 +21,21 @@ Deno.test("parseEvents(): data, scope and metadata come through as text, digit f
   assertEquals(event.data, '{"b":1.10,"a":9007199254740993}');
   assertEquals([...event.scope], [["account_id", "12345678901234567890"], ["x", "null"]]);
   assertEquals([event.metadata, event.id, event.occurredAt], ["[1e3]", "e-1", undefined]);
+});
+
+Deno.test("parseEvents(): an event nests as deep in a list as by itself", () => {
+  for (const format of ["events", "cloudevents"] as const) {
+    const attributes = format === "events" ? "" : '"specversion":"1.0","id":"1","source":"/",';
+    const kindsOf = (depth: number) => {
+      const data = "[".repeat(depth) + "]".repeat(depth);
+      const event = `{${attributes}"type":"t","data":${data}}`;
+      return [event, `[${event}]`, event.replace(":", " : ")].map((text) =>
+        parseEvents(text, format).kind
+      );
+    };
+    assertEquals(kindsOf(MAX_DEPTH - 1), ["parsed", "parsed", "parsed"]);
+    assertEquals(kindsOf(MAX_DEPTH), ["malformed", "malformed", "malformed"]);
+  }
 });
 
 Deno.test("parseEvents(): a timestamp in any zone becomes its instant", () => {

@@ -175,8 +175,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the end of the ladder",
     file: "domain/verdict.ts",
-    text: "!isWithin(rules.ladder, standing.firstAt, at + waitMs)",
-    replacement: "!isWithin(rules.ladder, standing.firstAt, at - 2 * waitMs)",
+    text: "at + waitMs > endOf(ladder, firstAt)",
+    replacement: "at - 2 * waitMs > endOf(ladder, firstAt)",
     tests: ["domain/verdict_test.ts"],
   },
   {
@@ -317,6 +317,14 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["dispatch/scheduler_test.ts"],
   },
 
+  {
+    defence: "the question whether a closed connection's request was read",
+    file: "transport/connection.ts",
+    text: "isReset && !this.#isWriting",
+    replacement: "true",
+    tests: ["transport/http1_transport_test.ts"],
+  },
+
   // A deadline is total.
   {
     defence: "the deadline of a request",
@@ -366,8 +374,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the connection to the address that was checked",
     file: "transport/open_connection.ts",
-    text: "conn: await connectTo(address, waitMs, connecting)",
-    replacement: "conn: await connectTo(opening.url.hostname, waitMs, connecting)",
+    text: "await connectTo(address, waitMs, connecting)",
+    replacement: "await connectTo(opening.url.hostname, waitMs, connecting)",
     tests: ["transport/http1_transport_test.ts", "hostile/addresses_test.ts"],
   },
   {
@@ -612,8 +620,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the limit on how deep JSON nests",
     file: "domain/json_text.ts",
-    text: "if (++depth > MAX_DEPTH) throw",
-    replacement: "if (++depth > 10 * MAX_DEPTH) throw",
+    text: "if (++depth + within > MAX_DEPTH) throw",
+    replacement: "if (++depth + within > 10 * MAX_DEPTH) throw",
     tests: ["domain/json_text_test.ts"],
   },
   {

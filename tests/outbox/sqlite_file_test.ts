@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
   assertThrows,
@@ -597,6 +598,51 @@ Deno.test("audit(): each broken promise is told with the id it broke for", async
     await outbox.close();
   }
 });
+
+story("audit(): a damaged file is told of, and what can be read of it is audited", async (path) => {
+  const outbox = await openSqliteOutbox(path);
+  await outbox.enqueue({
+    events: Array.from({ length: 200 }, (_, i) => aNewEvent({ event: anEvent({ id: `ev-${i}` }) })),
+    at: NOON,
+  });
+  await outbox.close();
+  const whole = await Deno.readFile(path);
+  const pageBytes = 4_096;
+  let damagedPages = 0;
+  for (let at = pageBytes; at < whole.length; at += pageBytes) {
+    const damaged = whole.slice();
+    damaged.fill(0x58, at, at + 64);
+    await Deno.writeFile(path, damaged);
+    if (isSound(path)) continue; // a page that nothing stands on
+    damagedPages++;
+    assertMatch(await whatAuditSaysOf(path), /the file is damaged: |it is corrupt/);
+  }
+  assert(damagedPages > 10, `${damagedPages} damaged pages`);
+});
+
+/** Its first fault, or why it can't be asked. */
+async function whatAuditSaysOf(path: string): Promise<string> {
+  let reader: SqliteReader | undefined;
+  try {
+    reader = openReader(path);
+    return (await reader.audit()).faults[0] ?? "";
+  } catch (error) {
+    return String(error);
+  } finally {
+    reader?.close();
+  }
+}
+
+function isSound(path: string): boolean {
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    return Object.values(db.prepare("pragma integrity_check(1)").get()!)[0] === "ok";
+  } catch {
+    return false;
+  } finally {
+    db.close();
+  }
+}
 
 /** What breaks a promise, and what the audit says of it. */
 const BREAKS: readonly [sql: string, told: string][] = [

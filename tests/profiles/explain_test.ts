@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
 import type { Headers } from "../../src/domain/attempt.ts";
+import type { Profile } from "../../src/domain/profile.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import {
   expectedSignatures,
@@ -421,6 +422,30 @@ Deno.test("explain: a user's own format is explained like the built-in ones", ()
   const request = { profile: STAMPED, secret: new Secret("a secret"), headers, rawBody, at: AT };
   assertEquals(mistakeIn(explain(request)), "pretty-printed");
   assertEquals(mistakeIn(explain({ ...request, rawBody: body, at: AT + 600_000 })), "stale");
+});
+
+Deno.test("explain: a part that is signed and nowhere said can't be checked", () => {
+  const signature = { header: "X-Signature", over: "{uuid}.{body}" };
+  const profile = resolveProfile(
+    "untold",
+    { signature, secret: { form: "text" } },
+    BUILT_IN.get("standard")!,
+  );
+  const secret = new Secret("a secret");
+  const rawBody = new TextEncoder().encode(BODY);
+  const headersOf = (profile: Profile) =>
+    headersFor({
+      subscription: aSubscription({ profile, secret }),
+      event: anEvent(),
+      body: rawBody,
+      at: AT,
+    })
+      .map(({ name, value }) => [name, value] as const);
+  const request = { profile, secret, headers: headersOf(profile), rawBody, at: AT };
+  const explanation = explain(request);
+  assertEquals(mistakeIn(explanation), "part-untold");
+  const told = resolveProfile("told", { headers: { "X-Id": "{uuid}" } }, profile);
+  assert(explain({ ...request, profile: told, headers: headersOf(told) }).ok);
 });
 
 Deno.test("expectedSignatures: the values that would be right, by header", () => {

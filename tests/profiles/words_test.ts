@@ -213,6 +213,7 @@ const MISTAKES: [words: Record<string, unknown>, path: string, message: string][
   [{ signature: { header: "Host" } }, "signature.header", "Bellhook writes itself"],
   [{ signature: { header: "A", over: "" } }, "signature.over", "nothing is signed"],
   [{ signature: { header: "A", over: "{bdoy}" } }, "signature.over", '"{bdoy}" is no placeholder'],
+  [{ signature: { header: "A", over: "v1" } }, "signature.over", '"v1" signs nothing'],
   [{ signature: { header: "A", value: "v1" } }, "signature.value", 'no "{signature}" in it'],
   [{ signature: { header: "A", separator: "\n" } }, "signature.separator", "a control character"],
   [
@@ -221,6 +222,7 @@ const MISTAKES: [words: Record<string, unknown>, path: string, message: string][
     "is the signature's header already",
   ],
   [{ success: "ok" }, "success", '"ok" is no set of statuses'],
+  [{ success: "200-302" }, "success", '"200-302" has 3xx in it'],
   [{ timeout: "5 s" }, "timeout", '"5 s" is no length of time'],
   [{ timeout: "0s" }, "timeout", "must be above zero"],
   [{ retry: ["1m", "soon"] }, "retry.1", '"soon" is no length of time'],

@@ -246,14 +246,45 @@ Deno.test("transport: what would end the head or steer the connection is never w
   assertEquals(server.connectionCount, 0);
 });
 
-Deno.test("transport: a kept connection that the receiver closes unanswered costs no attempt", async () => {
-  await using server = startRawServer([{}, { drop: true }, { status: 202 }]);
-  await using it = aTransport();
-  await it.send({ url: server.url });
-  const outcome = answer(await it.send({ url: server.url }));
-  assertEquals(outcome.status, 202);
-  assertEquals(server.connectionCount, 2);
-});
+for (const protocol of ["http", "https"]) {
+  Deno.test(`transport: ${protocol}: a kept connection that is closed before it is read costs no attempt`, async () => {
+    const { ca, valid } = await makeCertificates();
+    const address = { hostname: "127.0.0.1", port: 0 };
+    const listener = protocol === "https"
+      ? Deno.listenTls({ ...address, ...valid })
+      : Deno.listen(address);
+    await using it = aTransport({ ca: [ca] });
+    const url = `${protocol}://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/`;
+    const accepted: Deno.Conn[] = [];
+    const serving = (async () => {
+      for await (const connection of listener) {
+        accepted.push(connection);
+        await connection.read(new Uint8Array(1_000));
+        await connection.write(bytes("HTTP/1.1 204 No Content\r\n\r\n"));
+      }
+    })();
+    assertEquals(answer(await it.send({ url })).status, 204);
+    // Closed here, and posted to in the same turn: it can't know yet.
+    accepted[0]!.close();
+    assertEquals(answer(await it.send({ url })).status, 204);
+    accepted[1]!.close();
+    listener.close();
+    await serving;
+  });
+
+  Deno.test(`transport: ${protocol}: a kept connection that is closed after it was read is a reset`, async () => {
+    const { ca, valid } = await makeCertificates();
+    const tls = protocol === "https" ? { tls: valid } : {};
+    await using server = startRawServer([{}, { drop: true }], tls);
+    await using it = aTransport({ ca: [ca] });
+    assertEquals(answer(await it.send({ url: server.url })).status, 200);
+    assertEquals(failure(await it.send({ url: server.url })), {
+      kind: "reset",
+      message: "the receiver closed the connection without an answer",
+    });
+    assertEquals([server.requests.length, server.connectionCount], [2, 1]);
+  });
+}
 
 Deno.test("transport: a fresh connection that is closed unanswered is a reset, tried once", async () => {
   await using server = startRawServer({ drop: true });

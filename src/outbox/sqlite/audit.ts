@@ -9,7 +9,10 @@ import { ALL_TYPES, STATES } from "./schema.ts";
 export function auditDatabase(db: DatabaseSync): Audit {
   db.exec("begin");
   try {
-    const found = (checks: readonly Check[]) => checks.flatMap((check) => runCheck(db, check));
+    // A damaged file may be told of by several checks in the same words.
+    const found = (
+      checks: readonly Check[],
+    ) => [...new Set(checks.flatMap((check) => runCheck(db, check)))];
     return { ...count(db), faults: found(CHECKS), notes: found(CLOCK_CHECKS) };
   } finally {
     db.exec("rollback");
@@ -29,25 +32,45 @@ interface Check {
 }
 
 function count(db: DatabaseSync): Pick<Audit, "events" | "deliveries" | "attempts"> {
-  const { events, attempts } = db.prepare(COUNTS).get() as { events: number; attempts: number };
   const deliveries = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
-  for (const { state, n } of db.prepare(STATE_COUNTS).all() as { state: number; n: number }[]) {
-    const name = STATES[state];
-    if (name) deliveries[name] = n;
-  }
-  return { events, deliveries, attempts };
+  const counts = { events: 0, deliveries, attempts: 0 };
+  unlessDamaged(() => {
+    Object.assign(counts, db.prepare(COUNTS).get());
+    for (const { state, n } of db.prepare(STATE_COUNTS).all() as { state: number; n: number }[]) {
+      const name = STATES[state];
+      if (name) deliveries[name] = n;
+    }
+  });
+  return counts;
 }
 
 function runCheck(db: DatabaseSync, { sql, say }: Check): string[] {
   const faults: string[] = [];
-  for (const row of db.prepare(sql).iterate()) {
-    if (faults.length === MOST_FAULTS) {
-      return [...faults, `… and more of the same kind as the last ${MOST_FAULTS}`];
+  const damage = unlessDamaged(() => {
+    // Not iterate(), which ends as if there were no more rows where SQLite fails.
+    const rows = db.prepare(`select * from (${sql}) limit ${MOST_FAULTS + 1}`).all();
+    faults.push(...rows.slice(0, MOST_FAULTS).map(say));
+    if (rows.length > MOST_FAULTS) {
+      faults.push(`… and more of the same kind as the last ${MOST_FAULTS}`);
     }
-    faults.push(say(row));
-  }
-  return faults;
+  });
+  return damage === undefined ? faults : [`the file is damaged: ${damage}`];
 }
+
+/** What SQLite says where a file is so damaged that rows can't be read; other errors are thrown. */
+function unlessDamaged(read: () => void): string | undefined {
+  try {
+    read();
+    return undefined;
+  } catch (error) {
+    const { errcode, errstr } = error as { errcode?: number; errstr?: string };
+    if (errcode === undefined || (errcode & 0xff) !== CORRUPT) throw error;
+    return errstr;
+  }
+}
+
+/** SQLITE_CORRUPT */
+const CORRUPT = 11;
 
 const COUNTS = `
   select (select count(*) from events) as events, (select count(*) from attempts) as attempts`;
@@ -69,11 +92,11 @@ function event(row: Row): string {
 
 const CHECKS: readonly Check[] = [
   {
-    sql: "select integrity_check from pragma_integrity_check(100) where integrity_check <> 'ok'",
+    sql: "select integrity_check from pragma_integrity_check where integrity_check <> 'ok'",
     say: (row) => `the file is damaged: ${row.integrity_check}`,
   },
   {
-    sql: "pragma foreign_key_check",
+    sql: 'select rowid, "table", parent from pragma_foreign_key_check',
     say: (row) => `row ${row.rowid} of ${row.table} refers to a row of ${row.parent} that is gone`,
   },
   {

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { OutboxFailed } from "../outbox.ts";
 import { copyDatabase, nameBeforeMigration, sync } from "./copy.ts";
+import { faultOf } from "./faults.ts";
 import {
   assertCurrent,
   migrate,
@@ -91,7 +92,7 @@ export function openReading(path: string, migrations = MIGRATIONS): DatabaseSync
     db.exec(SETTINGS);
   } catch (error) {
     db.close();
-    throw error;
+    throw faultOf(error, path);
   }
   return db;
 }

@@ -36,9 +36,12 @@ export class HealthKeeping {
   /** Whether what is stored is about to take a turn that is worth telling. */
   isTurning(subscription: number, health: Health): boolean {
     const before = this.#sql.before.get(subscription) as unknown as
-      | { failing_since: Instant | null; paused_at: Instant | null }
+      | { failing_since: Instant | null; paused_at: Instant | null; changed_at: Instant | null }
       | undefined;
-    return (before?.failing_since ?? null) !== (health.failingSince ?? null) ||
+    // Enabled or disabled, it is another from then on; when it is met first nothing has changed.
+    const isSwitched = (before?.changed_at ?? null) !== null &&
+      before!.changed_at !== health.changedAt;
+    return isSwitched || (before?.failing_since ?? null) !== (health.failingSince ?? null) ||
       (before?.paused_at ?? null) !== (health.pausedAt ?? null);
   }
 
@@ -74,7 +77,7 @@ export class HealthKeeping {
 export const HEALTH_SQL = {
   freshSuccesses: FRESH_SUCCESSES,
 
-  before: "select failing_since, paused_at from health where subscription = ?",
+  before: "select failing_since, paused_at, changed_at from health where subscription = ?",
 
   write: `
     insert into health (

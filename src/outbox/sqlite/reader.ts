@@ -196,11 +196,8 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
 
   // deno-lint-ignore require-await
   async health(): Promise<ReadonlyMap<string, Health>> {
-    // One by one: fifty thousand rows at once would be 40 MB.
-    const rows = this.#sql.health.iterate() as unknown as Iterable<HealthRow>;
-    const found = new Map<string, Health>();
-    for (const row of rows) found.set(toText(row.subscription), healthFromRow(row));
-    return found;
+    const rows = this.#sql.health.all() as unknown as HealthRow[];
+    return new Map(rows.map((row) => [toText(row.subscription), healthFromRow(row)]));
   }
 
   // deno-lint-ignore require-await
@@ -213,7 +210,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async counts(): Promise<ReadonlyMap<string, Counts>> {
     const found = new Map<string, Counts>();
     for (const statement of [this.#sql.counts, this.#sql.freshCounts]) {
-      const rows = statement.iterate() as unknown as Iterable<{ subscription: Bytes } & Counts>;
+      const rows = statement.all() as unknown as ({ subscription: Bytes } & Counts)[];
       for (const { subscription, ...counts } of rows) {
         const name = toText(subscription);
         found.set(name, added(found.get(name), counts));
