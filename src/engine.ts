@@ -284,12 +284,12 @@ function compose(
     replayer.stop();
     unwatchLoop?.();
     for (const end of [...streams]) end();
-    feed.close();
     await scheduler.stop({ graceMs: config.server.shutdownGraceMs });
     const left = scheduler.inFlight;
     dispatcher.stop();
     await transport.close();
     await closeDoor();
+    feed.close();
     await outbox.close();
     log.stopped({ left });
   }

@@ -30,9 +30,9 @@ export function waitAfter(
   return rungMs === undefined ? undefined : rungMs + Math.floor(rungMs * jitter * chance);
 }
 
-/** By when the last attempt of a ladder is due at the latest, where the first one started at `firstAt`. */
-export function endOf({ forMs = Infinity }: Ladder, firstAt: Instant): Instant {
-  return firstAt + forMs;
+/** Whether an attempt due then is still on a ladder whose first attempt started at `firstAt`. */
+export function isWithin(ladder: Ladder, firstAt: Instant, dueAt: Instant): boolean {
+  return ladder.forMs === undefined || dueAt - firstAt <= ladder.forMs;
 }
 
 /** A delivery's share of jitter for one attempt, in [0, 1): the same after a restart. */

@@ -1,6 +1,6 @@
 import { isSuccess, type Outcome, type StatusRanges } from "./attempt.ts";
 import type { Instant } from "./instant.ts";
-import { endOf, type Ladder, waitAfter } from "./ladder.ts";
+import { isWithin, type Ladder, waitAfter } from "./ladder.ts";
 
 /** What becomes of a delivery after an attempt. */
 export type Verdict =
@@ -53,17 +53,14 @@ export function decide(
   if (outcome.kind === "answered" && outcome.status === 410) {
     return { kind: "cancelled", reason: "the receiver answered 410 Gone" };
   }
-  const { ladder, jitter } = rules;
-  const { firstAt } = standing;
-  const waitMs = waitAfter(standing.attempt, ladder, { jitter, chance: standing.chance });
-  if (waitMs === undefined || at + waitMs > endOf(ladder, firstAt)) {
+  const waitMs = waitAfter(standing.attempt, rules.ladder, {
+    jitter: rules.jitter,
+    chance: standing.chance,
+  });
+  if (waitMs === undefined || !isWithin(rules.ladder, standing.firstAt, at + waitMs)) {
     return { kind: "exhausted", reason: `attempt ${standing.attempt}, the last, failed: ${what}` };
   }
-  const askedFor = at + (retryAfterMs(outcome, at) ?? 0);
-  return {
-    kind: "retry",
-    dueAt: Math.max(at + waitMs, Math.min(askedFor, endOf(ladder, firstAt))),
-  };
+  return { kind: "retry", dueAt: at + Math.max(waitMs, retryAfterMs(outcome, at) ?? 0) };
 }
 
 function describe(outcome: Outcome): string {

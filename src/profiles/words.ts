@@ -195,7 +195,9 @@ const retry = z.union([
   z.strictObject({
     waits: z.array(duration).describe("The waits after the first failed attempts"),
     thenEvery: duration.optional().describe("After these, one more attempt each time this is over"),
-    for: duration.optional().describe("No attempt is due later than this after the first one"),
+    for: duration.optional().describe(
+      "No attempt is due later than this after the first one, unless Retry-After asks for it",
+    ),
   }).superRefine((words, context) => {
     if (words.thenEvery === undefined || words.for !== undefined) return;
     const message = `"thenEvery" without "for" would never end; say for how long, as in "30d"`;

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { chanceOf, endOf, HOUSE_LADDER, waitAfter } from "../../src/domain/ladder.ts";
+import { chanceOf, HOUSE_LADDER, isWithin, waitAfter } from "../../src/domain/ladder.ts";
 import { fc } from "../support/properties.ts";
 
 const chances = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -28,11 +28,11 @@ Deno.test("waitAfter(): jitter only ever adds, and at most its share", () => {
   );
 });
 
-Deno.test("endOf(): a ladder that goes on ends after its length, any other by its rungs", () => {
+Deno.test("isWithin(): a ladder that goes on ends after its length", () => {
   const ladder = { ...HOUSE_LADDER, thenEveryMs: 86_400_000, forMs: 30 * 86_400_000 };
   assertEquals(waitAfter(6, ladder, { jitter: 0, chance: 0 }), 86_400_000);
-  assertEquals(endOf(ladder, 1_000), 1_000 + 30 * 86_400_000);
-  assertEquals(endOf(HOUSE_LADDER, 1_000), Infinity);
+  assertEquals(isWithin(ladder, 1_000, 1_000 + 30 * 86_400_000), true);
+  assertEquals(isWithin(ladder, 1_000, 1_001 + 30 * 86_400_000), false);
 });
 
 Deno.test("chanceOf(): is the same for the same attempt and spreads over neighbours", () => {

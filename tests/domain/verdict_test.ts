@@ -99,18 +99,6 @@ Deno.test("decide(): Retry-After cannot lengthen a ladder that is at its end", (
   assertEquals(last.kind, "exhausted");
 });
 
-Deno.test("decide(): Retry-After postpones no attempt beyond the ladder's length", () => {
-  const ladder = { waitsMs: [60_000], thenEveryMs: 3_600_000, forMs: 7_200_000 };
-  const dueAt = (attempt: number, at: number) => {
-    const answer = answered(503, { "Retry-After": "86400" });
-    const verdict = decide({ ...rules, ladder }, { ...first, attempt }, answer, at);
-    return verdict.kind === "retry" ? verdict.dueAt - AT : verdict.kind;
-  };
-  assertEquals(dueAt(1, AT), 7_200_000);
-  assertEquals(dueAt(2, AT + 3_600_000), 7_200_000);
-  assertEquals(dueAt(2, AT + 3_600_001), "exhausted");
-});
-
 Deno.test("decide(): without confirmation one answer is enough, whatever it says", () => {
   const relaxed = { ...rules, waitForConfirmation: false };
   for (const status of [302, 410, 500]) {

@@ -175,8 +175,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the end of the ladder",
     file: "domain/verdict.ts",
-    text: "at + waitMs > endOf(ladder, firstAt)",
-    replacement: "at - 2 * waitMs > endOf(ladder, firstAt)",
+    text: "!isWithin(rules.ladder, standing.firstAt, at + waitMs)",
+    replacement: "!isWithin(rules.ladder, standing.firstAt, at - 2 * waitMs)",
     tests: ["domain/verdict_test.ts"],
   },
   {
@@ -620,8 +620,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the limit on how deep JSON nests",
     file: "domain/json_text.ts",
-    text: "if (++depth + within > MAX_DEPTH) throw",
-    replacement: "if (++depth + within > 10 * MAX_DEPTH) throw",
+    text: "if (++depth + within > MAX_DEPTH) {",
+    replacement: "if (++depth + within > 10 * MAX_DEPTH) {",
     tests: ["domain/json_text_test.ts"],
   },
   {
