@@ -377,9 +377,8 @@ function compose(
   async function reject(problems: readonly string[], by: string) {
     log.configRejected(problems);
     // The same bad file is told once, however often it is tried.
-    const isKnown = rejectedBefore === problems.join("\n");
-    rejectedBefore = problems.join("\n");
-    if (isKnown) return;
+    const words = problems.join("\n");
+    if (rejectedBefore === words) return;
     measures.reloaded({ ok: false, at: clock.wall() });
     const at = steady.now();
     // Asked for in one turn they share a commit.
@@ -394,7 +393,10 @@ function compose(
         problems,
         by,
         command: "bellhook check",
-      }),
+      }).then(
+        () => rejectedBefore = words,
+        (error) => log.configRejected([`nobody can be told of it now: ${error}`]),
+      ),
     ]);
   }
 

@@ -73,14 +73,13 @@ export function addServe(program: Command, shell: Shell): void {
         reload = () => void daemon.reload().catch((error) => log.configRejected([String(error)]));
         const failure = await Promise.race([asked.promise, daemon.failed]);
         manager.stopping();
-        if (failure === undefined) {
-          hurry = () => void daemon.stop();
-          await daemon.stop();
-          return EXIT.done;
-        }
-        // The database is not trusted any more: what stopping can still do, it may fail at.
-        await daemon.stop().catch(() => {});
-        shell.say(`bellhook: the database has failed: ${failure.message}`);
+        hurry = () => void daemon.stop();
+        const stopped = daemon.stop();
+        // Where the database is not trusted any more, stopping may fail at what it can still do.
+        await (failure === undefined ? stopped : stopped.catch(() => {}));
+        const failed = failure ?? await Promise.race([daemon.failed, undefined]);
+        if (failed === undefined) return EXIT.done;
+        shell.say(`bellhook: the database has failed: ${failed.message}`);
         return EXIT.failed;
       } finally {
         manager.close();

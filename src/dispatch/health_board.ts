@@ -52,7 +52,7 @@ export class HealthBoard {
       this.#health.set(id, health);
       // Should it not be stored, the next change takes it along, or the next start notes it again.
       this.#stored.set(id, { ...this.#stored.get(id) ?? UNTRIED, changedAt: at });
-      void this.#outbox.setHealth(id, health).catch(() => {});
+      void this.whileStoring(id, () => this.#outbox.setHealth(id, health)).catch(() => {});
     }
   }
 

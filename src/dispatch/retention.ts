@@ -25,7 +25,7 @@ export interface RetentionPorts {
 export class Retention {
   readonly #ports: RetentionPorts;
   #cancelTimer: (() => void) | undefined;
-  #round: { deliveries: number; events: number } = { deliveries: 0, events: 0 };
+  #round = { deliveries: 0, events: 0 };
   #stopped = false;
 
   constructor(ports: RetentionPorts) {
@@ -49,7 +49,7 @@ export class Retention {
     const pruned = await this.#ports.outbox.prune(before);
     this.#round.deliveries += pruned.deliveries;
     this.#round.events += pruned.events;
-    return pruned.deliveries + pruned.events > 0;
+    return pruned.deliveries + pruned.events + pruned.others > 0;
   }
 
   #betweenRoundsMs(): number {

@@ -116,8 +116,12 @@ export class Scheduler {
   /** Lets go of deliveries that ended while they waited in memory. */
   forget(deliveryIds: ReadonlySet<string>): void {
     for (const lane of this.#lanes.values()) {
-      this.#queued -= lane.drain((claim) => deliveryIds.has(claim.delivery.id)).length;
+      const forgotten = lane.drain((claim) => deliveryIds.has(claim.delivery.id)).length;
+      this.#queued -= forgotten;
+      // More may wait in the outbox, which there was no room for.
+      if (forgotten > 0) this.#look(lane);
     }
+    this.#pump();
   }
 
   /** When the first delivery that waits for this subscription in the outbox is due. */
@@ -127,9 +131,13 @@ export class Scheduler {
 
   /** Looks at every lane anew: after a reload, a pause, a resume. */
   async refresh(): Promise<void> {
-    for (const [id, at] of await this.#ports.outbox.nextDue()) this.noteDue(id, at);
-    for (const lane of this.#lanes.values()) this.#look(lane);
-    this.#pump();
+    try {
+      for (const [id, at] of await this.#ports.outbox.nextDue()) this.noteDue(id, at);
+    } finally {
+      // What is known of them is seen to in any case.
+      for (const lane of this.#lanes.values()) this.#look(lane);
+      this.#pump();
+    }
   }
 
   /** Ends without starting anything more; what waits in memory is given back. */
@@ -343,7 +351,7 @@ export class Scheduler {
   async #shiftDue(): Promise<void> {
     this.#shifting = true;
     while (!await this.#shiftOnce()) {
-      await new Promise<void>((resolve) => this.#ports.clock.after(FAULT_PAUSE_MS, resolve));
+      await this.#pause();
       if (!this.#running) return;
     }
     this.#shifting = false;
@@ -351,12 +359,25 @@ export class Scheduler {
     this.#wakes.clear();
     this.#cancelTimer?.();
     this.#timerAt = Infinity;
+    // What lanes know may be from before the step, or from a recording that was under way then.
+    while (!await this.#refreshed()) {
+      await this.#pause();
+      if (!this.#running) return;
+    }
+  }
+
+  async #refreshed(): Promise<boolean> {
     try {
-      // What lanes know may be from before the step, or from a recording that was under way then.
       await this.refresh();
+      return true;
     } catch (error) {
       this.#ports.log.shiftFailed(0, error);
+      return false;
     }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#ports.clock.after(FAULT_PAUSE_MS, resolve));
   }
 
   /** False where the outbox can't be written: then nothing has moved, neither here nor there. */

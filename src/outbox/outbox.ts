@@ -158,6 +158,8 @@ export interface ReplayStep {
 export interface Pruned {
   readonly deliveries: number;
   readonly events: number;
+  /** Idempotency keys, entries of the history, replays and tallies. */
+  readonly others: number;
 }
 
 /** What a claim may take: due deliveries of one subscription, oldest due first. */

@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { aSubscription } from "../support/a_subscription.ts";
 import { anEngine, settled } from "./an_engine.ts";
 
 Deno.test("scheduler: the rate limit counts from when an attempt started, not from the millisecond before", async () => {
@@ -43,4 +44,24 @@ Deno.test("scheduler: of a backlog a bounded part waits in memory, the rest in t
     limit: 1_000,
   });
   assertEquals(claims.length, 600 - 16 - 256);
+});
+
+Deno.test("scheduler: what is cancelled in memory makes room for what waits in the outbox", async () => {
+  await using engine = await anEngine();
+  const config = {
+    ...engine.config,
+    totalConcurrency: 1,
+    subscriptions: [...engine.config.subscriptions, aSubscription({ id: "other" })],
+  };
+  await engine.reloadWith(config);
+  for (let i = 0; i < 300; i++) await engine.publish();
+  await settled();
+  // The one slot is taken by the first subscription's first, so all of the other's wait.
+  const { items } = await engine.outbox.deliveries({ subscription: "other", limit: 500 });
+  for (const { id } of items.toReversed().slice(0, 256)) await engine.operations.cancel(id, "ann");
+  for (let turn = 0; turn < 10; turn++) {
+    engine.unanswered.at(-1)!.answer(200);
+    await settled();
+  }
+  assert(engine.requests.some(({ pool }) => pool === "other"));
 });

@@ -64,3 +64,29 @@ Deno.test("reload: a config that is rejected is told and remembered in one commi
   // The notice's own delivery is recorded later.
   assertEquals(engine.outbox.commits, before + 1);
 });
+
+Deno.test("reload: a rejected config that could not be told of is told when it is tried again", async () => {
+  await using engine = await anEngine();
+  engine.disk.isFull = true;
+  const report = await engine.reloadWith(undefined) as { kind: string };
+  assertEquals(report.kind, "rejected");
+  engine.disk.isFull = false;
+  await engine.reloadWith(undefined);
+  await engine.reloadWith(undefined);
+  const { items } = await engine.outbox.events({ limit: 9 });
+  assertEquals(items.map(({ type }) => type), ["config.rejected"]);
+});
+
+Deno.test("reload: since when one is disabled, an attempt recorded meanwhile doesn't change", async () => {
+  await using engine = await anEngine();
+  await engine.publish();
+  await settled();
+  engine.clock.advance(60_000);
+  const [subscription] = engine.config.subscriptions;
+  const disabled = { ...subscription!, enabled: false };
+  engine.unanswered[0]!.answer(200);
+  await engine.reloadWith({ ...engine.config, subscriptions: [disabled] });
+  await settled();
+  const stored = (await engine.outbox.health()).get("a-subscription");
+  assertEquals(stored?.changedAt, engine.clock.wall());
+});

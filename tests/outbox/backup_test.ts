@@ -101,19 +101,29 @@ story("before a migration the database is copied, and then brought up to date", 
   await older.close();
 });
 
-story("a migration that fails keeps the database, and each attempt its copy", async (folder) => {
-  const path = `${folder}/a.db`;
-  await (await openSqliteOutbox(path)).close();
-  const migrations = [...MIGRATIONS, "create table guests (id nonsense) strict;"];
-  for (const _ of [1, 2]) await assertRejects(() => openSqliteOutbox(path, { migrations }));
-  assertEquals(names(folder), ["a.db", `a.db-${BEFORE}`, `a.db-${BEFORE}-2`]);
-  assertEquals(tables(path, "guests"), 0);
-  await (await openSqliteOutbox(path)).close();
-});
+story(
+  "a migration that fails keeps the database, and no copy of what it has not changed",
+  async (folder) => {
+    const path = `${folder}/a.db`;
+    await (await openSqliteOutbox(path)).close();
+    const migrations = [...MIGRATIONS, "create table guests (id nonsense) strict;"];
+    for (const _ of [1, 2]) await assertRejects(() => openSqliteOutbox(path, { migrations }));
+    assertEquals(names(folder), ["a.db"]);
+    assertEquals(tables(path, "guests"), 0);
+    await (await openSqliteOutbox(path)).close();
+  },
+);
 
 story("a database without a past is not copied", async (folder) => {
   for (const _ of [1, 2]) {
     await (await openSqliteOutbox(`${folder}/a.db`, { migrations: NEXT })).close();
   }
   assertEquals(names(folder), ["a.db"]);
+});
+
+story("what a killed process left of one with our number is in nobody's way", async (folder) => {
+  await (await openSqliteOutbox(`${folder}/a.db`)).close();
+  await Deno.writeTextFile(`${folder}/.b.db.${Deno.pid}.partial`, "half of");
+  await backup(`${folder}/a.db`, `${folder}/b.db`);
+  assertEquals(names(folder), ["a.db", "b.db"]);
 });

@@ -533,9 +533,9 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       const pending = await aClaim(outbox);
       await outbox.enqueue({ events: [aNewEvent({ deliveries: [] })], at: NOON });
       const before = { delivered: NOON + 4, exhausted: NOON, limit: 3 };
-      const bites = [await outbox.prune(before), await outbox.prune(before)];
-      assertEquals(bites, [{ deliveries: 3, events: 3 }, { deliveries: 1, events: 2 }]);
-      assertEquals(await outbox.prune(before), { deliveries: 0, events: 0 });
+      const bites = [];
+      for (let bite = 0; bite < 3; bite++) bites.push(await prunedRows(outbox, before));
+      assertEquals(bites, [[3, 3], [1, 2], [0, 0]]);
       const { items } = await reader.deliveries({ limit: 9 });
       assertEquals(items.map(({ state }) => state).sort(), ["delivered", "exhausted", "pending"]);
       assertEquals(await outbox.record(delivered(pending, NOON + 9)), true);
@@ -550,10 +550,10 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const [claim] = answer.claims;
     await outbox.record(delivered(claim!, NOON + 1));
     const before = { delivered: NOON + 99, exhausted: NOON + 99, limit: 9 };
-    assertEquals(await outbox.prune(before), { deliveries: 1, events: 0 });
+    assertEquals(await prunedRows(outbox, before), [1, 0]);
     assertEquals((await reader.event(claim!.event.id))?.id, claim!.event.id);
     await outbox.cancel([answer.receipts[0]!.deliveries[1]!.id], "enough", NOON + 2);
-    assertEquals(await outbox.prune(before), { deliveries: 1, events: 1 });
+    assertEquals(await prunedRows(outbox, before), [1, 1]);
   });
 
   story("counts() tells each subscription's deliveries by state, until pruned", async ({
@@ -980,6 +980,27 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(answer.kind, "accepted");
   });
 
+  story("prune() takes Idempotency-Keys though deliveries fill the bite", async ({ outbox }) => {
+    for (const key of [1, 2, 3]) {
+      const idempotency = { key: aHash(key), content: aHash(1) };
+      await outbox.enqueue({ events: [aNewEvent()], idempotency, at: NOON });
+      await outbox.record(delivered(await aClaim(outbox), NOON));
+    }
+    const before = { delivered: NOON + 99, exhausted: NOON + 9, limit: 1 };
+    const { deliveries, others } = await outbox.prune(before);
+    assertEquals([deliveries, others >= 1], [1, true]);
+    await outbox.prune(before);
+    await outbox.prune(before);
+    const idempotency = { key: aHash(3), content: aHash(2) };
+    const answer = await outbox.enqueue({ events: [aNewEvent()], idempotency, at: NOON });
+    assertEquals(answer.kind, "accepted");
+    // The longer of the two times counts.
+    await outbox.prune({ delivered: NOON - 9, exhausted: NOON + 9, limit: 9 });
+    const other = { key: aHash(3), content: aHash(1) };
+    const refused = await outbox.enqueue({ events: [aNewEvent()], idempotency: other, at: NOON });
+    assertEquals(refused.kind, "keyConflict");
+  });
+
   story("deliveries() filters by each thing and by all of them together", async ({
     outbox,
     reader,
@@ -1244,6 +1265,12 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
 }
 
 /** Due times are found by the indexes: by whatever they move, nothing is fresh any more. */
+/** How many deliveries and events a bite takes. */
+async function prunedRows(outbox: Outbox, before: Parameters<Outbox["prune"]>[0]) {
+  const { deliveries, events } = await outbox.prune(before);
+  return [deliveries, events];
+}
+
 function bringIndexesUpToDate(outbox: Outbox): Promise<void> {
   return outbox.shiftDue(NOON, 0);
 }

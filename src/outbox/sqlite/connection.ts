@@ -46,12 +46,19 @@ export async function openWriter(
   try {
     // First, for all else would write to a file that may not be ours.
     const version = schemaVersion(db, path, migrations);
+    let copy: string | undefined;
     if (version > 0 && version < migrations.length) {
-      const copy = await nameBeforeMigration(path, version);
+      copy = await nameBeforeMigration(path, version);
       await copyDatabase(db, copy);
       onCopied?.({ copy, fromVersion: version, toVersion: migrations.length });
     }
-    migrate(db, path, migrations);
+    try {
+      migrate(db, path, migrations);
+    } catch (error) {
+      // Nothing was changed, and each start that is tried again would leave one more.
+      if (copy !== undefined) await Deno.remove(copy);
+      throw error;
+    }
     db.exec(SETTINGS);
     db.exec("pragma journal_mode = wal");
     db.exec(`pragma busy_timeout = ${BUSY_MS}`);

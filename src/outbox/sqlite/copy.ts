@@ -18,6 +18,8 @@ export class BackupExistsError extends Error {
 export async function copyDatabase(source: DatabaseSync, path: string): Promise<void> {
   if (await isThere(path)) throw new BackupExistsError(path);
   const partial = join(dirname(path), `.${basename(path)}.${Deno.pid}.partial`);
+  // Left by a process that was killed and had our number, as all have in a container.
+  await Deno.remove(partial).catch(() => {});
   // SQLite would create it readable by all.
   (await Deno.open(partial, { write: true, createNew: true, mode: 0o600 })).close();
   try {

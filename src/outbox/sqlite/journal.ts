@@ -61,12 +61,12 @@ export class Journal {
    * reader stands in it, and no writer writes over what one may read.
    */
   async move(checkpoint: () => void): Promise<void> {
-    this.#reading.exec("begin; select count(*) from sqlite_schema");
     try {
+      this.#reading.exec("begin; select count(*) from sqlite_schema");
       checkpoint();
       await this.#syncDatabase();
     } finally {
-      this.#reading.exec("rollback");
+      if (this.#reading.isTransaction) this.#reading.exec("rollback");
     }
   }
 

@@ -40,8 +40,8 @@ export async function lockDatabase(path: string): Promise<Lock> {
         // Removed while it is held: who opens it from now on finds out, and takes a new one.
         try {
           Deno.removeSync(lockPath);
-        } catch (error) {
-          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        } catch {
+          // It has gone, or stays: what locks is the open file.
         } finally {
           file.close();
         }

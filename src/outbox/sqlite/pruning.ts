@@ -5,7 +5,7 @@ import type { Changes } from "./changes.ts";
 import type { LastNumbers } from "./indexing.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
 
-/** What finished before these instants goes, at most `limit` rows of it. */
+/** What finished before these instants goes, at most `limit` rows of a kind. */
 export interface PruneRequest {
   readonly delivered: Instant;
   readonly exhausted: Instant;
@@ -67,12 +67,18 @@ export class Pruning {
     const bare = this.#bareEvents.all(before.delivered, indexed.event, left);
     for (const event of bare as unknown as EventNumbers[]) this.#removeEvent(event);
     events += bare.length;
-    const rest = [before.exhausted, left - bare.length] as const;
-    this.#deleteKeys.get(...rest);
-    this.#deleteHistory.get(...rest);
-    this.#deleteReplays.get(...rest);
-    this.#deleteTallies.get(...rest);
-    return { deliveries, events };
+    return { deliveries, events, others: this.#takeOthers(before) };
+  }
+
+  /** As many of each again, for a daemon may be so busy that deliveries fill every bite. */
+  #takeOthers({ delivered, exhausted, limit }: PruneRequest): number {
+    // A key may name events of either end.
+    const { changes } = this.#deleteKeys.run(Math.min(delivered, exhausted), limit);
+    let others = Number(changes);
+    for (const statement of [this.#deleteHistory, this.#deleteReplays, this.#deleteTallies]) {
+      others += Number(statement.run(exhausted, limit).changes);
+    }
+    return others;
   }
 
   /** Events go with their last delivery; those too young to go are found later, being bare. */

@@ -5,6 +5,7 @@ import { type Bytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
 import { deliveryId, type Position } from "./delivery_id.ts";
 import type { Insertion, NameTables } from "./insertion.ts";
+import { IS_FRESH } from "./reading.ts";
 import { parseReplayId, replayId } from "./replay_id.ts";
 import { ReplayScan, type Scan } from "./replay_scan.ts";
 import { STATES } from "./schema.ts";
@@ -199,7 +200,11 @@ export const REPLAYING_SQL = {
 
   begin: "update replays_begun set count = :number",
 
-  newestDelivery: "select coalesce(max(created_at), 0) as newest from deliveries",
+  newestDelivery: `
+    select max(
+      coalesce((select max(created_at) from deliveries where fresh = 0), 0),
+      coalesce((select max(created_at) from deliveries where ${IS_FRESH}), 0)
+    ) as newest`,
 
   open: `
     insert into replays (

@@ -326,7 +326,8 @@ export class Store {
     const pruned = this.#pruning.bite(before, this.#indexing.taken, changes);
     if (pruned.deliveries + pruned.events > 0) return pruned;
     this.#index();
-    return this.#pruning.bite(before, this.#indexing.taken, changes);
+    const more = this.#pruning.bite(before, this.#indexing.taken, changes);
+    return { ...more, others: pruned.others + more.others };
   }
 
   #rollBack(): void {
@@ -493,7 +494,7 @@ export class Store {
   #load(rows: readonly DueRow[], subscription: number, name: string): Claim[] {
     const seqs = JSON.stringify(rows.map(({ seq }) => seq));
     const loaded = this.#sql.claimed.all(seqs) as unknown as ClaimedRow[];
-    return loaded.map(([
+    const claims = loaded.map(([
       seq,
       eventId,
       type,
@@ -510,8 +511,6 @@ export class Store {
       firstAttemptAt,
     ]) => {
       const token = this.#claims.nextToken();
-      this.#claims.grant({ subscription, seq, token });
-      this.#indexing.leave({ subscription, seq });
       return {
         delivery: {
           id: deliveryId({ createdAt, seq }),
@@ -535,6 +534,12 @@ export class Store {
         token,
       };
     });
+    // Granted once nothing can fail any more: nobody would give them back.
+    for (const [index, [seq]] of loaded.entries()) {
+      this.#claims.grant({ subscription, seq, token: claims[index]!.token });
+      this.#indexing.leave({ subscription, seq });
+    }
+    return claims;
   }
 
   /** A claim by numbers; undefined where its delivery's id or subscription is none of ours. */
