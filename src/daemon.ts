@@ -184,14 +184,11 @@ function spelled(where: Listen): string {
 
 /** Takes a socket file away that a killed daemon left behind; one that answers is another's. */
 async function freedSocket(path: string): Promise<string> {
-  try {
-    (await Deno.connect({ transport: "unix", path })).close();
+  if (await isListening(path)) {
     throw new StartError(
       `can't listen on unix:${path}: another program does. ` +
         "Stop it, or set server.listen to another socket",
     );
-  } catch (error) {
-    if (error instanceof StartError) throw error;
   }
   try {
     if (!Deno.lstatSync(path).isSocket) {
@@ -205,4 +202,14 @@ async function freedSocket(path: string): Promise<string> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   return path;
+}
+
+/** Whether somebody does; one that is too busy to be connected to does as well. */
+async function isListening(path: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return true;
+  } catch (error) {
+    return error instanceof Deno.errors.WouldBlock;
+  }
 }

@@ -10,6 +10,7 @@ import { Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
 import { measureEngine } from "./engine_metrics.ts";
+import { haveSameOperators } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
 import { ChangeFeed } from "./http/change_feed.ts";
 import type { Operations } from "./http/operations.ts";
@@ -277,13 +278,17 @@ function compose(
     scheduler.hurry();
   }
 
+  function endStreams(): void {
+    for (const end of [...streams]) end();
+  }
+
   async function stop(closeDoor = () => Promise.resolve()): Promise<void> {
     closedBecause = "the daemon is stopping";
     log.stopping();
     retention.stop();
     replayer.stop();
     unwatchLoop?.();
-    for (const end of [...streams]) end();
+    endStreams();
     await scheduler.stop({ graceMs: config.server.shutdownGraceMs });
     const left = scheduler.inFlight;
     dispatcher.stop();
@@ -352,6 +357,8 @@ function compose(
     report: ReloadReport & { kind: "reloaded" },
     by: string,
   ) {
+    // Who may still listen asks again, and is let in again.
+    if (!haveSameOperators(config.auth, next.auth)) endStreams();
     // What only a restart can change stays as it is, whatever the file says.
     config = {
       ...next,

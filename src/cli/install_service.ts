@@ -85,8 +85,8 @@ function asUser(folder: string): string {
 # The database is not in ${STATE}, so its user can't be made up at each start:
 # useradd --system bellhook && chown -R bellhook ${folder}
 User=bellhook
-ReadWritePaths=${unitWord(folder)}
-WorkingDirectory=${unitWord(folder)}
+ReadWritePaths=${quotedWord(unitPath(folder))}
+WorkingDirectory=${unitPath(folder)}
 `;
 }
 
@@ -128,11 +128,13 @@ LimitNOFILE=65536
 
 # Secrets: {"env": "NAME"} from this file, {"credential": "name"} from the lines beneath it. Credentials
 # are read at the start: after a change restart, a reload has the old ones.
-EnvironmentFile=-${unitWord(`${folder}/environment`)}
+EnvironmentFile=-${unitPath(`${folder}/environment`)}
 ${
     credentials.length === 0
-      ? `#LoadCredential=guests:${folder}/secrets/guests`
-      : credentials.map((name) => `LoadCredential=${name}:${folder}/secrets/${name}`).join("\n")
+      ? `#LoadCredential=guests:${unitPath(folder)}/secrets/guests`
+      : credentials.map((name) =>
+        `LoadCredential=${unitPath(name)}:${unitPath(`${folder}/secrets/${name}`)}`
+      ).join("\n")
   }
 
 ${elsewhere ? asUser(databaseFolder) : AS_NOBODY_ELSE}RuntimeDirectory=bellhook
@@ -173,9 +175,18 @@ WantedBy=multi-user.target
 
 /** A word of a unit's command: quoted where it must be, its % and $ taken as they are. */
 function unitWord(word: string): string {
-  const plain = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
-  if (/^[\w@%+=:,./$-]+$/.test(plain)) return plain;
-  return `"${plain.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+  return quotedWord(unitPath(word).replaceAll("$", "$$$$"));
+}
+
+/** A path that a line of a unit ends with: white space and quotes are part of it. */
+function unitPath(path: string): string {
+  return path.replaceAll("%", "%%");
+}
+
+/** One of the words of a line, quoted where it must be. */
+function quotedWord(word: string): string {
+  if (/^[\w@%+=:,./$-]+$/.test(word)) return word;
+  return `"${word.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }
 
 async function write(path: string, unit: string): Promise<void> {

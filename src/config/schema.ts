@@ -255,6 +255,7 @@ export const subscriptionWords = z.strictObject({
   id: line.max(200)
     // No address could name them: clients resolve these two away.
     .refine((text) => text !== "." && text !== "..", "the id must not be . or ..")
+    .refine((text) => !text.startsWith("notify:"), 'the id must not begin with "notify:"')
     .describe("Unique; the history hangs on it"),
   url: z.string().describe("Where requests go").meta({ format: "uri" }),
   events: z.array(pattern).min(1).describe(

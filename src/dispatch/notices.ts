@@ -142,6 +142,8 @@ function channelSubscription(channel: NoticeChannel, id: string): Subscription {
     ladder: HOUSE_LADDER,
     jitter: 0.1,
     waitForConfirmation: true,
+    // What is gone would tell of nothing any more, and nobody of it.
+    endsWhenGone: false,
     timeoutMs: CHANNEL_DEADLINE_MS,
     concurrency: 4,
     standardHeaders: channel.kind === "webhook",

@@ -18,6 +18,8 @@ export interface DeliveryRules {
   readonly jitter: number;
   /** False: one attempt, its answer recorded and not acted on (Booking Experts). */
   readonly waitForConfirmation: boolean;
+  /** False: 410 Gone is a failure like any other, and pauses nothing. */
+  readonly endsWhenGone?: boolean;
 }
 
 /** Where a delivery stands when an attempt of it has ended. */
@@ -50,7 +52,8 @@ export function decide(
         reason: `${what}; no confirmation is awaited, so none is asked again`,
       };
   }
-  if (outcome.kind === "answered" && outcome.status === 410) {
+  const { endsWhenGone = true } = rules;
+  if (endsWhenGone && outcome.kind === "answered" && outcome.status === 410) {
     return { kind: "cancelled", reason: "the receiver answered 410 Gone" };
   }
   const waitMs = waitAfter(standing.attempt, rules.ladder, {

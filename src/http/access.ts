@@ -42,6 +42,13 @@ export function ownPagesOnly(config: () => Config): MiddlewareHandler {
   };
 }
 
+/** Whether the same operators may ask, by the same tokens. */
+export function haveSameOperators(one: Config["auth"], other: Config["auth"]): boolean {
+  const tokens = (auth: Config["auth"]) =>
+    auth?.operators.map(({ name, token }) => `${name} ${token.reveal()}`).sort().join("\n");
+  return tokens(one) === tokens(other);
+}
+
 /** Throws ProblemError (403) where there are no tokens and a page of another site may be asking. */
 export function assertOwnPage(headers: Headers, { auth, server }: Config): void {
   if (!auth && server.listen.kind === "tcp") {

@@ -374,7 +374,7 @@ const SINGULAR: Readonly<Record<string, string>> = {
 function operation({ id, tag, who, answers, ...told }: Call): Json {
   // Whoever asks the storage may hear that it cannot be asked; whoever shows a token, that it is wrong;
   // and everybody that the request is none.
-  const everywhere = who === "all" ? [400, 500] : [400, 401, 403, 500, 503];
+  const everywhere = who === "all" ? [400, 403, 500] : [400, 401, 403, 500, 503];
   return {
     operationId: id,
     tags: [tag],

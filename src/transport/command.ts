@@ -9,11 +9,12 @@ import type { OutgoingRequest } from "./transport.ts";
 const ENVIRONMENT = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER"];
 const MAX_OUTPUT = 4_096;
 
-/** Runs a command with the notice as JSON on its standard input; it is killed at the deadline. */
+/** Runs a command with the notice as JSON on its standard input; it is killed at the deadline, and by `closing`. */
 export async function runCommand(
   { command }: NoticeChannel & { kind: "command" },
   { body, deadlineMs }: OutgoingRequest,
   { clock, environment }: { clock: Clock; environment: Environment },
+  closing: AbortSignal,
 ): Promise<Outcome> {
   const [program, ...args] = command as [string, ...string[]];
   let child: Deno.ChildProcess;
@@ -34,12 +35,15 @@ export async function runCommand(
     late = true;
     kill(child);
   });
+  const onClosing = () => kill(child);
+  closing.addEventListener("abort", onClosing, { once: true });
   const stdin = child.stdin.getWriter();
   const words = new Words(child.stderr);
   void write(stdin, body);
   // For its own end alone: what it started and left behind may hold its streams as long as it likes.
   const status = await child.status;
   cancelTimer();
+  closing.removeEventListener("abort", onClosing);
   const said = late || status.success ? "" : await words.last(clock);
   await words.forget();
   // Not waited for either: what has not been read of a large body stays in the way.

@@ -18,14 +18,18 @@ export interface NoticeTransportPorts {
 
 /** Sends notices by mail and command as well, so that one send path serves them all. */
 export function noticeTransport(ports: NoticeTransportPorts): Transport {
+  const closing = new AbortController();
   return {
     send(request: OutgoingRequest): Promise<Outcome> {
       const channel = ports.channel(request.pool);
       if (channel === undefined || channel.kind === "webhook") return ports.http.send(request);
-      if (channel.kind === "command") return runCommand(channel, request, ports);
+      if (channel.kind === "command") return runCommand(channel, request, ports, closing.signal);
       return mail(channel, request, ports);
     },
-    close: () => ports.http.close(),
+    close() {
+      closing.abort();
+      return ports.http.close();
+    },
   };
 }
 

@@ -100,6 +100,21 @@ Deno.test("install-service: a database elsewhere is opened up to a user that sta
   assertEquals(stdout.includes("DynamicUser"), false);
 });
 
+Deno.test("install-service: a folder's blanks and signs are spelled as systemd reads each line", async () => {
+  await using directory = await aDirectory({});
+  const folder = `${directory.path}/my bell $1 100%`;
+  await Deno.mkdir(folder);
+  const secret = '{"subscriptions": [{"secret": {"credential": "guests"}}]}';
+  await Deno.writeTextFile(`${folder}/config.json`, secret);
+  const { stdout } = await finish(["install-service", "--print", "-c", `${folder}/config.json`]);
+  const spelled = `${directory.path}/my bell $1 100%%`;
+  assertStringIncludes(stdout, `\nWorkingDirectory=${spelled}\n`);
+  assertStringIncludes(stdout, `\nReadWritePaths="${spelled}"\n`);
+  assertStringIncludes(stdout, `\nEnvironmentFile=-${spelled}/environment\n`);
+  assertStringIncludes(stdout, `\nLoadCredential=guests:${spelled}/secrets/guests\n`);
+  assertStringIncludes(stdout, ` -c "${spelled.replace("$1", () => "$$1")}/config.json"\n`);
+});
+
 Deno.test("install-service: a unit that is there stays as it is", async () => {
   await using directory = await aDirectory({ "config.json": "{}" });
   const unit = `${directory.path}/bellhook.service`;

@@ -116,6 +116,13 @@ Deno.test("wrong value: statuses that are no success, wherever they are set", as
   assertEquals(await problemsOf(withText(`"success": "2xx,400-409,411-499,5xx"`)), "");
 });
 
+Deno.test("wrong value: an id that stands for a channel of notices", async () => {
+  assertEquals(
+    await problemsOf(withText(`"id": "notify:command:/bin/true"`, "id")),
+    'config.json:6:11  subscriptions[0].id\n  the id must not begin with "notify:"',
+  );
+});
+
 Deno.test("wrong value: half a character in a name that is stored", async () => {
   const half = "the text holds half a character: a surrogate without its partner";
   assertEquals(

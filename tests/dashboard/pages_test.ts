@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { prettyJson } from "../../src/http/dashboard/pretty_json.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { answered, aTransport } from "../http/a_transport.ts";
 import { aConfig } from "../support/a_config.ts";
@@ -385,4 +386,10 @@ Deno.test("deliveries: a cursor that no list handed out is refused in words", as
   const page = await visitor.open("/dashboard/deliveries?cursor=nonsense");
   assertEquals(page.status, 422);
   assertMatch(page.text, /no list hands out such a one/);
+});
+
+Deno.test("prettyJson(): what its lines would make many times as long stays as it came", () => {
+  const deep = (values: number) => `${"[".repeat(99)}${"0,".repeat(values)}0${"]".repeat(99)}`;
+  assert(prettyJson(deep(100))!.includes("\n"));
+  assertEquals(prettyJson(deep(32_000)), undefined);
 });

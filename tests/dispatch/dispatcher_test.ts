@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { formatInstant } from "../../src/domain/instant.ts";
+import { HOUSE_LADDER } from "../../src/domain/ladder.ts";
 import { anEngine, settled } from "./an_engine.ts";
 
 Deno.test("dispatcher: an attempt cancelled under way still tells how its subscription does", async () => {
@@ -50,19 +51,28 @@ Deno.test("dispatcher: attempts that the disk refused tell each change of health
   assertEquals(health.get("a-subscription")?.failingSince !== undefined, true);
 });
 
-Deno.test("dispatcher: a notice that is sent again and refused gives rise to no notice", async () => {
+Deno.test("dispatcher: notices that are refused, sent again too, give rise to no notice", async () => {
+  // A channel that answers 410 is asked again like any other: nobody would hear that it is paused.
   const refusing = { status: 500, noticeStatus: 410, ladder: { waitsMs: [] } };
   await using engine = await anEngine(refusing);
+  const climb = async () => {
+    for (const waitMs of HOUSE_LADDER.waitsMs) {
+      await settled();
+      engine.clock.advance(1.1 * waitMs);
+    }
+    await settled();
+  };
   await engine.publish();
-  await settled();
+  await climb();
   const told = await engine.outbox.deliveries({ limit: 50 });
   const notice = told.items.find(({ cause }) => cause === "notice")!;
-  await engine.operations.resume(notice.subscription, "ann");
   await engine.operations.retry(notice.id, "ann");
-  await settled();
-  const after = await engine.outbox.deliveries({ limit: 50 });
-  const cancelled = after.items.filter(({ state }) => state === "cancelled");
-  assertEquals(cancelled.map(({ cause }) => cause), ["redelivery", "notice", "notice"]);
-  const count = (page: typeof told) => page.items.filter(({ cause }) => cause === "notice").length;
-  assertEquals(count(after), count(told));
+  await climb();
+  const { items } = await engine.outbox.deliveries({ limit: 50 });
+  assertEquals(items.map(({ cause, state, attemptCount }) => [cause, state, attemptCount]), [
+    ["redelivery", "exhausted", 6],
+    ["notice", "exhausted", 6],
+    ["notice", "exhausted", 6],
+    ["event", "exhausted", 1],
+  ]);
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Loaded } from "../../src/config/load.ts";
+import { Secret } from "../../src/domain/secret.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
@@ -167,6 +168,28 @@ Deno.test("GET /v1/stream: tells of a subscription that a reload disables and en
     assertEquals(told!.data.health.since, health.since);
   }
   await stream.leave();
+});
+
+Deno.test("GET /v1/stream: ends for an operator who is one no more", async () => {
+  const tokenOf = (name: string) => `the-token-of-${name}`;
+  const configOf = (...names: string[]) => {
+    const operators = names.map((name) => ({ name, token: new Secret(tokenOf(name)) }));
+    return aConfig({ auth: { publishers: [], operators } });
+  };
+  const ask = (name: string, path: string, method = "GET") =>
+    fetch(`${daemon.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${tokenOf(name)}` },
+    });
+  let config = configOf("ann", "bob");
+  const reload = () => Promise.resolve<Loaded>({ ok: true, config, warnings: [] });
+  await using daemon = await aDaemon(config, { reload });
+  const stream = await ask("ann", "/v1/stream");
+  assertEquals(stream.status, 200);
+  config = configOf("bob");
+  await (await ask("bob", "/-/reload", "POST")).body?.cancel();
+  // To its end, which it has come to.
+  assert((await stream.text()).includes("retry: "));
 });
 
 Deno.test("GET /v1/stream: stays alive by pings, and ends when the daemon stops", async () => {

@@ -162,6 +162,25 @@ Deno.test("command: is killed at its deadline", async () => {
   assertEquals(failureOf(await outcome).kind, "timeout");
 });
 
+Deno.test("command: is killed where the daemon stops", async () => {
+  const transport = noticeTransport({
+    http,
+    clock: new FakeClock(),
+    environment: Deno.env,
+    channel: () => runs("sleep", "600"),
+  });
+  const sending = transport.send({
+    url: "",
+    headers: [],
+    body: new Uint8Array(),
+    deadlineMs: 30_000,
+    allowNetworks: [],
+    pool: "notify:",
+  });
+  await transport.close();
+  assertEquals((await sending).kind, "failed");
+});
+
 Deno.test("command: what it leaves running is not waited for", async () => {
   const file = await Deno.makeTempFile();
   const leaves = (exit: string) =>

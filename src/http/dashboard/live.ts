@@ -25,6 +25,8 @@ export function liveTail({ feed, clock, onShutdown }: LivePorts, context: Contex
   const checked = deliveriesQuery.safeParse(askedFor(context.req.query()));
   if (!checked.success) return context.body(null, 422);
   const fits = fitting(checked.data);
+  // A HEAD's answer has no body whose end could be noticed.
+  if (context.req.method === "HEAD") return context.body(null, 200);
   const encoder = new TextEncoder();
   let end = () => {};
   const stream = new ReadableStream<Uint8Array>({

@@ -1,6 +1,9 @@
 import { compact, type JsonText, JsonTextError } from "../../domain/json_text.ts";
 
-/** A JSON text with a line for each value, its numbers as they are; undefined where it is none. */
+/**
+ * A JSON text with a line for each value, its numbers as they are; undefined where it is none, or so
+ * deep that its lines would be many times as long.
+ */
 export function prettyJson(text: string): string | undefined {
   try {
     return indent(compact(text));
@@ -10,11 +13,14 @@ export function prettyJson(text: string): string | undefined {
   }
 }
 
-/** Breaks a compact text into lines. */
-function indent(text: JsonText): string {
+const MAX_LENGTH = 1024 * 1024;
+
+/** Breaks a compact text into lines; undefined where these are too long. */
+function indent(text: JsonText): string | undefined {
   let out = "", depth = 0;
   const newLine = () => "\n" + "  ".repeat(depth);
   for (let at = 0; at < text.length; at++) {
+    if (out.length > MAX_LENGTH) return undefined;
     const character = text[at]!;
     if (character === '"') {
       const end = endOfString(text, at);
