@@ -650,7 +650,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the rule that a notice gives rise to no notice",
     file: "dispatch/dispatcher.ts",
-    text: "if (this.#ports.notices.channel(subscription.id)) {",
+    text: "if (isNotice || this.#ports.notices.channel(subscription.id)) {",
     replacement: "if (false) {",
     tests: ["dispatch/dispatcher_test.ts"],
   },
