@@ -150,7 +150,7 @@ export class Dispatcher {
     const { failingSince } = this.#ports.health.of(subscription.id);
     const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, facts);
     const history = change === undefined ? [] : [entryOf(judged, change)];
-    // A notice that fails is only logged: one about it would go the same way. Its channel may be gone.
+    // A notice that fails is only logged: one about it would go the same way, or its channel is gone.
     const isNotice = judged.claim.delivery.cause === "notice";
     if (isNotice || this.#ports.notices.channel(subscription.id)) {
       return { ...recording, health, history, change };

@@ -8,8 +8,8 @@
 export type JsonText = string;
 
 /**
- * How deep a JSON text may nest, an event by itself or in a list; Ruby's parser, which many receivers use,
- * stops at 100. A body has its data as deep as the event had it.
+ * How deep a JSON text may nest, an event by itself or in a list; Ruby's parser, which many receivers
+ * use, stops at 100. A body has its data as deep as the event had it.
  */
 export const MAX_DEPTH = 100;
 

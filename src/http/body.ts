@@ -30,13 +30,15 @@ export interface Reading {
 
 /** Reads a body as UTF-8 text within a size and a deadline. Throws ProblemError: 400, 408, 413. */
 export async function readText(request: Request, reading: Reading): Promise<string> {
-  assertWorthReading(request, reading);
   let bytes: Uint8Array;
   try {
     if (isSmall(request, reading)) {
       bytes = await inTime(request.bytes(), reading);
       reading.arrived?.(bytes.length);
-    } else bytes = await readStream(request, reading);
+    } else {
+      assertWorthReading(request, reading);
+      bytes = await readStream(request, reading);
+    }
   } catch (error) {
     throw error instanceof ProblemError ? error : new ProblemError(brokenOff());
   }
@@ -46,10 +48,7 @@ export async function readText(request: Request, reading: Reading): Promise<stri
 /** Throws ProblemError (413) where a body says that it is too large for its publisher to be heard out. */
 function assertWorthReading({ headers }: Request, { maxBytes }: Reading): void {
   const bytes = Number(headers.get("content-length") ?? 0);
-  if (bytes <= maxBytes) return;
-  // Who asks before sending it has an answer without.
-  const mostBytes = headers.has("expect") ? maxBytes : maxBytes + DRAIN_BYTES;
-  if (bytes > mostBytes) throw new ProblemError(tooLarge(maxBytes));
+  if (bytes > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(maxBytes));
 }
 
 function isSmall({ headers }: Request, { maxBytes }: Reading): boolean {

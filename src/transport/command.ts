@@ -9,7 +9,10 @@ import type { OutgoingRequest } from "./transport.ts";
 const ENVIRONMENT = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER"];
 const MAX_OUTPUT = 4_096;
 
-/** Runs a command with the notice as JSON on its standard input; it is killed at the deadline, and by `closing`. */
+/**
+ * Runs a command with the notice as JSON on its standard input; it is killed at the deadline, and where
+ * `closing` is aborted.
+ */
 export async function runCommand(
   { command }: NoticeChannel & { kind: "command" },
   { body, deadlineMs }: OutgoingRequest,
