@@ -129,7 +129,14 @@ export class Scheduler {
     return this.#lanes.get(subscriptionId)?.dueInOutboxAt;
   }
 
-  /** Looks at every lane anew: after a reload, a pause, a resume. */
+  /** Looks at one subscription anew: after it was paused or resumed. */
+  reconsider(subscriptionId: string): void {
+    this.noteDue(subscriptionId, this.#now());
+    this.#look(this.#lane(subscriptionId));
+    this.#pump();
+  }
+
+  /** Looks at every lane anew: after a reload, or a step of the clock. */
   async refresh(): Promise<void> {
     try {
       for (const [id, at] of await this.#ports.outbox.nextDue()) this.noteDue(id, at);

@@ -82,7 +82,7 @@ export class Steering {
         this.#ports.onPaused(subscriptionId, change),
       ]);
     } finally {
-      await scheduler.refresh();
+      scheduler.reconsider(subscriptionId);
     }
     return true;
   }
@@ -96,7 +96,7 @@ export class Steering {
       await health.resume(subscriptionId, change);
     } finally {
       // What was looked at as if it were resumed, or paused, is looked at anew.
-      await scheduler.refresh();
+      scheduler.reconsider(subscriptionId);
     }
     return true;
   }

@@ -31,12 +31,15 @@ export function subscriptionsRoutes(
     const { limit, cursor } = query(context, pageQuery);
     // One more than is shown tells whether more follow.
     const ids = registry.idsAfter(cursor ?? "", limit + 1);
-    const counts = await reader.counts();
-    const items = ids.slice(0, limit).map((id) => view(registry.find(id)!, counts));
-    const removed = [...counts].filter(([id, { pending }]) =>
-      pending > 0 && !ports.subscription(id)
-    )
-      .map(([id, { pending }]) => ({ id, pending }));
+    const shown = ids.slice(0, limit);
+    const counts = await reader.counts(shown);
+    const items = shown.flatMap((id) => {
+      // A reload may have taken it away meanwhile.
+      const subscription = registry.find(id);
+      return subscription ? [view(subscription, counts)] : [];
+    });
+    const removed = [...await reader.pending()].filter(([id]) => !ports.subscription(id))
+      .map(([id, pending]) => ({ id, pending }));
     return context.json({
       items,
       next: ids.length > limit ? ids[limit - 1]! : null,
@@ -70,7 +73,7 @@ export function subscriptionsRoutes(
   async function viewOf(id: string) {
     const subscription = ports.subscription(id);
     if (!subscription) throw new ProblemError(unknown(id));
-    return view(subscription, await reader.counts());
+    return view(subscription, await reader.counts([id]));
   }
 
   function view(subscription: Subscription, counts: ReadonlyMap<string, Counts>) {

@@ -234,7 +234,10 @@ export interface Outbox {
   close(): Promise<void>;
 }
 
-/** The reading side. It sees what is durable and never waits for a writer. */
+/**
+ * The reading side. It sees what is durable and never waits for a writer. What may look at very many
+ * rows does so in slices, so that nobody else waits for it.
+ */
 export interface OutboxReader {
   event(id: string): Promise<StoredEvent | undefined>;
   delivery(id: string): Promise<StoredDelivery | undefined>;
@@ -246,8 +249,8 @@ export interface OutboxReader {
   health(): Promise<ReadonlyMap<string, Health>>;
   /** Pending deliveries by subscription. */
   pending(): Promise<ReadonlyMap<string, number>>;
-  /** Deliveries on record by subscription, of every one that has any. */
-  counts(): Promise<ReadonlyMap<string, Counts>>;
+  /** Deliveries on record by subscription, of those among these that have any. */
+  counts(subscriptions: readonly string[]): Promise<ReadonlyMap<string, Counts>>;
   /** How many deliveries a replay would send again. */
   countReplay(filter: ReplayFilter): Promise<number>;
   replay(id: string): Promise<Replay | undefined>;
@@ -261,7 +264,9 @@ export interface OutboxReader {
   answers(request: TallyRequest): Promise<AnswerCount[]>;
   /** What waits, by subscription, of every one that has something waiting. */
   backlog(): Promise<ReadonlyMap<string, Backlog>>;
-  /** The same, and how much of it is due. Taken over several turns of the loop. */
+  /** What waits for one subscription; undefined where nothing does. */
+  backlogOf(subscription: string): Promise<Backlog | undefined>;
+  /** The same, and how much of it is due. */
   due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>>;
   audit(): Promise<Audit>;
   /**

@@ -77,7 +77,7 @@ export async function anEngine(
       const db = await openWriter(path);
       return new SqliteOutbox(path, {
         store: new FillingStore(db, disk),
-        reader: new SqliteReader(db),
+        reader: new SqliteReader(db, clock),
       });
     },
     reload: () =>

@@ -11,7 +11,7 @@ export async function booksOf(
     ...subscriptions.map((subscription) => ({ slot: "hour", since: 0, subscription }) as const),
   ];
   return {
-    counts: sorted(await reader.counts()),
+    counts: sorted(await reader.counts(subscriptions)),
     health: sorted(await reader.health()),
     tallies: await Promise.all(requests.map((request) => reader.tallies(request))),
     answers: await Promise.all(

@@ -5,6 +5,7 @@ import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { type Answer, type Applied, type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 
 /** A process, as far as its disk knows it. */
 export interface Owner {
@@ -42,7 +43,8 @@ export class Disk {
     if (this.#isLocked) throw new Error("two processes have opened one outbox");
     this.#isLocked = true;
     const db = await openWriter(this.path);
-    const reader = new SqliteReader(openReading(this.path));
+    // By a clock that stands still no read is long: what others run meanwhile would be left to chance.
+    const reader = new SqliteReader(openReading(this.path), new FakeClock());
     this.#handles = { db, reader };
     const lock = {
       release: () => {

@@ -60,7 +60,7 @@ export async function subscriptionPage(
   const viewer = context.get("viewer");
   const id = context.req.param("id") ?? "";
   const subscription = registry.find(id);
-  const counts = (await reader.counts()).get(id) ?? NONE;
+  const counts = (await reader.counts([id])).get(id) ?? NONE;
   const total = counts.pending + counts.delivered + counts.exhausted + counts.cancelled;
   if (!subscription && total === 0) {
     throw new ProblemError({
@@ -71,7 +71,7 @@ export async function subscriptionPage(
   }
   const health = ports.health(id);
   const state = subscription ? healthState(health, subscription.enabled) : "removed";
-  const backlog = (await reader.backlog()).get(id);
+  const backlog = await reader.backlogOf(id);
   const statistics = await Promise.all(
     DRAWN.map((span) => statisticsOf(reader, { span, subscription: id, now: viewer.now })),
   );

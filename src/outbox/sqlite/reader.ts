@@ -1,9 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { setImmediate } from "node:timers";
 import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
+import { type Clock, systemClock } from "../../runtime/clock.ts";
+import { Slices } from "../../runtime/slices.ts";
 import { InvalidCursorError } from "../outbox.ts";
 import type {
   AnswerCount,
@@ -76,7 +77,7 @@ export function openReader(path: string): SqliteReader {
 /** How many rows one call looks at for those that fit a filter no index answers. */
 export const SCANNED_ROWS = 2_000;
 
-/** How many bytes of data one call searches for a text, or a row more: some ten milliseconds. */
+/** How many bytes of data one call searches for a text, or a row more. */
 export const SEARCHED_BYTES = 16 * 1024 * 1024;
 
 /** How many rows are counted one by one to tell due ones from later ones: some milliseconds. */
@@ -93,9 +94,12 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   readonly #types: Names;
   readonly #formats: Names;
   readonly #replayScan: ReplayScan;
+  /** What may look at many rows shares these, so that nobody else waits for it. */
+  readonly #slices: Slices;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, clock: Clock = systemClock) {
     this.#db = db;
+    this.#slices = new Slices(clock);
     this.#sql = prepareAll(db, READER_SQL);
     this.#subscriptions = new Names(db, SUBSCRIPTION_NAMES, { writes: false });
     this.#types = new Names(db, TYPE_NAMES, { writes: false });
@@ -143,10 +147,10 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
    * Newest first. Where no index answers the whole filter, one call looks at SCANNED_ROWS rows and
    * searches SEARCHED_BYTES at most: its page may be short, or empty, and still have a `next`.
    */
-  // deno-lint-ignore require-await
   async deliveries(filter: DeliveryFilter): Promise<Page<Delivery>> {
     const scan = this.#scanFor(filter);
     if (!scan) return { items: [] };
+    const slice = this.#slices.begin();
     const searched = { bytes: 0 };
     const fits = this.#testFor(filter, searched);
     const items: Delivery[] = [];
@@ -164,9 +168,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
         before = { createdAt: row.created_at, seq: row.seq };
         if (fits(row)) items.push(this.#delivery(row.seq));
         if (searched.bytes >= SEARCHED_BYTES) return { items, next: encodePosition(before) };
+        if (searched.bytes > 0 && slice.isOver) await slice.rest();
       }
       if (rows.length < limit) return { items };
       scanned += rows.length;
+      if (slice.isOver) await slice.rest();
     }
     return { items, next: encodePosition(before) };
   }
@@ -207,10 +213,13 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   }
 
   // deno-lint-ignore require-await
-  async counts(): Promise<ReadonlyMap<string, Counts>> {
+  async counts(subscriptions: readonly string[]): Promise<ReadonlyMap<string, Counts>> {
     const found = new Map<string, Counts>();
+    const numbers = subscriptions.flatMap((name) => this.#subscriptions.find(name) ?? []);
     for (const statement of [this.#sql.counts, this.#sql.freshCounts]) {
-      const rows = statement.all() as unknown as ({ subscription: Bytes } & Counts)[];
+      const rows = statement.all(
+        JSON.stringify(numbers),
+      ) as unknown as ({ subscription: Bytes } & Counts)[];
       for (const { subscription, ...counts } of rows) {
         const name = toText(subscription);
         found.set(name, added(found.get(name), counts));
@@ -221,18 +230,19 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
 
   /**
    * How many deliveries fit that had finished when the replay of that number began; where none is
-   * given, by now. Looks at some rows at a time, for there may be millions.
+   * given, by now. There may be millions.
    */
   async countReplay(filter: ReplayFilter, number = Number.MAX_SAFE_INTEGER): Promise<number> {
     const scan = this.#replayScan.over(filter, number);
     if (!scan) return 0;
+    const slice = this.#slices.begin();
     let after: Position = { createdAt: filter.since, seq: 0 };
     for (let count = 0;;) {
-      const looked = scan.look({ after, until: filter.until, rows: SCANNED_ROWS });
+      const looked = scan.look({ after, until: filter.until, rows: CHUNK_ROWS });
       count += scan.count(looked);
-      if (looked.length < SCANNED_ROWS) return count;
+      if (looked.length < CHUNK_ROWS) return count;
       after = looked.at(-1)!;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (slice.isOver) await slice.rest();
     }
   }
 
@@ -295,28 +305,42 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     return freshAttemptsOf(rows, { series, since });
   }
 
-  // deno-lint-ignore require-await
   async backlog(): Promise<ReadonlyMap<string, Backlog>> {
-    const { spans } = this.#dueSpans({ after: 0, limit: Number.MAX_SAFE_INTEGER, now: 0 });
-    return new Map(
-      spans.filter(({ dueAt }) => dueAt < Infinity)
-        .map(({ name, pending, dueAt }) => [toText(name), { pending, dueAt }]),
-    );
+    return await this.#waiting(0, ({ pending, dueAt }) => ({ pending, dueAt }));
+  }
+
+  // deno-lint-ignore require-await
+  async backlogOf(subscription: string): Promise<Backlog | undefined> {
+    const number = this.#subscriptions.find(subscription);
+    if (number === undefined) return undefined;
+    const { spans } = this.#dueSpans({ after: number - 1, limit: 1, now: 0 });
+    const span = spans.find(({ number: each }) => each === number);
+    return span && span.dueAt < Infinity ? { pending: span.pending, dueAt: span.dueAt } : undefined;
   }
 
   async due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
-    const found = new Map<string, DueBacklog>();
+    return await this.#waiting(now, (span) => {
+      const { pending, dueAt } = span;
+      return { pending, dueAt, due: this.#dueWithin(span, now) };
+    });
+  }
+
+  /** What `tell` says of each subscription that has something waiting; there may be 50 000. */
+  async #waiting<Told>(
+    now: Instant,
+    tell: (span: DueSpan) => Told,
+  ): Promise<ReadonlyMap<string, Told>> {
+    const slice = this.#slices.begin();
+    const found = new Map<string, Told>();
     for (let after = 0;;) {
       const { spans, until } = this.#dueSpans({ after, limit: CHUNK_ROWS, now });
       for (const span of spans) {
-        const { name, pending, dueAt } = span;
-        if (dueAt === Infinity) continue;
-        found.set(toText(name), { pending, dueAt, due: this.#dueWithin(span, now) });
+        if (span.dueAt < Infinity) found.set(toText(span.name), tell(span));
+        // To count what is due of one may take some milliseconds.
+        if (slice.isOver) await slice.rest();
       }
       if (until === Infinity) return found;
       after = until;
-      // Ten thousand subscriptions are some 50 ms of work, and others wait for the loop.
-      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
@@ -327,12 +351,14 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     const fresh = this.#sql.freshPending.all({ now, after }) as unknown as FreshWaiting[];
     const spans = new Map<number, DueSpan>(indexed.map((row) => {
       const { subscription, name, pending, first } = row;
-      return [subscription, { name, pending, dueAt: first ?? Infinity, indexed: row, freshDue: 0 }];
+      const span = { number: subscription, name, pending, dueAt: first ?? Infinity };
+      return [subscription, { ...span, indexed: row, freshDue: 0 }];
     }));
     for (const { subscription, name, pending, first, due } of fresh) {
       if (subscription > until) continue;
       const beside = spans.get(subscription);
       spans.set(subscription, {
+        number: subscription,
         name,
         pending: pending + (beside?.pending ?? 0),
         dueAt: Math.min(first, beside?.dueAt ?? Infinity),
@@ -479,6 +505,8 @@ interface FreshWaiting {
 
 /** All that waits for a subscription. */
 interface DueSpan {
+  /** The subscription's. */
+  readonly number: number;
   readonly name: Bytes;
   readonly pending: number;
   /** When the first of all is due. */
@@ -576,14 +604,16 @@ export const READER_SQL = {
 
   counts: `
     select s.name as subscription, c.pending, c.delivered, c.exhausted, c.cancelled
-    from counts c join subscriptions s on s.id = c.subscription
+    from json_each(?) j cross join counts c on c.subscription = j.value
+      join subscriptions s on s.id = c.subscription
     where c.pending + c.delivered + c.exhausted + c.cancelled > 0`,
 
   freshCounts: `
     select s.name as subscription, sum(d.state = 0) as pending, sum(d.state = 1) as delivered,
       sum(d.state = 2) as exhausted, sum(d.state = 3) as cancelled
     from deliveries d join subscriptions s on s.id = d.subscription
-    where ${IS_FRESH} group by d.subscription`,
+    where ${IS_FRESH} and d.subscription in (select value from json_each(?))
+    group by d.subscription`,
 
   freshTallied: FRESH_TALLIED,
 

@@ -293,8 +293,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#read(() => this.#reader.health());
   }
 
-  counts(): Promise<ReadonlyMap<string, Counts>> {
-    return this.#read(() => this.#reader.counts());
+  counts(subscriptions: readonly string[]): Promise<ReadonlyMap<string, Counts>> {
+    return this.#read(() => this.#reader.counts(subscriptions));
   }
 
   async countReplay(filter: ReplayFilter): Promise<number> {
@@ -325,6 +325,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   backlog(): Promise<ReadonlyMap<string, Backlog>> {
     return this.#read(() => this.#reader.backlog());
+  }
+
+  backlogOf(subscription: string): Promise<Backlog | undefined> {
+    return this.#read(() => this.#reader.backlogOf(subscription));
   }
 
   due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
