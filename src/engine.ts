@@ -1,7 +1,5 @@
-import type { Config, Problem } from "./config/config.ts";
-import { diffConfigs, formatDiff } from "./config/diff.ts";
-import { isLocal } from "./config/listen.ts";
-import { formatProblem, type Loaded } from "./config/load.ts";
+import type { Config } from "./config/config.ts";
+import type { Loaded } from "./config/load.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
 import { type Notice, Notices } from "./dispatch/notices.ts";
@@ -20,6 +18,7 @@ import { Registry } from "./ingest/registry.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
 import { openSqliteOutbox, type SqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
+import { Reloading, type ReloadRequest } from "./reloading.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { type Environment, systemEnvironment } from "./runtime/environment.ts";
 import type { Log } from "./runtime/log.ts";
@@ -27,6 +26,7 @@ import { measuresIn } from "./runtime/measures.ts";
 import { Metrics } from "./runtime/metrics.ts";
 import { measureProcess } from "./runtime/process_metrics.ts";
 import type { Random } from "./runtime/random.ts";
+import { Slices } from "./runtime/slices.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
 import type { Tracing } from "./runtime/tracing.ts";
 import { noticeTransport } from "./transport/notice_transport.ts";
@@ -50,8 +50,8 @@ export interface EnginePorts {
   readonly watchLoop?: (tell: (delayMs: number) => void) => () => void;
   /** What keeps traces, where they are on. */
   readonly tracing?: Tracing | undefined;
-  /** Reads the config anew; without it a reload is refused. */
-  readonly reload?: () => Promise<Loaded>;
+  /** Reads the config anew, in slices; without it a reload is refused. */
+  readonly reload?: (slices: Slices) => Promise<Loaded>;
 }
 
 /** Everything of a daemon but its socket. */
@@ -62,7 +62,7 @@ export interface Engine {
   readonly outbox: SqliteOutbox;
   /** Resolves when the database has failed. */
   readonly failed: Promise<Error>;
-  reload(how?: { readonly dryRun?: boolean; readonly by?: string }): Promise<ReloadReport>;
+  reload(request?: ReloadRequest): Promise<ReloadReport>;
   /** Ends the grace of a stop that is under way. */
   hurry(): void;
   /** Attempts under way get their grace; `closeDoor` ends what lets requests in. */
@@ -220,6 +220,19 @@ function compose(
       return id;
     },
   };
+  const reloading = new Reloading({
+    slices: new Slices(clock),
+    log,
+    config: () => config,
+    load: ports.reload,
+    pending: () => outbox.pending(),
+    now: () => steady.now(),
+    apply,
+    remember,
+    notify,
+    onRejected: () => measures.reloaded({ ok: false, at: clock.wall() }),
+  });
+  const reload = (request?: ReloadRequest) => reloading.reload(request);
   const notReadyBecause = async () => closedBecause ?? await outbox.unavailableBecause();
   measureEngine(metrics, {
     registry,
@@ -307,65 +320,15 @@ function compose(
     if (told.kind === "accepted") scheduler.accept(told.claims, told.unclaimed);
   }
 
-  let rejectedBefore: string | undefined;
-  let reloading: Promise<unknown> = Promise.resolve();
-
-  /** One after the other: each compares with what the one before has put in force. */
-  function reload(
-    { dryRun = false, by = "signal" }: { dryRun?: boolean; by?: string } = {},
-  ): Promise<ReloadReport> {
-    const report = reloading.then(() => reloadNow({ dryRun, by }));
-    reloading = report.catch(() => {});
-    return report;
-  }
-
-  async function reloadNow(
-    { dryRun, by }: { dryRun: boolean; by: string },
-  ): Promise<ReloadReport> {
-    if (!ports.reload) return rejected([{ path: "", message: "this daemon has no config file" }]);
-    // Asked for first: what was loaded is in force in the same turn.
-    const pending = await outbox.pending();
-    const loaded = await ports.reload();
-    if (!loaded.ok) {
-      if (!dryRun) await reject(loaded.problems.map(formatProblem), by);
-      return rejected(
-        loaded.problems.map((problem) => ({
-          path: problem.path,
-          message: asSentence(problem),
-        })),
-      );
-    }
-    if (!loaded.config.auth && !isLocal(config.server.listen)) {
-      const message = 'is missing, and others than this machine can call until "server.listen" ' +
-        "changes, which takes a restart: restart with the file as it is, or leave the tokens in it";
-      if (!dryRun) await reject([`auth: ${message}`], by);
-      return rejected([{ path: "auth", message }]);
-    }
-    const diff = diffConfigs(config, loaded.config);
-    const report: ReloadReport = {
-      kind: "reloaded",
-      ...diff,
-      changes: formatDiff(diff, pending),
-      warnings: loaded.warnings.map(formatProblem),
-    };
-    if (!dryRun) await putInForce(loaded.config, report, by);
-    return report;
-  }
-
-  async function putInForce(
-    next: Config,
-    report: ReloadReport & { kind: "reloaded" },
-    by: string,
-  ) {
+  /** Swaps the config in one turn; what only a restart can change stays as it is. */
+  async function apply(next: Config): Promise<void> {
     // Who may still listen asks again, and is let in again.
     if (!haveSameOperators(config.auth, next.auth)) endStreams();
-    // What only a restart can change stays as it is, whatever the file says.
     config = {
       ...next,
       server: { ...next.server, listen: config.server.listen },
       storage: { ...next.storage, path: config.storage.path },
     };
-    rejectedBefore = undefined;
     const switched = next.subscriptions.filter(({ id, enabled }) =>
       (registry.find(id)?.enabled ?? enabled) !== enabled
     );
@@ -376,46 +339,7 @@ function compose(
     measureSubscriptions();
     measures.reloaded({ ok: true, at: clock.wall() });
     await scheduler.refresh();
-    const cause = report.changes.join("; ") || "nothing changed";
-    log.configReloaded(cause);
-    await remember({ at: steady.now(), kind: "reloaded", cause, by });
-  }
-
-  async function reject(problems: readonly string[], by: string) {
-    log.configRejected(problems);
-    // The same bad file is told once, however often it is tried.
-    const words = problems.join("\n");
-    if (rejectedBefore === words) return;
-    measures.reloaded({ ok: false, at: clock.wall() });
-    const at = steady.now();
-    // Asked for in one turn they share a commit.
-    await Promise.all([
-      remember({ at, kind: "rejected", cause: problems[0] ?? "", by }),
-      notify({
-        at,
-        kind: "config.rejected",
-        summary: `the config file has ${problems.length} ${
-          problems.length === 1 ? "problem" : "problems"
-        }; the one before stays in force`,
-        problems,
-        by,
-        command: "bellhook check",
-      }).then(
-        () => rejectedBefore = words,
-        (error) => log.configRejected([`nobody can be told of it now: ${error}`]),
-      ),
-    ]);
   }
 
   return { app, ingest, operations, outbox, failed: outbox.failed, reload, start, hurry, stop };
-}
-
-/** Where it is, what is wrong, how to mend it: a config may be many files. */
-function asSentence(problem: Problem): string {
-  const [where, ...rest] = formatProblem(problem).split("\n");
-  return `${where!.split("  ")[0]}: ${rest.map((line) => line.trim()).join("; ")}`;
-}
-
-function rejected(problems: (ReloadReport & { kind: "rejected" })["problems"]): ReloadReport {
-  return { kind: "rejected", problems };
 }

@@ -6,6 +6,7 @@ import { systemClock } from "../runtime/clock.ts";
 import { LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
 import { giveMemoryBack } from "../runtime/memory.ts";
+import type { Slices } from "../runtime/slices.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { systemTracing } from "../runtime/tracing.ts";
 import { VERSION } from "../version.ts";
@@ -27,8 +28,8 @@ export function addServe(program: Command, shell: Shell): void {
     )
     .addHelpText("after", EXAMPLES)
     .action(shell.does<{ readonly log?: LogFormat }>(async (options) => {
-      const load = () =>
-        loadConfig(configPath(options, environment), systemSecretSources(environment));
+      const load = (slices?: Slices) =>
+        loadConfig(configPath(options, environment), systemSecretSources(environment), slices);
       const loaded = await load();
       if (!loaded.ok) {
         for (const problem of loaded.problems) shell.say(formatProblem(problem));

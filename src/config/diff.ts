@@ -6,6 +6,7 @@ import type { NoticeChannel } from "../domain/notice.ts";
 import type { Profile } from "../domain/profile.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
+import type { Slices } from "../runtime/slices.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import type { Config, Listen, Operator, Publisher } from "./config.ts";
 import { formatPath } from "./problem.ts";
@@ -34,14 +35,24 @@ export interface Change {
   readonly after?: string;
 }
 
-/** Compares two configs by what they make the daemon do. */
-export function diffConfigs(before: Config, after: Config): ConfigDiff {
+/** Compares two configs by what they make the daemon do, in slices. */
+export async function diffConfigs(
+  before: Config,
+  after: Config,
+  slices: Slices,
+): Promise<ConfigDiff> {
+  const slice = slices.begin();
   const old = new Map(before.subscriptions.map((one) => [one.id, one]));
   const now = new Map(after.subscriptions.map((one) => [one.id, one]));
-  const ofSubscriptions = [...now].filter(([id]) => old.has(id)).flatMap(([id, subscription]) =>
-    changesBetween(subscriptionFacets(old.get(id)!), subscriptionFacets(subscription))
-      .map((change) => ({ subscription: id, ...change }))
-  );
+  const ofSubscriptions: (Change & { readonly subscription: string })[] = [];
+  for (const [id, subscription] of now) {
+    const earlier = old.get(id);
+    if (earlier === undefined) continue;
+    for (
+      const change of changesBetween(subscriptionFacets(earlier), subscriptionFacets(subscription))
+    ) ofSubscriptions.push({ subscription: id, ...change });
+    if (slice.isOver) await slice.rest();
+  }
   const ofSettings = changesBetween(settingFacets(before), settingFacets(after));
   const settings = ofSettings.map((change) => change.key);
   return {
@@ -70,7 +81,8 @@ export function formatDiff(
   { added, changed, removed, needsRestart, changes }: ConfigDiff,
   pending: ReadonlyMap<string, number> = new Map(),
 ): string[] {
-  const of = (id: string | undefined) => changes.filter((change) => change.subscription === id);
+  const bySubscription = Map.groupBy(changes, ({ subscription }) => subscription);
+  const of = (id: string | undefined) => bySubscription.get(id) ?? [];
   return [
     ...added.map((id) => `+ ${id}`),
     ...changed.map((id) => `~ ${id}: ${of(id).map(formatChange).join(", ")}`),

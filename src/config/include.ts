@@ -1,8 +1,9 @@
 import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { quoted } from "../domain/quoted.ts";
+import type { Slice } from "../runtime/slices.ts";
 import type { Findings } from "./problem.ts";
 import { reasonOf } from "./secrets.ts";
-import { parseSource, type Place } from "./source.ts";
+import { type Place, readSource } from "./source.ts";
 
 /** Where further config files are found and read. */
 export interface ConfigFiles {
@@ -35,12 +36,19 @@ async function leadsToDirectory(path: string): Promise<boolean> {
   }
 }
 
+/** How included files are read. */
+export interface Including {
+  readonly files: ConfigFiles;
+  readonly findings: Findings;
+  readonly slice: Slice | undefined;
+}
+
 /** The subscriptions of all included files: a place each, files in order, each file once. */
 export async function* readIncludes(
   include: Place,
-  files: ConfigFiles,
-  findings: Findings,
+  including: Including,
 ): AsyncGenerator<Place> {
+  const { files, findings } = including;
   const placeOf = placesOn(files);
   const seen = new Set([await placeOf(include.file)]);
   const folder = dirname(include.file);
@@ -57,7 +65,7 @@ export async function* readIncludes(
       const place = await placeOf(path);
       if (seen.has(place)) continue;
       seen.add(place);
-      yield* await readInclude(path, { from: glob, files, findings });
+      yield* await readInclude(path, { from: glob, ...including });
     }
   }
 }
@@ -75,7 +83,7 @@ function placesOn(files: ConfigFiles): (path: string) => Promise<string> {
 
 async function readInclude(
   path: string,
-  { from, files, findings }: { from: Place; files: ConfigFiles; findings: Findings },
+  { from, files, findings, slice }: Including & { readonly from: Place },
 ): Promise<Iterable<Place>> {
   let text: string;
   try {
@@ -85,7 +93,7 @@ async function readInclude(
     findings.add(from.problem(message, "add the file, or take its name out"));
     return [];
   }
-  const { root, problems } = parseSource(path, text);
+  const { root, problems } = await readSource(path, text, slice);
   findings.add(...problems);
   if (root === undefined) return [];
   return root.kind === "array" ? root.eachElement() : [root];

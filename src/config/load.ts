@@ -3,6 +3,7 @@ import { parseDuration, parseSize } from "../domain/duration.ts";
 import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { quoted } from "../domain/quoted.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
+import type { Slice, Slices } from "../runtime/slices.ts";
 import { readAuth } from "./access.ts";
 import type { Config, EventType, Listen, Problem } from "./config.ts";
 import { type ConfigFiles, readIncludes, systemFiles } from "./include.ts";
@@ -19,7 +20,7 @@ import {
 } from "./schema.ts";
 import { reasonOf, SecretReader, type SecretSources } from "./secrets.ts";
 import { checkShape, type Sound } from "./shape.ts";
-import { parseSource, type Place } from "./source.ts";
+import { type Place, readSource } from "./source.ts";
 import { type Entry, readSubscriptions } from "./subscriptions.ts";
 
 export { formatProblem } from "./problem.ts";
@@ -33,8 +34,14 @@ export type Loaded =
     readonly warnings: readonly Problem[];
   };
 
-/** Reads, checks and fills in a config file with all that it includes. */
-export async function loadConfig(path: string, sources: SecretSources): Promise<Loaded> {
+/**
+ * Reads, checks and fills in a config file with all that it includes; in slices, where there are any.
+ */
+export async function loadConfig(
+  path: string,
+  sources: SecretSources,
+  slices?: Slices,
+): Promise<Loaded> {
   const file = resolve(path);
   let text: string;
   try {
@@ -44,7 +51,7 @@ export async function loadConfig(path: string, sources: SecretSources): Promise<
     const fix = 'name another with "-c FILE", or make one with "bellhook init"';
     return { ok: false, problems: [{ file, path: "", message, fix }], warnings: [] };
   }
-  return await readConfig({ path: file, text, sources });
+  return await readConfig({ path: file, text, sources, ...(slices && { slices }) });
 }
 
 /** A config's text, and the world it is read in. */
@@ -57,18 +64,21 @@ export interface ReadRequest {
   readonly files?: ConfigFiles;
   /** Tells whether a rotation is over; the machine's own by default. */
   readonly clock?: Clock;
+  /** Where others need the loop meanwhile: for tens of thousands of subscriptions it takes seconds. */
+  readonly slices?: Slices;
 }
 
 /** As loadConfig, for a text that is at hand. */
 export async function readConfig(request: ReadRequest): Promise<Loaded> {
   const path = resolve(request.path);
   const findings = new Findings();
-  const { root, problems } = parseSource(path, request.text);
+  const slice = request.slices?.begin();
+  const { root, problems } = await readSource(path, request.text, slice);
   findings.add(...problems);
   // Subscriptions are checked one by one as they are read: all at once they take a lot of room.
   const value = root?.valueEmptied("subscriptions");
   const words = root && checkShape({ place: root, schema: configWords, value }, findings);
-  const config = root && words && await build({ root, words, request, findings });
+  const config = root && words && await build({ root, words, request, findings, slice });
   const warnings = inOrder(findings.warnings, path);
   if (config === undefined || findings.problems.length > 0) {
     return { ok: false, problems: inOrder(findings.problems, path), warnings };
@@ -76,14 +86,17 @@ export async function readConfig(request: ReadRequest): Promise<Loaded> {
   return { ok: true, config, warnings };
 }
 
+/** A config that is being read. */
+interface Building {
+  readonly root: Place;
+  readonly request: ReadRequest;
+  readonly findings: Findings;
+  readonly slice: Slice | undefined;
+}
+
 /** The config; complete only where no problem was found. */
 async function build(
-  { root, words, request, findings }: {
-    root: Place;
-    words: Sound<ConfigWords>;
-    request: ReadRequest;
-    findings: Findings;
-  },
+  { root, words, request, findings, slice }: Building & { readonly words: Sound<ConfigWords> },
 ): Promise<Config> {
   const directory = dirname(root.file);
   const secrets = new SecretReader(request.sources, directory);
@@ -102,7 +115,7 @@ async function build(
     findings,
   });
   const subscriptions = await readSubscriptions(
-    readEntries(root, request, findings),
+    readEntries({ root, request, findings, slice }),
     {
       profiles,
       defaults,
@@ -162,18 +175,18 @@ function readEventTypes(place: Place, findings: Findings): ReadonlyMap<string, E
 
 /** The file's own entries, then those of the files it includes. */
 async function* readEntries(
-  root: Place,
-  request: ReadRequest,
-  findings: Findings,
+  { root, request, findings, slice }: Building,
 ): AsyncGenerator<Entry> {
   for (const place of root.at("subscriptions").eachElement()) {
     const words = checkShape({ place, schema: subscriptionWords }, findings);
     if (words) yield { place, words };
+    if (slice?.isOver) await slice.rest();
   }
   const files = request.files ?? systemFiles;
-  for await (const place of readIncludes(root.at("include"), files, findings)) {
+  for await (const place of readIncludes(root.at("include"), { files, findings, slice })) {
     const words = checkShape({ place, schema: includedWords }, findings);
     if (words) yield { place, words };
+    if (slice?.isOver) await slice.rest();
   }
 }
 

@@ -1,19 +1,31 @@
 import { createScanner, type ParseError, printParseErrorCode, visit } from "jsonc-parser";
 import { compact, type JsonText, JsonTextError, MAX_DEPTH } from "../domain/json_text.ts";
 import { quoted } from "../domain/quoted.ts";
+import type { Slice } from "../runtime/slices.ts";
 import type { Problem } from "./config.ts";
+import { isPlainlySound } from "./plainly_sound.ts";
 import { formatPath, type Path } from "./problem.ts";
 
-/** Reads JSONC: a place for its root, or what is wrong with the syntax. Repeated keys are found. */
+/**
+ * Reads JSONC: a place for its root, or what is wrong with the syntax. Repeated keys are found, unless
+ * the text is known to have no fault of either kind.
+ */
 export function parseSource(
   file: string,
   text: string,
+  { isKnownSound = false } = {},
 ): { root?: Place; problems: Problem[] } {
   const source = new Source(file, text.replace(/^\ufeff/, ""));
-  const { isSound, problems } = survey(source);
+  const { isSound, problems } = isKnownSound ? { isSound: true, problems: [] } : survey(source);
   if (!isSound) return { problems };
   const node = source.nodeFrom(0);
   return { root: new Place({ source, path: [], steps: [], node, anchor: node }), problems };
+}
+
+/** As parseSource; in slices, where there are any. */
+export async function readSource(file: string, text: string, slice: Slice | undefined) {
+  const isKnownSound = slice !== undefined && await isPlainlySound(text, slice);
+  return parseSource(file, text, { isKnownSound });
 }
 
 /** A value of a config file, or the lack of one, and where it stands. */
@@ -89,10 +101,9 @@ export class Place {
 
   /** As elements(), each made when it is asked for: what was read of it goes when it goes. */
   *eachElement(): Generator<Place> {
-    const count = this.#node?.elementCount ?? 0;
-    for (let index = 0; index < count; index++) {
-      const node = this.#node!.element(index)!;
-      yield this.#place([index], node, node);
+    let index = 0;
+    for (const node of this.#node?.eachElement() ?? []) {
+      yield this.#place([index++], node, node);
     }
   }
 
@@ -222,13 +233,16 @@ class Source {
     return members;
   }
 
-  elementsOf(list: Node): Node[] {
-    const elements: Node[] = [];
-    this.#scanner.setPosition(list.offset + 1);
-    while (this.#next() !== CLOSE_BRACKET) {
-      if (this.#token() !== COMMA) elements.push(this.#takeNode());
+  /** Found one by one: whoever asks may read in each before the next is looked for. */
+  *elementsOf(list: Node): Generator<Node> {
+    for (let from = list.offset + 1;;) {
+      this.#scanner.setPosition(from);
+      if (this.#next() === COMMA) this.#next();
+      if (this.#token() === CLOSE_BRACKET) return;
+      const node = this.#takeNode();
+      from = node.end;
+      yield node;
     }
-    return elements;
   }
 
   /** The value that begins with the token at hand; the scanner stands at its end then. */
@@ -310,7 +324,7 @@ class Node {
   readonly #source: Source;
   readonly kind: Kind;
   readonly offset: number;
-  readonly #end: number;
+  readonly end: number;
   #members: readonly Member[] | undefined;
   #elements: readonly Node[] | undefined;
 
@@ -318,7 +332,7 @@ class Node {
     this.#source = source;
     this.kind = kind;
     this.offset = offset;
-    this.#end = end;
+    this.end = end;
   }
 
   /** Of an object, those with a repeated name too. */
@@ -327,8 +341,8 @@ class Node {
     return this.#members ??= this.#source.membersOf(this);
   }
 
-  get elementCount(): number {
-    return this.#listed.length;
+  eachElement(): Iterable<Node> {
+    return this.kind === "array" ? this.#source.elementsOf(this) : [];
   }
 
   /** A node of its own each time: the list does not keep what is read of its elements. */
@@ -337,7 +351,7 @@ class Node {
   }
 
   unread(): Node {
-    return new Node(this.#source, this.kind, this.offset, this.#end);
+    return new Node(this.#source, this.kind, this.offset, this.end);
   }
 
   /** `emptied` names a list of this object that is to be without its elements. */
@@ -384,11 +398,11 @@ class Node {
 
   get #listed(): readonly Node[] {
     if (this.kind !== "array") return [];
-    return this.#elements ??= this.#source.elementsOf(this);
+    return this.#elements ??= [...this.#source.elementsOf(this)];
   }
 
   get #text(): string {
-    return this.#source.text.slice(this.offset, this.#end);
+    return this.#source.text.slice(this.offset, this.end);
   }
 }
 

@@ -1,0 +1,164 @@
+import type { Config, Problem } from "./config/config.ts";
+import { diffConfigs, formatDiff } from "./config/diff.ts";
+import { isLocal } from "./config/listen.ts";
+import { formatProblem, type Loaded } from "./config/load.ts";
+import type { Notice } from "./dispatch/notices.ts";
+import type { ReloadReport } from "./http/reload.ts";
+import type { HistoryEntry } from "./outbox/outbox.ts";
+import type { Instant } from "./domain/instant.ts";
+import type { Log } from "./runtime/log.ts";
+import type { Slices } from "./runtime/slices.ts";
+
+/** How many changes, or problems, a log line, a history entry or a notice lists. */
+const LISTED = 10;
+/** How many problems a request is told of. */
+const TOLD = 1_000;
+
+/** Who asks for a reload, and whether it is only to say what it would do. */
+export interface ReloadRequest {
+  readonly dryRun?: boolean;
+  readonly by?: string;
+}
+
+/** What reloading asks of the rest of the daemon. */
+export interface ReloadingPorts {
+  readonly slices: Slices;
+  readonly log: Log;
+  readonly config: () => Config;
+  /** Reads the config file; undefined where the daemon has none. */
+  readonly load: ((slices: Slices) => Promise<Loaded>) | undefined;
+  /** Deliveries that wait, by subscription. */
+  readonly pending: () => Promise<ReadonlyMap<string, number>>;
+  readonly now: () => Instant;
+  /** Swaps the config, in one turn; resolves when all that goes by it has followed. */
+  readonly apply: (config: Config) => Promise<void>;
+  readonly remember: (entry: HistoryEntry) => Promise<void>;
+  readonly notify: (notice: Notice) => Promise<void>;
+  /** Counts a file that was rejected. */
+  readonly onRejected: () => void;
+}
+
+/** Reads the config file again, compares it with what is in force, and applies it. */
+export class Reloading {
+  readonly #ports: ReloadingPorts;
+  #underWay: Promise<unknown> = Promise.resolve();
+  /** Those that have not begun to read the file yet, by whether they are dry runs. */
+  readonly #waiting = new Map<boolean, { by: Set<string>; report: Promise<ReloadReport> }>();
+  #rejectedBefore: string | undefined;
+
+  constructor(ports: ReloadingPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * One after the other: each compares with what the one before has applied. Whoever asks while
+   * another waits shares that one, since it will read the file as it is by then.
+   */
+  reload({ dryRun = false, by = "signal" }: ReloadRequest = {}): Promise<ReloadReport> {
+    const waiting = this.#waiting.get(dryRun);
+    if (waiting) {
+      waiting.by.add(by);
+      return waiting.report;
+    }
+    const asking = new Set([by]);
+    const report = this.#underWay.then(() => {
+      this.#waiting.delete(dryRun);
+      return this.#reloadNow({ dryRun, by: [...asking].join(", ") });
+    });
+    this.#waiting.set(dryRun, { by: asking, report });
+    this.#underWay = report.catch(() => {});
+    return report;
+  }
+
+  async #reloadNow(
+    { dryRun, by }: { readonly dryRun: boolean; readonly by: string },
+  ): Promise<ReloadReport> {
+    const { slices, load, config } = this.#ports;
+    if (!load) return rejected([{ path: "", message: "this daemon has no config file" }]);
+    const loaded = await load(slices);
+    if (!loaded.ok) {
+      if (!dryRun) await this.#reject(loaded.problems.map(formatProblem), by);
+      return rejected(
+        loaded.problems.map((problem) => ({ path: problem.path, message: asSentence(problem) })),
+      );
+    }
+    if (!loaded.config.auth && !isLocal(config().server.listen)) {
+      const message = 'is missing, and others than this machine can call until "server.listen" ' +
+        "changes, which takes a restart: restart with the file as it is, or leave the tokens in it";
+      if (!dryRun) await this.#reject([`auth: ${message}`], by);
+      return rejected([{ path: "auth", message }]);
+    }
+    const pending = await this.#ports.pending();
+    const diff = await diffConfigs(config(), loaded.config, slices);
+    const report: ReloadReport & { kind: "reloaded" } = {
+      kind: "reloaded",
+      ...diff,
+      changes: formatDiff(diff, pending),
+      warnings: loaded.warnings.map(formatProblem),
+    };
+    if (!dryRun) await this.#apply(loaded.config, report, by);
+    return report;
+  }
+
+  async #apply(next: Config, report: ReloadReport & { kind: "reloaded" }, by: string) {
+    const { log, now, remember, apply } = this.#ports;
+    this.#rejectedBefore = undefined;
+    await apply(next);
+    const cause = listed(report.changes).join("; ") || "nothing changed";
+    log.configReloaded(cause);
+    await remember({ at: now(), kind: "reloaded", cause, by });
+  }
+
+  async #reject(problems: readonly string[], by: string) {
+    const { log, now, remember, notify, onRejected } = this.#ports;
+    const first = listed(problems);
+    log.configRejected(first);
+    // The same bad file is told once, however often it is tried.
+    const words = problems.join("\n");
+    if (this.#rejectedBefore === words) return;
+    onRejected();
+    const at = now();
+    // Asked for in one turn they share a commit.
+    await Promise.all([
+      remember({ at, kind: "rejected", cause: shortened(problems[0] ?? ""), by }),
+      notify({
+        at,
+        kind: "config.rejected",
+        summary: `the config file has ${problems.length} ${
+          problems.length === 1 ? "problem" : "problems"
+        }; the one before stays in force`,
+        problems: first,
+        by,
+        command: "bellhook check",
+      }).then(
+        () => this.#rejectedBefore = words,
+        (error) => log.configRejected([`nobody can be told of it now: ${error}`]),
+      ),
+    ]);
+  }
+}
+
+/** The first of many lines, and how many more there are. */
+function listed(lines: readonly string[]): string[] {
+  const first = lines.slice(0, LISTED).map(shortened);
+  return lines.length > LISTED ? [...first, `and ${lines.length - LISTED} more`] : first;
+}
+
+const LONGEST_LINE = 300;
+
+function shortened(line: string): string {
+  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line;
+}
+
+/** Where it is, what is wrong, how to fix it: a config may be many files. */
+function asSentence(problem: Problem): string {
+  const [where, ...rest] = formatProblem(problem).split("\n");
+  return `${where!.split("  ")[0]}: ${rest.map((line) => line.trim()).join("; ")}`;
+}
+
+function rejected(problems: (ReloadReport & { kind: "rejected" })["problems"]): ReloadReport {
+  const told = problems.slice(0, TOLD);
+  const more = problems.length - told.length;
+  if (more > 0) told.push({ path: "", message: `and ${more} more; "bellhook check" has them all` });
+  return { kind: "rejected", problems: told };
+}

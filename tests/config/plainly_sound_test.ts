@@ -1,0 +1,68 @@
+import { assertEquals } from "@std/assert";
+import { isPlainlySound } from "../../src/config/plainly_sound.ts";
+import { parseSource } from "../../src/config/source.ts";
+import { Slices } from "../../src/runtime/slices.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { fc } from "../support/properties.ts";
+
+const isSound = (text: string) => isPlainlySound(text, new Slices(new FakeClock()).begin());
+
+function parserIsContent(text: string): boolean {
+  const { root, problems } = parseSource("config.json", text);
+  return root !== undefined && problems.length === 0;
+}
+
+const TEXTS = [
+  "",
+  " ",
+  "{}",
+  "\ufeff{}",
+  "[1,]",
+  "[,1]",
+  "[1,,2]",
+  '{"a":1,}',
+  '{"a":1 "b":2}',
+  '{"a":1,"a":2}',
+  '{"a":{"a":1}}',
+  "{} {}",
+  "// nothing",
+  "{} // over",
+  "{} /* never over",
+  "{/* in */}",
+  "{/ }",
+  "[1}",
+  "{]",
+  '"\\u12"',
+  '"\t"',
+  "nul",
+  "-",
+  "[".repeat(150) + "]".repeat(150),
+  "[".repeat(300) + "]".repeat(300),
+];
+
+Deno.test("isPlainlySound: is what the parser finds no fault with", async () => {
+  for (const text of TEXTS) assertEquals(await isSound(text), parserIsContent(text), text);
+});
+
+Deno.test("isPlainlySound: any text, spoiled at any place, is judged as by the parser", async () => {
+  const anySpoil = fc.tuple(
+    fc.nat(),
+    fc.nat({ max: 2 }),
+    fc.constantFrom(...'{}[],:"/*\\ 1e-at\n', "//", "/*", "*/", '"a":', "null", "\ufeff"),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.json({ maxDepth: 4 }),
+      fc.array(anySpoil, { maxLength: 3 }),
+      async (json, spoils) => {
+        let text = json;
+        for (const [at, cut, put] of spoils) {
+          const place = at % (text.length + 1);
+          text = text.slice(0, place) + put + text.slice(place + cut);
+        }
+        assertEquals(await isSound(text), parserIsContent(text), text);
+      },
+    ),
+    { numRuns: 3_000 },
+  );
+});
