@@ -3,20 +3,20 @@ import { compact, type JsonText, JsonTextError, MAX_DEPTH } from "../domain/json
 import { quoted } from "../domain/quoted.ts";
 import type { Slice } from "../runtime/slices.ts";
 import type { Problem } from "./config.ts";
-import { isPlainlySound } from "./plainly_sound.ts";
+import { type Ends, surveySound } from "./sound_survey.ts";
 import { formatPath, type Path } from "./problem.ts";
 
 /**
- * Reads JSONC: a place for its root, or what is wrong with the syntax. Repeated keys are found, unless
- * the text is known to have no fault of either kind.
+ * Reads JSONC: a place for its root, or what is wrong with the syntax. Repeated keys are found. A
+ * text of which `known` has been found out has no fault of either kind.
  */
 export function parseSource(
   file: string,
   text: string,
-  { isKnownSound = false } = {},
+  known?: Ends,
 ): { root?: Place; problems: Problem[] } {
-  const source = new Source(file, text.replace(/^\ufeff/, ""));
-  const { isSound, problems } = isKnownSound ? { isSound: true, problems: [] } : survey(source);
+  const source = new Source(file, withoutMark(text), known);
+  const { isSound, problems } = known ? { isSound: true, problems: [] } : survey(source);
   if (!isSound) return { problems };
   const node = source.nodeFrom(0);
   return { root: new Place({ source, path: [], steps: [], node, anchor: node }), problems };
@@ -24,8 +24,12 @@ export function parseSource(
 
 /** As parseSource; in slices, where there are any. */
 export async function readSource(file: string, text: string, slice: Slice | undefined) {
-  const isKnownSound = slice !== undefined && await isPlainlySound(text, slice);
-  return parseSource(file, text, { isKnownSound });
+  return parseSource(file, text, slice && await surveySound(withoutMark(text), slice));
+}
+
+/** Without the byte order mark that editors put before a text. */
+function withoutMark(text: string): string {
+  return text.replace(/^\ufeff/, "");
 }
 
 /** A value of a config file, or the lack of one, and where it stands. */
@@ -201,14 +205,16 @@ export function safeName(name: string): string {
 class Source {
   readonly file: string;
   readonly text: string;
-  readonly #lineStarts: readonly number[];
-
+  /** Found when somebody asks for a line, which hardly ever happens. */
+  #lineStarts: readonly number[] | undefined;
   readonly #scanner: ReturnType<typeof createScanner>;
 
-  constructor(file: string, text: string) {
+  readonly #ends: Ends | undefined;
+
+  constructor(file: string, text: string, ends: Ends | undefined) {
     this.file = file;
     this.text = text;
-    this.#lineStarts = [0, ...[...text.matchAll(/\r\n|\r|\n/g)].map((m) => m.index + m[0].length)];
+    this.#ends = ends;
     this.#scanner = createScanner(text, true);
   }
 
@@ -249,6 +255,11 @@ class Source {
   #takeNode(): Node {
     const offset = this.#scanner.getTokenOffset();
     const kind = KINDS.get(this.#token()) ?? "number";
+    const known = this.#ends?.get(offset);
+    if (known !== undefined) {
+      this.#scanner.setPosition(known);
+      return new Node(this, kind, offset, known);
+    }
     let depth = 0;
     for (let token = this.#token();; token = this.#next()) {
       if (token === OPEN_BRACE || token === OPEN_BRACKET) depth++;
@@ -276,13 +287,17 @@ class Source {
 
   /** Line and column of an offset, from 1. */
   position(offset: number): { line: number; column: number } {
-    let low = 0, high = this.#lineStarts.length - 1;
+    const starts = this.#lineStarts ??= [
+      0,
+      ...[...this.text.matchAll(/\r\n|\r|\n/g)].map((m) => m.index + m[0].length),
+    ];
+    let low = 0, high = starts.length - 1;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if (this.#lineStarts[middle]! <= offset) low = middle;
+      if (starts[middle]! <= offset) low = middle;
       else high = middle - 1;
     }
-    return { line: low + 1, column: offset - this.#lineStarts[low]! + 1 };
+    return { line: low + 1, column: offset - starts[low]! + 1 };
   }
 
   problem(

@@ -1,11 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { isPlainlySound } from "../../src/config/plainly_sound.ts";
-import { parseSource } from "../../src/config/source.ts";
+import { parseSource, readSource } from "../../src/config/source.ts";
+import { surveySound } from "../../src/config/sound_survey.ts";
 import { Slices } from "../../src/runtime/slices.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fc } from "../support/properties.ts";
 
-const isSound = (text: string) => isPlainlySound(text, new Slices(new FakeClock()).begin());
+const slice = () => new Slices(new FakeClock()).begin();
+const isSound = async (text: string) =>
+  await surveySound(text.replace(/^\ufeff/, ""), slice()) !== undefined;
 
 function parserIsContent(text: string): boolean {
   const { root, problems } = parseSource("config.json", text);
@@ -40,11 +42,11 @@ const TEXTS = [
   "[".repeat(300) + "]".repeat(300),
 ];
 
-Deno.test("isPlainlySound: is what the parser finds no fault with", async () => {
+Deno.test("surveySound(): finds sound what the parser finds no fault with", async () => {
   for (const text of TEXTS) assertEquals(await isSound(text), parserIsContent(text), text);
 });
 
-Deno.test("isPlainlySound: any text, spoiled at any place, is judged as by the parser", async () => {
+Deno.test("surveySound(): any text, spoiled at any place, is judged as by the parser", async () => {
   const anySpoil = fc.tuple(
     fc.nat(),
     fc.nat({ max: 2 }),
@@ -64,5 +66,18 @@ Deno.test("isPlainlySound: any text, spoiled at any place, is judged as by the p
       },
     ),
     { numRuns: 3_000 },
+  );
+});
+
+Deno.test("readSource(): in slices it reads what it reads at once, long values too", async () => {
+  const long = Array.from({ length: 2_000 }, (_, i) => ({ id: `s${i}`, list: [i, [i]], o: {} }));
+  const text = `\ufeff// A comment\n${JSON.stringify({ a: 1, long, b: { c: long }, d: "x" })}`;
+  const { root } = await readSource("config.json", text, slice());
+  assertEquals(root!.value(), parseSource("config.json", text).root!.value());
+  assertEquals([...root!.at("long").eachElement()].map((place) => place.value()), long);
+  assertEquals(root!.at("long", 1_999, "list").value(), [1_999, [1_999]]);
+  assertEquals(
+    root!.at("d").problem("no").column,
+    parseSource("config.json", text).root!.at("d").problem("no").column,
   );
 });

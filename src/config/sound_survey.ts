@@ -5,20 +5,23 @@ import type { Slice } from "../runtime/slices.ts";
 /** Tokens between two looks at the clock. */
 const TOKENS = 1_000;
 
+/** Where values end that take long to skip, by where they begin. */
+export type Ends = ReadonlyMap<number, number>;
+
 /**
- * Whether a text is JSONC without any fault and without a key given twice, found out in slices. The
- * parser, which holds the loop for as long as it reads, has to be asked only where this is false: it
- * says what is wrong, if anything is.
+ * Reads a text in slices; undefined unless it is JSONC without any fault and without a key given
+ * twice. Only then the parser has to be asked what is wrong, which holds the loop for as long as it
+ * reads.
  */
-export async function isPlainlySound(text: string, slice: Slice): Promise<boolean> {
-  const scanner = createScanner(text.replace(/^\ufeff/, ""));
+export async function surveySound(text: string, slice: Slice): Promise<Ends | undefined> {
+  const scanner = createScanner(text);
   const reading = new Reading();
   for (let tokens = 1;; tokens++) {
     const token = scanner.scan();
-    if (scanner.getTokenError() !== NO_ERROR) return false;
-    if (token === EOF) return reading.isWhole;
+    if (scanner.getTokenError() !== NO_ERROR) return undefined;
+    if (token === EOF) return reading.isWhole ? reading.ends : undefined;
     const key = token === STRING ? () => scanner.getTokenValue() : undefined;
-    if (!TRIVIA.has(token) && !reading.take(token, key)) return false;
+    if (!TRIVIA.has(token) && !reading.take(token, scanner.getTokenOffset(), key)) return undefined;
     if (tokens % TOKENS === 0 && slice.isOver) await slice.rest();
   }
 }
@@ -40,11 +43,14 @@ const TRIVIA: ReadonlySet<number> = new Set([
 /** What may come next: an item is a member's key or an element. */
 type Expected = "value" | "item" | "colon" | "end";
 
+/** So many characters take a while to skip. */
+const LONG = 10_000;
+
 /** How far the grammar has come; trailing commas are taken. */
 class Reading {
   #expected: Expected = "value";
-  /** The keys of each object around, undefined for a list. */
-  readonly #around: (Set<string> | undefined)[] = [];
+  readonly #around: { readonly beginsAt: number; readonly keys: Set<string> | undefined }[] = [];
+  readonly ends = new Map<number, number>();
 
   /** Whether one whole value was read, and nothing begun beside it. */
   get isWhole(): boolean {
@@ -52,12 +58,11 @@ class Reading {
   }
 
   /** False where the token may not stand here. */
-  take(token: number, key: (() => string) | undefined): boolean {
-    const keys = this.#around.at(-1);
-    const isInside = this.#around.length > 0;
+  take(token: number, at: number, key: (() => string) | undefined): boolean {
+    const around = this.#around.at(-1);
     switch (token) {
       case COMMA:
-        if (this.#expected !== "end" || !isInside) return false;
+        if (this.#expected !== "end" || !around) return false;
         this.#expected = "item";
         return true;
       case COLON:
@@ -66,12 +71,12 @@ class Reading {
         return true;
       case CLOSE_BRACE:
       case CLOSE_BRACKET:
-        return this.#close(token === CLOSE_BRACE);
+        return this.#close(token === CLOSE_BRACE, at + 1);
     }
-    if (this.#expected === "item" && keys !== undefined) return this.#takeKey(keys, key?.());
+    if (this.#expected === "item" && around?.keys) return this.#takeKey(around.keys, key?.());
     if (this.#expected !== "value" && this.#expected !== "item") return false;
     if (token === OPEN_BRACE || token === OPEN_BRACKET) {
-      this.#around.push(token === OPEN_BRACE ? new Set() : undefined);
+      this.#around.push({ beginsAt: at, keys: token === OPEN_BRACE ? new Set() : undefined });
       this.#expected = "item";
       return this.#around.length <= 2 * MAX_DEPTH;
     }
@@ -86,11 +91,11 @@ class Reading {
     return true;
   }
 
-  #close(isObject: boolean): boolean {
-    const keys = this.#around.at(-1);
-    if (this.#around.length === 0 || (keys !== undefined) !== isObject) return false;
+  #close(isObject: boolean, endsAt: number): boolean {
+    const closed = this.#around.pop();
+    if (!closed || (closed.keys !== undefined) !== isObject) return false;
     if (this.#expected !== "item" && this.#expected !== "end") return false;
-    this.#around.pop();
+    if (endsAt - closed.beginsAt > LONG) this.ends.set(closed.beginsAt, endsAt);
     this.#expected = "end";
     return true;
   }
