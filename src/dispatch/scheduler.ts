@@ -3,6 +3,7 @@ import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, Outbox } from "../outbox/outbox.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
+import { Slices } from "../runtime/slices.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import { DueHeap } from "./due_heap.ts";
 import { Lane } from "./lane.ts";
@@ -49,6 +50,7 @@ export interface Attempted {
 export class Scheduler {
   readonly #ports: SchedulerPorts;
   readonly #lanes = new Map<string, Lane>();
+  readonly #slices: Slices;
   /** Lanes that may have something to start, in turn. */
   #ring: Lane[] = [];
   /** Lanes by the instant at which they are to be looked at again. */
@@ -69,6 +71,7 @@ export class Scheduler {
 
   constructor(ports: SchedulerPorts) {
     this.#ports = ports;
+    this.#slices = new Slices(ports.clock);
   }
 
   /** Attempts under way. */
@@ -141,8 +144,14 @@ export class Scheduler {
     try {
       for (const [id, at] of await this.#ports.outbox.nextDue()) this.noteDue(id, at);
     } finally {
-      // What is known of them is seen to in any case.
-      for (const lane of this.#lanes.values()) this.#look(lane);
+      // What is known of them is seen to in any case. Each look may read from the outbox.
+      const slice = this.#slices.begin();
+      for (const lane of [...this.#lanes.values()]) {
+        this.#look(lane);
+        if (!slice.isOver) continue;
+        this.#pump();
+        await slice.rest();
+      }
       this.#pump();
     }
   }

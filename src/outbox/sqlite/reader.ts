@@ -95,11 +95,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   readonly #formats: Names;
   readonly #replayScan: ReplayScan;
   /** What may look at many rows shares these, so that nobody else waits for it. */
-  readonly #slices: Slices;
+  readonly slices: Slices;
 
   constructor(db: DatabaseSync, clock: Clock = systemClock) {
     this.#db = db;
-    this.#slices = new Slices(clock);
+    this.slices = new Slices(clock);
     this.#sql = prepareAll(db, READER_SQL);
     this.#subscriptions = new Names(db, SUBSCRIPTION_NAMES, { writes: false });
     this.#types = new Names(db, TYPE_NAMES, { writes: false });
@@ -150,7 +150,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async deliveries(filter: DeliveryFilter): Promise<Page<Delivery>> {
     const scan = this.#scanFor(filter);
     if (!scan) return { items: [] };
-    const slice = this.#slices.begin();
+    const slice = this.slices.begin();
     const searched = { bytes: 0 };
     const fits = this.#testFor(filter, searched);
     const items: Delivery[] = [];
@@ -235,7 +235,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async countReplay(filter: ReplayFilter, number = Number.MAX_SAFE_INTEGER): Promise<number> {
     const scan = this.#replayScan.over(filter, number);
     if (!scan) return 0;
-    const slice = this.#slices.begin();
+    const slice = this.slices.begin();
     let after: Position = { createdAt: filter.since, seq: 0 };
     for (let count = 0;;) {
       const looked = scan.look({ after, until: filter.until, rows: CHUNK_ROWS });
@@ -330,7 +330,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     now: Instant,
     tell: (span: DueSpan) => Told,
   ): Promise<ReadonlyMap<string, Told>> {
-    const slice = this.#slices.begin();
+    const slice = this.slices.begin();
     const found = new Map<string, Told>();
     for (let after = 0;;) {
       const { spans, until } = this.#dueSpans({ after, limit: CHUNK_ROWS, now });

@@ -258,7 +258,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   nextDue(): Promise<ReadonlyMap<string, Instant>> {
-    return this.#read(() => this.#store.nextDue());
+    return this.#read(() => this.#store.nextDue(this.#reader.slices.begin()));
   }
 
   pending(): Promise<ReadonlyMap<string, number>> {

@@ -5,6 +5,7 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
 import type { Verdict } from "../../domain/verdict.ts";
+import type { Slice } from "../../runtime/slices.ts";
 import type {
   Claim,
   Claimed,
@@ -206,20 +207,26 @@ export class Store {
     }
   }
 
-  nextDue(): Map<string, Instant> {
+  async nextDue(slice: Slice): Promise<Map<string, Instant>> {
     const next = new Map<string, Instant>();
-    for (const [id, count] of this.#pending) {
-      const claimed = this.#claims.count(id);
-      if (claimed >= count) continue;
-      const rows = this.#sql.due.all(id, claimed + 1) as unknown as DueRow[];
-      const first = rows.find(({ seq }) => !this.#claims.isClaimed(id, seq));
-      const dueAt = Math.min(
-        first?.due_at ?? Infinity,
-        ...Array.from(this.#indexing.waiting(id), ({ due_at }) => due_at),
-      );
+    for (const id of [...this.#pending.keys()]) {
+      const dueAt = this.#nextDueOf(id);
       if (dueAt < Infinity) next.set(this.#names.subscriptions.name(id), dueAt);
+      if (slice.isOver) await slice.rest();
     }
     return next;
+  }
+
+  /** Infinity where nothing is pending that nobody has claimed. */
+  #nextDueOf(id: number): Instant {
+    const claimed = this.#claims.count(id);
+    if (claimed >= (this.#pending.get(id) ?? 0)) return Infinity;
+    const rows = this.#sql.due.all(id, claimed + 1) as unknown as DueRow[];
+    const first = rows.find(({ seq }) => !this.#claims.isClaimed(id, seq));
+    return Math.min(
+      first?.due_at ?? Infinity,
+      ...Array.from(this.#indexing.waiting(id), ({ due_at }) => due_at),
+    );
   }
 
   /** Pending deliveries by subscription; counted along, for counting rows walks them all. */
