@@ -656,8 +656,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the tokens of an address that others than this machine can call",
-    file: "engine.ts",
-    text: "!loaded.config.auth && !isLocal(config.server.listen)",
+    file: "reloading.ts",
+    text: "!loaded.config.auth && !isLocal(config().server.listen)",
     replacement: "false",
     tests: ["dispatch/reload_test.ts"],
   },
