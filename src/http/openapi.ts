@@ -2,7 +2,7 @@ import { MAX_EVENTS } from "../ingest/posted_event.ts";
 import { VERSION } from "../version.ts";
 import { type Json, parametersOf, responses, schemaRef, schemas } from "./openapi_components.ts";
 import { webhooks } from "./openapi_webhooks.ts";
-import { deliveriesQuery, eventsQuery, pageQuery, reloadQuery } from "./schemas.ts";
+import { deliveriesQuery, eventQuery, eventsQuery, pageQuery, reloadQuery } from "./schemas.ts";
 
 /**
  * `GET /openapi.json`: the OpenAPI 3.1 document of this API and of the webhooks that receivers get.
@@ -118,9 +118,12 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       tag: "events",
       summary: "One event and its deliveries",
       description:
-        "Numbers in `data`, `metadata` and `scope` have the digits they were posted with.",
+        "Numbers in `data`, `metadata` and `scope` have the digits they were posted with. " +
+        "Of several events with this id, from several publishers or sources, it is the one that " +
+        "receivers know by it; `sameId` names the others, and `sentAs` finds them.",
       who: "operators",
-      answers: [[200, json("The event", "EventWithDeliveries")], 404],
+      parameters: parametersOf(eventQuery),
+      answers: [[200, json("The event", "EventWithDeliveries")], 404, 422],
     },
   },
   "/v1/deliveries": {
