@@ -10,6 +10,7 @@ import { Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
 import { measureEngine } from "./engine_metrics.ts";
+import { type Actor, actorName, credit } from "./domain/actor.ts";
 import { haveSameOperators } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
 import { ChangeFeed } from "./http/change_feed.ts";
@@ -62,7 +63,7 @@ export interface Engine {
   readonly outbox: SqliteOutbox;
   /** Resolves when the database has failed. */
   readonly failed: Promise<Error>;
-  reload(how?: { readonly dryRun?: boolean; readonly by?: string }): Promise<ReloadReport>;
+  reload(how?: { readonly dryRun?: boolean; readonly by?: Actor }): Promise<ReloadReport>;
   /** Ends the grace of a stop that is under way. */
   hurry(): void;
   /** Attempts under way get their grace; `closeDoor` ends what lets requests in. */
@@ -206,16 +207,16 @@ function compose(
       if (!subscription) return undefined;
       const tested = await ingest.test(subscription, request);
       const { delivery } = tested;
-      const about = { at: steady.now(), subscription: id, delivery, by };
+      const about = { at: steady.now(), subscription: id, delivery, ...credit(by) };
       await remember({ ...about, kind: "tested", cause: "a test event was sent" });
       return tested;
     },
     async startReplay(filter, by) {
       const at = steady.now();
-      const { id, total } = await outbox.startReplay({ filter, by, at });
+      const { id, total } = await outbox.startReplay({ filter, by: actorName(by), at });
       const about = filter.subscription === undefined ? {} : { subscription: filter.subscription };
       const cause = `${total} deliveries are sent again by ${id}`;
-      await remember({ at, kind: "replayed", ...about, cause, by });
+      await remember({ at, kind: "replayed", ...about, cause, ...credit(by) });
       replayer.wake();
       return id;
     },
@@ -248,6 +249,8 @@ function compose(
     notReadyBecause,
     metrics: () => metrics.expose(),
     onRefused: measures.refused,
+    onAccessRefused: measures.accessRefused,
+    remember: (entry) => remember({ at: steady.now(), ...entry }),
     onShutdown: (end) => {
       streams.add(end);
       // Whoever comes while it stops is let go as soon as its stream has begun.
@@ -312,7 +315,7 @@ function compose(
 
   /** One after the other: each compares with what the one before has put in force. */
   function reload(
-    { dryRun = false, by = "signal" }: { dryRun?: boolean; by?: string } = {},
+    { dryRun = false, by = "signal" }: { dryRun?: boolean; by?: Actor } = {},
   ): Promise<ReloadReport> {
     const report = reloading.then(() => reloadNow({ dryRun, by }));
     reloading = report.catch(() => {});
@@ -320,7 +323,7 @@ function compose(
   }
 
   async function reloadNow(
-    { dryRun, by }: { dryRun: boolean; by: string },
+    { dryRun, by }: { dryRun: boolean; by: Actor },
   ): Promise<ReloadReport> {
     if (!ports.reload) return rejected([{ path: "", message: "this daemon has no config file" }]);
     // Asked for first: what was loaded is in force in the same turn.
@@ -355,7 +358,7 @@ function compose(
   async function putInForce(
     next: Config,
     report: ReloadReport & { kind: "reloaded" },
-    by: string,
+    by: Actor,
   ) {
     // Who may still listen asks again, and is let in again.
     if (!haveSameOperators(config.auth, next.auth)) endStreams();
@@ -378,10 +381,10 @@ function compose(
     await scheduler.refresh();
     const cause = report.changes.join("; ") || "nothing changed";
     log.configReloaded(cause);
-    await remember({ at: steady.now(), kind: "reloaded", cause, by });
+    await remember({ at: steady.now(), kind: "reloaded", cause, ...credit(by) });
   }
 
-  async function reject(problems: readonly string[], by: string) {
+  async function reject(problems: readonly string[], by: Actor) {
     log.configRejected(problems);
     // The same bad file is told once, however often it is tried.
     const words = problems.join("\n");
@@ -390,7 +393,7 @@ function compose(
     const at = steady.now();
     // Asked for in one turn they share a commit.
     await Promise.all([
-      remember({ at, kind: "rejected", cause: problems[0] ?? "", by }),
+      remember({ at, kind: "rejected", cause: problems[0] ?? "", ...credit(by) }),
       notify({
         at,
         kind: "config.rejected",
@@ -398,7 +401,7 @@ function compose(
           problems.length === 1 ? "problem" : "problems"
         }; the one before stays in force`,
         problems,
-        by,
+        by: actorName(by),
         command: "bellhook check",
       }).then(
         () => rejectedBefore = words,
