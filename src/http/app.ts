@@ -25,6 +25,7 @@ import type { DashboardPorts } from "./dashboard/dashboard.tsx";
 import type { DashboardEnv } from "./dashboard/viewer.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
+import { historyRoutes } from "./history.ts";
 import { addressedOnly } from "./host.ts";
 import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
@@ -130,7 +131,7 @@ export function createApp(given: AppPorts): App {
   app.route("/metrics", metricsRoutes(ports));
   app.use("/-/reload", access(ports.config), operatorsOnly);
   app.route("/-/reload", reloadRoutes(ports));
-  for (const path of ["events", "deliveries", "subscriptions", "match", "replays", "stream"]) {
+  for (const path of OPERATORS_PATHS) {
     app.use(`/v1/${path}/*`, operatorsOnly);
   }
   app.route("/v1/events", eventsRoutes(ports));
@@ -138,6 +139,7 @@ export function createApp(given: AppPorts): App {
   app.route("/v1/match", matchRoutes(ports));
   app.route("/v1/subscriptions", subscriptionsRoutes(ports));
   app.route("/v1/replays", replaysRoutes(ports));
+  app.route("/v1/history", historyRoutes(ports));
   app.route("/v1/stream", streamRoutes(ports));
   let dashboard: Promise<Hono<DashboardEnv>> | undefined;
   for (const path of ["/", "/dashboard/*", "/dashboard.css", "/dashboard.js"]) {
@@ -152,6 +154,17 @@ export function createApp(given: AppPorts): App {
       postsEvents(request) ? publish({ request, peer }) : app.fetch(request, { peer }),
   };
 }
+
+/** Below `/v1`; publishers post events, which goes past this. */
+const OPERATORS_PATHS = [
+  "events",
+  "deliveries",
+  "subscriptions",
+  "match",
+  "replays",
+  "history",
+  "stream",
+];
 
 function incoming({ req, env }: Context): Incoming {
   return { request: req.raw, peer: (env as { readonly peer?: string }).peer };

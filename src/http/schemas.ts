@@ -54,6 +54,11 @@ export const deliveriesQuery = pageQuery.extend({
   q: z.string().min(1).max(200).optional().describe("Text in the event's data"),
 });
 
+export const historyQuery = pageQuery.extend({
+  subscription: z.string().optional(),
+  delivery: z.string().optional().describe("The delivery's id"),
+});
+
 export const reloadQuery = z.strictObject({
   dryRun: z.enum(["true", "false"]).default("false").describe("Only say what would change"),
 });
@@ -191,6 +196,31 @@ export const replay = z.object({
   createdAt: instant,
   finishedAt: instant.optional(),
 });
+
+export const historyEntry = z.object({
+  at: instant,
+  kind: z.enum([
+    "failing",
+    "recovered",
+    "paused",
+    "resumed",
+    "retried",
+    "cancelled",
+    "replayed",
+    "tested",
+    "reloaded",
+    "rejected",
+    "signed in",
+    "signed out",
+  ]),
+  subscription: z.string().optional(),
+  delivery: z.string().optional(),
+  cause: z.string().describe("Why, or what was done, for people"),
+  by: z.string().optional().describe("The operator who did it; none where nobody did"),
+  address: z.string().optional().describe(
+    "Where the operator's request came from; `unix` for a Unix socket",
+  ),
+}).describe("What happened, or who did what");
 
 export const problemSchema = z.object({
   type: z.string(),
