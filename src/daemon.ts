@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { setImmediate } from "node:timers";
 import type { Config, Listen } from "./config/config.ts";
 import { type Engine, type EnginePorts, startEngine } from "./engine.ts";
+import { peerOf } from "./http/peer.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { VERSION } from "./version.ts";
@@ -48,7 +49,11 @@ export async function startDaemon(config: Config, ports: DaemonPorts): Promise<D
 
 async function listenOrStop(config: Config, engine: Engine, clock: Clock): Promise<Listening> {
   try {
-    return await listen(config.server.listen, (request) => engine.app.fetch(request), clock);
+    return await listen(
+      config.server.listen,
+      (request, peer) => engine.app.fetch(request, peer),
+      clock,
+    );
   } catch (error) {
     await engine.stop();
     throw error;
@@ -66,17 +71,18 @@ interface Listening {
 
 async function listen(
   where: Listen,
-  answer: (request: Request) => Response | Promise<Response>,
+  answer: (request: Request, peer: string | undefined) => Response | Promise<Response>,
   clock: Clock,
 ): Promise<Listening> {
   const closing = new AbortController();
   const answering = new Set<Promise<void>>();
   const options = { signal: closing.signal, onListen() {} };
-  const handler: Deno.ServeHandler = (request, { completed }) => {
+  const handler: Deno.ServeHandler = (request, info) => {
+    const { completed } = info;
     answering.add(completed);
     const forget = () => void answering.delete(completed);
     completed.then(forget, forget);
-    return answer(request);
+    return answer(request, peerOf(info));
   };
   const server = await bind(where, options, handler);
   // Deno throws where nobody can catch it if a server that has ended is told to end.

@@ -8,6 +8,7 @@ import { Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
 import { measureEngine } from "./engine_metrics.ts";
+import { actorName, credit } from "./domain/actor.ts";
 import { haveSameOperators } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
 import { ChangeFeed } from "./http/change_feed.ts";
@@ -206,16 +207,16 @@ function compose(
       if (!subscription) return undefined;
       const tested = await ingest.test(subscription, request);
       const { delivery } = tested;
-      const about = { at: steady.now(), subscription: id, delivery, by };
+      const about = { at: steady.now(), subscription: id, delivery, ...credit(by) };
       await remember({ ...about, kind: "tested", cause: "a test event was sent" });
       return tested;
     },
     async startReplay(filter, by) {
       const at = steady.now();
-      const { id, total } = await outbox.startReplay({ filter, by, at });
+      const { id, total } = await outbox.startReplay({ filter, by: actorName(by), at });
       const about = filter.subscription === undefined ? {} : { subscription: filter.subscription };
       const cause = `${total} deliveries are sent again by ${id}`;
-      await remember({ at, kind: "replayed", ...about, cause, by });
+      await remember({ at, kind: "replayed", ...about, cause, ...credit(by) });
       replayer.wake();
       return id;
     },
@@ -261,6 +262,8 @@ function compose(
     notReadyBecause,
     metrics: () => metrics.expose(),
     onRefused: measures.refused,
+    onAccessRefused: measures.accessRefused,
+    remember: (entry) => remember({ at: steady.now(), ...entry }),
     onShutdown: (end) => {
       streams.add(end);
       // Whoever comes while it stops is let go as soon as its stream has begun.

@@ -5,6 +5,7 @@ import { formatProblem, type Loaded } from "./config/load.ts";
 import type { Notice } from "./dispatch/notices.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
+import { type Actor, actorName, credit } from "./domain/actor.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Slices } from "./runtime/slices.ts";
@@ -17,7 +18,7 @@ const TOLD = 1_000;
 /** Who asks for a reload, and whether it is only to say what it would do. */
 export interface ReloadRequest {
   readonly dryRun?: boolean;
-  readonly by?: string;
+  readonly by?: Actor;
 }
 
 /** What reloading asks of the rest of the daemon. */
@@ -43,7 +44,7 @@ export class Reloading {
   readonly #ports: ReloadingPorts;
   #underWay: Promise<unknown> = Promise.resolve();
   /** Those that have not begun to read the file yet, by whether they are dry runs. */
-  readonly #waiting = new Map<boolean, { by: Set<string>; report: Promise<ReloadReport> }>();
+  readonly #waiting = new Map<boolean, { by: Actor[]; report: Promise<ReloadReport> }>();
   #rejectedBefore: string | undefined;
 
   constructor(ports: ReloadingPorts) {
@@ -57,13 +58,13 @@ export class Reloading {
   reload({ dryRun = false, by = "signal" }: ReloadRequest = {}): Promise<ReloadReport> {
     const waiting = this.#waiting.get(dryRun);
     if (waiting) {
-      waiting.by.add(by);
+      waiting.by.push(by);
       return waiting.report;
     }
-    const asking = new Set([by]);
+    const asking = [by];
     const report = this.#underWay.then(() => {
       this.#waiting.delete(dryRun);
-      return this.#reloadNow({ dryRun, by: [...asking].join(", ") });
+      return this.#reloadNow({ dryRun, by: distinct(asking) });
     });
     this.#waiting.set(dryRun, { by: asking, report });
     this.#underWay = report.catch(() => {});
@@ -71,7 +72,7 @@ export class Reloading {
   }
 
   async #reloadNow(
-    { dryRun, by }: { readonly dryRun: boolean; readonly by: string },
+    { dryRun, by }: { readonly dryRun: boolean; readonly by: readonly Actor[] },
   ): Promise<ReloadReport> {
     const { slices, load, config } = this.#ports;
     if (!load) return rejected([{ path: "", message: "this daemon has no config file" }]);
@@ -100,35 +101,38 @@ export class Reloading {
     return report;
   }
 
-  async #apply(next: Config, report: ReloadReport & { kind: "reloaded" }, by: string) {
-    const { log, now, remember, apply } = this.#ports;
+  async #apply(
+    next: Config,
+    report: ReloadReport & { kind: "reloaded" },
+    by: readonly Actor[],
+  ) {
+    const { log, apply } = this.#ports;
     this.#rejectedBefore = undefined;
     await apply(next);
     const cause = listed(report.changes).join("; ") || "nothing changed";
     log.configReloaded(cause);
-    await remember({ at: now(), kind: "reloaded", cause, by });
+    await this.#remember("reloaded", cause, by);
   }
 
-  async #reject(problems: readonly string[], by: string) {
-    const { log, now, remember, notify, onRejected } = this.#ports;
+  async #reject(problems: readonly string[], by: readonly Actor[]) {
+    const { log, now, notify, onRejected } = this.#ports;
     const first = listed(problems);
     log.configRejected(first);
     // The same bad file is told once, however often it is tried.
     const words = problems.join("\n");
     if (this.#rejectedBefore === words) return;
     onRejected();
-    const at = now();
     // Asked for in one turn they share a commit.
     await Promise.all([
-      remember({ at, kind: "rejected", cause: shortened(problems[0] ?? ""), by }),
+      this.#remember("rejected", shortened(problems[0] ?? ""), by),
       notify({
-        at,
+        at: now(),
         kind: "config.rejected",
         summary: `the config file has ${problems.length} ${
           problems.length === 1 ? "problem" : "problems"
         }; the one before stays in force`,
         problems: first,
-        by,
+        by: by.map(actorName).join(", "),
         command: "bellhook check",
       }).then(
         () => this.#rejectedBefore = words,
@@ -136,6 +140,19 @@ export class Reloading {
       ),
     ]);
   }
+
+  /** An entry for each who asked. */
+  async #remember(kind: "reloaded" | "rejected", cause: string, by: readonly Actor[]) {
+    const at = this.#ports.now();
+    await Promise.all(
+      by.map((actor) => this.#ports.remember({ at, kind, cause, ...credit(actor) })),
+    );
+  }
+}
+
+/** Each who asked, once. */
+function distinct(actors: readonly Actor[]): readonly Actor[] {
+  return [...new Map(actors.map((actor) => [JSON.stringify(actor), actor])).values()];
 }
 
 /** The first of many lines, and how many more there are. */

@@ -11,7 +11,7 @@ const ARROWS: Record<string, readonly string[]> = {
   ingest: ["domain", "runtime", "profiles", "config", "outbox"],
   dispatch: ["domain", "runtime", "profiles", "config", "outbox", "transport"],
   receivers: ["domain", "runtime", "profiles"],
-  http: ["domain", "runtime", "profiles", "config", "outbox", "ingest"],
+  http: ["domain", "runtime", "profiles", "config", "outbox", "ingest", "transport"],
 };
 
 /** Files that a folder outside may import of a folder: its port, not its adapters. */

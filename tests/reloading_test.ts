@@ -82,7 +82,7 @@ Deno.test("reload(): who asks while a file is read gets one that is read afterwa
     assert(report.kind === "reloaded");
     assertEquals(report.added, ["s1"]);
   }
-  assertEquals(history.map(({ by }) => by), ["ann", "bob, cleo"]);
+  assertEquals(history.map(({ by }) => by), ["ann", "bob", "cleo"]);
 });
 
 Deno.test("reload(): a dry run and a reload do not share", async () => {

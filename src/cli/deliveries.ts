@@ -133,6 +133,7 @@ function show(delivery: DeliveryWithAttempts, { options, shell }: Doing): ExitCo
     ["reason", reason ?? ""],
     ["held", held ? "its subscription is paused, disabled or gone from the config" : ""],
     ["event", delivery.event],
+    ["sent as", delivery.sentAs ?? ""],
     ["type", delivery.type],
     ["subscription", delivery.subscription],
     ["redelivery of", delivery.redeliveryOf ?? ""],

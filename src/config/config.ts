@@ -14,6 +14,8 @@ export interface Config {
     readonly listen: Listen;
     readonly maxBodyBytes: number;
     readonly shutdownGraceMs: number;
+    /** Networks of proxies whose `X-Forwarded-For` is believed; `unix` for a Unix socket's peers. */
+    readonly trustProxy?: readonly string[];
   };
   /** Undefined: no tokens, loopback alone. */
   readonly auth?: {

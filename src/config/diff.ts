@@ -222,6 +222,7 @@ function settingFacets(config: Config): Facets {
     ["server.listen", shown(formatListen(server.listen))],
     ["server.maxBody", shown(formatSize(server.maxBodyBytes))],
     ["server.shutdownGrace", shown(formatDuration(server.shutdownGraceMs))],
+    ["server.trustProxy", nonEmpty(server.trustProxy?.length ?? 0, json(server.trustProxy ?? []))],
     ["auth", auth && hidden("", { name: "set" })],
     ...(auth?.publishers ?? []).map(publisherFacet),
     ...(auth?.operators ?? []).map(operatorFacet),

@@ -4,6 +4,7 @@ import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { quoted } from "../domain/quoted.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Slice, Slices } from "../runtime/slices.ts";
+import { parseNetwork } from "../transport/address_guard.ts";
 import { readAuth } from "./access.ts";
 import type { Config, EventType, Listen, Problem } from "./config.ts";
 import { type ConfigFiles, readIncludes, systemFiles } from "./include.ts";
@@ -131,6 +132,7 @@ async function build(
       listen: readListen(root, words, findings),
       maxBodyBytes: parseSize(words.server?.maxBody ?? DEFAULTS.maxBody)!,
       shutdownGraceMs: parseDuration(words.server?.shutdownGrace ?? DEFAULTS.shutdownGrace)!,
+      ...readTrustProxy(root, words, findings),
     },
     ...(auth && { auth }),
     storage: {
@@ -188,6 +190,18 @@ async function* readEntries(
     if (words) yield { place, words };
     if (slice?.isOver) await slice.rest();
   }
+}
+
+function readTrustProxy(root: Place, words: Sound<ConfigWords>, findings: Findings) {
+  const trustProxy = words.server?.trustProxy?.filter((one) => one !== undefined) ?? [];
+  for (const place of root.at("server", "trustProxy").elements()) {
+    if (parseNetwork(String(place.value()))?.bits !== 0) continue;
+    findings.warn(place.problem(
+      "everybody is believed to be a proxy, and can say to be at any address",
+      "name the addresses of your proxies",
+    ));
+  }
+  return trustProxy.length === 0 ? {} : { trustProxy };
 }
 
 function readListen(root: Place, words: Sound<ConfigWords>, findings: Findings): Listen {

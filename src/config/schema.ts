@@ -126,6 +126,13 @@ const network = text((value) =>
     : undefined
 );
 
+const proxy = text((value) =>
+  value === "unix" || parseNetwork(value) !== undefined ? undefined : {
+    message: `${quoted(value)} is no network`,
+    fix: 'write it as "10.0.0.0/8", "fd00::/8", a single address, or "unix"',
+  }
+);
+
 const instant = text((value) =>
   parseInstant(value) === undefined
     ? {
@@ -359,6 +366,10 @@ export const configWords = z.strictObject({
       .meta({ default: DEFAULTS.maxBody }),
     shutdownGrace: duration.optional().describe("What running attempts get when the daemon stops")
       .meta({ default: DEFAULTS.shutdownGrace }),
+    trustProxy: z.array(proxy).optional().describe(
+      "Proxies whose `X-Forwarded-For` is believed to tell whose request it is: networks as CIDR, " +
+        "`unix` for whoever connects by a Unix socket",
+    ).meta({ default: [] }),
   }).optional().describe("The daemon's own HTTP server"),
   auth: z.strictObject({
     publishers: z.array(publisher).optional().describe("Who may post events"),

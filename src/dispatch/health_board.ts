@@ -109,5 +109,6 @@ export class HealthBoard {
 export interface HealthDeed {
   readonly cause: string;
   readonly by: string;
+  readonly address?: string;
   readonly at: Instant;
 }

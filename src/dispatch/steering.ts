@@ -1,3 +1,4 @@
+import { type Actor, actorName, credit } from "../domain/actor.ts";
 import type { Steered } from "../domain/delivery.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { HistoryEntry, Outbox, OutboxReader } from "../outbox/outbox.ts";
@@ -27,7 +28,7 @@ export class Steering {
   }
 
   /** Makes a pending delivery due now; sends a finished one again as a new one. */
-  async retry(deliveryId: string, by: string): Promise<Steered> {
+  async retry(deliveryId: string, by: Actor): Promise<Steered> {
     const { outbox, reader, scheduler, steady } = this.#ports;
     const delivery = await reader.delivery(deliveryId);
     if (!delivery) return { kind: "unknown" };
@@ -55,11 +56,11 @@ export class Steering {
   }
 
   /** Ends a pending delivery; an attempt under way is not called back, but nothing follows it. */
-  async cancel(deliveryId: string, by: string): Promise<Steered> {
+  async cancel(deliveryId: string, by: Actor): Promise<Steered> {
     const { outbox, reader, scheduler, steady } = this.#ports;
     const delivery = await reader.delivery(deliveryId);
     if (!delivery) return { kind: "unknown" };
-    const reason = `cancelled by ${by}`;
+    const reason = `cancelled by ${actorName(by)}`;
     if (await outbox.cancel([deliveryId], reason, steady.now()) > 0) {
       scheduler.forget(new Set([deliveryId]));
       await this.#remember("cancelled", delivery, { by, cause: reason });
@@ -70,11 +71,11 @@ export class Steering {
   }
 
   /** False where the config has no such subscription. */
-  async pause(subscriptionId: string, by: string): Promise<boolean> {
+  async pause(subscriptionId: string, by: Actor): Promise<boolean> {
     const { health, scheduler, steady } = this.#ports;
     if (!this.#ports.subscription(subscriptionId)) return false;
     if (health.isPaused(subscriptionId)) return true;
-    const change = { cause: `paused by ${by}`, by, at: steady.now() };
+    const change = { cause: `paused by ${actorName(by)}`, ...credit(by), at: steady.now() };
     try {
       // Asked for in one turn they share a commit: no pause without its notice, whatever dies.
       await Promise.all([
@@ -88,10 +89,10 @@ export class Steering {
   }
 
   /** False where the config has no such subscription. */
-  async resume(subscriptionId: string, by: string): Promise<boolean> {
+  async resume(subscriptionId: string, by: Actor): Promise<boolean> {
     const { health, scheduler, steady } = this.#ports;
     if (!this.#ports.subscription(subscriptionId)) return false;
-    const change = { cause: `resumed by ${by}`, by, at: steady.now() };
+    const change = { cause: `resumed by ${actorName(by)}`, ...credit(by), at: steady.now() };
     try {
       await health.resume(subscriptionId, change);
     } finally {
@@ -104,10 +105,10 @@ export class Steering {
   #remember(
     kind: "retried" | "cancelled",
     { id, subscription }: { id: string; subscription: string },
-    { by, cause }: { by: string; cause: string },
+    { by, cause }: { by: Actor; cause: string },
   ): Promise<void> {
     const at = this.#ports.steady.now();
-    return this.#ports.remember({ at, kind, subscription, delivery: id, cause, by });
+    return this.#ports.remember({ at, kind, subscription, delivery: id, cause, ...credit(by) });
   }
 
   #heldBecause(subscriptionId: string): string | undefined {

@@ -13,6 +13,8 @@ export interface Delivery {
   /** `dlv_` and a ULID. */
   readonly id: string;
   readonly eventId: string;
+  /** The id that receivers get of the event, where that is another. */
+  readonly eventSentAs?: string;
   readonly type: string;
   readonly subscription: string;
   readonly cause: DeliveryCause;

@@ -3,8 +3,10 @@ import { canonicalScalar, type JsonText } from "./json_text.ts";
 
 /** What happened: posted by a publisher, kept as it was written. */
 export interface Event {
-  /** The publisher's own id, or `evt_` and a ULID. */
+  /** The publisher's own id, or `evt_` and a ULID. Another publisher's event may have the same. */
   readonly id: string;
+  /** The id that receivers get, where another event had this one already; `id` where undefined. */
+  readonly sentAs?: string;
   readonly type: string;
   /** When it happened: the publisher's `timestamp`, else when it was accepted. */
   readonly occurredAt: Instant;

@@ -2,7 +2,9 @@ import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
 import type { Context, MiddlewareHandler } from "hono";
 import { hash } from "node:crypto";
 import type { Config, Operator, Publisher } from "../config/config.ts";
+import type { Actor } from "../domain/actor.ts";
 import type { Secret } from "../domain/secret.ts";
+import { clientAddress } from "./client_address.ts";
 import { ProblemError } from "./problem.ts";
 
 /** Who is asking. */
@@ -15,6 +17,15 @@ export type Caller =
 /** What the middleware leaves behind for the routes. */
 export interface AccessVariables {
   caller: Caller;
+  /** Where the request comes from. */
+  address: string;
+}
+
+/** Thrown where somebody is not let in for want of a token that is known. */
+export class AccessRefused extends ProblemError {
+  constructor(readonly reason: "no_token" | "unknown_token", detail: string) {
+    super({ status: 401, title: "Unauthorized", detail });
+  }
 }
 
 /** Who may ask at all: a bearer token where there is `auth`, this machine alone where not. */
@@ -23,11 +34,27 @@ export function access(
 ): MiddlewareHandler<{ Variables: AccessVariables }> {
   return (context, next) => {
     context.set("caller", callerOf(context.req.raw.headers, config()));
+    context.set("address", addressOf(context, config()));
     return next();
   };
 }
 
-/** Who is asking; throws ProblemError (401) where the config wants a token and there is none of its. */
+/** Where a request comes from that the app has handed on with its peer. */
+export function addressOf({ req, env }: Context, config: Config): string {
+  const { peer } = env as { readonly peer?: string };
+  return requestAddress({ request: req.raw, peer }, config);
+}
+
+/** Where a request comes from. */
+export function requestAddress(
+  { request, peer }: { readonly request: Request; readonly peer: string | undefined },
+  { server }: Config,
+): string {
+  const forwardedFor = request.headers.get("x-forwarded-for");
+  return clientAddress({ peer, forwardedFor, trustProxy: server.trustProxy ?? [] });
+}
+
+/** Who is asking; throws AccessRefused where the config wants a token and there is none of its. */
 export function callerOf(headers: Headers, { auth }: Config): Caller {
   return auth ? bearer(auth, headers.get("authorization")) : LOCAL;
 }
@@ -61,9 +88,9 @@ export function assertOwnPage(headers: Headers, { auth, server }: Config): void 
   }
 }
 
-/** Who is asking, as the records name them. */
-export function callerName(context: Context<{ Variables: AccessVariables }>): string {
-  return nameOf(context.get("caller"));
+/** Who is asking, and from where, as the history has it. */
+export function actorOf({ var: { caller, address } }: { readonly var: AccessVariables }): Actor {
+  return { name: nameOf(caller), address };
 }
 
 /** How the records name a caller. */
@@ -90,19 +117,17 @@ export const operatorsOnly: MiddlewareHandler<{ Variables: AccessVariables }> = 
 function bearer(auth: NonNullable<Config["auth"]>, header: string | null): Caller {
   const token = /^Bearer +([^\s]+)$/i.exec(header ?? "")?.[1];
   if (token === undefined) {
-    throw new ProblemError({
-      status: 401,
-      title: "Unauthorized",
-      detail: "a token is needed: send `Authorization: Bearer TOKEN`",
-    });
+    throw new AccessRefused(
+      "no_token",
+      "a token is needed: send `Authorization: Bearer TOKEN`",
+    );
   }
   const caller = callerWith(auth, token);
   if (caller) return caller;
-  throw new ProblemError({
-    status: 401,
-    title: "Unauthorized",
-    detail: "the token is none of auth.publishers or auth.operators",
-  });
+  throw new AccessRefused(
+    "unknown_token",
+    "the token is none of auth.publishers or auth.operators",
+  );
 }
 
 /** Whose token it is; undefined where it is nobody's. */

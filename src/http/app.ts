@@ -4,6 +4,7 @@ import type { Health } from "../domain/health.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Registry } from "../ingest/registry.ts";
 import {
+  type HistoryEntry,
   InvalidCursorError,
   OutboxFailed,
   type OutboxReader,
@@ -11,11 +12,20 @@ import {
 } from "../outbox/outbox.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
-import { access, type AccessVariables, operatorsOnly, ownPagesOnly } from "./access.ts";
+import {
+  access,
+  AccessRefused,
+  type AccessVariables,
+  operatorsOnly,
+  ownPagesOnly,
+  requestAddress,
+} from "./access.ts";
 import { allowedMethods } from "./allowed_methods.ts";
+import type { DashboardPorts } from "./dashboard/dashboard.tsx";
 import type { DashboardEnv } from "./dashboard/viewer.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
+import { historyRoutes } from "./history.ts";
 import { addressedOnly } from "./host.ts";
 import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
@@ -23,12 +33,14 @@ import { type Operations, whileOpen } from "./operations.ts";
 import { problem, ProblemError } from "./problem.ts";
 import {
   EVENTS_PATH,
+  type Incoming,
   postsEvents,
   publishing,
   type PublishPorts,
   RETRY_AFTER_SECONDS,
   unavailable,
 } from "./publish.ts";
+import { Refusals, type RefusalsPorts } from "./refusals.ts";
 import { type Reload, reloadRoutes } from "./reload.ts";
 import { replaysRoutes } from "./replays.ts";
 import { type StreamPorts, streamRoutes } from "./stream.ts";
@@ -48,20 +60,33 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
   /** Undefined while the daemon may take events, else why not; may try the storage to find out. */
   readonly notReadyBecause: () => Promise<string | undefined>;
   readonly reload: Reload;
+  readonly onAccessRefused: RefusalsPorts["onAccessRefused"];
+  /** Keeps who did what on record; never rejects. */
+  readonly remember: (entry: Omit<HistoryEntry, "at">) => Promise<void>;
 }
 
 /** What answers requests. */
 export interface App {
   /** Its methods and paths. */
   readonly routes: Hono["routes"];
-  fetch(request: Request): Response | Promise<Response>;
+  /** `peer` is the address of whoever is connected; undefined for a Unix socket's. */
+  fetch(request: Request, peer?: string): Response | Promise<Response>;
 }
 
 /** Everything the daemon answers over HTTP. */
 export function createApp(given: AppPorts): App {
-  const ports = { ...given, operations: whileOpen(given) };
+  const ports = { ...given, operations: whileOpen(given), refusals: new Refusals(given) };
   const app = new Hono<{ Variables: AccessVariables }>();
-  const problemOf = (error: Error, { method, url }: Request) => {
+  const problemOf = async (error: Error, { request, peer }: Incoming) => {
+    const { method, url } = request;
+    if (error instanceof AccessRefused) {
+      const address = requestAddress({ request, peer }, ports.config());
+      const { reason } = error;
+      const waitSeconds = await ports.refusals.note({ address, reason, signal: request.signal });
+      return problem(
+        waitSeconds === undefined ? error.problem : tooManyRefused(error, waitSeconds),
+      );
+    }
     if (error instanceof InvalidCursorError) {
       return problem({
         status: 422,
@@ -82,9 +107,9 @@ export function createApp(given: AppPorts): App {
     });
   };
   const publish = publishing(ports, problemOf);
-  app.onError((error, context) => problemOf(error, context.req.raw));
+  app.onError((error, context) => problemOf(error, incoming(context)));
   app.notFound((context) => nothingFound(app, context));
-  app.post(EVENTS_PATH, (context) => publish(context.req.raw));
+  app.post(EVENTS_PATH, (context) => publish(incoming(context)));
   app.use(ownPagesOnly(ports.config), addressedOnly);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
@@ -106,7 +131,7 @@ export function createApp(given: AppPorts): App {
   app.route("/metrics", metricsRoutes(ports));
   app.use("/-/reload", access(ports.config), operatorsOnly);
   app.route("/-/reload", reloadRoutes(ports));
-  for (const path of ["events", "deliveries", "subscriptions", "match", "replays", "stream"]) {
+  for (const path of OPERATORS_PATHS) {
     app.use(`/v1/${path}/*`, operatorsOnly);
   }
   app.route("/v1/events", eventsRoutes(ports));
@@ -114,22 +139,49 @@ export function createApp(given: AppPorts): App {
   app.route("/v1/match", matchRoutes(ports));
   app.route("/v1/subscriptions", subscriptionsRoutes(ports));
   app.route("/v1/replays", replaysRoutes(ports));
+  app.route("/v1/history", historyRoutes(ports));
   app.route("/v1/stream", streamRoutes(ports));
   let dashboard: Promise<Hono<DashboardEnv>> | undefined;
   for (const path of ["/", "/dashboard/*", "/dashboard.css", "/dashboard.js"]) {
     app.all(path, async (context) => {
       dashboard ??= loadDashboard(ports);
-      return (await dashboard).fetch(context.req.raw);
+      return (await dashboard).fetch(context.req.raw, context.env);
     });
   }
   return {
     routes: app.routes,
-    fetch: (request) => postsEvents(request) ? publish(request) : app.fetch(request),
+    fetch: (request, peer) =>
+      postsEvents(request) ? publish({ request, peer }) : app.fetch(request, { peer }),
   };
 }
 
+/** Below `/v1`; publishers post events, which goes past this. */
+const OPERATORS_PATHS = [
+  "events",
+  "deliveries",
+  "subscriptions",
+  "match",
+  "replays",
+  "history",
+  "stream",
+];
+
+function incoming({ req, env }: Context): Incoming {
+  return { request: req.raw, peer: (env as { readonly peer?: string }).peer };
+}
+
+function tooManyRefused({ problem }: AccessRefused, retryAfterSeconds: number) {
+  return {
+    status: 429,
+    title: "Too Many Requests",
+    detail: `${problem.detail}; too many requests of this address were refused. ` +
+      `Wait ${retryAfterSeconds} s, or send the right token, which is taken at once`,
+    retryAfterSeconds,
+  } as const;
+}
+
 /** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
-async function loadDashboard(ports: AppPorts): Promise<Hono<DashboardEnv>> {
+async function loadDashboard(ports: DashboardPorts): Promise<Hono<DashboardEnv>> {
   const { dashboardRoutes } = await import("./dashboard/dashboard.tsx");
   const routes = dashboardRoutes(ports);
   routes.notFound((context) => nothingFound(routes, context));

@@ -4,7 +4,7 @@ import { diagnose } from "../domain/diagnosis.ts";
 import { parseInstant } from "../domain/instant.ts";
 import type { OutboxReader, StoredDelivery } from "../outbox/outbox.ts";
 import { renderBody } from "../profiles/render.ts";
-import { type AccessVariables, callerName } from "./access.ts";
+import { type AccessVariables, actorOf } from "./access.ts";
 import { type BodyPorts, bodyText, query } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
@@ -50,13 +50,13 @@ export function deliveriesRoutes(ports: DeliveriesPorts): Hono<{ Variables: Acce
 
   routes.post("/:id/retry", async (context) => {
     await bodyText(context, ports);
-    const steered = await operations.retry(context.req.param("id"), callerName(context));
+    const steered = await operations.retry(context.req.param("id"), actorOf(context));
     return await answer(context, steered, 202);
   });
 
   routes.post("/:id/cancel", async (context) => {
     await bodyText(context, ports);
-    const steered = await operations.cancel(context.req.param("id"), callerName(context));
+    const steered = await operations.cancel(context.req.param("id"), actorOf(context));
     return await answer(context, steered, 200);
   });
 

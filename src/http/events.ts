@@ -4,7 +4,7 @@ import type { AccessVariables } from "./access.ts";
 import { defined, instants } from "./deliveries.ts";
 import { query } from "./input.ts";
 import { ProblemError } from "./problem.ts";
-import { eventsQuery } from "./schemas.ts";
+import { eventQuery, eventsQuery } from "./schemas.ts";
 import { deliveryView, eventText, type IsHeld } from "./views.ts";
 
 /** `GET /v1/events`: what was posted. */
@@ -27,16 +27,22 @@ export function eventsRoutes(
 
   routes.get("/:id", async (context) => {
     const id = context.req.param("id");
-    const event = await reader.event(id);
+    const { publisher } = query(context, eventQuery);
+    const event = await reader.event(id, publisher);
     if (!event) {
+      const whose = publisher === undefined ? "" : ` of publisher "${publisher}"`;
       throw new ProblemError({
         status: 404,
         title: "Not Found",
-        detail: `there is no event "${id}"; it may have been pruned`,
+        detail: `there is no event "${id}"${whose}; it may have been pruned`,
       });
     }
-    const deliveries = (await reader.deliveriesOf(id)).map((one) => deliveryView(one, isHeld));
-    return context.body(eventText(event, { deliveries }), 200, JSON_TYPE);
+    const deliveries = await reader.deliveriesOf(id, publisher);
+    const more = {
+      ...(event.sameId ? { sameId: event.sameId } : {}),
+      deliveries: deliveries.map((one) => deliveryView(one, isHeld)),
+    };
+    return context.body(eventText(event, more), 200, JSON_TYPE);
   });
 
   return routes;

@@ -2,7 +2,14 @@ import { MAX_EVENTS } from "../ingest/posted_event.ts";
 import { VERSION } from "../version.ts";
 import { type Json, parametersOf, responses, schemaRef, schemas } from "./openapi_components.ts";
 import { webhooks } from "./openapi_webhooks.ts";
-import { deliveriesQuery, eventsQuery, pageQuery, reloadQuery } from "./schemas.ts";
+import {
+  deliveriesQuery,
+  eventQuery,
+  eventsQuery,
+  historyQuery,
+  pageQuery,
+  reloadQuery,
+} from "./schemas.ts";
 
 /**
  * `GET /openapi.json`: the OpenAPI 3.1 document of this API and of the webhooks that receivers get.
@@ -118,9 +125,12 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       tag: "events",
       summary: "One event and its deliveries",
       description:
-        "Numbers in `data`, `metadata` and `scope` have the digits they were posted with.",
+        "Numbers in `data`, `metadata` and `scope` have the digits they were posted with. " +
+        "Of several events with this id, from several publishers or sources, it is the one that " +
+        "receivers know by it; `sameId` names the others, and `sentAs` finds them.",
       who: "operators",
-      answers: [[200, json("The event", "EventWithDeliveries")], 404],
+      parameters: parametersOf(eventQuery),
+      answers: [[200, json("The event", "EventWithDeliveries")], 404, 422],
     },
   },
   "/v1/deliveries": {
@@ -186,6 +196,18 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       summary: "How far a replay is",
       who: "operators",
       answers: [[200, json("The replay", "Replay")], 404],
+    },
+  },
+  "/v1/history": {
+    get: {
+      id: "listHistory",
+      tag: "daemon",
+      summary: "Who did what, and what happened",
+      description: "Sign-ins, operators' actions and reloads, with name and address, and " +
+        "subscriptions that failed, recovered or were paused.",
+      who: "operators",
+      parameters: parametersOf(historyQuery),
+      answers: [[200, json("A page of the history", "HistoryPage")], 422],
     },
   },
   "/v1/subscriptions": {
@@ -372,9 +394,9 @@ const SINGULAR: Readonly<Record<string, string>> = {
 };
 
 function operation({ id, tag, who, answers, ...told }: Call): Json {
-  // Whoever asks the storage may hear that it cannot be asked; whoever shows a token, that it is wrong;
-  // and everybody that the request is none.
-  const everywhere = who === "all" ? [400, 403, 500] : [400, 401, 403, 500, 503];
+  // Whoever asks the storage may hear that it cannot be asked; whoever shows a token, that it is wrong,
+  // and 429 if it is wrong again and again; and everybody that the request is none.
+  const everywhere = who === "all" ? [400, 403, 500] : [400, 401, 403, 429, 500, 503];
   return {
     operationId: id,
     tags: [tag],

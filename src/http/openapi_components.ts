@@ -7,6 +7,7 @@ import {
   deliveryWithAttempts,
   eventWithDeliveries,
   health,
+  historyEntry,
   matchAnswer,
   pageOf,
   postedEvents,
@@ -47,6 +48,8 @@ export const ANSWERS = {
   DeliveryPage: pageOf(delivery),
   Attempt: attempt,
   DeliveryWithAttempts: deliveryWithAttempts,
+  HistoryEntry: historyEntry,
+  HistoryPage: pageOf(historyEntry),
   Replay: replay,
   ReplayStarted: replayAnswer,
   Count: countAnswer,
@@ -157,7 +160,7 @@ const PROBLEMS: readonly ProblemRow[] = [
       }],
     },
   }],
-  [429, "Too Many Requests", "more events than can be stored now; send them later", {
+  [429, "Too Many Requests", "too many requests of this publisher are under way; send them later", {
     header: "Retry-After",
     example: "5",
   }],
@@ -296,6 +299,15 @@ const SUBSCRIPTION = {
   counts: { pending: 1, delivered: 1204, exhausted: 1, cancelled: 0 },
 };
 
+const HISTORY_ENTRY = {
+  at: AT,
+  kind: "paused",
+  subscription: "pms",
+  cause: "paused by ada",
+  by: "ada",
+  address: "203.0.113.9",
+};
+
 const EXAMPLES: Readonly<Record<SchemaName, unknown>> = {
   Event: POSTED,
   Events: POSTED,
@@ -312,6 +324,8 @@ const EXAMPLES: Readonly<Record<SchemaName, unknown>> = {
   DeliveryPage: { items: [DELIVERY], next: null },
   Attempt: ATTEMPT,
   DeliveryWithAttempts: { ...DELIVERY, attempts: [ATTEMPT] },
+  HistoryEntry: HISTORY_ENTRY,
+  HistoryPage: { items: [HISTORY_ENTRY], next: null },
   Replay: { id: "rpl_01HS1JB3Y2", state: "running", total: 240, done: 100, createdAt: AT },
   ReplayStarted: { id: "rpl_01HS1JB3Y2" },
   Count: { count: 240 },

@@ -13,6 +13,12 @@ export const RETRY_AFTER_SECONDS = 5;
 /** What room is kept for a body whose length nobody has told. */
 const UNDECLARED_BYTES = 16 * 1024;
 
+/** A request, and the address of its peer; undefined for a Unix socket's. */
+export interface Incoming {
+  readonly request: Request;
+  readonly peer: string | undefined;
+}
+
 export interface PublishPorts {
   readonly ingest: Ingest;
   readonly config: () => Config;
@@ -44,15 +50,15 @@ const SCHEME_LENGTH = 8;
  */
 export function publishing(
   ports: PublishPorts,
-  problemOf: (error: Error, request: Request) => Response,
-): (request: Request) => Promise<Response> {
+  problemOf: (error: Error, from: Incoming) => Response | Promise<Response>,
+): (from: Incoming) => Promise<Response> {
   const intake = new Intake();
-  return async (request) => {
+  return async (from) => {
     let response: Response;
     try {
-      response = await publish(request);
+      response = await publish(from.request);
     } catch (error) {
-      response = problemOf(error as Error, request);
+      response = await problemOf(error as Error, from);
     }
     if (response.status >= 400) ports.onRefused(response.status);
     return response;

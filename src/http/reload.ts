@@ -1,12 +1,13 @@
 import { Hono } from "hono";
-import { type AccessVariables, callerName } from "./access.ts";
+import type { Actor } from "../domain/actor.ts";
+import { type AccessVariables, actorOf } from "./access.ts";
 import { type BodyPorts, bodyText, query } from "./input.ts";
 import { problem } from "./problem.ts";
 import { reloadQuery } from "./schemas.ts";
 
 /** Reads the config anew and puts it in force, or, on a dry run, only says what that would do. */
 export type Reload = (
-  how?: { readonly dryRun?: boolean; readonly by?: string },
+  how?: { readonly dryRun?: boolean; readonly by?: Actor },
 ) => Promise<ReloadReport>;
 
 /** What a reload did, or why it did nothing. */
@@ -37,7 +38,7 @@ export function reloadRoutes(
   routes.post("/", async (context) => {
     await bodyText(context, ports);
     const { dryRun } = query(context, reloadQuery);
-    const report = await ports.reload({ dryRun: dryRun === "true", by: callerName(context) });
+    const report = await ports.reload({ dryRun: dryRun === "true", by: actorOf(context) });
     if (report.kind === "reloaded") return context.json(report);
     return problem({
       status: 422,

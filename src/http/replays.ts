@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { formatInstant, parseInstant } from "../domain/instant.ts";
 import type { OutboxReader } from "../outbox/outbox.ts";
-import { type AccessVariables, callerName } from "./access.ts";
+import { type AccessVariables, actorOf } from "./access.ts";
 import { defined } from "./deliveries.ts";
 import { type BodyPorts, jsonBody } from "./input.ts";
 import type { Operations } from "./operations.ts";
@@ -41,7 +41,7 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
       });
     }
     if (dryRun) return context.json({ count: await reader.countReplay(filter) });
-    return context.json({ id: await operations.startReplay(filter, callerName(context)) }, 202);
+    return context.json({ id: await operations.startReplay(filter, actorOf(context)) }, 202);
   });
 
   routes.get("/:id", async (context) => {

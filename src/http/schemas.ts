@@ -35,16 +35,28 @@ export const eventsQuery = pageQuery.extend({
   until: instantQuery.optional().describe("Accepted before"),
 });
 
+export const eventQuery = z.strictObject({
+  publisher: z.string().optional().describe(
+    "Only this publisher's event; empty: one that was posted by an operator or without a token",
+  ),
+});
+
 export const deliveriesQuery = pageQuery.extend({
   state: deliveryState.optional(),
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
-  event: z.string().optional().describe("The event's id"),
+  event: z.string().optional()
+    .describe("The event's id, for all events that have it, or the id that receivers get"),
   status: wholeNumber(100, 999).optional()
     .describe("The status of the last answer"),
   since: instantQuery.optional().describe("Created at or after"),
   until: instantQuery.optional().describe("Created before"),
   q: z.string().min(1).max(200).optional().describe("Text in the event's data"),
+});
+
+export const historyQuery = pageQuery.extend({
+  subscription: z.string().optional(),
+  delivery: z.string().optional().describe("The delivery's id"),
 });
 
 export const reloadQuery = z.strictObject({
@@ -72,9 +84,12 @@ export const receipt = z.object({
   deliveries: z.array(z.object({ id: z.string(), subscription: z.string() })),
 }).describe("An event that is stored, and who gets it");
 
+const SENT_AS = "The id that receivers get of the event, where another event had its own already";
+
 export const delivery = z.object({
   id: z.string(),
   event: z.string().describe("The event's id"),
+  sentAs: z.string().optional().describe(SENT_AS),
   type: z.string(),
   subscription: z.string(),
   state: deliveryState,
@@ -121,10 +136,18 @@ export const storedEvent = z.object({
   data: z.json(),
   metadata: z.json().optional(),
   acceptedAt: instant,
-  publisher: z.string().optional(),
+  publisher: z.string().optional().describe("Who posted it; none for operators, or without tokens"),
+  sentAs: z.string().optional().describe(SENT_AS),
 });
 
-export const eventWithDeliveries = storedEvent.extend({ deliveries: z.array(delivery) });
+export const eventWithDeliveries = storedEvent.extend({
+  sameId: z.array(z.object({
+    publisher: z.string().optional(),
+    source: z.string().optional().describe("Of a CloudEvent"),
+    sentAs: z.string().optional().describe("GET /v1/events/{id} finds it by this as well"),
+  })).optional().describe("Events of the same id from other publishers or sources, 20 at most"),
+  deliveries: z.array(delivery),
+});
 
 export const health = z.object({
   state: z.enum(["healthy", "failing", "paused", "disabled"]),
@@ -173,6 +196,31 @@ export const replay = z.object({
   createdAt: instant,
   finishedAt: instant.optional(),
 });
+
+export const historyEntry = z.object({
+  at: instant,
+  kind: z.enum([
+    "failing",
+    "recovered",
+    "paused",
+    "resumed",
+    "retried",
+    "cancelled",
+    "replayed",
+    "tested",
+    "reloaded",
+    "rejected",
+    "signed in",
+    "signed out",
+  ]),
+  subscription: z.string().optional(),
+  delivery: z.string().optional(),
+  cause: z.string().describe("Why, or what was done, for people"),
+  by: z.string().optional().describe("The operator who did it; none where nobody did"),
+  address: z.string().optional().describe(
+    "Where the operator's request came from; `unix` for a Unix socket",
+  ),
+}).describe("What happened, or who did what");
 
 export const problemSchema = z.object({
   type: z.string(),

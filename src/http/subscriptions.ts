@@ -4,7 +4,7 @@ import { membersOf } from "../domain/json_text.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Registry } from "../ingest/registry.ts";
 import type { OutboxReader } from "../outbox/outbox.ts";
-import { type AccessVariables, callerName } from "./access.ts";
+import { type AccessVariables, actorOf } from "./access.ts";
 import { type BodyPorts, bodyText, jsonBody, query } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
@@ -56,7 +56,7 @@ export function subscriptionsRoutes(
     const data = value.data === undefined ? {} : { data: new Map(membersOf(text)!).get("data")! };
     const type = value.type === undefined ? {} : { type: value.type };
     const id = context.req.param("id");
-    const tested = await operations.test(id, { ...type, ...data, by: callerName(context) });
+    const tested = await operations.test(id, { ...type, ...data, by: actorOf(context) });
     if (!tested) throw new ProblemError(unknown(id));
     return context.json(tested, 202);
   });
@@ -65,7 +65,7 @@ export function subscriptionsRoutes(
     routes.post(`/:id/${action}`, async (context) => {
       await bodyText(context, ports);
       const id = context.req.param("id");
-      if (!await operations[action](id, callerName(context))) throw new ProblemError(unknown(id));
+      if (!await operations[action](id, actorOf(context))) throw new ProblemError(unknown(id));
       return context.json(await viewOf(id));
     });
   }

@@ -27,6 +27,7 @@ export function deliveryView(delivery: Delivery, isHeld: IsHeld) {
   return {
     id: delivery.id,
     event: delivery.eventId,
+    ...given("sentAs", delivery.eventSentAs),
     type: delivery.type,
     subscription: delivery.subscription,
     state: delivery.state,
@@ -87,6 +88,7 @@ export function eventText(event: StoredEvent, more: Record<string, unknown> = {}
     ["metadata", event.metadata],
     ["acceptedAt", JSON.stringify(formatInstant(event.acceptedAt))],
     ["publisher", JSON.stringify(event.publisher)],
+    ["sentAs", JSON.stringify(event.sentAs)],
     ...Object.entries(more).map(([name, value]): [string, string] => [name, JSON.stringify(value)]),
   ];
   const given = members.filter(([, text]) => text !== undefined);

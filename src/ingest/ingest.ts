@@ -6,6 +6,7 @@ import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, Enqueued, NewDelivery, NewEvent, Outbox, Receipt } from "../outbox/outbox.ts";
 import { formatOf } from "../profiles/render.ts";
+import { webhookId } from "../profiles/sign.ts";
 import type { Measures } from "../runtime/measures.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
@@ -125,10 +126,21 @@ export class Ingest {
     return {
       event,
       ...(publisher ? { publisher: publisher.name } : {}),
-      ...(posted.id === undefined ? {} : { contentHash: contentHash(posted) }),
+      ...(posted.id === undefined ? {} : this.#ownId(posted, at)),
       deliveries: this.#ports.registry.matching(event).map((subscription) =>
         this.#delivery(subscription, "event")
       ),
+    };
+  }
+
+  /** What makes an id of the publisher's own safe to repeat, and receivers tell it from others'. */
+  #ownId(posted: PostedEvent, at: Instant) {
+    const headerId = webhookId(posted.id!);
+    return {
+      contentHash: contentHash(posted),
+      spareId: `evt_${this.#ports.random.ulid(at)}`,
+      ...(headerId === posted.id ? {} : { headerId }),
+      ...(posted.source === undefined ? {} : { source: posted.source }),
     };
   }
 

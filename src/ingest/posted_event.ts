@@ -59,6 +59,8 @@ export const cloudEventSchema = z.looseObject({
 /** What a publisher posted of one event; texts are compact JSON with every digit kept. */
 export interface PostedEvent {
   readonly id?: string;
+  /** A CloudEvent's, which its id is unique with. */
+  readonly source?: string;
   readonly type: string;
   readonly occurredAt?: Instant;
   readonly scope: Scope;
@@ -264,6 +266,7 @@ function readCloudEvent(all: Members, path: string): PostedEvent | Fault[] {
   const texts = new Map(members);
   return {
     id: JSON.parse(texts.get("id")!),
+    source: JSON.parse(texts.get("source")!),
     type: JSON.parse(texts.get("type")!),
     ...(texts.has("time") ? { occurredAt: parseInstant(JSON.parse(texts.get("time")!))! } : {}),
     scope: new Map(members.filter(([name]) => !CLOUD_EVENT_CORE.has(name))),

@@ -19,6 +19,15 @@ export interface NewEvent {
   readonly publisher?: string;
   /** Set where the publisher chose the id: 16 bytes of hash over what it posted. */
   readonly contentHash?: Uint8Array<ArrayBuffer>;
+  /** A CloudEvent's `source`: with it, and within its publisher, its id is unique. */
+  readonly source?: string;
+  /**
+   * What receivers get as the id where another event has it already, so that they don't take the one
+   * for the other. Nobody can guess it: who could would post an event under it first.
+   */
+  readonly spareId?: string;
+  /** How headers spell the id, where that is otherwise: it must be no other event's id either. */
+  readonly headerId?: string;
   readonly deliveries: readonly NewDelivery[];
 }
 
@@ -57,7 +66,7 @@ export type Enqueued =
     /** The subscriptions whose deliveries were stored but not claimed. */
     readonly unclaimed: readonly string[];
   }
-  /** An event id that is known with other content; `index` says which event of the request. */
+  /** An id that the publisher used for other content; `index` says which event of the request. */
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
   /** An Idempotency-Key that was used for other content. */
   | { readonly kind: "keyConflict" };
@@ -108,7 +117,9 @@ export interface HistoryEntry {
     | "replayed"
     | "tested"
     | "reloaded"
-    | "rejected";
+    | "rejected"
+    | "signed in"
+    | "signed out";
   readonly subscription?: string;
   /** The delivery's id. */
   readonly delivery?: string;
@@ -116,6 +127,8 @@ export interface HistoryEntry {
   readonly cause: string;
   /** The operator who did it; undefined where nobody did. */
   readonly by?: string;
+  /** Where the operator's request came from; undefined where no request brought it. */
+  readonly address?: string;
 }
 
 /**
@@ -239,9 +252,15 @@ export interface Outbox {
  * rows does so in slices, so that nobody else waits for it.
  */
 export interface OutboxReader {
-  event(id: string): Promise<StoredEvent | undefined>;
+  /**
+   * The event that receivers know by this id; where there is none any more, the first that was stored
+   * of those that have it. With a publisher (or "" for operators and for posts without a token), of that
+   * publisher's alone.
+   */
+  event(id: string, publisher?: string): Promise<FoundEvent | undefined>;
   delivery(id: string): Promise<StoredDelivery | undefined>;
-  deliveriesOf(eventId: string): Promise<Delivery[]>;
+  /** The deliveries of that same event. */
+  deliveriesOf(eventId: string, publisher?: string): Promise<Delivery[]>;
   attempts(deliveryId: string): Promise<Attempt[]>;
   deliveries(filter: DeliveryFilter): Promise<Page<Delivery>>;
   events(filter: EventFilter): Promise<Page<StoredEvent>>;
@@ -346,6 +365,20 @@ export interface StoredEvent extends Event {
   readonly publisher?: string;
 }
 
+/** An event, and others that have the same id from other publishers or sources. */
+export interface FoundEvent extends StoredEvent {
+  /** Not more than 20, the first stored come first; undefined where there are none. */
+  readonly sameId?: readonly Namesake[];
+}
+
+/** What tells an event from others of the same id. */
+export interface Namesake {
+  readonly publisher?: string;
+  /** Of a CloudEvent. */
+  readonly source?: string;
+  readonly sentAs?: string;
+}
+
 export interface StoredDelivery extends Delivery {
   readonly event: StoredEvent;
   readonly format: FormatText;
@@ -383,6 +416,7 @@ export interface DeliveryFilter extends PageRequest {
   readonly state?: DeliveryState;
   readonly subscription?: string;
   readonly type?: string;
+  /** The id of the event, or of several; or the one that receivers get. */
   readonly eventId?: string;
   /** The status of the last answer. */
   readonly status?: number;

@@ -172,7 +172,7 @@ function sourceRenderer(
   const missing = whenMissing === "omit" ? undefined : "null";
   switch (from) {
     case "id":
-      return (event) => JSON.stringify(event.id);
+      return (event) => JSON.stringify(event.sentAs ?? event.id);
     case "type":
       return (event) => JSON.stringify(nameOf(event));
     case "timestamp":

@@ -216,11 +216,11 @@ class Facts {
       case "body:reserialised":
         return JSON.stringify(JSON.parse(utf8.decode(body)));
       case "id":
-        return webhookId(event.id);
+        return webhookId(event.sentAs ?? event.id);
       case "timestamp":
         return String(Math.floor(at / 1_000));
       case "uuid":
-        return uuidOf(event.id, subscription.id);
+        return uuidOf(event.sentAs ?? event.id, subscription.id);
       case "type":
         return (format && nameInBody(format, event)) ?? receiverName(subscription, event.type);
       case "body":
@@ -239,7 +239,7 @@ function encode64(bytes: Uint8Array): string {
 }
 
 /** An event's id where it can stand in a Standard Webhooks header, else a stable hash of it. */
-function webhookId(eventId: string): string {
+export function webhookId(eventId: string): string {
   if (/^[A-Za-z0-9_-]+$/.test(eventId)) return eventId;
   // As JSON, for UTF-8 has no spelling for a lone surrogate and would make two such ids one.
   const hash = createHash("sha256").update(JSON.stringify(eventId), "utf8").digest("hex");

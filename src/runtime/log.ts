@@ -33,6 +33,10 @@ export interface Log {
   configReloaded(summary: string): void;
   configRejected(problems: readonly string[]): void;
   configWarning(problem: string): void;
+  /** Requests of one address were refused for their tokens, or sign-ins were; at most a line a minute. */
+  accessRefused(facts: { address: string; count: number; reasons: string }): void;
+  /** The same of so many addresses that each has no line. */
+  accessRefusedToMore(facts: { count: number; addresses: number }): void;
   requestBroke(facts: { method: string; path: string }, error: unknown): void;
   storageFailed(error: unknown): void;
 }
@@ -98,6 +102,8 @@ export function systemLog(): Log {
         problems: problems.join("; "),
       }),
     configWarning: (problem) => logger.warn("config", { problem }),
+    accessRefused: (facts) => logger.warn("access refused", { ...facts }),
+    accessRefusedToMore: (facts) => logger.warn("access refused to more addresses", { ...facts }),
     requestBroke: (facts, error) =>
       logger.error("a fault inside bellhook broke a request", { ...facts, ...cause(error) }),
     storageFailed: (error) =>

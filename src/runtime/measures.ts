@@ -7,6 +7,8 @@ export interface Measures {
   accepted(facts: { stored: number; repeated: number; unmatched: number }): void;
   /** A publisher's request was answered with this error status. */
   refused(status: number): void;
+  /** Somebody had no token, or a wrong one, or was not signed in. */
+  accessRefused(reason: string): void;
   attempted(facts: {
     subscription: string;
     succeeded: boolean;
@@ -42,6 +44,11 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
   const refused = metrics.counter({
     name: "bellhook_requests_refused_total",
     help: "Publishers' requests that were refused, with nothing stored, by reason.",
+    labels: ["reason"],
+  });
+  const accessRefused = metrics.counter({
+    name: "bellhook_access_refused_total",
+    help: "Requests without a token or with an unknown one, and sign-ins that failed, by reason.",
     labels: ["reason"],
   });
   const attempts = metrics.counter({
@@ -111,6 +118,7 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
   // A counter that appears with its first step hides that step from rate() and increase().
   for (const counter of [accepted, repeated, unmatched, failedCommits]) counter.add(0);
   for (const reason of REASONS.values()) refused.add(0, reason);
+  for (const reason of ["no_token", "unknown_token", "sign_in"]) accessRefused.add(0, reason);
   for (const result of ["success", "rejected"]) reloads.add(0, result);
 
   return {
@@ -120,6 +128,7 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
       unmatched.add(facts.unmatched);
     },
     refused: (status) => refused.add(1, REASONS.get(status) ?? "other"),
+    accessRefused: (reason) => accessRefused.add(1, reason),
     attempted({ subscription, succeeded, failure, durationMs }) {
       attempts.add(1, subscription, succeeded ? "success" : "failure");
       attemptSeconds.add(durationMs / 1_000, subscription);

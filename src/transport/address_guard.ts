@@ -22,7 +22,7 @@ export interface Network {
   readonly bits: number;
 }
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
+export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** Reads `"10.0.0.0/8"`, `"fd00::/8"` or a single address; undefined where the text is none. */
 export function parseNetwork(text: string): Network | undefined {
@@ -61,7 +61,7 @@ function normalise(hostname: string): string {
 }
 
 /** An address as it is judged: an IPv4-mapped one is the IPv4 host that it reaches. */
-function parseAddress(text: string): Address | undefined {
+export function parseAddress(text: string): Address | undefined {
   const address = parseLiteral(text);
   return address !== undefined && isMapped(address) ? address.toIPv4Address() : address;
 }
@@ -77,7 +77,8 @@ function isMapped(address: Address): address is ipaddr.IPv6 {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress();
 }
 
-function contains(network: Network, address: Address): boolean {
+/** Whether an address is of a network; one of IPv4 is of no network of IPv6. */
+export function contains(network: Network, address: Address): boolean {
   return network.address.kind() === address.kind() &&
     address.match([network.address, network.bits] as [ipaddr.IPv4, number] & [ipaddr.IPv6, number]);
 }

@@ -56,6 +56,19 @@ Deno.test("wrong value: a network", async () => {
   );
 });
 
+Deno.test("wrong value: a proxy to trust", async () => {
+  for (const value of ["10.0.0.0/33", "nginx", "010.0.0.1", "fe80::1%eth0", ""]) {
+    assertEquals(
+      await problemsOf(`{"server": {"trustProxy": ["::1", "unix", "fd00::/8", "${value}"]}}`),
+      [
+        "config.json:1:55  server.trustProxy[3]",
+        `  "${value}" is no network`,
+        '  fix: write it as "10.0.0.0/8", "fd00::/8", a single address, or "unix"',
+      ].join("\n"),
+    );
+  }
+});
+
 Deno.test("wrong value: a rate", async () => {
   assertEquals(
     await problemsOf(withText(`"rateLimit": "10 per second"`)),

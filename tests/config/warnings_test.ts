@@ -20,6 +20,19 @@ Deno.test("warning: a previous secret where the platform's header has room for o
   );
 });
 
+Deno.test("warning: everybody as a proxy to trust", async () => {
+  for (const [network, column] of [["0.0.0.0/0", 7], ["::/0", 7]] as const) {
+    assertEquals(
+      await warningsOf({ server: { trustProxy: ["10.0.0.0/8", network] } }),
+      [
+        `config.json:5:${column}  server.trustProxy[1]`,
+        "  everybody is believed to be a proxy, and can say to be at any address",
+        "  fix: name the addresses of your proxies",
+      ].join("\n"),
+    );
+  }
+});
+
 Deno.test("warning: a rotation that is over", async () => {
   assertEquals(
     await warningsOf({

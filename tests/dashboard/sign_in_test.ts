@@ -6,6 +6,7 @@ import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { until } from "../support/until.ts";
 import { Visitor } from "./visitor.ts";
 
 const AUTH = {
@@ -116,4 +117,53 @@ Deno.test("sessions: they end by idleness, by a sign-out, and with the operator'
   const operators = [{ name: "ada", token: new Secret("another-token") }];
   config = aConfig({ auth: { ...AUTH, operators } });
   assertEquals(sessions.find(used.id), undefined);
+});
+
+Deno.test("sign-in: who came in, who left and who did what is in the history, with the address", async () => {
+  const config = aConfig({ auth: AUTH, subscriptions: [aSubscription({ id: "s" })] });
+  const server = { ...config.server, trustProxy: ["127.0.0.1"] };
+  await using daemon = await aDaemon({ ...config, server });
+  const visitor = new Visitor(daemon.url);
+  await signIn(visitor, "wrong");
+  const inside = await signIn(visitor, "an-operator-s-token");
+  const page = await visitor.open("/dashboard/subscriptions/s");
+  await visitor.submit(page, "/dashboard/subscriptions/s/pause");
+  const headers = { authorization: "Bearer an-operator-s-token" };
+  await daemon.call("POST", "/v1/subscriptions/s/resume", undefined, {
+    ...headers,
+    "x-forwarded-for": "203.0.113.9, 198.51.100.7",
+  });
+  await daemon.call("POST", "/v1/subscriptions/s/test", {}, headers);
+  await daemon.call("POST", "/-/reload", undefined, headers);
+  await daemon.reload();
+  const { text } = await visitor.open("/dashboard/history");
+  await visitor.submit(inside, "/dashboard/sign-out");
+  const again = await signIn(visitor, "an-operator-s-token", "/dashboard/history");
+  for (const said of ["signed in", "signed out", "from 127.0.0.1", "from 198.51.100.7"]) {
+    assert(again.text.includes(said), said);
+  }
+  const { body: metrics } = await daemon.call("GET", "/metrics", undefined, headers);
+  assertMatch(metrics, /^bellhook_access_refused_total\{reason="sign_in"\} 1$/m);
+  // Neither who was refused nor what was tried is in the history.
+  assertEquals(text.match(/signed in/g)?.length, 1);
+  assert(!text.includes("wrong"));
+});
+
+Deno.test("sign-in: after some refusals the next one waits, and the right token does not", async () => {
+  const clock = new FakeClock();
+  await using daemon = await aDaemon(aConfig({ auth: AUTH }), { clock });
+  const visitor = new Visitor(daemon.url);
+  for (let count = 0; count < 10; count++) {
+    assertEquals((await signIn(visitor, "wrong")).status, 403);
+  }
+  let answered = 0;
+  const many = Array.from({ length: 9 }, async () => {
+    const { status } = await signIn(new Visitor(daemon.url), "wrong");
+    answered++;
+    return status;
+  });
+  await until(() => answered === 1, "one is refused at once");
+  assertEquals((await signIn(new Visitor(daemon.url), "an-operator-s-token")).status, 200);
+  clock.advance(4_000);
+  assertEquals((await Promise.all(many)).toSorted(), [...Array(8).fill(403), 429]);
 });

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import type { FoundEvent } from "../../src/outbox/outbox.ts";
 import { auditDatabase } from "../../src/outbox/sqlite/audit.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { migrate, MIGRATIONS } from "../../src/outbox/sqlite/schema.ts";
 import { type Log, silentLog } from "../../src/runtime/log.ts";
 import { aConfig } from "../support/a_config.ts";
@@ -11,6 +13,8 @@ import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 
 const SCHEMAS = new URL("./schemas/", import.meta.url);
+
+const NOON = Date.UTC(2024, 3, 15, 12);
 
 /** Every schema that a newer one has followed. */
 const PAST = MIGRATIONS.map((_, index) => index + 1).slice(0, -1);
@@ -73,6 +77,59 @@ for (const version of PAST) {
     await Deno.remove(folder, { recursive: true });
   });
 }
+
+Deno.test("migration: what was stored under an id before keeps it, and is met again by its publisher", async () => {
+  const { folder, path } = await aDatabase(5);
+  {
+    using db = opened(path);
+    // Of deliveries that finished, two of one subscription, to go on with after the upgrade.
+    db.exec(`insert into replays select 2, created_at, operator, subscription, type, state, since,
+      until + 1, cursor_at, cursor_seq, ends_at, total, 0, null from replays where number = 1;
+      update replays_begun set count = 2`);
+  }
+  const outbox = await openSqliteOutbox(path);
+  const [own, cloud] = await Promise.all(["bk_2", "ce-1"].map((id) => outbox.event(id)));
+  const post = async (
+    { sameId: _, acceptedAt: __, publisher: ___, ...event }: FoundEvent,
+    { publisher, source, of }: { publisher?: string; source?: string; of: string },
+  ) => {
+    const stored = await outbox.enqueue({
+      events: [{
+        event,
+        ...(publisher === undefined ? {} : { publisher }),
+        ...(source === undefined ? {} : { source }),
+        contentHash: Uint8Array.fromHex(of),
+        spareId: `evt_${publisher}${source}`,
+        deliveries: [],
+      }],
+      at: NOON,
+    });
+    return stored.kind === "accepted" ? stored.stored : stored.kind;
+  };
+  const hash = "b262bb68accede69e14b5bfce25642a7", other = "00".repeat(16);
+  assertEquals(await post(own!, { publisher: "app", of: hash }), 0);
+  assertEquals(await post(own!, { publisher: "app", of: other }), "idConflict");
+  assertEquals(await post(own!, { publisher: "crm", of: other }), 1);
+  const cloudHash = "6cd0ea9bc9a8a98d30fffaf00933e1ec";
+  const checkout = { publisher: "app", source: "/checkout" };
+  assertEquals(await post(cloud!, { ...checkout, of: cloudHash }), 0);
+  assertEquals(await post(cloud!, { ...checkout, of: other }), "idConflict");
+  assertEquals(await post(cloud!, { ...checkout, source: "/till", of: other }), 1);
+  const { claims } = await outbox.claim({ subscription: "bad", now: NOON, limit: 9 });
+  assertEquals(
+    claims.map(({ event }) => [event.id, event.sentAs]),
+    [["bk_1", undefined], ["ce-1", undefined], ["bk_2", undefined]],
+  );
+  const [replay] = await outbox.openReplays();
+  assertEquals(replay?.filter.subscription, "bad");
+  for (let finished = false; !finished;) {
+    ({ finished } = await outbox.stepReplay(replay!.id, { limit: 10, at: NOON }));
+  }
+  assertEquals((await outbox.openReplays()).length, 0);
+  assertEquals((await outbox.audit()).faults, []);
+  await outbox.close();
+  await Deno.remove(folder, { recursive: true });
+});
 
 /** A database file of an old version, and what is in it. */
 async function aDatabase(version: number) {

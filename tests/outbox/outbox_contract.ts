@@ -104,6 +104,133 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(await outbox.claim({ subscription: "a", now: NOON, limit: 9 }), { claims: [] });
   });
 
+  story("enqueue() keeps the ids of publishers apart", async ({ outbox, reader }) => {
+    const post = async (publisher: string | undefined, of: number) =>
+      await outbox.enqueue({
+        events: [aNewEvent({
+          event: anEvent({ id: "bk_1", data: String(of) }),
+          ...(publisher === undefined ? {} : { publisher }),
+          contentHash: aHash(of),
+          spareId: `spare_${of}`,
+          deliveries: [aDelivery({ claim: true })],
+        })],
+        at: NOON + of,
+      });
+    const first = accepted(await post("a", 1)), second = accepted(await post("b", 2));
+    const third = accepted(await post(undefined, 3));
+    assertEquals([first.stored, second.stored, third.stored], [1, 1, 1]);
+    assertEquals(
+      [first, second, third].map(({ claims }) => claims[0]!.event.sentAs),
+      [undefined, "spare_2", "spare_3"],
+    );
+    for (const [publisher, of, { receipts }] of [["a", 1, first], ["b", 2, second]] as const) {
+      const repeat = accepted(await post(publisher, of));
+      assertEquals([repeat.stored, repeat.receipts], [0, receipts]);
+    }
+    assertEquals((await post("b", 1)).kind, "idConflict");
+    assertEquals((await post(undefined, 1)).kind, "idConflict");
+
+    const found = await reader.event("bk_1");
+    assertEquals([found?.publisher, found?.data], ["a", "1"]);
+    assertEquals(found?.sameId, [{ publisher: "b", sentAs: "spare_2" }, { sentAs: "spare_3" }]);
+    assertEquals((await reader.event("spare_2"))?.publisher, "b");
+    assertEquals((await reader.event("bk_1", "b"))?.sentAs, "spare_2");
+    assertEquals((await reader.event("bk_1", ""))?.data, "3");
+    assertEquals(await reader.event("bk_1", "c"), undefined);
+    const ofB = await reader.deliveriesOf("bk_1", "b");
+    assertEquals(ofB.map(({ id }) => id), [second.receipts[0]!.deliveries[0]!.id]);
+    assertEquals([ofB[0]?.eventId, ofB[0]?.eventSentAs], ["bk_1", "spare_2"]);
+    const ids = async (eventId: string) =>
+      (await reader.deliveries({ eventId, limit: 10 })).items.map(({ id }) => id);
+    assertEquals((await ids("bk_1")).length, 3);
+    assertEquals(await ids("spare_2"), [second.receipts[0]!.deliveries[0]!.id]);
+  });
+
+  story("enqueue() keeps a CloudEvent's id apart by its source", async ({ outbox, reader }) => {
+    const event = anEvent({ id: "1" });
+    const from = (source: string | undefined, of: number) =>
+      aNewEvent({
+        event,
+        publisher: "a",
+        ...(source === undefined ? {} : { source }),
+        contentHash: aHash(of),
+        spareId: `spare_${of}`,
+      });
+    const idempotency = { key: aHash(8), content: aHash(9) };
+    const request = {
+      events: [from("/x", 1), from("/y", 2), from("/x", 1), from(undefined, 3)],
+      idempotency,
+      at: NOON,
+    };
+    const stored = accepted(await outbox.enqueue(request));
+    const [x, y, again, plain] = stored.receipts;
+    assertEquals([stored.stored, again], [3, x]);
+    assertEquals(accepted(await outbox.enqueue(request)).receipts, stored.receipts);
+    assertEquals(
+      accepted(await outbox.enqueue({ events: [from("/y", 2), from(undefined, 3)], at: NOON }))
+        .receipts,
+      [y!, plain!],
+    );
+    for (const [source, of] of [["/x", 2], ["/y", 1], [undefined, 1]] as const) {
+      const refused = await outbox.enqueue({ events: [from(source, of)], at: NOON });
+      assertEquals(refused.kind, "idConflict", source);
+    }
+    assertEquals((await reader.event("1"))?.sameId, [
+      { publisher: "a", source: "/y", sentAs: "spare_2" },
+      { publisher: "a", sentAs: "spare_3" },
+    ]);
+  });
+
+  story(
+    "enqueue() gives receivers another id where a header would spell two alike",
+    async ({ outbox }) => {
+      const post = async (id: string, headerId?: string) => {
+        const { claims } = accepted(
+          await outbox.enqueue({
+            events: [aNewEvent({
+              event: anEvent({ id }),
+              publisher: id,
+              contentHash: aHash(1),
+              spareId: "spare",
+              ...(headerId === undefined ? {} : { headerId }),
+              deliveries: [aDelivery({ claim: true })],
+            })],
+            at: NOON,
+          }),
+        );
+        return claims[0]!.event.sentAs;
+      };
+      assertEquals(await post("evt_hash"), undefined);
+      assertEquals(await post("a.b", "evt_hash"), "spare");
+    },
+  );
+
+  story("a claim that is read back has the id that receivers get", async ({ outbox }) => {
+    const post = (publisher: string) =>
+      outbox.enqueue({
+        events: [aNewEvent({
+          event: anEvent({ id: "bk_1" }),
+          publisher,
+          contentHash: aHash(1),
+          spareId: `spare_of_${publisher}`,
+        })],
+        at: NOON,
+      });
+    await post("a");
+    await post("b");
+    const { claims } = await outbox.claim({ subscription: "crm", now: NOON, limit: 9 });
+    assertEquals(claims.map(({ event }) => event.sentAs), [undefined, "spare_of_b"]);
+    await outbox.record(exhausted(claims[1]!, NOON + 1));
+    const again = await outbox.redeliver(claims[1]!.delivery.id, NOON + 2);
+    assertEquals([again?.eventId, again?.eventSentAs], ["bk_1", "spare_of_b"]);
+    const { claims: [sentAgain] } = await outbox.claim({
+      subscription: "crm",
+      now: NOON + 2,
+      limit: 9,
+    });
+    assertEquals(sentAgain?.event.sentAs, "spare_of_b");
+  });
+
   story("enqueue() answers a known id with the first receipt", async ({ outbox, reader }) => {
     const incoming = aNewEvent({ contentHash: aHash(1) });
     const first = accepted(await outbox.enqueue({ events: [incoming], at: NOON }));

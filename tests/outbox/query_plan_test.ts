@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { DatabaseSync } from "node:sqlite";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { EVENT_ID_SQL } from "../../src/outbox/sqlite/event_ids.ts";
 import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
 import {
@@ -28,6 +29,7 @@ const STATEMENTS: Record<string, string> = {
   ...TALLYING_SQL,
   ...INDEXING_SQL,
   ...HEALTH_SQL,
+  ...EVENT_ID_SQL,
   BARE_EVENTS,
   DELETE_ATTEMPTS,
   DELETE_EVENT,

@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import type { Steered } from "../../domain/delivery.ts";
 import { parseInstant } from "../../domain/instant.ts";
 import { compact, JsonTextError } from "../../domain/json_text.ts";
+import { actorOf } from "../access.ts";
 import type { Operations } from "../operations.ts";
 import { ProblemError } from "../problem.ts";
 import type { Reload } from "../reload.ts";
@@ -26,7 +27,7 @@ export async function steerOne(
   deed: "retry" | "cancel",
 ): Promise<Response> {
   const id = context.req.param("id") ?? "";
-  const steered = await operations[deed](id, context.get("viewer").name);
+  const steered = await operations[deed](id, actorOf(context));
   if (steered.kind === "unknown") throw new ProblemError(unknownDelivery(id));
   if (steered.kind === "refused") {
     throw new ProblemError({ status: 409, title: "Not possible now", detail: steered.why });
@@ -43,7 +44,7 @@ export async function steerMany(
 ): Promise<Response> {
   const form = context.get("form");
   const ids = [...new Set(form.getAll("id"))].slice(0, MAX_SELECTED);
-  const by = context.get("viewer").name;
+  const by = actorOf(context);
   // All at once: they share their commits.
   const steered: Steered[] = await Promise.all(ids.map((id) => operations[deed](id, by)));
   const done = steered.filter(({ kind }) => kind === "done").length;
@@ -62,7 +63,7 @@ export async function hold(
   deed: "pause" | "resume",
 ): Promise<Response> {
   const id = context.req.param("id") ?? "";
-  if (!await operations[deed](id, context.get("viewer").name)) throw unknownSubscription(id);
+  if (!await operations[deed](id, actorOf(context))) throw unknownSubscription(id);
   return context.redirect(`${subscriptionPath(id)}?done=${deed}d`, 303);
 }
 
@@ -87,7 +88,7 @@ export async function sendTest(
   const tested = await operations.test(id, {
     ...(type === undefined ? {} : { type }),
     ...(data === undefined ? {} : { data }),
-    by: context.get("viewer").name,
+    by: actorOf(context),
   });
   if (!tested) throw unknownSubscription(id);
   return context.redirect(`${deliveryPath(tested.delivery)}?done=tested`, 303);
@@ -125,7 +126,7 @@ export async function replayFailed(
   const until = context.get("viewer").now + 1;
   await operations.startReplay(
     { subscription: id, state: "exhausted", since, until },
-    context.get("viewer").name,
+    actorOf(context),
   );
   return context.redirect(`${subscriptionPath(id)}?done=replaying`, 303);
 }
@@ -135,7 +136,7 @@ export async function reloadNow(
   { reload }: ActionPorts,
   context: ActionContext,
 ): Promise<Response> {
-  const report = await reload({ by: context.get("viewer").name });
+  const report = await reload({ by: actorOf(context) });
   return context.redirect(report.kind === "reloaded" ? `${CONFIG}?done=reloaded` : CONFIG, 303);
 }
 

@@ -1,9 +1,11 @@
 import { type Context, Hono } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
 import type { Config } from "../../config/config.ts";
+import { credit } from "../../domain/actor.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import {
+  type HistoryEntry,
   InvalidCursorError,
   OutboxFailed,
   type OutboxReader,
@@ -12,10 +14,12 @@ import {
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
+import { actorOf, addressOf } from "../access.ts";
 import type { ChangeFeed } from "../change_feed.ts";
 import type { Operations } from "../operations.ts";
 import { type Problem, ProblemError } from "../problem.ts";
 import type { Reload } from "../reload.ts";
+import type { Refusals } from "../refusals.ts";
 import { Sessions } from "../session.ts";
 import type { IsHeld } from "../views.ts";
 import { backOf, hold, reloadNow, replayFailed, sendTest, steerMany, steerOne } from "./actions.ts";
@@ -70,6 +74,8 @@ export interface DashboardPorts {
   readonly reload: Reload;
   readonly feed: ChangeFeed;
   readonly onShutdown: (end: () => void) => () => void;
+  readonly refusals: Refusals;
+  readonly remember: (entry: Omit<HistoryEntry, "at">) => Promise<void>;
 }
 
 /** The pages that an operator opens, at `/` and below `/dashboard`. */
@@ -144,7 +150,9 @@ const YEAR_S = 365 * 24 * 3_600;
 
 function addSignIn(
   routes: Hono<DashboardEnv>,
-  { config, clock, sessions }: DashboardPorts & { readonly sessions: Sessions },
+  { config, clock, sessions, refusals, remember }: DashboardPorts & {
+    readonly sessions: Sessions;
+  },
 ): void {
   routes.get(SIGN_IN, pageHeaders, (context) => {
     if (!config().auth) return context.redirect(OVERVIEW, 303);
@@ -153,14 +161,22 @@ function addSignIn(
   });
 
   const checked = form({ clock, csrfOf: () => sessions.localCsrf });
-  routes.post(SIGN_IN, pageHeaders, checked, (context) => {
+  routes.post(SIGN_IN, pageHeaders, checked, async (context) => {
     const sent = context.get("form");
     const to = ownPath(sent.get("to") ?? undefined);
     const session = sessions.signIn((sent.get("token") ?? "").trim());
+    const address = addressOf(context, config());
     if (!session) {
-      const problem = "The token is none of auth.operators.";
-      return context.html(signInPage({ to, csrf: sessions.localCsrf, problem }), 403);
+      const { signal } = context.req.raw;
+      const waitSeconds = await refusals.note({ address, reason: "sign_in", signal });
+      if (waitSeconds !== undefined) context.header("retry-after", String(waitSeconds));
+      const problem = "The token is none of auth.operators." +
+        (waitSeconds === undefined ? "" : ` Wait ${waitSeconds} s before you try again.`);
+      const status = waitSeconds === undefined ? 403 : 429;
+      return context.html(signInPage({ to, csrf: sessions.localCsrf, problem }), status);
     }
+    const by = session.operator.name;
+    await remember({ kind: "signed in", cause: "to the dashboard", by, address });
     // Behind a proxy that speaks TLS; on loopback there is none to keep it to.
     const secure = context.req.header("x-forwarded-proto") === "https";
     setCookie(context, SESSION_COOKIE, session.id, { ...COOKIE, secure });
@@ -169,9 +185,10 @@ function addSignIn(
 
   const enter = door({ config, clock, sessions });
   const ownForm = form({ clock, csrfOf: (context) => context.get("viewer").csrf });
-  routes.post(SIGN_OUT, pageHeaders, enter, ownForm, (context) => {
+  routes.post(SIGN_OUT, pageHeaders, enter, ownForm, async (context) => {
     const cookie = deleteCookie(context, SESSION_COOKIE, COOKIE);
     if (cookie !== undefined) sessions.signOut(cookie);
+    await remember({ kind: "signed out", cause: "of the dashboard", ...credit(actorOf(context)) });
     return context.redirect(SIGN_IN, 303);
   });
 }

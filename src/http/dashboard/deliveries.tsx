@@ -270,7 +270,7 @@ function List(
 function DeliveryRow(
   { delivery, viewer, isHeld }: { delivery: Delivery; viewer: Viewer; isHeld: IsHeld },
 ) {
-  const { id, type, subscription, eventId, attemptCount, createdAt } = delivery;
+  const { id, type, subscription, eventId, eventSentAs, attemptCount, createdAt } = delivery;
   return (
     <Row href={deliveryPath(id)} id={id}>
       <Cell label="Select">
@@ -283,7 +283,7 @@ function DeliveryRow(
         <a href={deliveryPath(id)}>{visible(type)}</a>
         {delivery.cause !== "event" && <span class="tag">{delivery.cause}</span>}
         <div class="muted">
-          <a href={eventPath(eventId)}>{visible(eventId)}</a>
+          <a href={eventPath(eventSentAs ?? eventId)}>{visible(eventId)}</a>
         </div>
       </Cell>
       <Cell label="Subscription">

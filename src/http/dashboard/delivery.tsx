@@ -194,7 +194,8 @@ function DeliveryFacts({ delivery, viewer }: { delivery: StoredDelivery; viewer:
     <Facts
       facts={[
         ["Delivery", <code>{id}</code>],
-        ["Event", <a href={eventPath(event.id)}>{visible(event.id)}</a>],
+        ["Event", <a href={eventPath(event.sentAs ?? event.id)}>{visible(event.id)}</a>],
+        ["Sent as", event.sentAs],
         ["Because of", CAUSES[cause]],
         ["Created", <When at={createdAt} now={viewer.now} />],
         [

@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import type { Delivery } from "../../domain/delivery.ts";
 import { formatInstant } from "../../domain/instant.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { OutboxReader } from "../../outbox/outbox.ts";
+import type { Namesake, OutboxReader } from "../../outbox/outbox.ts";
 import { ProblemError } from "../problem.ts";
 import { type IsHeld } from "../views.ts";
 import { upshot } from "./deliveries.tsx";
@@ -28,22 +28,22 @@ export async function eventPage(
   context: Context<DashboardEnv>,
 ) {
   const viewer = context.get("viewer");
-  const id = context.req.param("id") ?? "";
-  const event = await reader.event(id);
+  const asked = context.req.param("id") ?? "";
+  const event = await reader.event(asked);
   if (!event) {
     throw new ProblemError({
       status: 404,
       title: "No such event",
-      detail: `there is no event "${id}"; it may have been pruned`,
+      detail: `there is no event "${asked}"; it may have been pruned`,
     });
   }
-  const deliveries = await reader.deliveriesOf(id);
+  const deliveries = await reader.deliveriesOf(asked);
   const reached = new Set(deliveries.map(({ subscription }) => subscription));
   const others = registry.explain(event).filter(({ subscription }) =>
     !reached.has(subscription.id)
   );
   const isTest = deliveries.some(({ cause }) => cause === "test");
-  const { type, occurredAt, acceptedAt, publisher, data, metadata, scope } = event;
+  const { id, sentAs, sameId = [], type, occurredAt, acceptedAt, data, metadata, scope } = event;
   return renderPage({
     title: `${type} ${id}`,
     section: EVENTS,
@@ -56,10 +56,12 @@ export async function eventPage(
         <h1>{visible(type)}</h1>
         <Facts
           facts={[
-            ["Event", <a href={eventPath(id)}>{visible(id)}</a>],
+            ["Event", <a href={eventPath(sentAs ?? id)}>{visible(id)}</a>],
+            ["Sent as", sentAs],
             ["Happened", <When at={occurredAt} now={viewer.now} />],
             ["Accepted", <When at={acceptedAt} now={viewer.now} />],
-            ["Publisher", publisher === undefined ? "–" : visible(publisher)],
+            ["Publisher", event.publisher === undefined ? "–" : visible(event.publisher)],
+            ["Same id", sameId.length === 0 ? undefined : <SameId id={id} events={sameId} />],
           ]}
         />
         <h2>Data</h2>
@@ -132,6 +134,21 @@ export async function eventPage(
       </>
     ),
   });
+}
+
+/** Events of the same id: from another publisher, or a CloudEvent's other source. */
+function SameId({ id, events }: { id: string; events: readonly Namesake[] }) {
+  return (
+    <>
+      {events.map(({ publisher, source, sentAs }) => (
+        <div>
+          <a href={eventPath(sentAs ?? id)}>
+            {visible([publisher ?? "no publisher", source].filter(Boolean).join(" "))}
+          </a>
+        </div>
+      ))}
+    </>
+  );
 }
 
 function DeliveryTable(

@@ -100,11 +100,11 @@ function readerFilter(
 function EventTable({ events, viewer }: { events: readonly StoredEvent[]; viewer: Viewer }) {
   return (
     <Table label="Events" columns={["Type", "Event", "Accepted", "Publisher"]}>
-      {events.map(({ id, type, acceptedAt, publisher }) => (
-        <Row href={eventPath(id)}>
+      {events.map(({ id, sentAs, type, acceptedAt, publisher }) => (
+        <Row href={eventPath(sentAs ?? id)}>
           <Cell label="Type" kind="title">{visible(type)}</Cell>
           <Cell label="Event">
-            <a href={eventPath(id)}>{visible(id)}</a>
+            <a href={eventPath(sentAs ?? id)}>{visible(id)}</a>
           </Cell>
           <Cell label="Accepted">
             <When at={acceptedAt} now={viewer.now} />

@@ -86,7 +86,8 @@ function fitting(filter: Filter): (delivery: Delivery) => boolean {
     (state === undefined || delivery.state === state) &&
     (subscription === undefined || delivery.subscription === subscription) &&
     (type === undefined || delivery.type === type) &&
-    (eventId === undefined || delivery.eventId === eventId) &&
+    (eventId === undefined || delivery.eventId === eventId ||
+      delivery.eventSentAs === eventId) &&
     delivery.createdAt >= since;
 }
 

@@ -226,7 +226,7 @@ export function History(
 ) {
   return (
     <ol class="history">
-      {entries.map(({ at, kind, cause, by, subscription, delivery }) => (
+      {entries.map(({ at, kind, cause, by, address, subscription, delivery }) => (
         <li>
           <When at={at} now={viewer.now} />
           <div>
@@ -236,7 +236,8 @@ export function History(
               </>
             )}
             {visible(cause)}
-            {by !== undefined && !cause.endsWith(` by ${by}`) && ` by ${visible(by)}`}{" "}
+            {by !== undefined && !cause.endsWith(` by ${by}`) && ` by ${visible(by)}`}
+            {address !== undefined && ` from ${visible(address)}`}{" "}
             {delivery !== undefined && of !== "delivery" && (
               <>
                 (<a href={deliveryPath(delivery)}>the delivery</a>)

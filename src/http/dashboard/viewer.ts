@@ -3,7 +3,7 @@ import { getCookie } from "hono/cookie";
 import type { Config } from "../../config/config.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { type AccessVariables, assertOwnPage } from "../access.ts";
+import { type AccessVariables, addressOf, assertOwnPage } from "../access.ts";
 import { readText } from "../body.ts";
 import { ProblemError } from "../problem.ts";
 import { isSameToken, type Sessions } from "../session.ts";
@@ -73,6 +73,7 @@ export const pageHeaders: MiddlewareHandler = async (context, next) => {
 export function door({ config, clock, sessions }: DoorPorts): MiddlewareHandler<DashboardEnv> {
   return async (context, next) => {
     const inForce = config();
+    context.set("address", addressOf(context, inForce));
     const { pathname, search } = new URL(context.req.url);
     const view = {
       hidesPayloads: getCookie(context, PAYLOADS_COOKIE) === "hidden",

@@ -110,6 +110,16 @@ const CHECKS: readonly Check[] = [
       "some were dropped silently",
   },
   {
+    // No index keeps them apart: the writer does.
+    sql: `
+      select e.id from (
+        select id from events indexed by events_by_id where source is null
+        group by id having count(*) > 1
+      ) twice join events e on e.id = twice.id and e.source is null
+      group by e.id, coalesce(e.publisher, x'') having count(*) > 1`,
+    say: (row) => `${event(row)} is stored twice for one publisher`,
+  },
+  {
     sql: "select seq, created_at, state from deliveries where state not between 0 and 3",
     say: (row) => `${delivery(row)} is in no known state: ${row.state}`,
   },

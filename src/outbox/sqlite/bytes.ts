@@ -18,6 +18,10 @@ export function toText(bytes: Bytes): string {
   return decoder.decode(bytes);
 }
 
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
 /** Short ASCII as a text, for a statement to cast: an array takes longer to hand over than to copy. */
 export function toCast(bytes: Uint8Array): string | Uint8Array {
   return bytes.length <= SHORT_BYTES && isAscii(bytes) ? latin1(bytes) : bytes;

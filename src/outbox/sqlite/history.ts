@@ -11,6 +11,7 @@ export interface HistoryRow {
   readonly delivery: Bytes | null;
   readonly cause: Bytes;
   readonly operator: Bytes | null;
+  readonly address: Bytes | null;
 }
 
 export function historyFromRow(row: HistoryRow): RememberedEntry {
@@ -22,5 +23,6 @@ export function historyFromRow(row: HistoryRow): RememberedEntry {
     ...(row.delivery === null ? {} : { delivery: toText(row.delivery) }),
     cause: toText(row.cause),
     ...(row.operator === null ? {} : { by: toText(row.operator) }),
+    ...(row.address === null ? {} : { address: toText(row.address) }),
   };
 }

@@ -57,7 +57,7 @@ export class Insertion {
 
   /** Stores an event with its deliveries, due at once, and answers these in their order. */
   event(incoming: NewEvent, at: Instant, changes: Changes): InsertedDelivery[] {
-    const { event, publisher, contentHash, deliveries } = incoming;
+    const { event, publisher, contentHash, source, deliveries } = incoming;
     const seq = ++this.#lastEvent;
     const type = this.#names.types.intern(event.type);
     this.#insertEvent.get(
@@ -73,6 +73,8 @@ export class Insertion {
       event.metadata ?? null,
       event.data,
       event.trace ?? null,
+      source ?? null,
+      event.sentAs ?? null,
     );
     return deliveries.map(({ subscription, format, cause }) => {
       const row: DeliveryRow = {
@@ -114,10 +116,10 @@ export class Insertion {
 const INSERT_EVENT = `
   insert into events (
     seq, id, type, occurred_at, accepted_at, publisher, content_hash, delivery_count,
-    scope, metadata, data, trace
+    scope, metadata, data, trace, source, sent_as
   ) values (
     ?, cast(? as blob), ?, ?, ?, cast(? as blob), ?, ?,
-    cast(? as blob), cast(? as blob), cast(? as blob), ?
+    cast(? as blob), cast(? as blob), cast(? as blob), ?, cast(? as blob), cast(? as blob)
   )`;
 
 const INSERT_DELIVERY = `

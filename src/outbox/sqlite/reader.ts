@@ -14,6 +14,7 @@ import type {
   DeliveryFilter,
   DueBacklog,
   EventFilter,
+  FoundEvent,
   HistoryFilter,
   OutboxReader,
   Page,
@@ -26,7 +27,7 @@ import type {
   TallyRequest,
 } from "../outbox.ts";
 import { auditDatabase } from "./audit.ts";
-import { type Bytes, toBytes, toText } from "./bytes.ts";
+import { type Bytes, equalBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import { openReading } from "./connection.ts";
 import { decodePosition, encodePosition, parseDeliveryId, type Position } from "./delivery_id.ts";
 import { historyFromRow, type HistoryRow } from "./history.ts";
@@ -38,7 +39,6 @@ import {
   DELIVERY_BY_SEQ,
   deliveryFromRow,
   type DeliveryRow,
-  EVENT_BY_ID,
   EVENT_BY_SEQ,
   type EventRow,
   FRESH_TALLIED,
@@ -46,6 +46,10 @@ import {
   healthFromRow,
   type HealthRow,
   IS_FRESH,
+  MOST_NAMED,
+  NAMED_EVENTS,
+  type NamedRow,
+  namesakeFromRow,
   PENDING_COUNTS,
   storedEventFromRow,
 } from "./reading.ts";
@@ -113,9 +117,27 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   // Asynchronous as the port is: what SQLite throws becomes a rejection.
 
   // deno-lint-ignore require-await
-  async event(id: string): Promise<StoredEvent | undefined> {
-    const row = this.#sql.eventById.get(toBytes(id)) as unknown as EventRow | undefined;
-    return row && storedEventFromRow(row);
+  async event(id: string, publisher?: string): Promise<FoundEvent | undefined> {
+    const named = this.#named(id, publisher);
+    const row = named && this.#sql.eventBySeq.get(named.seq) as unknown as EventRow | undefined;
+    if (!row) return undefined;
+    const sameId = (this.#allNamed(toText(row.id)))
+      .filter(({ seq, id }) => seq !== row.seq && equalBytes(id, row.id)).slice(0, MOST_NAMED - 1);
+    return {
+      ...storedEventFromRow(row),
+      ...(sameId.length === 0 ? {} : { sameId: sameId.map(namesakeFromRow) }),
+    };
+  }
+
+  /** The event that receivers know by this id, else the first that has it. */
+  #named(id: string, publisher?: string): NamedRow | undefined {
+    const rows = this.#allNamed(id, publisher), bytes = toBytes(id);
+    return rows.find((row) => equalBytes(row.sent_as ?? row.id, bytes)) ?? rows[0];
+  }
+
+  #allNamed(id: string, publisher?: string): NamedRow[] {
+    const rows = this.#sql.named.all({ id: toBytes(id), publisher: toNullableBytes(publisher) });
+    return (rows as unknown as NamedRow[]).sort((a, b) => a.seq - b.seq);
   }
 
   // deno-lint-ignore require-await
@@ -130,8 +152,10 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   }
 
   // deno-lint-ignore require-await
-  async deliveriesOf(eventId: string): Promise<Delivery[]> {
-    const rows = this.#sql.deliveriesOf.all(toBytes(eventId)) as unknown as { seq: number }[];
+  async deliveriesOf(eventId: string, publisher?: string): Promise<Delivery[]> {
+    const event = this.#named(eventId, publisher);
+    if (!event) return [];
+    const rows = this.#sql.deliveriesOf.all(event.seq) as unknown as { seq: number }[];
     return rows.map(({ seq }) => this.#delivery(seq));
   }
 
@@ -420,14 +444,12 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   /** The index that leaves the fewest rows to look at; undefined where nothing can fit. */
   #scanFor({ eventId, status, state, subscription, type }: DeliveryFilter): Scan | undefined {
     const ids = {
-      event: eventId === undefined
-        ? undefined
-        : (this.#sql.eventSeq.get(toBytes(eventId)) as { seq: number } | undefined)?.seq,
       subscription: subscription === undefined ? undefined : this.#subscriptions.find(subscription),
       type: type === undefined ? undefined : this.#types.find(type),
     };
     if (eventId !== undefined) {
-      return scan(this.#sql.byEvent, { event: ids.event }, { hasFresh: true });
+      const events = this.#allNamed(eventId).map(({ seq }) => seq);
+      return scan(this.#sql.byEvent, { events: JSON.stringify(events) }, { hasFresh: true });
     }
     if (subscription !== undefined && ids.subscription === undefined) return undefined;
     if (type !== undefined && ids.type === undefined) return undefined;
@@ -520,19 +542,19 @@ const CHUNK_ROWS = 250;
 
 interface Scan {
   readonly statement: StatementSync;
-  readonly bindings: Readonly<Record<string, number>>;
+  readonly bindings: Readonly<Record<string, number | string>>;
   /** Whether its index holds fresh deliveries as well. */
   readonly hasFresh: boolean;
 }
 
 function scan(
   statement: StatementSync,
-  bindings: Readonly<Record<string, number | undefined>>,
+  bindings: Readonly<Record<string, number | string | undefined>>,
   { hasFresh = false } = {},
 ): Scan | undefined {
   const isBound = Object.values(bindings).every((value) => value !== undefined);
   return isBound
-    ? { statement, bindings: bindings as Record<string, number>, hasFresh }
+    ? { statement, bindings: bindings as Record<string, number | string>, hasFresh }
     : undefined;
 }
 
@@ -588,15 +610,13 @@ function positionOf(cursor: string): Position {
 
 /** The reader's statements by name; the tests ask SQLite how it would run each. */
 export const READER_SQL = {
-  eventById: EVENT_BY_ID,
   eventBySeq: EVENT_BY_SEQ,
-  eventSeq: "select seq from events where id = ?",
+  named: NAMED_EVENTS,
   delivery: DELIVERY_BY_SEQ,
   attempts: ATTEMPTS_OF,
   health: HEALTH,
 
-  deliveriesOf: `
-    select d.seq from events e join deliveries d on d.event = e.seq where e.id = ? order by d.seq`,
+  deliveriesOf: "select seq from deliveries where event = ? order by seq",
 
   pending: `
     select s.name as subscription, p.n
@@ -667,17 +687,17 @@ export const READER_SQL = {
     from replays indexed by replays_open where finished_at is null order by number`,
 
   history: `
-    select seq, at, kind, s.name as subscription, delivery, cause, operator
+    select seq, at, kind, s.name as subscription, delivery, cause, operator, address
     from history left join subscriptions s on s.id = history.subscription
     where seq < :before order by seq desc limit :limit`,
 
   historyOf: `
-    select seq, at, kind, s.name as subscription, delivery, cause, operator
+    select seq, at, kind, s.name as subscription, delivery, cause, operator, address
     from history join subscriptions s on s.id = history.subscription
     where history.subscription = :subscription and seq < :before order by seq desc limit :limit`,
 
   historyOfDelivery: `
-    select seq, at, kind, s.name as subscription, delivery, cause, operator
+    select seq, at, kind, s.name as subscription, delivery, cause, operator, address
     from history left join subscriptions s on s.id = history.subscription
     where delivery = :delivery and (:subscription is null or history.subscription = :subscription)
       and seq < :before
@@ -743,11 +763,11 @@ export const READER_SQL = {
       and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 
-  // The rows of one event are few: they are sorted.
+  // The rows of an event, or of the few that have one id, are few: they are sorted.
   byEvent: `
     select seq, event, subscription, type, state, last_status, created_at
     from deliveries indexed by deliveries_of_event
-    where event = :event
+    where event in (select value from json_each(:events))
       and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
     order by created_at desc, seq desc limit :limit`,
 

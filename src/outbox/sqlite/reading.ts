@@ -3,12 +3,12 @@ import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
 import type { Event } from "../../domain/event.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
-import type { StoredEvent } from "../outbox.ts";
+import type { Namesake, StoredEvent } from "../outbox.ts";
 import { type Bytes, bytesToHeaders, bytesToScope, toText } from "./bytes.ts";
 import { deliveryId } from "./delivery_id.ts";
 import { STATES } from "./schema.ts";
 
-/** What EVENT_BY_SEQ and EVENT_BY_ID select. */
+/** What EVENT_BY_SEQ selects. */
 export interface EventRow {
   readonly seq: number;
   readonly id: Bytes;
@@ -20,17 +20,52 @@ export interface EventRow {
   readonly metadata: Bytes | null;
   readonly data: Bytes;
   readonly trace: string | null;
+  readonly sent_as: Bytes | null;
 }
 
 export const EVENT_BY_SEQ = `
   select e.seq, e.id, t.name as type, e.occurred_at, e.accepted_at, e.publisher, e.scope,
-    e.metadata, e.data, e.trace
+    e.metadata, e.data, e.trace, e.sent_as
   from events e join types t on t.id = e.type where e.seq = ?`;
 
-export const EVENT_BY_ID = `
-  select e.seq, e.id, t.name as type, e.occurred_at, e.accepted_at, e.publisher, e.scope,
-    e.metadata, e.data, e.trace
-  from events e join types t on t.id = e.type where e.id = ?`;
+/** What NAMED_EVENTS selects. */
+export interface NamedRow {
+  readonly seq: number;
+  readonly id: Bytes;
+  readonly publisher: Bytes | null;
+  readonly source: Bytes | null;
+  readonly sent_as: Bytes | null;
+}
+
+/** So many of an id, without a source and with one, are looked at: publishers may post no end of them. */
+export const MOST_NAMED = 21;
+
+/** Events that are called so: by the id that receivers get, or by their publishers' own. */
+export const NAMED_EVENTS = `
+  select seq, id, publisher, source, sent_as from events indexed by events_by_sent_as
+  where sent_as = :id and coalesce(:publisher, publisher, x'') = coalesce(publisher, x'')
+  union all
+  select * from (
+    select seq, id, publisher, source, sent_as from events indexed by events_by_id
+    where id = :id and source is null
+      and coalesce(:publisher, publisher, x'') = coalesce(publisher, x'')
+    limit ${MOST_NAMED}
+  )
+  union all
+  select * from (
+    select seq, id, publisher, source, sent_as from events indexed by events_by_source
+    where id = :id and source is not null
+      and coalesce(:publisher, publisher, x'') = coalesce(publisher, x'')
+    limit ${MOST_NAMED}
+  )`;
+
+export function namesakeFromRow({ publisher, source, sent_as }: NamedRow): Namesake {
+  return {
+    ...(publisher === null ? {} : { publisher: toText(publisher) }),
+    ...(source === null ? {} : { source: toText(source) }),
+    ...(sent_as === null ? {} : { sentAs: toText(sent_as) }),
+  };
+}
 
 export function eventFromRow(row: EventRow): Event {
   return {
@@ -41,6 +76,7 @@ export function eventFromRow(row: EventRow): Event {
     data: toText(row.data),
     ...(row.metadata === null ? {} : { metadata: toText(row.metadata) }),
     ...(row.trace === null ? {} : { trace: row.trace }),
+    ...(row.sent_as === null ? {} : { sentAs: toText(row.sent_as) }),
   };
 }
 
@@ -57,6 +93,7 @@ export interface DeliveryRow {
   readonly seq: number;
   readonly event: number;
   readonly event_id: Bytes;
+  readonly event_sent_as: Bytes | null;
   readonly type: Bytes;
   readonly subscription: Bytes;
   readonly format: number;
@@ -72,8 +109,8 @@ export interface DeliveryRow {
 }
 
 export const DELIVERY_BY_SEQ = `
-  select d.seq, d.event, e.id as event_id, t.name as type, s.name as subscription, d.format,
-    d.cause, d.state, d.reason, d.last_status, d.attempt_count, d.due_at, d.created_at,
+  select d.seq, d.event, e.id as event_id, e.sent_as as event_sent_as, t.name as type,
+    s.name as subscription, d.format, d.cause, d.state, d.reason, d.last_status, d.attempt_count, d.due_at, d.created_at,
     d.finished_at, d.redelivery_of
   from deliveries d
     join events e on e.seq = d.event
@@ -85,6 +122,7 @@ export function deliveryFromRow(row: DeliveryRow): Delivery {
   return {
     id: deliveryId({ createdAt: row.created_at, seq: row.seq }),
     eventId: toText(row.event_id),
+    ...(row.event_sent_as === null ? {} : { eventSentAs: toText(row.event_sent_as) }),
     type: toText(row.type),
     subscription: toText(row.subscription),
     cause: row.cause,

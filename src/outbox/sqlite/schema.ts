@@ -272,6 +272,35 @@ export const MIGRATIONS: readonly string[] = [
   insert into events_of_type select 0, accepted_at, seq from events order by 2, 3;
   drop index events_by_time;
 `,
+  `
+  -- Events' ids belong to their publishers, those of CloudEvents to a source as well. So far an id was
+  -- unique in the whole table: the index that came with this becomes one of the events without a source,
+  -- which all are that are there, without being built anew. That a publisher has no two of one id is for
+  -- the one writer to see to. Columns are added by the table's text too: ALTER TABLE would read all rows.
+  pragma writable_schema = on;
+  update sqlite_schema set sql = replace(
+    replace(sql, 'id blob not null unique', 'id blob not null'),
+    ', trace text)',
+    ', trace text,
+    source blob,
+    -- The id that receivers get, where another event had this one already.
+    sent_as blob)'
+  ) where type = 'table' and name = 'events';
+  update sqlite_schema set name = 'events_by_id',
+    sql = 'CREATE INDEX events_by_id on events (id) where source is null'
+  where type = 'index' and name = 'sqlite_autoindex_events_1';
+  -- From where a request of an operator came.
+  update sqlite_schema set sql = replace(
+    sql,
+    'operator blob',
+    'operator blob,
+    address blob'
+  ) where type = 'table' and name = 'history';
+  pragma writable_schema = reset;
+  create unique index events_by_source on events (id, coalesce(publisher, x''), source)
+    where source is not null;
+  create index events_by_sent_as on events (sent_as) where sent_as is not null;
+`,
 ];
 
 /** Thrown for a database that a later version of Bellhook has written. */

@@ -19,6 +19,7 @@ import type {
   Enqueue,
   Enqueued,
   EventFilter,
+  FoundEvent,
   HistoryEntry,
   HistoryFilter,
   Outbox,
@@ -265,16 +266,16 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#read(() => this.#store.pending());
   }
 
-  event(id: string): Promise<StoredEvent | undefined> {
-    return this.#read(() => this.#reader.event(id));
+  event(id: string, publisher?: string): Promise<FoundEvent | undefined> {
+    return this.#read(() => this.#reader.event(id, publisher));
   }
 
   delivery(id: string): Promise<StoredDelivery | undefined> {
     return this.#read(() => this.#reader.delivery(id));
   }
 
-  deliveriesOf(eventId: string): Promise<Delivery[]> {
-    return this.#read(() => this.#reader.deliveriesOf(eventId));
+  deliveriesOf(eventId: string, publisher?: string): Promise<Delivery[]> {
+    return this.#read(() => this.#reader.deliveriesOf(eventId, publisher));
   }
 
   attempts(deliveryId: string): Promise<Attempt[]> {

@@ -23,6 +23,7 @@ import type {
 import {
   answerHeadersToText,
   type Bytes,
+  equalBytes,
   headersToText,
   scopeFromText,
   toBytes,
@@ -33,6 +34,7 @@ import {
 import { Changes } from "./changes.ts";
 import { Claims, type Grant } from "./claims.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
+import { EventIds } from "./event_ids.ts";
 import { HealthKeeping } from "./health_keeping.ts";
 import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
@@ -114,6 +116,7 @@ export class Store {
   readonly #names: NameTables;
   readonly #claims = new Claims();
   readonly #insertion: Insertion;
+  readonly #eventIds: EventIds;
   readonly #indexing: Indexing;
   readonly #pruning: Pruning;
   readonly #replaying: Replaying;
@@ -134,6 +137,7 @@ export class Store {
       formats: new Names(db, FORMAT_NAMES, { writes: true }),
     };
     this.#insertion = new Insertion(db, this.#names);
+    this.#eventIds = new EventIds(db);
     this.#indexing = new Indexing(db, biteRows);
     this.#pruning = new Pruning(db);
     this.#replaying = new Replaying(db, this.#names, this.#insertion);
@@ -376,20 +380,25 @@ export class Store {
   }
 
   #enqueue({ events, idempotency, at }: Enqueue, changes: Changes): Enqueued {
-    const repeat = idempotency && this.#findKey(idempotency);
+    const repeat = idempotency && this.#findKey(idempotency, events[0]?.publisher);
     if (repeat) return repeat;
-    const sorted = this.#tellNewFromKnown(events);
+    const sorted = this.#eventIds.sort(events);
     if ("kind" in sorted) return sorted;
     const receipts: Receipt[] = [], claims: Claim[] = [], unclaimed = new Set<string>();
-    // One event alone can't repeat another of its request.
-    const fresh = events.length > 1 ? new Map<string, Receipt>() : undefined;
+    const fresh = new Map<string, Receipt>();
     let stored = 0;
-    for (const [index, incoming] of events.entries()) {
-      const { id } = incoming.event;
-      if (!sorted.isNew[index]) {
-        receipts.push(fresh?.get(id) ?? this.#firstReceipt(id));
+    for (const [index, posted] of events.entries()) {
+      const { id } = posted.event, place = sorted[index]!;
+      if (place.kind !== "new") {
+        receipts.push(
+          place.kind === "twice" ? fresh.get(place.key)! : this.#firstReceipt(id, place.seq),
+        );
         continue;
       }
+      const { sentAs } = place;
+      const incoming = sentAs === undefined
+        ? posted
+        : { ...posted, event: { ...posted.event, sentAs } };
       const inserted = this.#insertion.event(incoming, at, changes);
       const receipt: Receipt = {
         id,
@@ -399,7 +408,7 @@ export class Store {
         })),
       };
       receipts.push(receipt);
-      fresh?.set(id, receipt);
+      if (place.key !== "") fresh.set(place.key, receipt);
       stored++;
       for (const [i, delivery] of incoming.deliveries.entries()) {
         if (!delivery.claim) unclaimed.add(delivery.subscription);
@@ -412,7 +421,9 @@ export class Store {
       this.#sql.insertKey.run(
         idempotency.key,
         idempotency.content,
-        toBytes(JSON.stringify(receipts.map(({ id }) => id))),
+        toBytes(JSON.stringify(
+          events.map(({ event: { id }, source }) => source === undefined ? id : [id, source]),
+        )),
         Math.round(at),
       );
     }
@@ -426,46 +437,30 @@ export class Store {
   }
 
   /** The first answer to an Idempotency-Key; undefined where it was never used. */
-  #findKey({ key, content }: NonNullable<Enqueue["idempotency"]>): Enqueued | undefined {
+  #findKey(
+    { key, content }: NonNullable<Enqueue["idempotency"]>,
+    publisher: string | undefined,
+  ): Enqueued | undefined {
     const known = this.#sql.findKey.get(key) as { content: Bytes; event_ids: Bytes } | undefined;
     if (!known) return undefined;
     if (!equalBytes(known.content, content)) return { kind: "keyConflict" };
-    const ids = JSON.parse(toText(known.event_ids)) as string[];
+    const names = JSON.parse(toText(known.event_ids)) as (string | [id: string, source: string])[];
     return {
       kind: "accepted",
       stored: 0,
-      receipts: ids.map((id) => this.#firstReceipt(id)),
+      receipts: names.map((name) => {
+        const [id, source] = typeof name === "string" ? [name] : name;
+        return this.#firstReceipt(id, this.#eventIds.find({ publisher, source, id })?.seq);
+      }),
       claims: [],
       unclaimed: [],
     };
   }
 
-  /** Looks at all events before any is stored: it is all of them or none. */
-  #tellNewFromKnown(events: readonly NewEvent[]): { isNew: boolean[] } | Enqueued {
-    let seen: Map<string, Bytes | undefined> | undefined;
-    const isNew: boolean[] = [];
-    for (const [index, { event: { id }, contentHash }] of events.entries()) {
-      if (contentHash === undefined) {
-        // The daemon made up the id: it can't be known.
-        isNew.push(true);
-        continue;
-      }
-      seen ??= new Map();
-      const known = seen.has(id)
-        ? { content_hash: seen.get(id) ?? null }
-        : this.#sql.findEvent.get(id) as { content_hash: Bytes | null } | undefined;
-      if (known && !(known.content_hash && equalBytes(known.content_hash, contentHash))) {
-        return { kind: "idConflict", index, id };
-      }
-      isNew.push(known === undefined);
-      seen.set(id, contentHash);
-    }
-    return { isNew };
-  }
-
   /** What the publisher was told when it first posted an event; without its deliveries once they are pruned. */
-  #firstReceipt(id: string): Receipt {
-    const rows = this.#sql.firstDeliveries.all(toBytes(id)) as unknown as {
+  #firstReceipt(id: string, seq: number | undefined): Receipt {
+    if (seq === undefined) return { id, deliveries: [] };
+    const rows = this.#sql.firstDeliveries.all(seq) as unknown as {
       seq: number;
       subscription: number;
       created_at: Instant;
@@ -516,6 +511,7 @@ export class Store {
       createdAt,
       redeliveryOf,
       firstAttemptAt,
+      sentAs,
     ]) => {
       const token = this.#claims.nextToken();
       return {
@@ -535,6 +531,7 @@ export class Store {
           data,
           ...(metadata === null ? {} : { metadata }),
           ...(trace === null ? {} : { trace }),
+          ...(sentAs === null ? {} : { sentAs }),
         },
         format: this.#names.formats.name(format),
         ...(firstAttemptAt === null ? {} : { firstAttemptAt }),
@@ -683,7 +680,14 @@ export class Store {
   #redeliver(id: string, now: Instant, changes: Changes): Delivery | undefined {
     const position = parseDeliveryId(id);
     const row = position && this.#sql.finished.get({ ...position }) as unknown as
-      | { event: number; subscription: number; type: number; format: number; event_id: Bytes }
+      | {
+        event: number;
+        subscription: number;
+        type: number;
+        format: number;
+        event_id: Bytes;
+        sent_as: Bytes | null;
+      }
       | undefined;
     if (!row) return undefined;
     const cause = "redelivery";
@@ -692,6 +696,7 @@ export class Store {
     return {
       id: inserted.id,
       eventId: toText(row.event_id),
+      ...(row.sent_as === null ? {} : { eventSentAs: toText(row.sent_as) }),
       type: this.#names.types.name(row.type),
       subscription: this.#names.subscriptions.name(row.subscription),
       cause,
@@ -726,7 +731,7 @@ export class Store {
     return cancelled;
   }
 
-  #remember({ at, kind, subscription, delivery, cause, by }: HistoryEntry): void {
+  #remember({ at, kind, subscription, delivery, cause, by, address }: HistoryEntry): void {
     this.#sql.insertHistory.run({
       at: Math.round(at),
       kind,
@@ -736,6 +741,7 @@ export class Store {
       delivery: toNullableBytes(delivery),
       cause: toBytes(cause),
       operator: toNullableBytes(by),
+      address: toNullableBytes(address),
     });
   }
 
@@ -771,10 +777,6 @@ function soonestFirst(a: DueRow, b: DueRow): number {
   return a.due_at - b.due_at || a.seq - b.seq;
 }
 
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
 function countPending(db: DatabaseSync): Map<number, number> {
   const rows = db.prepare(PENDING_COUNTS).all() as unknown as { subscription: number; n: number }[];
   return new Map(rows.map(({ subscription, n }) => [subscription, n]));
@@ -801,6 +803,7 @@ type ClaimedRow = readonly [
   createdAt: Instant,
   redeliveryOf: string | null,
   firstAttemptAt: Instant | null,
+  sentAs: string | null,
 ];
 
 interface CheckpointRow {
@@ -819,12 +822,9 @@ export const SQL = {
   journal: "pragma wal_checkpoint(noop)",
   checkpoint: "pragma wal_checkpoint(passive)",
 
-  findEvent: "select content_hash from events where id = cast(? as blob)",
-
   firstDeliveries: `
-    select d.seq, d.subscription, d.created_at
-    from events e join deliveries d on d.event = e.seq
-    where e.id = ? and d.cause = 'event' order by d.seq`,
+    select seq, subscription, created_at from deliveries
+    where event = ? and cause = 'event' order by seq`,
 
   findKey: "select content, event_ids from idempotency where key = ?",
 
@@ -850,7 +850,7 @@ export const SQL = {
       d.format, d.cause, d.attempt_count, d.created_at, d.redelivery_of,
       case when d.attempt_count > 0 then (
         select started_at from attempts where delivery = d.seq and number = 1
-      ) end
+      ) end, cast(e.sent_as as text)
     from json_each(?) j cross join deliveries d on d.seq = j.value
       cross join events e on e.seq = d.event`,
 
@@ -885,7 +885,7 @@ export const SQL = {
     where seq = :seq and created_at = :createdAt and state = 0`,
 
   finished: `
-    select d.event, d.subscription, d.type, d.format, e.id as event_id
+    select d.event, d.subscription, d.type, d.format, e.id as event_id, e.sent_as
     from deliveries d join events e on e.seq = d.event
     where d.seq = :seq and d.created_at = :createdAt and d.state <> 0`,
 
@@ -905,8 +905,8 @@ export const SQL = {
     values (?, ?, ?, ?, ?) ${ADD_TO_COUNTS}`,
 
   insertHistory: `
-    insert into history (at, kind, subscription, delivery, cause, operator)
-    values (:at, :kind, :subscription, :delivery, :cause, :operator)`,
+    insert into history (at, kind, subscription, delivery, cause, operator, address)
+    values (:at, :kind, :subscription, :delivery, :cause, :operator, :address)`,
 
   // As much as a common event, so that room for a row alone is not taken for room.
   probe: `
