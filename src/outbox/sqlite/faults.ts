@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
+import { type NoRoom, probeWriting } from "./write_probe.ts";
 
 /**
  * What something that SQLite threw means: the file can't be trusted any more (OutboxFailed), it can't
@@ -11,6 +12,13 @@ export function faultOf(error: unknown, path: string): Error {
   if (errcode === undefined) return error instanceof Error ? error : new Error(String(error));
   // The low byte is the kind; what is above it mostly only says more.
   const kind = REBUILDABLE.has(errcode) ? CANTOPEN : errcode & 0xff;
+  const noRoom = WRITES.has(errcode) ? probeWriting(path) : undefined;
+  if (noRoom) {
+    return new OutboxUnavailable(
+      `cannot write "${path}" now: ${NO_ROOM[noRoom]} (SQLite error ${errcode}, ${errstr})`,
+      { cause: error },
+    );
+  }
   const broken = BROKEN.get(kind);
   if (broken) {
     return new OutboxFailed(
@@ -31,7 +39,7 @@ export function faultOf(error: unknown, path: string): Error {
 
 /** An error of the system on opening a file of the outbox, in words; every other error as it is. */
 export function unopened(error: Error, path: string): Error {
-  const reason = OPENING.get((error as { code?: string }).code ?? "")?.(dirname(path));
+  const reason = OPENING.get(codeOf(error))?.(dirname(path));
   return reason === undefined
     ? error
     : new Error(`cannot open "${path}": ${reason}`, { cause: error });
@@ -43,10 +51,46 @@ const OPENING = new Map<string, (folder: string) => string>([
   ["ENOENT", (folder) => `there is no folder "${folder}"; make it, ${ELSEWHERE}`],
   ["ENOTDIR", (folder) => `"${folder}" is no folder; name another place in storage.url`],
   ["EISDIR", () => "it is a folder; name a file in it in storage.url"],
-  ["EACCES", (folder) => `this user may not write in "${folder}"; change its owner, ${ELSEWHERE}`],
+  [
+    "EACCES",
+    (folder) =>
+      `this user may not write it, or not in "${folder}"; change the owner of both, ${ELSEWHERE}`,
+  ],
+  ["EPERM", (folder) => `the system forbids it; look at the attributes of it and of "${folder}"`],
   ["EROFS", (folder) => `"${folder}" is mounted read-only; mount it writable, ${ELSEWHERE}`],
   ["ENOSPC", () => "the disk is full; make room"],
+  ["EDQUOT", () => NO_ROOM.quota],
+  ["EFBIG", () => NO_ROOM.size],
+  ["ELOOP", () => `its links lead in a circle; remove them, ${ELSEWHERE}`],
+  ["ENAMETOOLONG", () => `its name is too long; name another place in storage.url`],
+  [
+    "EMFILE",
+    () => "this process has too many files open; raise that limit (ulimit -n, LimitNOFILE)",
+  ],
+  [
+    "ENFILE",
+    () => "this machine has too many files open; end what has them open, or raise fs.file-max",
+  ],
+  ["EIO", () => "the disk does not answer; check it"],
 ]);
+
+/** What the runtime names by number alone. */
+const CODES: ReadonlyMap<string, string> = new Map([
+  ["122", "EDQUOT"],
+  ["27", "EFBIG"],
+  ["40", "ELOOP"],
+  ["62", "ELOOP"],
+  ["36", "ENAMETOOLONG"],
+  ["23", "ENFILE"],
+  ["24", "EMFILE"],
+  ["5", "EIO"],
+  ["1", "EPERM"],
+]);
+
+function codeOf(error: Error): string {
+  const { code } = error as { code?: string };
+  return code ?? CODES.get(/\(os error (\d+)\)/.exec(error.message)?.[1] ?? "") ?? "";
+}
 
 const CANTOPEN = 14;
 
@@ -55,6 +99,16 @@ const CANTOPEN = 14;
  * time, could not be opened, locked, mapped or made larger; a full disk shows as the last of these.
  */
 const REBUILDABLE: ReadonlySet<number> = new Set([3082, 4618, 4874, 5130, 5386]);
+
+/** SQLITE_IOERR_WRITE and SQLITE_IOERR_TRUNCATE, which say nothing of what went wrong. */
+const WRITES: ReadonlySet<number> = new Set([778, 1546]);
+
+const NO_ROOM: Readonly<Record<NoRoom, string>> = {
+  full: "the disk is full; make room",
+  quota: "this user's disk quota is used up; make room, or raise it",
+  size: "a file has reached the largest size that this process may write; raise that limit " +
+    "(ulimit -f, LimitFSIZE)",
+};
 
 // SQLite goes on committing after a failed fsync, as if the lost pages were on the disk.
 const BROKEN: ReadonlyMap<number, string> = new Map([
