@@ -1,6 +1,6 @@
-import { dirname } from "node:path";
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
-import { type NoRoom, probeWriting } from "./write_probe.ts";
+import { isNoRoom, reasonOf } from "./system_errors.ts";
+import { probeWriting } from "./write_probe.ts";
 
 /**
  * What something that SQLite threw means: the file can't be trusted any more (OutboxFailed), it can't
@@ -8,14 +8,16 @@ import { type NoRoom, probeWriting } from "./write_probe.ts";
  */
 export function faultOf(error: unknown, path: string): Error {
   if (error instanceof OutboxFailed || error instanceof OutboxUnavailable) return error;
-  const { errcode, errstr } = error as { errcode?: number; errstr?: string };
+  const errcode = errcodeOf(error);
   if (errcode === undefined) return error instanceof Error ? error : new Error(String(error));
+  const errstr = (error as { errstr?: string }).errstr ?? (error as Error).message;
   // The low byte is the kind; what is above it mostly only says more.
   const kind = REBUILDABLE.has(errcode) ? CANTOPEN : errcode & 0xff;
-  const noRoom = WRITES.has(errcode) ? probeWriting(path) : undefined;
-  if (noRoom) {
+  const denied = WRITES.has(errcode) || kind === CANTOPEN ? probeWriting(path) : undefined;
+  const reason = denied && (kind === CANTOPEN || isNoRoom(denied)) && reasonOf(denied, path);
+  if (reason) {
     return new OutboxUnavailable(
-      `cannot write "${path}" now: ${NO_ROOM[noRoom]} (SQLite error ${errcode}, ${errstr})`,
+      `cannot write "${path}" now: ${reason} (SQLite error ${errcode}, ${errstr})`,
       { cause: error },
     );
   }
@@ -37,59 +39,11 @@ export function faultOf(error: unknown, path: string): Error {
   return error as Error;
 }
 
-/** An error of the system on opening a file of the outbox, in words; every other error as it is. */
-export function unopened(error: Error, path: string): Error {
-  const reason = OPENING.get(codeOf(error))?.(dirname(path));
-  return reason === undefined
-    ? error
-    : new Error(`cannot open "${path}": ${reason}`, { cause: error });
-}
-
-const ELSEWHERE = "or name another place in storage.url";
-
-const OPENING = new Map<string, (folder: string) => string>([
-  ["ENOENT", (folder) => `there is no folder "${folder}"; make it, ${ELSEWHERE}`],
-  ["ENOTDIR", (folder) => `"${folder}" is no folder; name another place in storage.url`],
-  ["EISDIR", () => "it is a folder; name a file in it in storage.url"],
-  [
-    "EACCES",
-    (folder) =>
-      `this user may not write it, or not in "${folder}"; change the owner of both, ${ELSEWHERE}`,
-  ],
-  ["EPERM", (folder) => `the system forbids it; look at the attributes of it and of "${folder}"`],
-  ["EROFS", (folder) => `"${folder}" is mounted read-only; mount it writable, ${ELSEWHERE}`],
-  ["ENOSPC", () => "the disk is full; make room"],
-  ["EDQUOT", () => NO_ROOM.quota],
-  ["EFBIG", () => NO_ROOM.size],
-  ["ELOOP", () => `its links lead in a circle; remove them, ${ELSEWHERE}`],
-  ["ENAMETOOLONG", () => `its name is too long; name another place in storage.url`],
-  [
-    "EMFILE",
-    () => "this process has too many files open; raise that limit (ulimit -n, LimitNOFILE)",
-  ],
-  [
-    "ENFILE",
-    () => "this machine has too many files open; end what has them open, or raise fs.file-max",
-  ],
-  ["EIO", () => "the disk does not answer; check it"],
-]);
-
-/** What the runtime names by number alone. */
-const CODES: ReadonlyMap<string, string> = new Map([
-  ["122", "EDQUOT"],
-  ["27", "EFBIG"],
-  ["40", "ELOOP"],
-  ["62", "ELOOP"],
-  ["36", "ENAMETOOLONG"],
-  ["23", "ENFILE"],
-  ["24", "EMFILE"],
-  ["5", "EIO"],
-  ["1", "EPERM"],
-]);
-
-function codeOf(error: Error): string {
-  const { code } = error as { code?: string };
-  return code ?? CODES.get(/\(os error (\d+)\)/.exec(error.message)?.[1] ?? "") ?? "";
+/** SQLite's number of what it threw; undefined where it was not SQLite. */
+export function errcodeOf(error: unknown): number | undefined {
+  const { code, errcode, message } = error as { code?: string; errcode?: number; message?: string };
+  if (errcode !== undefined || code !== "ERR_SQLITE_ERROR") return errcode;
+  return BY_MESSAGE.find(([start]) => message?.startsWith(start))?.[1];
 }
 
 const CANTOPEN = 14;
@@ -100,15 +54,20 @@ const CANTOPEN = 14;
  */
 const REBUILDABLE: ReadonlySet<number> = new Set([3082, 4618, 4874, 5130, 5386]);
 
-/** SQLITE_IOERR_WRITE and SQLITE_IOERR_TRUNCATE, which say nothing of what went wrong. */
-const WRITES: ReadonlySet<number> = new Set([778, 1546]);
+/** A write or a truncation failed, or an I/O call of which no more is known: perhaps for want of room. */
+const WRITES: ReadonlySet<number> = new Set([10, 778, 1546]);
 
-const NO_ROOM: Readonly<Record<NoRoom, string>> = {
-  full: "the disk is full; make room",
-  quota: "this user's disk quota is used up; make room, or raise it",
-  size: "a file has reached the largest size that this process may write; raise that limit " +
-    "(ulimit -f, LimitFSIZE)",
-};
+/** What SQLite's errors are called where the runtime gives no number, as for whatever `exec` throws. */
+const BY_MESSAGE: readonly (readonly [start: string, errcode: number])[] = [
+  ["database is locked", 5],
+  ["out of memory", 7],
+  ["attempt to write a readonly database", 8],
+  ["disk I/O error", 10],
+  ["database disk image is malformed", 11],
+  ["database or disk is full", 13],
+  ["unable to open database file", 14],
+  ["file is not a database", 26],
+];
 
 // SQLite goes on committing after a failed fsync, as if the lost pages were on the disk.
 const BROKEN: ReadonlyMap<number, string> = new Map([

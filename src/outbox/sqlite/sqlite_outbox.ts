@@ -36,7 +36,7 @@ import type {
   TallyRequest,
 } from "../outbox.ts";
 import { IN_MEMORY, type Migrating, openReading, openWriter } from "./connection.ts";
-import { faultOf, unopened } from "./faults.ts";
+import { faultOf } from "./faults.ts";
 import { Journal } from "./journal.ts";
 import { DatabaseLock, type Lock } from "./lock.ts";
 import { FilesChanged, OwnFiles } from "./own_files.ts";
@@ -45,6 +45,7 @@ import { SqliteReader } from "./reader.ts";
 import type { ReplayBeginning } from "./replaying.ts";
 import { assertComplete, assertNotAbandoned, HEAD_BYTES } from "./remains.ts";
 import { assertNothingRescued, rescue } from "./rescue.ts";
+import { unopened } from "./system_errors.ts";
 import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
 
 /**
@@ -107,8 +108,13 @@ async function resolve(path: string): Promise<string> {
   try {
     return await Deno.realPath(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return path;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const leadsTo = await Deno.readLink(path).catch(() => undefined);
+    if (leadsTo === undefined) return path;
+    throw new Error(
+      `cannot open "${path}": it is a link to "${leadsTo}", where there is no file; ` +
+        "put the database there, or remove the link, or name the file itself in storage.url",
+    );
   }
 }
 

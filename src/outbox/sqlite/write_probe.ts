@@ -1,31 +1,28 @@
-/** Why a write beside a database fails just now, where that is for want of room; else undefined. */
-export type NoRoom = "full" | "quota" | "size";
-
-/** By the system's number: ENOSPC, EDQUOT, EFBIG. */
-const NO_ROOM: ReadonlyMap<number, NoRoom> = new Map([[28, "full"], [122, "quota"], [69, "quota"], [
-  27,
-  "size",
-]]);
-
 /** As much as a common event. */
 const BYTES = 65_536;
+/** More than SQLite has open at once: what it had may be closed again by now. */
+const FILES = 12;
+const CREATE: Deno.OpenOptions = { write: true, create: true, mode: 0o600 };
 
 /**
- * SQLite tells of a failed write and not why, unless the disk is full. So the same is tried beside the
- * database, as far behind the beginning as its files are long: a limit on the size of files shows there.
+ * What the system says to a write beside a database; undefined where that works. SQLite tells that one
+ * has failed and not why, unless the disk is full. The same is tried as far behind the beginning as the
+ * database's files are long: a limit on the size of files shows there.
  */
-export function probeWriting(path: string): NoRoom | undefined {
+export function probeWriting(path: string): Error | undefined {
+  if (path === ":memory:") return undefined;
   const probe = `${path}-probe`;
+  const files: Deno.FsFile[] = [];
   try {
-    using file = Deno.openSync(probe, { write: true, create: true, truncate: true, mode: 0o600 });
+    while (files.length < FILES) files.push(Deno.openSync(probe, CREATE));
     const end = Math.max(sizeOf(path), sizeOf(`${path}-wal`));
-    file.seekSync(end, Deno.SeekMode.Start);
-    for (let rest = BYTES; rest > 0;) rest -= file.writeSync(new Uint8Array(rest));
+    files[0]!.seekSync(end, Deno.SeekMode.Start);
+    for (let rest = BYTES; rest > 0;) rest -= files[0]!.writeSync(new Uint8Array(rest));
     return undefined;
   } catch (error) {
-    const number = /\(os error (\d+)\)/.exec((error as Error).message)?.[1];
-    return NO_ROOM.get(Number(number));
+    return error as Error;
   } finally {
+    for (const file of files) file.close();
     try {
       Deno.removeSync(probe);
     } catch {
