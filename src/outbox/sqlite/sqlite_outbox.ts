@@ -46,6 +46,7 @@ import type { ReplayBeginning } from "./replaying.ts";
 import { assertComplete, assertNotAbandoned, HEAD_BYTES } from "./remains.ts";
 import { assertNothingRescued, rescue } from "./rescue.ts";
 import { unopened } from "./system_errors.ts";
+import { assertDescriptors } from "./write_probe.ts";
 import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
 
 /**
@@ -70,6 +71,7 @@ export async function openSqliteOutbox(
     const db = open.db = await openWriter(file, migrating);
     const reading = open.reading = openReading(file, migrating.migrations);
     const store = new Store(db);
+    assertDescriptors(file);
     const journal = open.journal = Journal.takeOver(db, file);
     await journal.begin();
     const files = new OwnFiles(file, store);
@@ -93,13 +95,14 @@ export async function openSqliteOutbox(
 }
 
 async function lockedFile(path: string): Promise<{ file: string; lock: DatabaseLock }> {
+  let file = path;
   try {
-    const file = await resolve(path);
+    file = await resolve(path);
     for (const name of new Set([path, file])) assertNothingRescued(name);
     assertNotAbandoned(file);
     return { file, lock: DatabaseLock.take(file) };
   } catch (error) {
-    throw unopened(error as Error, path);
+    throw unopened(error as Error, file);
   }
 }
 

@@ -31,6 +31,16 @@ export function probeWriting(path: string): Error | undefined {
   }
 }
 
+/** Throws where there are too few descriptors left to start a thread: the runtime would not survive it. */
+export function assertDescriptors(path: string): void {
+  const files: Deno.FsFile[] = [];
+  try {
+    while (files.length < FILES) files.push(Deno.openSync(`${path}-lock`));
+  } finally {
+    for (const file of files) file.close();
+  }
+}
+
 function sizeOf(path: string): number {
   try {
     return Deno.statSync(path).size;
