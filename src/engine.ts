@@ -74,6 +74,7 @@ export interface Engine {
 export async function startEngine(config: Config, ports: EnginePorts): Promise<Engine> {
   const { path } = config.storage;
   const outbox = await (ports.openOutbox?.(path) ?? openSqliteOutbox(path, {
+    clock: ports.clock,
     onCopied: (copied) => ports.log.copiedBeforeMigration({ database: path, ...copied }),
   }));
   try {

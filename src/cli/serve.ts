@@ -56,6 +56,10 @@ export function addServe(program: Command, shell: Shell): void {
         if (nowMs - stoppedAtMs > ONE_SIGNAL_MS) hurry();
         asked.resolve(undefined);
       });
+      // Unheard it ends the process where a file reaches its limit; heard, the write fails.
+      const survive = Deno.build.os === "linux"
+        ? shell.terminal.onSignal(["SIGXFSZ"], () => {})
+        : () => {};
       const manager = serviceManager(environment, (trouble) => shell.say(`bellhook: ${trouble}`));
       try {
         // Loaded here alone: the commands that only talk to a daemon start without its weight.
@@ -85,6 +89,7 @@ export function addServe(program: Command, shell: Shell): void {
       } finally {
         manager.close();
         ignore();
+        survive();
       }
     }));
 }

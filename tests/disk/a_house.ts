@@ -24,6 +24,18 @@ export class House implements AsyncDisposable {
     this.#folder = folder;
   }
 
+  get database(): string {
+    return `${this.#folder}/bellhook.db`;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get pid(): number {
+    return this.#process!.pid;
+  }
+
   /** Starts the daemon; rejects, with what it said, where it does not come up. */
   async start(environment: Record<string, string> = {}): Promise<void> {
     await writeConfig(this.#folder, { port: this.#port, receiver: this.receiver.url });
@@ -41,10 +53,10 @@ export class House implements AsyncDisposable {
   /** The last of the daemon's log, once it has ended. */
   said: Promise<string> = Promise.resolve("");
 
-  /** Posts one event of some 20 KB. */
-  async post(): Promise<Answer> {
+  /** Posts one event of some 20 KB, if nothing else is asked for. */
+  async post(bytes = 20_000): Promise<Answer> {
     const id = `ev-${++this.#number}`;
-    const data = { number: this.#number, filler: "x".repeat(20_000) };
+    const data = { number: this.#number, filler: "x".repeat(bytes) };
     const response = await fetch(`http://127.0.0.1:${this.#port}/v1/events`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -67,6 +79,11 @@ export class House implements AsyncDisposable {
   async stop(): Promise<number> {
     this.#process!.kill("SIGTERM");
     return await this.ended();
+  }
+
+  /** Ends the daemon by kill -9. */
+  async kill(): Promise<void> {
+    await kill(this.#process!);
   }
 
   /** Nothing is pending any more. */

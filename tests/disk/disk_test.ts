@@ -6,7 +6,7 @@ import { type Answer, House } from "./a_house.ts";
 import { canMount, mountSmallDisk, WITHOUT_MOUNTING } from "./small_disk.ts";
 import { buildWatchedDisk, watching } from "./watched_disk.ts";
 
-const ENOSPC = 28, EROFS = 30;
+const EFBIG = 27, ENOSPC = 28, EROFS = 30, EDQUOT = 122;
 
 Deno.test({
   name: "disk: a full one is told with 503 and by /-/ready, and ingest goes on once there is room" +
@@ -79,24 +79,67 @@ Deno.test({
     }),
 });
 
+for (
+  const [what, errno, why] of [
+    ["full", ENOSPC, "the disk is full; make room"],
+    ["over quota", EDQUOT, "this user's disk quota is used up; make room, or raise it"],
+    ["at the limit of a file's size", EFBIG, "a file has reached the largest size"],
+  ] as const
+) {
+  Deno.test({
+    name: `disk: one that takes no writes is ${what} until it takes them again` + WITHOUT_COMPILER,
+    ignore: !canBuildLibraries,
+    fn: () =>
+      withFolder(async (folder) => {
+        await using house = new House(folder);
+        const flag = `${folder}/full`;
+        await house.start(await failing(folder, { flag, errno }));
+        await house.post();
+        await Deno.writeTextFile(flag, "");
+        assertTold(await house.post(), why);
+        assertTold(await house.ready(), why);
+        await Deno.remove(flag);
+        await until(async () => (await house.ready()).status === 200, "it is ready again");
+        assertEquals((await house.post()).status, 202);
+        await house.assertWhole();
+      }),
+  });
+}
+
+const canLimit = await canRun("prlimit");
+
 Deno.test({
-  name: "disk: one that takes no writes is full until it takes them again" + WITHOUT_COMPILER,
-  ignore: !canBuildLibraries,
+  name: "disk: at ulimit -f the daemon lives on, and takes events once the limit is raised" +
+    (canLimit ? "" : " (left out: there is no prlimit)"),
+  ignore: !canLimit,
   fn: () =>
     withFolder(async (folder) => {
       await using house = new House(folder);
-      const flag = `${folder}/full`;
-      await house.start(await failing(folder, { flag, errno: ENOSPC }));
+      await house.start();
       await house.post();
-      await Deno.writeTextFile(flag, "");
-      assertTold(await house.post(), "the disk is full; make room");
-      assertTold(await house.ready(), "the disk is full; make room");
-      await Deno.remove(flag);
+      await limitFileSize(house, `${2 ** 20}`);
+      await until(async () => (await house.post()).status === 503, "a file reaches the limit");
+      assertTold(await house.ready(), "a file has reached the largest size");
+      await limitFileSize(house, "unlimited");
       await until(async () => (await house.ready()).status === 200, "it is ready again");
       assertEquals((await house.post()).status, 202);
       await house.assertWhole();
     }),
 });
+
+async function limitFileSize({ pid }: House, limit: string): Promise<void> {
+  const args = [`--pid=${pid}`, `--fsize=${limit}:unlimited`];
+  const { success, stderr } = await new Deno.Command("prlimit", { args }).output();
+  assert(success, new TextDecoder().decode(stderr));
+}
+
+async function canRun(program: string): Promise<boolean> {
+  try {
+    return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
+  } catch {
+    return false;
+  }
+}
 
 Deno.test({
   name:

@@ -17,14 +17,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the fsync of a commit",
     file: "outbox/sqlite/journal.ts",
-    text: "await this.#file.syncData();",
+    text: "await this.#disk.sync(JOURNAL);",
     replacement: "",
     tests: ["power_loss"],
   },
   {
     defence: "the fsync of the database after a checkpoint",
     file: "outbox/sqlite/journal.ts",
-    text: "await this.#database.syncData();",
+    text: "await this.#disk.sync(DATABASE);",
     replacement: "",
     tests: ["power_loss"],
   },

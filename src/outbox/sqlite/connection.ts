@@ -3,6 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { OutboxFailed } from "../outbox.ts";
 import { copyDatabase, nameBeforeMigration, sync } from "./copy.ts";
 import { faultOf } from "./faults.ts";
+import { isHeldHere } from "./lock.ts";
+import { assertComplete, assertNotAbandoned, type Head, HEAD_BYTES } from "./remains.ts";
 import {
   assertCurrent,
   migrate,
@@ -39,8 +41,7 @@ export async function openWriter(
   path: string,
   { migrations = MIGRATIONS, onCopied }: Migrating = {},
 ): Promise<DatabaseSync> {
-  // SQLite would create it readable by all; it holds what publishers post.
-  if (path !== IN_MEMORY) (await Deno.open(path, CREATE)).close();
+  if (path !== IN_MEMORY) create(path);
   // Opening may have to recover a large journal, or wait for another that does.
   const db = new DatabaseSync(path, { timeout: 10_000 });
   try {
@@ -70,7 +71,14 @@ export async function openWriter(
   return db;
 }
 
-const CREATE: Deno.OpenOptions = { write: true, create: true, mode: 0o600 };
+/** SQLite would create it readable by all. One that is there is not opened: who holds it has done so. */
+function create(path: string): void {
+  try {
+    Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
 
 /**
  * From here on the journal is found after a power failure, and what made the tables, which is not it,
@@ -92,7 +100,9 @@ async function syncNames(path: string): Promise<void> {
 
 /** Opens a connection that only reads, beside a running daemon or without one. */
 export function openReading(path: string, migrations = MIGRATIONS): DatabaseSync {
+  assertNotAbandoned(path);
   assertFile(path);
+  if (!isHeldHere(path)) assertComplete(path, headOf(path), { isAlone: false });
   const db = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
   try {
     assertCurrent(db, path, migrations);
@@ -102,6 +112,12 @@ export function openReading(path: string, migrations = MIGRATIONS): DatabaseSync
     throw faultOf(error, path);
   }
   return db;
+}
+
+function headOf(path: string): Head {
+  using file = Deno.openSync(path);
+  const head = new Uint8Array(HEAD_BYTES);
+  return { bytes: head.subarray(0, file.readSync(head) ?? 0), size: file.statSync().size };
 }
 
 function assertFile(path: string): void {

@@ -1,5 +1,6 @@
-import { dirname } from "node:path";
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
+import { isNoRoom, reasonOf } from "./system_errors.ts";
+import { probeWriting } from "./write_probe.ts";
 
 /**
  * What something that SQLite threw means: the file can't be trusted any more (OutboxFailed), it can't
@@ -7,10 +8,19 @@ import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
  */
 export function faultOf(error: unknown, path: string): Error {
   if (error instanceof OutboxFailed || error instanceof OutboxUnavailable) return error;
-  const { errcode, errstr } = error as { errcode?: number; errstr?: string };
+  const errcode = errcodeOf(error);
   if (errcode === undefined) return error instanceof Error ? error : new Error(String(error));
+  const errstr = (error as { errstr?: string }).errstr ?? (error as Error).message;
   // The low byte is the kind; what is above it mostly only says more.
   const kind = REBUILDABLE.has(errcode) ? CANTOPEN : errcode & 0xff;
+  const denied = WRITES.has(errcode) || kind === CANTOPEN ? probeWriting(path) : undefined;
+  const reason = denied && (kind === CANTOPEN || isNoRoom(denied)) && reasonOf(denied, path);
+  if (reason) {
+    return new OutboxUnavailable(
+      `cannot write "${path}" now: ${reason} (SQLite error ${errcode}, ${errstr})`,
+      { cause: error },
+    );
+  }
   const broken = BROKEN.get(kind);
   if (broken) {
     return new OutboxFailed(
@@ -29,24 +39,12 @@ export function faultOf(error: unknown, path: string): Error {
   return error as Error;
 }
 
-/** An error of the system on opening a file of the outbox, in words; every other error as it is. */
-export function unopened(error: Error, path: string): Error {
-  const reason = OPENING.get((error as { code?: string }).code ?? "")?.(dirname(path));
-  return reason === undefined
-    ? error
-    : new Error(`cannot open "${path}": ${reason}`, { cause: error });
+/** SQLite's number of what it threw; undefined where it was not SQLite. */
+export function errcodeOf(error: unknown): number | undefined {
+  const { code, errcode, message } = error as { code?: string; errcode?: number; message?: string };
+  if (errcode !== undefined || code !== "ERR_SQLITE_ERROR") return errcode;
+  return BY_MESSAGE.find(([start]) => message?.startsWith(start))?.[1];
 }
-
-const ELSEWHERE = "or name another place in storage.url";
-
-const OPENING = new Map<string, (folder: string) => string>([
-  ["ENOENT", (folder) => `there is no folder "${folder}"; make it, ${ELSEWHERE}`],
-  ["ENOTDIR", (folder) => `"${folder}" is no folder; name another place in storage.url`],
-  ["EISDIR", () => "it is a folder; name a file in it in storage.url"],
-  ["EACCES", (folder) => `this user may not write in "${folder}"; change its owner, ${ELSEWHERE}`],
-  ["EROFS", (folder) => `"${folder}" is mounted read-only; mount it writable, ${ELSEWHERE}`],
-  ["ENOSPC", () => "the disk is full; make room"],
-]);
 
 const CANTOPEN = 14;
 
@@ -55,6 +53,21 @@ const CANTOPEN = 14;
  * time, could not be opened, locked, mapped or made larger; a full disk shows as the last of these.
  */
 const REBUILDABLE: ReadonlySet<number> = new Set([3082, 4618, 4874, 5130, 5386]);
+
+/** A write or a truncation failed, or an I/O call of which no more is known: perhaps for want of room. */
+const WRITES: ReadonlySet<number> = new Set([10, 778, 1546]);
+
+/** What SQLite's errors are called where the runtime gives no number, as for whatever `exec` throws. */
+const BY_MESSAGE: readonly (readonly [start: string, errcode: number])[] = [
+  ["database is locked", 5],
+  ["out of memory", 7],
+  ["attempt to write a readonly database", 8],
+  ["disk I/O error", 10],
+  ["database disk image is malformed", 11],
+  ["database or disk is full", 13],
+  ["unable to open database file", 14],
+  ["file is not a database", 26],
+];
 
 // SQLite goes on committing after a failed fsync, as if the lost pages were on the disk.
 const BROKEN: ReadonlyMap<number, string> = new Map([

@@ -1,26 +1,26 @@
 import { DatabaseSync } from "node:sqlite";
 import { OutboxFailed } from "../outbox.ts";
+import { DiskThread } from "./disk_thread.ts";
+
+/** The files by their numbers in the thread. */
+const JOURNAL = 0, DATABASE = 1;
 
 /**
  * The write-ahead log (`-wal`) of a database that is open for writing. SQLite waits for the disk with
- * all of the process; so commits and checkpoints leave that to this, which waits on a thread of the
- * runtime's.
+ * all of the process; so commits and checkpoints leave that to this, which waits on a thread of its own.
  */
 export class Journal {
   readonly #path: string;
-  readonly #file: Deno.FsFile;
-  readonly #database: Deno.FsFile;
+  readonly #disk: DiskThread;
   readonly #reading: DatabaseSync;
 
-  private constructor({ path, file, database, reading }: {
+  private constructor({ path, disk, reading }: {
     path: string;
-    file: Deno.FsFile;
-    database: Deno.FsFile;
+    disk: DiskThread;
     reading: DatabaseSync;
   }) {
     this.#path = path;
-    this.#file = file;
-    this.#database = database;
+    this.#disk = disk;
     this.#reading = reading;
   }
 
@@ -29,27 +29,21 @@ export class Journal {
    * within move(). All else stays with SQLite: a new journal's head and folder are synced when it is
    * begun. So the file is whole whenever the power fails.
    */
-  static async takeOver(db: DatabaseSync, path: string): Promise<Journal> {
-    const file = await Deno.open(`${path}-wal`, { read: true, write: true });
-    const database = await Deno.open(path, { read: true, write: true });
+  static takeOver(db: DatabaseSync, path: string): Journal {
     db.exec("pragma synchronous = normal");
     const reading = new DatabaseSync(path, { readOnly: true });
-    const journal = new Journal({ path, file, database, reading });
-    try {
-      // A process that was killed may have left a checkpoint that is not.
-      await journal.#syncDatabase();
-    } catch (error) {
-      journal.leave();
-      journal.close();
-      throw error;
-    }
-    return journal;
+    return new Journal({ path, disk: DiskThread.start([`${path}-wal`, path]), reading });
+  }
+
+  /** Before anything else: a process that was killed may have left a checkpoint that is not synced. */
+  async begin(): Promise<void> {
+    await this.#syncDatabase();
   }
 
   /** Resolves when all commits so far are on the disk. Rejects with OutboxFailed where that fails. */
   async sync(): Promise<void> {
     try {
-      await this.#file.syncData();
+      await this.#disk.sync(JOURNAL);
     } catch (error) {
       throw this.#failed("syncing its journal failed", error);
     }
@@ -72,7 +66,7 @@ export class Journal {
 
   async #syncDatabase(): Promise<void> {
     try {
-      await this.#database.syncData();
+      await this.#disk.sync(DATABASE);
     } catch (error) {
       throw this.#failed("syncing it failed", error);
     }
@@ -85,8 +79,7 @@ export class Journal {
 
   /** After all connections: to close a file lets go of every lock that the process has on it. */
   close(): void {
-    this.#file.close();
-    this.#database.close();
+    this.#disk.close();
   }
 
   #failed(what: string, error: unknown): OutboxFailed {

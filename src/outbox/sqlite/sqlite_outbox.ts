@@ -1,9 +1,9 @@
-import type { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
   AnswerCount,
@@ -37,48 +37,73 @@ import type {
   TallyRequest,
 } from "../outbox.ts";
 import { IN_MEMORY, type Migrating, openReading, openWriter } from "./connection.ts";
-import { faultOf, unopened } from "./faults.ts";
+import { faultOf } from "./faults.ts";
 import { Journal } from "./journal.ts";
-import { type Lock, lockDatabase } from "./lock.ts";
+import { DatabaseLock, type Lock } from "./lock.ts";
+import { FilesChanged, OwnFiles } from "./own_files.ts";
 import type { PruneRequest } from "./pruning.ts";
 import { SqliteReader } from "./reader.ts";
 import type { ReplayBeginning } from "./replaying.ts";
+import { assertComplete, assertNotAbandoned, HEAD_BYTES } from "./remains.ts";
+import { assertNothingRescued, rescue } from "./rescue.ts";
+import { unopened } from "./system_errors.ts";
+import { assertDescriptors } from "./write_probe.ts";
 import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
 
 /**
  * Opens the outbox in a SQLite file, creating it if need be, or in `:memory:`. One process at a time.
- * A file with an older schema is copied before it is changed.
+ * A file with an older schema is copied before it is changed. With a clock its files are looked at every
+ * second.
  * Throws OutboxLocked, NewerSchemaError, NotOurDatabaseError, OutboxFailed where it is corrupt.
  */
 export async function openSqliteOutbox(
   path: string,
-  migrating: Migrating = {},
+  { clock, ...migrating }: Migrating & { readonly clock?: Clock } = {},
 ): Promise<SqliteOutbox> {
   if (path === IN_MEMORY) {
     const db = await openWriter(path);
     return new SqliteOutbox(path, { store: new Store(db), reader: new SqliteReader(db) });
   }
   const { file, lock } = await lockedFile(path);
-  let db: DatabaseSync | undefined;
+  // Closed in this order: first all connections, then what has the database open beside them.
+  const open: Partial<Record<"db" | "reading" | "journal", { close(): void }>> = {};
   try {
-    db = await openWriter(file, migrating);
+    assertComplete(file, lock.readHead(HEAD_BYTES), { isAlone: true });
+    const db = open.db = await openWriter(file, migrating);
+    const reading = open.reading = openReading(file, migrating.migrations);
     const store = new Store(db);
-    const reader = new SqliteReader(openReading(file, migrating.migrations));
-    const journal = await Journal.takeOver(db, file);
-    return new SqliteOutbox(file, { store, reader, journal, lock });
+    assertDescriptors(file);
+    const journal = open.journal = Journal.takeOver(db, file);
+    await journal.begin();
+    const files = new OwnFiles(file, store);
+    lock.assertSame(file);
+    const guard = { files, lock, clock, rescue: (fault: FilesChanged) => rescue(db, fault) };
+    return new SqliteOutbox(file, {
+      store,
+      reader: new SqliteReader(reading),
+      journal,
+      lock,
+      guard,
+    });
   } catch (error) {
-    db?.close();
+    if (open.journal instanceof Journal) open.journal.leave();
+    open.db?.close();
+    open.reading?.close();
+    open.journal?.close();
     lock.release();
     throw unopened(faultOf(error, file), file);
   }
 }
 
-async function lockedFile(path: string): Promise<{ file: string; lock: Lock }> {
+async function lockedFile(path: string): Promise<{ file: string; lock: DatabaseLock }> {
+  let file = path;
   try {
-    const file = await resolve(path);
-    return { file, lock: await lockDatabase(file) };
+    file = await resolve(path);
+    for (const name of new Set([path, file])) assertNothingRescued(name);
+    assertNotAbandoned(file);
+    return { file, lock: DatabaseLock.take(file) };
   } catch (error) {
-    throw unopened(error as Error, path);
+    throw unopened(error as Error, file);
   }
 }
 
@@ -87,8 +112,13 @@ async function resolve(path: string): Promise<string> {
   try {
     return await Deno.realPath(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return path;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const leadsTo = await Deno.readLink(path).catch(() => undefined);
+    if (leadsTo === undefined) return path;
+    throw new Error(
+      `cannot open "${path}": it is a link to "${leadsTo}", where there is no file; ` +
+        "put the database there, or remove the link, or name the file itself in storage.url",
+    );
   }
 }
 
@@ -121,7 +151,23 @@ interface Parts {
   readonly journal?: Journal;
   /** None in memory, where writer and reader share one connection. */
   readonly lock?: Lock;
+  readonly guard?: Guard;
 }
+
+/** What notices that other programs take the files away, and what is done then. */
+interface Guard {
+  readonly files: OwnFiles;
+  readonly lock: DatabaseLock;
+  readonly clock: Clock | undefined;
+  /** Saves what can be saved; answers what happened and what to do. */
+  readonly rescue: (fault: FilesChanged) => Promise<string>;
+}
+
+/** How often the files are looked at, besides the journal before each commit. */
+const LOOK_MS = 1_000;
+
+/** So long publishers and load balancers hear 503 before the door closes. */
+const LAST_WORDS_MS = 1_000;
 
 /** Carries a commit out, and measures it. */
 export type TimedCommit = <Value>(commit: () => Promise<Value>) => Promise<Value>;
@@ -144,6 +190,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   readonly #reader: SqliteReader;
   readonly #journal: Journal | undefined;
   readonly #lock: Lock | undefined;
+  readonly #guard: Guard | undefined;
+  #cancelLook: (() => void) | undefined;
+  /** What is still read of files that were taken away is being saved. */
+  #rescuing: Promise<OutboxFailed> | undefined;
   readonly #tellFailed: (error: OutboxFailed) => void;
   #timed: TimedCommit = (commit) => commit();
   #queue: Waiting[] = [];
@@ -161,12 +211,14 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
   #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(path: string, { store, reader, journal, lock }: Parts) {
+  constructor(path: string, { store, reader, journal, lock, guard }: Parts) {
     this.#path = path;
     this.#store = store;
     this.#reader = reader;
     this.#journal = journal;
     this.#lock = lock;
+    this.#guard = guard;
+    this.#lookLater();
     const { promise, resolve } = Promise.withResolvers<OutboxFailed>();
     this.failed = promise;
     this.#tellFailed = resolve;
@@ -434,6 +486,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   /** Others may read meanwhile what is not durable yet; nobody is told that it is. */
   async #apply(operations: readonly Operation[]): Promise<Applied> {
+    this.#guard?.files.assertJournal();
     const applied = this.#store.apply(operations, { watched: this.#listeners.size > 0 });
     await this.#journal?.sync();
     return applied;
@@ -491,6 +544,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   async #move(journal: Journal): Promise<void> {
     try {
+      this.#guard?.files.assertAll();
       await journal.move(() => this.#store.checkpoint());
     } catch (error) {
       // A full or busy disk is left to the next commit to tell: the journal holds all that counts.
@@ -503,16 +557,60 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   /** What a thrown thing means to callers; marks the outbox as failed where it must be. */
   #judge(error: unknown): Error {
     const fault = faultOf(error, this.#path);
-    if (fault instanceof OutboxFailed && !this.#failure) {
-      this.#failure = fault;
-      this.#tellFailed(fault);
-    }
+    return fault instanceof OutboxFailed && !this.#failure ? this.#fail(fault) : fault;
+  }
+
+  #fail(found: OutboxFailed): OutboxFailed {
+    const fault = this.#failure = this.#causeOf(found);
+    this.#cancelLook?.();
+    if (fault instanceof FilesChanged && this.#guard) {
+      this.#rescuing = this.#rescue(fault, this.#guard);
+      void this.#rescuing.then(this.#tellFailed);
+    } else this.#tellFailed(fault);
     return fault;
+  }
+
+  /** What SQLite can't read may be because somebody has cut the files short. */
+  #causeOf(found: OutboxFailed): OutboxFailed {
+    try {
+      this.#guard?.files.assertAll();
+    } catch (error) {
+      if (error instanceof FilesChanged) return error;
+    }
+    return found;
+  }
+
+  async #rescue(fault: FilesChanged, { rescue, clock }: Guard): Promise<OutboxFailed> {
+    const lastWords = Promise.withResolvers<void>();
+    if (this.#closed || !clock) lastWords.resolve();
+    else clock.after(LAST_WORDS_MS, lastWords.resolve);
+    const why = await rescue(fault);
+    await lastWords.promise;
+    return new OutboxFailed(`cannot trust "${this.#path}" any more: ${why}`, { cause: fault });
+  }
+
+  #lookLater(): void {
+    this.#cancelLook = this.#guard?.clock?.after(LOOK_MS, () => {
+      this.#look();
+      if (!this.#failure && !this.#closed) this.#lookLater();
+    });
+  }
+
+  #look(): void {
+    try {
+      this.#guard?.files.assertAll();
+      this.#guard?.lock.restore();
+    } catch (error) {
+      this.#judge(error);
+    }
   }
 
   async #letGo(): Promise<void> {
     const closed = this.#closed!;
+    this.#cancelLook?.();
     await this.#moving;
+    if (!this.#failure) this.#look();
+    await this.#rescuing;
     try {
       if (this.#failure) this.#closeUntouched();
       else this.#closeAsOneFile();

@@ -265,6 +265,21 @@ export class Store {
     return { all: log, waiting: log - checkpointed };
   }
 
+  /** How long the journal's file is at least, by what it holds. */
+  journalBytes(): number {
+    const { all } = this.journal();
+    return all === 0 ? 0 : JOURNAL_HEAD_BYTES + all * (FRAME_HEAD_BYTES + this.#pageBytes());
+  }
+
+  /** How long the database's file is once all of the journal is in it. */
+  bytes(): number {
+    return Number(this.#sql.pageCount.get()!.page_count) * this.#pageBytes();
+  }
+
+  #pageBytes(): number {
+    return Number(this.#sql.pageSize.get()!.page_size);
+  }
+
   /** Moves what the journal holds into the database, as far as readers let it, and syncs neither. */
   checkpoint(): void {
     this.#db.exec("pragma synchronous = off");
@@ -806,6 +821,9 @@ type ClaimedRow = readonly [
   sentAs: string | null,
 ];
 
+/** Of the journal (sqlite.org, WAL format): before all of it, and before each page. */
+const JOURNAL_HEAD_BYTES = 32, FRAME_HEAD_BYTES = 24;
+
 interface CheckpointRow {
   readonly log: number;
   readonly checkpointed: number;
@@ -821,6 +839,8 @@ export const SQL = {
 
   journal: "pragma wal_checkpoint(noop)",
   checkpoint: "pragma wal_checkpoint(passive)",
+  pageCount: "pragma page_count",
+  pageSize: "pragma page_size",
 
   firstDeliveries: `
     select seq, subscription, created_at from deliveries
