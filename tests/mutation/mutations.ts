@@ -107,8 +107,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the refusal of another content under a known id",
-    file: "outbox/sqlite/store.ts",
-    text: "if (known && !(known.content_hash && equalBytes(known.content_hash, contentHash))) {",
+    file: "outbox/sqlite/event_ids.ts",
+    text: "if ((earlier || known) && !(hash && equalBytes(hash, contentHash))) {",
     replacement: "if (false) {",
     tests: ["http/publish_test.ts"],
   },
