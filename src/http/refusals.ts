@@ -62,6 +62,11 @@ export class Refusals {
     this.#ports = ports;
   }
 
+  /** How many addresses are remembered. */
+  get size(): number {
+    return this.#refused.size;
+  }
+
   /**
    * Notes that somebody was refused, and resolves when the answer may go out. A number is how many
    * seconds to wait: so many answers wait already that this one must go out now, as a 429.

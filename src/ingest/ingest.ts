@@ -138,7 +138,7 @@ export class Ingest {
     const headerId = webhookId(posted.id!);
     return {
       contentHash: contentHash(posted),
-      spareId: `evt_${this.#ports.random.ulid(at)}`,
+      spareId: () => `evt_${this.#ports.random.ulid(at)}`,
       ...(headerId === posted.id ? {} : { headerId }),
       ...(posted.source === undefined ? {} : { source: posted.source }),
     };

@@ -22,10 +22,10 @@ export interface NewEvent {
   /** A CloudEvent's `source`: with it, and within its publisher, its id is unique. */
   readonly source?: string;
   /**
-   * What receivers get as the id where another event has it already, so that they don't take the one
-   * for the other. Nobody can guess it: who could would post an event under it first.
+   * Makes what receivers get as the id where another event has it already, so that they don't take the
+   * one for the other. Nobody can guess it: who could would post an event under it first.
    */
-  readonly spareId?: string;
+  readonly spareId?: () => string;
   /** How headers spell the id, where that is otherwise: it must be no other event's id either. */
   readonly headerId?: string;
   readonly deliveries: readonly NewDelivery[];

@@ -99,7 +99,7 @@ Deno.test("migration: what was stored under an id before keeps it, and is met ag
         ...(publisher === undefined ? {} : { publisher }),
         ...(source === undefined ? {} : { source }),
         contentHash: Uint8Array.fromHex(of),
-        spareId: `evt_${publisher}${source}`,
+        spareId: () => `evt_${publisher}${source}`,
         deliveries: [],
       }],
       at: NOON,

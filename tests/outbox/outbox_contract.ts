@@ -111,7 +111,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
           event: anEvent({ id: "bk_1", data: String(of) }),
           ...(publisher === undefined ? {} : { publisher }),
           contentHash: aHash(of),
-          spareId: `spare_${of}`,
+          spareId: () => `spare_${of}`,
           deliveries: [aDelivery({ claim: true })],
         })],
         at: NOON + of,
@@ -154,7 +154,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
         publisher: "a",
         ...(source === undefined ? {} : { source }),
         contentHash: aHash(of),
-        spareId: `spare_${of}`,
+        spareId: () => `spare_${of}`,
       });
     const idempotency = { key: aHash(8), content: aHash(9) };
     const request = {
@@ -191,7 +191,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
               event: anEvent({ id }),
               publisher: id,
               contentHash: aHash(1),
-              spareId: "spare",
+              spareId: () => "spare",
               ...(headerId === undefined ? {} : { headerId }),
               deliveries: [aDelivery({ claim: true })],
             })],
@@ -212,7 +212,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
           event: anEvent({ id: "bk_1" }),
           publisher,
           contentHash: aHash(1),
-          spareId: `spare_of_${publisher}`,
+          spareId: () => `spare_of_${publisher}`,
         })],
         at: NOON,
       });

@@ -57,7 +57,7 @@ export class EventIds {
       else if (known) sorted.push({ kind: "known", seq: known.seq });
       else {
         const { spareId } = incoming;
-        sorted.push({ kind: "new", key, ...(isTaken && spareId ? { sentAs: spareId } : {}) });
+        sorted.push({ kind: "new", key, ...(isTaken && spareId ? { sentAs: spareId() } : {}) });
         request?.add(incoming, key);
       }
     }

@@ -45,7 +45,7 @@ import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replayi
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 import { type TalliedAttempt, Tallying } from "./tallying.ts";
 
-/** A change that needs a transaction, as plain data. */
+/** A change that needs a transaction, as data. */
 export type Operation =
   | { readonly kind: "enqueue"; readonly request: Enqueue }
   | { readonly kind: "record"; readonly recording: Recording }
