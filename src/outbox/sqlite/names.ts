@@ -34,6 +34,11 @@ export class Names {
     return id;
   }
 
+  /** Whether a number stands for a name. */
+  has(id: number): boolean {
+    return this.#names.has(id) || this.#read.get(id) !== undefined;
+  }
+
   name(id: number): string {
     const cached = this.#names.get(id);
     if (cached !== undefined) return cached;
