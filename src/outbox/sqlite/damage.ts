@@ -13,6 +13,16 @@ export function isCorrupt(error: unknown): boolean {
   return ((errcodeOf(error) ?? 0) & 0xff) === CORRUPT;
 }
 
+/** What is said of a row that is asked for by itself. */
+export const UNREADABLE =
+  `a row that this needs cannot be read: ${DAMAGED}; run bellhook audit, which names it`;
+
+/** A row; none where it is not there or can't be read. */
+export function ifReadable<Row>(read: () => Row | undefined): Row[] {
+  const row = orCorrupt(read);
+  return row === undefined || row === CORRUPTED ? [] : [row];
+}
+
 /** Whether a text is JSON; SQLite's own check refuses what is nested more than a thousand deep. */
 export function isJson(text: string): boolean {
   try {

@@ -4,7 +4,7 @@ import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
-import { InvalidCursorError } from "../outbox.ts";
+import { DataDamaged, InvalidCursorError } from "../outbox.ts";
 import type {
   AnswerCount,
   Audit,
@@ -26,6 +26,7 @@ import type {
 } from "../outbox.ts";
 import { auditDatabase } from "./audit.ts";
 import { type Bytes, toBytes, toText } from "./bytes.ts";
+import { ifReadable, UNREADABLE } from "./damage.ts";
 import { openReading } from "./connection.ts";
 import { decodePosition, encodePosition, parseDeliveryId, type Position } from "./delivery_id.ts";
 import { historyFromRow, type HistoryRow } from "./history.ts";
@@ -118,9 +119,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async delivery(id: string): Promise<StoredDelivery | undefined> {
     const row = this.#find(id);
     if (!row) return undefined;
+    const [event] = this.#event(row.event);
+    if (!event) throw new DataDamaged(UNREADABLE);
     return {
       ...deliveryFromRow(row),
-      event: storedEventFromRow(this.#sql.eventBySeq.get(row.event) as unknown as EventRow),
+      event,
       format: this.#formats.name(row.format),
     };
   }
@@ -128,7 +131,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   // deno-lint-ignore require-await
   async deliveriesOf(eventId: string): Promise<Delivery[]> {
     const rows = this.#sql.deliveriesOf.all(toBytes(eventId)) as unknown as { seq: number }[];
-    return rows.map(({ seq }) => this.#delivery(seq));
+    return rows.flatMap(({ seq }) => this.#delivery(seq));
   }
 
   // deno-lint-ignore require-await
@@ -162,7 +165,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       for (const row of rows) {
         if (items.length === filter.limit) return { items, next: encodePosition(before) };
         before = { createdAt: row.created_at, seq: row.seq };
-        if (fits(row)) items.push(this.#delivery(row.seq));
+        if (fits(row)) items.push(...this.#delivery(row.seq));
         if (searched.bytes >= SEARCHED_BYTES) return { items, next: encodePosition(before) };
       }
       if (rows.length < limit) return { items };
@@ -185,9 +188,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     const found = this.#sql.eventsByType.all({ ...bounds, type: type ?? ALL_TYPES });
     const rows = found as unknown as { seq: number; accepted_at: Instant }[];
     const page = rows.slice(0, filter.limit);
-    const items = page.map(({ seq }) =>
-      storedEventFromRow(this.#sql.eventBySeq.get(seq) as unknown as EventRow)
-    );
+    const items = page.flatMap(({ seq }) => this.#event(seq));
     const last = page.at(-1);
     return rows.length === page.length || !last
       ? { items }
@@ -378,8 +379,16 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     return row?.created_at === position.createdAt ? row : undefined;
   }
 
-  #delivery(seq: number): Delivery {
-    return deliveryFromRow(this.#sql.delivery.get(seq) as unknown as DeliveryRow);
+  /** None where it is damaged: a list goes on without it. */
+  #delivery(seq: number): Delivery[] {
+    return ifReadable(() => this.#sql.delivery.get(seq) as unknown as DeliveryRow | undefined)
+      .map(deliveryFromRow);
+  }
+
+  /** The same of an event. */
+  #event(seq: number): StoredEvent[] {
+    return ifReadable(() => this.#sql.eventBySeq.get(seq) as unknown as EventRow | undefined)
+      .map(storedEventFromRow);
   }
 
   /** The newest rows within bounds, of those that are indexed and those that are fresh yet. */
@@ -443,12 +452,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       asString: toBytes(JSON.stringify(filter.q).slice(1, -1)),
     };
     const holds = (event: number, wanted: NonNullable<typeof text>) => {
-      const found = this.#sql.dataHolds.get({ ...wanted, event }) as {
-        holds: 0 | 1;
-        bytes: number;
-      };
-      searched.bytes += found.bytes;
-      return found.holds === 1;
+      const [found] = ifReadable(() =>
+        this.#sql.dataHolds.get({ ...wanted, event }) as { holds: 0 | 1; bytes: number } | undefined
+      );
+      searched.bytes += found?.bytes ?? 0;
+      return found?.holds === 1;
     };
     return (row) =>
       (state === undefined || row.state === state) &&

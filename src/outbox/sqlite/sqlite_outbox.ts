@@ -36,7 +36,7 @@ import type {
   TallyRequest,
 } from "../outbox.ts";
 import { IN_MEMORY, type Migrating, openReading, openWriter } from "./connection.ts";
-import { DAMAGED, isCorrupt } from "./damage.ts";
+import { isCorrupt, UNREADABLE } from "./damage.ts";
 import { faultOf } from "./faults.ts";
 import { Journal } from "./journal.ts";
 import { DatabaseLock, type Lock } from "./lock.ts";
@@ -432,10 +432,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
         return await read();
       } catch (error) {
         if (!isCorrupt(error)) throw error;
-        throw new DataDamaged(
-          `a row that this needs cannot be read: ${DAMAGED}; run bellhook audit, which names it`,
-          { cause: error },
-        );
+        throw new DataDamaged(UNREADABLE, { cause: error });
       }
     });
   }
