@@ -23,10 +23,14 @@ export function ifReadable<Row>(read: () => Row | undefined): Row[] {
   return row === undefined || row === CORRUPTED ? [] : [row];
 }
 
-/** Whether a text is JSON; SQLite's own check refuses what is nested more than a thousand deep. */
+/**
+ * Whether a text is JSON. Control characters may stand in it as they are, which the runtime refuses, and
+ * it may be nested more than a thousand deep, which SQLite's own check refuses.
+ */
 export function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    // deno-lint-ignore no-control-regex
+    JSON.parse(text.replace(/[\0-\x1f]/g, " "));
     return true;
   } catch {
     return false;

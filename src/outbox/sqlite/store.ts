@@ -648,7 +648,7 @@ export class Store {
       this.#sql.releaseSavepoint.run();
       if (!row) continue;
       changes.ended.push(grant);
-      changes.finish({ seq, subscription, fresh: row.fresh === 1 }, "exhausted");
+      changes.finish({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
     }
   }
 
