@@ -225,12 +225,13 @@ export class Scheduler {
     lane.fetching = true;
     lane.dueInOutboxAt = undefined;
     try {
-      const { claims, nextDueAt } = await this.#ports.outbox.claim({
+      const { claims, nextDueAt, damaged = 0 } = await this.#ports.outbox.claim({
         subscription: lane.id,
         now: this.#now(),
         limit: CLAIM_SIZE,
         testsOnly: held,
       });
+      if (damaged > 0) this.#ports.log.dataDamaged(lane.id, damaged);
       if (!this.#running) return await this.#ports.outbox.release(claims);
       if (nextDueAt !== undefined) this.noteDue(lane.id, nextDueAt);
       this.#enqueue(lane, claims);

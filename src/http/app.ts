@@ -4,6 +4,7 @@ import type { Health } from "../domain/health.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Registry } from "../ingest/registry.ts";
 import {
+  DataDamaged,
   type HistoryEntry,
   InvalidCursorError,
   OutboxFailed,
@@ -98,6 +99,9 @@ export function createApp(given: AppPorts): App {
     if (error instanceof ProblemError) return problem(error.problem);
     if (error instanceof OutboxFailed || error instanceof OutboxUnavailable) {
       return problem(unavailable(error.message));
+    }
+    if (error instanceof DataDamaged) {
+      return problem({ status: 500, title: "Internal Server Error", detail: error.message });
     }
     ports.log.requestBroke({ method, path: URL.parse(url)?.pathname ?? url }, error);
     return problem({

@@ -188,6 +188,8 @@ export interface Claimed {
   readonly claims: Claim[];
   /** When the earliest that such a request could take, now or later, and nobody has claimed is due. */
   readonly nextDueAt?: Instant;
+  /** How many more were due, and ended as exhausted because their data can't be read any more. */
+  readonly damaged?: number;
 }
 
 /** The writing side: small, asynchronous, durable. */
@@ -442,6 +444,9 @@ export class InvalidCursorError extends Error {}
 
 /** Nothing can be stored now (disk full, locked, read-only); a later try may work. */
 export class OutboxUnavailable extends Error {}
+
+/** A row can't be read any more, by a fault of the disk or another program's; others still can. */
+export class DataDamaged extends Error {}
 
 /** The storage can be trusted no longer (a failed fsync, a corrupt file): the daemon must end. */
 export class OutboxFailed extends Error {}

@@ -22,6 +22,8 @@ export interface Log {
   /** The claim had passed on, or an operator had cancelled the delivery. */
   claimLost(delivery: string): void;
   claimFailed(subscription: string, error: unknown): void;
+  /** So many deliveries ended because the database can't give their data any more. */
+  dataDamaged(subscription: string, deliveries: number): void;
   /** A fault of our own: the delivery stays pending. */
   attemptBroke(delivery: string, error: unknown): void;
   clockStepped(byMs: number): void;
@@ -85,6 +87,11 @@ export function systemLog(): Log {
       logger.warn("an attempt was not recorded: its claim had ended", { delivery }),
     claimFailed: (subscription, error) =>
       logger.error("can't read what is due; trying again", { subscription, ...cause(error) }),
+    dataDamaged: (subscription, deliveries) =>
+      logger.error("deliveries have ended: their data is damaged; run bellhook audit", {
+        subscription,
+        deliveries,
+      }),
     attemptBroke: (delivery, error) =>
       logger.error("a fault inside bellhook kept an attempt back", { delivery, ...cause(error) }),
     clockStepped: (byMs) =>

@@ -79,7 +79,7 @@ const PLACES: readonly Place[] = [
   },
 ];
 
-for (const { what, make, open = (path) => path, said } of PLACES) {
+for (const { what, make, open = (path: string) => path, said } of PLACES) {
   Deno.test(`opening: a database ${what} is told by its name, with what to do`, async () => {
     const folder = await Deno.makeTempDir();
     try {

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { formatInstant, type Instant } from "../../domain/instant.ts";
 import type { Audit } from "../outbox.ts";
 import { type Bytes, toText } from "./bytes.ts";
+import { isCorrupt, JSON_CHECKS, unreadableRows } from "./damage.ts";
 import { deliveryId } from "./delivery_id.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
 
@@ -13,11 +14,15 @@ export function auditDatabase(db: DatabaseSync): Audit {
     const found = (
       checks: readonly Check[],
     ) => [...new Set(checks.flatMap((check) => runCheck(db, check)))];
-    return { ...count(db), faults: found(CHECKS), notes: found(CLOCK_CHECKS) };
+    const faults = found([...CHECKS, ...JSON_CHECKS]);
+    if (faults.some((fault) => fault.startsWith(DAMAGED_FILE))) faults.push(...unreadableRows(db));
+    return { ...count(db), faults, notes: found(CLOCK_CHECKS) };
   } finally {
     db.exec("rollback");
   }
 }
+
+const DAMAGED_FILE = "the file is damaged: ";
 
 /** A database that is badly broken would fill the memory with its faults. */
 const MOST_FAULTS = 1_000;
@@ -29,6 +34,8 @@ interface Check {
   readonly sql: string;
   /** Says of one which and how. */
   readonly say: (row: Row) => string;
+  /** Looks once more at a row that was selected. */
+  readonly isFault?: (row: Row) => boolean;
 }
 
 function count(db: DatabaseSync): Pick<Audit, "events" | "deliveries" | "attempts"> {
@@ -44,17 +51,17 @@ function count(db: DatabaseSync): Pick<Audit, "events" | "deliveries" | "attempt
   return counts;
 }
 
-function runCheck(db: DatabaseSync, { sql, say }: Check): string[] {
+function runCheck(db: DatabaseSync, { sql, say, isFault = () => true }: Check): string[] {
   const faults: string[] = [];
   const damage = unlessDamaged(() => {
     // Not iterate(), which ends as if there were no more rows where SQLite fails.
     const rows = db.prepare(`select * from (${sql}) limit ${MOST_FAULTS + 1}`).all();
-    faults.push(...rows.slice(0, MOST_FAULTS).map(say));
+    faults.push(...rows.slice(0, MOST_FAULTS).filter(isFault).map(say));
     if (rows.length > MOST_FAULTS) {
       faults.push(`… and more of the same kind as the last ${MOST_FAULTS}`);
     }
   });
-  return damage === undefined ? faults : [`the file is damaged: ${damage}`];
+  return damage === undefined ? faults : [`${DAMAGED_FILE}${damage}`];
 }
 
 /** What SQLite says where a file is so damaged that rows can't be read; other errors are thrown. */
@@ -63,14 +70,10 @@ function unlessDamaged(read: () => void): string | undefined {
     read();
     return undefined;
   } catch (error) {
-    const { errcode, errstr } = error as { errcode?: number; errstr?: string };
-    if (errcode === undefined || (errcode & 0xff) !== CORRUPT) throw error;
-    return errstr;
+    if (!isCorrupt(error)) throw error;
+    return (error as { errstr?: string }).errstr ?? (error as Error).message;
   }
 }
-
-/** SQLITE_CORRUPT */
-const CORRUPT = 11;
 
 const COUNTS = `
   select (select count(*) from events) as events, (select count(*) from attempts) as attempts`;
@@ -93,7 +96,7 @@ function event(row: Row): string {
 const CHECKS: readonly Check[] = [
   {
     sql: "select integrity_check from pragma_integrity_check where integrity_check <> 'ok'",
-    say: (row) => `the file is damaged: ${row.integrity_check}`,
+    say: (row) => `${DAMAGED_FILE}${row.integrity_check}`,
   },
   {
     sql: 'select rowid, "table", parent from pragma_foreign_key_check',

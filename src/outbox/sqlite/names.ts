@@ -1,5 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { DataDamaged } from "../outbox.ts";
 import { type Bytes, toBytes, toText } from "./bytes.ts";
+import { UNREADABLE } from "./damage.ts";
 
 /** The small numbers that stand for texts which recur by the million. */
 export class Names {
@@ -34,10 +36,17 @@ export class Names {
     return id;
   }
 
+  /** Whether a number stands for a name. */
+  has(id: number): boolean {
+    return this.#names.has(id) || this.#read.get(id) !== undefined;
+  }
+
   name(id: number): string {
     const cached = this.#names.get(id);
     if (cached !== undefined) return cached;
-    const name = toText((this.#read.get(id) as { name: Bytes }).name);
+    const row = this.#read.get(id) as { name: Bytes } | undefined;
+    if (!row) throw new DataDamaged(UNREADABLE);
+    const name = toText(row.name);
     this.#remember(id, name);
     return name;
   }

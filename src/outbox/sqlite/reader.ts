@@ -5,7 +5,7 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { Slices } from "../../runtime/slices.ts";
-import { InvalidCursorError } from "../outbox.ts";
+import { DataDamaged, InvalidCursorError } from "../outbox.ts";
 import type {
   AnswerCount,
   Audit,
@@ -28,6 +28,7 @@ import type {
 } from "../outbox.ts";
 import { auditDatabase } from "./audit.ts";
 import { type Bytes, equalBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
+import { ifReadable, UNREADABLE } from "./damage.ts";
 import { openReading } from "./connection.ts";
 import { decodePosition, encodePosition, parseDeliveryId, type Position } from "./delivery_id.ts";
 import { historyFromRow, type HistoryRow } from "./history.ts";
@@ -144,9 +145,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async delivery(id: string): Promise<StoredDelivery | undefined> {
     const row = this.#find(id);
     if (!row) return undefined;
+    const [event] = this.#event(row.event);
+    if (!event) throw new DataDamaged(UNREADABLE);
     return {
       ...deliveryFromRow(row),
-      event: storedEventFromRow(this.#sql.eventBySeq.get(row.event) as unknown as EventRow),
+      event,
       format: this.#formats.name(row.format),
     };
   }
@@ -156,7 +159,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     const event = this.#named(eventId, publisher);
     if (!event) return [];
     const rows = this.#sql.deliveriesOf.all(event.seq) as unknown as { seq: number }[];
-    return rows.map(({ seq }) => this.#delivery(seq));
+    return rows.flatMap(({ seq }) => this.#delivery(seq));
   }
 
   // deno-lint-ignore require-await
@@ -190,7 +193,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       for (const row of rows) {
         if (items.length === filter.limit) return { items, next: encodePosition(before) };
         before = { createdAt: row.created_at, seq: row.seq };
-        if (fits(row)) items.push(this.#delivery(row.seq));
+        if (fits(row)) items.push(...this.#delivery(row.seq));
         if (searched.bytes >= SEARCHED_BYTES) return { items, next: encodePosition(before) };
         if (searched.bytes > 0 && slice.isOver) await slice.rest();
       }
@@ -215,9 +218,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     const found = this.#sql.eventsByType.all({ ...bounds, type: type ?? ALL_TYPES });
     const rows = found as unknown as { seq: number; accepted_at: Instant }[];
     const page = rows.slice(0, filter.limit);
-    const items = page.map(({ seq }) =>
-      storedEventFromRow(this.#sql.eventBySeq.get(seq) as unknown as EventRow)
-    );
+    const items = page.flatMap(({ seq }) => this.#event(seq));
     const last = page.at(-1);
     return rows.length === page.length || !last
       ? { items }
@@ -428,8 +429,16 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     return row?.created_at === position.createdAt ? row : undefined;
   }
 
-  #delivery(seq: number): Delivery {
-    return deliveryFromRow(this.#sql.delivery.get(seq) as unknown as DeliveryRow);
+  /** None where it is damaged: a list goes on without it. */
+  #delivery(seq: number): Delivery[] {
+    return ifReadable(() => this.#sql.delivery.get(seq) as unknown as DeliveryRow | undefined)
+      .map(deliveryFromRow);
+  }
+
+  /** The same of an event. */
+  #event(seq: number): StoredEvent[] {
+    return ifReadable(() => this.#sql.eventBySeq.get(seq) as unknown as EventRow | undefined)
+      .map(storedEventFromRow);
   }
 
   /** The newest rows within bounds, of those that are indexed and those that are fresh yet. */
@@ -491,12 +500,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       asString: toBytes(JSON.stringify(filter.q).slice(1, -1)),
     };
     const holds = (event: number, wanted: NonNullable<typeof text>) => {
-      const found = this.#sql.dataHolds.get({ ...wanted, event }) as {
-        holds: 0 | 1;
-        bytes: number;
-      };
-      searched.bytes += found.bytes;
-      return found.holds === 1;
+      const [found] = ifReadable(() =>
+        this.#sql.dataHolds.get({ ...wanted, event }) as { holds: 0 | 1; bytes: number } | undefined
+      );
+      searched.bytes += found?.bytes ?? 0;
+      return found?.holds === 1;
     };
     return (row) =>
       (state === undefined || row.state === state) &&

@@ -1,10 +1,12 @@
-import type { Attempt, FailureKind, Outcome } from "../../domain/attempt.ts";
+import type { Attempt, FailureKind, Headers, Outcome } from "../../domain/attempt.ts";
 import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
-import type { Event } from "../../domain/event.ts";
+import type { Event, Scope } from "../../domain/event.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
+import type { JsonText } from "../../domain/json_text.ts";
 import type { Namesake, StoredEvent } from "../outbox.ts";
 import { type Bytes, bytesToHeaders, bytesToScope, toText } from "./bytes.ts";
+import { DAMAGED, isJson } from "./damage.ts";
 import { deliveryId } from "./delivery_id.ts";
 import { STATES } from "./schema.ts";
 
@@ -72,12 +74,26 @@ export function eventFromRow(row: EventRow): Event {
     id: toText(row.id),
     type: toText(row.type),
     occurredAt: row.occurred_at,
-    scope: bytesToScope(row.scope),
-    data: toText(row.data),
-    ...(row.metadata === null ? {} : { metadata: toText(row.metadata) }),
+    scope: soundScope(row.scope),
+    data: soundJson(row.data),
+    ...(row.metadata === null ? {} : { metadata: soundJson(row.metadata) }),
     ...(row.trace === null ? {} : { trace: row.trace }),
     ...(row.sent_as === null ? {} : { sentAs: toText(row.sent_as) }),
   };
+}
+
+/** What is shown of JSON: where it is none any more, a text that says so. */
+function soundJson(bytes: Bytes): JsonText {
+  const text = toText(bytes);
+  return isJson(text) ? text : JSON.stringify(DAMAGED);
+}
+
+function soundScope(bytes: Bytes | null): Scope {
+  return bytes === null || isJson(toText(bytes)) ? bytesToScope(bytes) : new Map();
+}
+
+function soundHeaders(bytes: Bytes): Headers {
+  return isJson(toText(bytes)) ? bytesToHeaders(bytes) : [["damaged", DAMAGED]];
 }
 
 export function storedEventFromRow(row: EventRow): StoredEvent {
@@ -166,7 +182,7 @@ export function attemptFromRow(row: AttemptRow): Attempt {
     durationMs: row.duration_ms,
     result: row.succeeded ? "success" : "failure",
     url: toText(row.url),
-    requestHeaders: bytesToHeaders(row.request_headers),
+    requestHeaders: soundHeaders(row.request_headers),
     outcome: outcomeFromRow(row),
   };
 }
@@ -180,7 +196,7 @@ function outcomeFromRow(row: AttemptRow): Outcome {
   return {
     kind: "answered",
     status: row.status,
-    headers: bytesToHeaders(row.response_headers!),
+    headers: soundHeaders(row.response_headers!),
     body: row.response_body!,
     truncated: row.truncated === 1,
     ...remote,

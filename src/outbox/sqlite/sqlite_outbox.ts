@@ -4,7 +4,7 @@ import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
+import { DataDamaged, OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
   AnswerCount,
   Audit,
@@ -37,6 +37,7 @@ import type {
   TallyRequest,
 } from "../outbox.ts";
 import { IN_MEMORY, type Migrating, openReading, openWriter } from "./connection.ts";
+import { isCorrupt, UNREADABLE } from "./damage.ts";
 import { faultOf } from "./faults.ts";
 import { Journal } from "./journal.ts";
 import { DatabaseLock, type Lock } from "./lock.ts";
@@ -302,8 +303,18 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   // What follows needs no commit: it runs at once.
 
-  claim(request: ClaimRequest): Promise<Claimed> {
-    return this.#read(() => this.#store.claim(request));
+  async claim(request: ClaimRequest): Promise<Claimed> {
+    const { setAside: damaged, ...claimed } = await this.#readOrFail(() =>
+      this.#store.claim(request)
+    );
+    if (!damaged) return claimed;
+    try {
+      await this.#submit({ kind: "endDamaged", damaged, now: request.now });
+    } catch {
+      // What can't be written now is found again by the next claim.
+      this.#store.giveBackDamaged(damaged);
+    }
+    return { ...claimed, damaged: damaged.length };
   }
 
   release(claims: readonly Claim[]): Promise<void> {
@@ -419,7 +430,19 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     });
   }
 
-  async #read<Value>(read: () => Value | Promise<Value>): Promise<Value> {
+  /** One damaged row is no reason to end; what is read for a screen or a list goes without. */
+  #read<Value>(read: () => Value | Promise<Value>): Promise<Value> {
+    return this.#readOrFail(async () => {
+      try {
+        return await read();
+      } catch (error) {
+        if (!isCorrupt(error)) throw error;
+        throw new DataDamaged(UNREADABLE, { cause: error });
+      }
+    });
+  }
+
+  async #readOrFail<Value>(read: () => Value | Promise<Value>): Promise<Value> {
     const refusal = this.#refusal();
     if (refusal) throw refusal;
     try {

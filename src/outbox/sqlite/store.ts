@@ -33,6 +33,7 @@ import {
 } from "./bytes.ts";
 import { Changes } from "./changes.ts";
 import { Claims, type Grant } from "./claims.ts";
+import { DAMAGED, isCorrupt, isJson } from "./damage.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
 import { EventIds } from "./event_ids.ts";
 import { HealthKeeping } from "./health_keeping.ts";
@@ -69,6 +70,7 @@ export type Operation =
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
   | { readonly kind: "shiftDue"; readonly from: Instant; readonly byMs: number }
   | { readonly kind: "prune"; readonly before: PruneRequest }
+  | { readonly kind: "endDamaged"; readonly damaged: readonly Grant[]; readonly now: Instant }
   | { readonly kind: "index" }
   | { readonly kind: "probe" };
 
@@ -87,6 +89,7 @@ export interface Answers {
   readonly stepReplay: ReplayStep;
   readonly shiftDue: void;
   readonly prune: Pruned;
+  readonly endDamaged: void;
   readonly index: void;
   readonly probe: void;
 }
@@ -101,6 +104,12 @@ export interface Applied {
   readonly deliveries: ReadonlySet<number>;
   /** The subscriptions that began or ceased to fail or to be paused; empty where nobody watched. */
   readonly subscriptions: ReadonlyMap<string, Health>;
+}
+
+/** What could be claimed, and what is to be ended instead. */
+export interface Found extends Claimed {
+  /** Deliveries that can't be read, or whose events can't; claimed, so that nobody else asks for them. */
+  readonly setAside?: readonly Grant[];
 }
 
 /** How many pages (4 KiB each) the journal holds, and how many of them are not in the database yet. */
@@ -177,7 +186,7 @@ export class Store {
   }
 
   /** Claims what is pending, due and unclaimed, oldest due first. Reads only. */
-  claim({ subscription, now, limit, testsOnly = false }: ClaimRequest): Claimed {
+  claim({ subscription, now, limit, testsOnly = false }: ClaimRequest): Found {
     const id = this.#names.subscriptions.find(subscription);
     if (id === undefined) return { claims: [] };
     // So many that even where all claimed ones come first, enough of the others follow.
@@ -190,7 +199,29 @@ export class Store {
     const taken = free.slice(0, limit).filter(({ due_at }) => due_at <= now);
     const claims = this.#load(taken, id, subscription);
     const next = free[taken.length];
-    return next === undefined ? { claims } : { claims, nextDueAt: next.due_at };
+    return {
+      claims,
+      ...(next && { nextDueAt: next.due_at }),
+      ...(claims.length < taken.length && { setAside: this.#setAside(taken, id) }),
+    };
+  }
+
+  /** Claims those of due rows that could not be loaded. */
+  #setAside(rows: readonly DueRow[], subscription: number): Grant[] {
+    const left = rows.filter(({ seq }) => !this.#claims.isClaimed(subscription, seq));
+    const damaged = left.map(({ seq }) => ({ subscription, seq, token: this.#claims.nextToken() }));
+    for (const grant of damaged) {
+      this.#claims.grant(grant);
+      this.#indexing.leave(grant);
+    }
+    return damaged;
+  }
+
+  /** What was set aside and could not be ended is to be found again. */
+  giveBackDamaged(damaged: readonly Grant[]): void {
+    for (const grant of damaged) {
+      if (this.#claims.holds(grant)) this.#claims.end(grant.subscription, grant.seq);
+    }
   }
 
   /** Gives claims back; those that are not held any more are left alone. */
@@ -251,11 +282,24 @@ export class Store {
     // One transaction, and this connection: its pages are at hand, a reader's are stale just now.
     this.#sql.beginReading.run();
     try {
-      const rows = Array.from(seqs, (seq) => this.#sql.delivery.get(seq));
+      const rows = Array.from(
+        seqs,
+        (seq) => this.#unlessCorrupt(() => this.#sql.delivery.get(seq)),
+      );
       return rows.filter((row) => row !== undefined)
         .map((row) => deliveryFromRow(row as unknown as DeliveryRow));
     } finally {
       this.#sql.rollback.run();
+    }
+  }
+
+  /** What is read; undefined where it can't be, for its pages are damaged. */
+  #unlessCorrupt<Value>(read: () => Value): Value | undefined {
+    try {
+      return read();
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      return undefined;
     }
   }
 
@@ -334,6 +378,8 @@ export class Store {
         return;
       case "prune":
         return this.#prune(operation.before, changes);
+      case "endDamaged":
+        return this.#endDamaged(operation, changes);
       case "index":
         return this.#index();
       case "probe":
@@ -509,8 +555,7 @@ export class Store {
   }
 
   #load(rows: readonly DueRow[], subscription: number, name: string): Claim[] {
-    const seqs = JSON.stringify(rows.map(({ seq }) => seq));
-    const loaded = this.#sql.claimed.all(seqs) as unknown as ClaimedRow[];
+    const loaded = this.#readClaimed(rows).filter((row) => this.#isSound(row));
     const claims = loaded.map(([
       seq,
       eventId,
@@ -559,6 +604,56 @@ export class Store {
       this.#indexing.leave({ subscription, seq });
     }
     return claims;
+  }
+
+  /** All of them in one statement; one by one where that comes upon a damaged page. */
+  #readClaimed(rows: readonly DueRow[]): ClaimedRow[] {
+    const read = (seqs: readonly number[]) =>
+      this.#sql.claimed.all(JSON.stringify(seqs)) as unknown as ClaimedRow[];
+    return this.#unlessCorrupt(() => read(rows.map(({ seq }) => seq))) ??
+      rows.flatMap(({ seq }) => this.#unlessCorrupt(() => read([seq])) ?? []);
+  }
+
+  /** Whether it is as it was stored, as far as that can be told: it would be sent as it is. */
+  #isSound(row: ClaimedRow): boolean {
+    const type = row[2], scope = row[4], metadata = row[5], data = row[6], format = row[8];
+    // SQLite's answer is no as well where JSON is nested too deep for it.
+    const isSound = row[15] === 1 ||
+      [data, scope, metadata].every((text) => text === null || isJson(text));
+    return isSound && this.#unlessCorrupt(() => this.#names.types.has(type)) === true &&
+      this.#unlessCorrupt(() => this.#names.formats.has(format)) === true &&
+      this.#isSoundFormat(format);
+  }
+
+  readonly #soundFormats = new Set<number>();
+
+  #isSoundFormat(format: number): boolean {
+    if (this.#soundFormats.has(format)) return true;
+    const isSound = isJson(this.#names.formats.name(format));
+    if (isSound && this.#soundFormats.size < MOST_SOUND_FORMATS) this.#soundFormats.add(format);
+    return isSound;
+  }
+
+  /** Each by itself: one whose own row can't be written any more stays set aside, and spoils no other. */
+  #endDamaged({ damaged, now }: Operation & { kind: "endDamaged" }, changes: Changes): void {
+    for (const grant of damaged) {
+      const { seq, subscription } = grant;
+      if (!this.#claims.holds(grant)) continue;
+      this.#sql.savepoint.run();
+      const row = this.#unlessCorrupt(() =>
+        this.#sql.endDamaged.get({
+          seq,
+          now: Math.round(now),
+          replays: this.#replaying.last,
+          reason: toBytes(DAMAGED),
+        }) as { fresh: number } | undefined
+      );
+      if (!row) this.#sql.rollbackToSavepoint.run();
+      this.#sql.releaseSavepoint.run();
+      if (!row) continue;
+      changes.ended.push(grant);
+      changes.finish({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
+    }
   }
 
   /** A claim by numbers; undefined where its delivery's id or subscription is none of ours. */
@@ -783,6 +878,9 @@ export class Store {
   }
 }
 
+/** Their texts were read once and found to be JSON; that is remembered of so many. */
+const MOST_SOUND_FORMATS = 20_000;
+
 const NOTHING: ReadonlySet<number> = new Set();
 const NOBODY: ReadonlyMap<string, Health> = new Map();
 
@@ -819,6 +917,7 @@ type ClaimedRow = readonly [
   redeliveryOf: string | null,
   firstAttemptAt: Instant | null,
   sentAs: string | null,
+  sound: number,
 ];
 
 /** Of the journal (sqlite.org, WAL format): before all of it, and before each page. */
@@ -836,6 +935,9 @@ export const SQL = {
   beginReading: "begin",
   commit: "commit",
   rollback: "rollback",
+  savepoint: "savepoint damaged",
+  rollbackToSavepoint: "rollback to damaged",
+  releaseSavepoint: "release damaged",
 
   journal: "pragma wal_checkpoint(noop)",
   checkpoint: "pragma wal_checkpoint(passive)",
@@ -870,7 +972,10 @@ export const SQL = {
       d.format, d.cause, d.attempt_count, d.created_at, d.redelivery_of,
       case when d.attempt_count > 0 then (
         select started_at from attempts where delivery = d.seq and number = 1
-      ) end, cast(e.sent_as as text)
+      ) end, cast(e.sent_as as text),
+      json_valid(cast(e.data as text))
+        and (e.scope is null or json_valid(cast(e.scope as text)))
+        and (e.metadata is null or json_valid(cast(e.metadata as text)))
     from json_each(?) j cross join deliveries d on d.seq = j.value
       cross join events e on e.seq = d.event`,
 
@@ -915,6 +1020,11 @@ export const SQL = {
     update deliveries
     set state = 3, due_at = null, finished_at = :now, finished_after = :replays, reason = :reason
     where seq = :seq and created_at = :createdAt and state = 0 returning subscription, fresh`,
+
+  endDamaged: `
+    update deliveries
+    set state = 2, due_at = null, finished_at = :now, finished_after = :replays, reason = :reason
+    where seq = :seq and state = 0 returning fresh`,
 
   shiftDue: `
     update deliveries indexed by deliveries_due set due_at = due_at + :byMs
