@@ -2,7 +2,6 @@ import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Environment } from "../runtime/environment.ts";
-import { runCommand } from "./command.ts";
 import type { OutgoingRequest, Transport } from "./transport.ts";
 
 export interface NoticeTransportPorts {
@@ -23,7 +22,7 @@ export function noticeTransport(ports: NoticeTransportPorts): Transport {
     send(request: OutgoingRequest): Promise<Outcome> {
       const channel = ports.channel(request.pool);
       if (channel === undefined || channel.kind === "webhook") return ports.http.send(request);
-      if (channel.kind === "command") return runCommand(channel, request, ports, closing.signal);
+      if (channel.kind === "command") return run(channel, request, ports, closing.signal);
       return mail(channel, request, ports);
     },
     close() {
@@ -31,6 +30,17 @@ export function noticeTransport(ports: NoticeTransportPorts): Transport {
       return ports.http.close();
     },
   };
+}
+
+/** Loaded when a command is first run: Node's child processes take seven megabytes. */
+async function run(
+  channel: NoticeChannel & { kind: "command" },
+  request: OutgoingRequest,
+  ports: NoticeTransportPorts,
+  closing: AbortSignal,
+): Promise<Outcome> {
+  const { runCommand } = await import("./command.ts");
+  return await runCommand(channel, request, ports, closing);
 }
 
 /** Where nobody is ever mailed, the mail client is never loaded: it takes some megabytes. */

@@ -209,3 +209,31 @@ Deno.test("command: sees nothing of the daemon's secrets", async () => {
   Deno.env.delete("BELLHOOK_TEST_SECRET");
   await Deno.remove(file);
 });
+
+Deno.test("command: hundreds that leave a reader of their input behind take no descriptor", async () => {
+  const file = await Deno.makeTempFile();
+  // Each notice is larger than a pipe holds, so that some of it is never read.
+  const body = "x".repeat(300_000);
+  const command = runs("sh", "-c", `exec 3<&0; sleep 600 <&3 & echo $! >> "$0"; exit 0`, file);
+  const pipes = async () =>
+    (await descriptorsOf(Deno.pid)).filter((name) => name.startsWith("pipe:")).length;
+  const before = await pipes();
+  for (let round = 0; round < 10; round++) {
+    const outcomes = await Promise.all(Array.from({ length: 10 }, () => send(command, { body })));
+    for (const { kind } of outcomes) assertEquals(kind, "answered");
+  }
+  const after = await pipes();
+  for (const pid of (await Deno.readTextFile(file)).trim().split("\n")) {
+    Deno.kill(Number(pid), "SIGKILL");
+  }
+  await Deno.remove(file);
+  assert(after - before < 10, `${before} pipes before 100 commands, ${after} after`);
+});
+
+/** What each descriptor of a process is; by another program, for Deno asks for all permissions there. */
+async function descriptorsOf(pid: number): Promise<string[]> {
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", 'for one in /proc/"$0"/fd/*; do readlink "$one"; done', String(pid)],
+  }).output();
+  return new TextDecoder().decode(stdout).trim().split("\n");
+}
