@@ -1,9 +1,8 @@
 // @ts-types="@types/nodemailer"
 import { createTransport } from "nodemailer";
-import { Buffer } from "node:buffer";
 import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
-import type { Secret } from "../domain/secret.ts";
+import { Redactor } from "../domain/redaction.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { hostKind, isForbidden } from "./address_guard.ts";
 import { failed, taken } from "./notice_transport.ts";
@@ -22,6 +21,7 @@ export async function sendMail(
   const host = server.hostname.replace(/^\[|\]$/g, "");
   const secure = server.protocol === "smtps:";
   const user = decodeURIComponent(server.username);
+  const password = channel.password?.reveal();
   const transporter = createTransport({
     host,
     port: Number(server.port) || (secure ? 465 : 587),
@@ -32,10 +32,12 @@ export async function sendMail(
     socketTimeout: deadlineMs,
     disableFileAccess: true,
     disableUrlAccess: true,
-    ...(user ? { auth: { user, pass: channel.password?.reveal() ?? "" } } : {}),
+    ...(user ? { auth: { user, pass: password ?? "" } } : {}),
     ...(ca ? { tls: { ca: [...ca] } } : {}),
   });
-  const shown = (text: string) => withoutPassword(text, user, channel.password);
+  // What a server says goes on record, and some repeat what they were sent.
+  const redactor = new Redactor(password === undefined ? [] : [password, `\0${user}\0${password}`]);
+  const shown = (text: string) => redactor.text(text);
   const late = Promise.withResolvers<Outcome>();
   const cancelTimer = clock.after(
     deadlineMs,
@@ -55,15 +57,6 @@ export async function sendMail(
     cancelTimer();
     transporter.close();
   }
-}
-
-/** What a server says goes on record; one that repeats the password says it in one of these forms. */
-function withoutPassword(text: string, user: string, password: Secret | undefined): string {
-  if (password === undefined) return text;
-  const plain = password.reveal();
-  const base64 = (part: string) => Buffer.from(part).toString("base64");
-  const forms = [base64(`\0${user}\0${plain}`), base64(plain), plain].filter(Boolean);
-  return forms.reduce((rest, form) => rest.replaceAll(form, "[redacted]"), text);
 }
 
 interface SmtpError extends Error {

@@ -476,7 +476,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the redaction of what a receiver echoes",
     file: "dispatch/dispatcher.ts",
-    text: "const outcome = withoutSecrets(answer, sent.secrets);",
+    text: "const outcome = redactorOf(subscription).outcome(answer);",
     replacement: "const outcome = answer;",
     tests: ["stories/delivery_test.ts"],
   },
@@ -499,8 +499,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the environment that a notice's command does not get",
     file: "transport/command.ts",
-    text: "clearEnv: true,",
-    replacement: "",
+    text: ", env: chosen(environment) }",
+    replacement: " }",
     tests: ["transport/notice_transport_test.ts"],
   },
   {
@@ -662,11 +662,25 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["dispatch/reload_test.ts"],
   },
   {
-    defence: "the rest of a secret header in an answer that was cut off",
+    defence: "the rest of a secret in an answer that was cut off",
+    file: "domain/redaction.ts",
+    text: "(isCut && at === text.length && read >= LEAST_BEGUN)",
+    replacement: "false",
+    tests: ["domain/redaction_test.ts"],
+  },
+  {
+    defence: "the redaction of what is in Base64 or hex",
+    file: "domain/redaction.ts",
+    text: "    this.#findPacked(text, isCut, { found, unpacking });",
+    replacement: "",
+    tests: ["domain/redaction_test.ts"],
+  },
+  {
+    defence: "the redaction of a token in a notice's excerpt",
     file: "dispatch/dispatcher.ts",
-    text: "outcome.truncated ? withoutBegun(whole, spellings) : whole",
-    replacement: "whole",
-    tests: ["stories/delivery_test.ts"],
+    text: "addressRedactorOf(subscription).outcome(attempt.outcome)",
+    replacement: "attempt.outcome",
+    tests: ["hostile/secrets_test.ts"],
   },
   {
     defence: "the daemon's life where its log can't be written",
