@@ -50,6 +50,8 @@ export interface EnginePorts {
   readonly watchLoop?: (tell: (delayMs: number) => void) => () => void;
   /** What keeps traces, where they are on. */
   readonly tracing?: Tracing | undefined;
+  /** How many lines of the log were dropped since nobody read it. */
+  readonly droppedLogLines?: () => number;
   /** Reads the config anew; without it a reload is refused. */
   readonly reload?: () => Promise<Loaded>;
 }
@@ -230,6 +232,7 @@ function compose(
     inFlight: () => scheduler.inFlight,
     notReadyBecause,
     databasePath: config.storage.path,
+    droppedLogLines: ports.droppedLogLines ?? (() => 0),
   });
   const app = createApp({
     ingest,

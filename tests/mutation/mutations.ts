@@ -684,9 +684,16 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the daemon's life where its log can't be written",
+    file: "runtime/background_output.ts",
+    text: "this.#drop(batch);",
+    replacement: "throw new Error(batch);",
+    tests: ["runtime/background_output_test.ts", "cli/daemon_commands_test.ts"],
+  },
+  {
+    defence: "the daemon's life where nobody reads its log",
     file: "cli/terminal.ts",
-    text: "stderr: (text) => writeIfPossible(Deno.stderr, text),",
-    replacement: "stderr: (text) => void writeAll(Deno.stderr, text),",
-    tests: ["cli/daemon_commands_test.ts"],
+    text: "background ? background.write(text) : writeIfPossible(Deno.stderr, text)",
+    replacement: "writeIfPossible(Deno.stderr, text)",
+    tests: ["cli/unread_log_test.ts"],
   },
 ];
