@@ -2,6 +2,7 @@ import type { Config, Problem } from "./config/config.ts";
 import { diffConfigs, formatDiff } from "./config/diff.ts";
 import { isLocal } from "./config/listen.ts";
 import { formatProblem, type Loaded } from "./config/load.ts";
+import { commandAbout } from "./domain/curl.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
 import { type Notice, Notices } from "./dispatch/notices.ts";
@@ -195,7 +196,7 @@ function compose(
         subscription: id,
         since: at,
         by,
-        command: `bellhook resume ${id}`,
+        command: commandAbout("resume", id),
       }),
   });
   const operations: Operations = {

@@ -1,5 +1,6 @@
 import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
 import { isSuccess } from "../domain/attempt.ts";
+import { commandAbout, shellWord } from "../domain/curl.ts";
 import type { HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import { chanceOf } from "../domain/ladder.ts";
@@ -189,7 +190,7 @@ export class Dispatcher {
         summary: `${id} is healthy again`,
         // Since when it had been failing.
         ...(failingSince === undefined ? {} : { since: failingSince }),
-        command: `bellhook deliveries --subscription ${id} --state exhausted`,
+        command: `bellhook deliveries --subscription ${shellWord(id)} --state exhausted`,
       };
     }
     const reason = "reason" in verdict ? verdict.reason ?? "" : "";
@@ -199,7 +200,7 @@ export class Dispatcher {
       summary: change === "failing" ? `${id} is failing: ${reason}` : `${id} was paused: ${reason}`,
       since: at,
       ...(dueAt === undefined ? {} : { nextAttemptAt: dueAt }),
-      command: change === "failing" ? `bellhook status ${id}` : `bellhook resume ${id}`,
+      command: commandAbout(change === "failing" ? "status" : "resume", id),
     };
   }
 
@@ -326,7 +327,7 @@ function exhaustionNotice(judged: Judged, subscription: Subscription): Notice | 
     ...aboutAttempt(judged, subscription),
     kind: "delivery.exhausted",
     summary: `a delivery to ${subscription.id} is exhausted: ${verdict.reason}`,
-    command: `bellhook retry ${claim.delivery.id}`,
+    command: commandAbout("retry", claim.delivery.id),
   };
 }
 

@@ -1,4 +1,4 @@
-import { type Context, type Env, Hono } from "hono";
+import { type Context, type Env, Hono, type MiddlewareHandler } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Health } from "../domain/health.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -20,7 +20,7 @@ import { addressedOnly } from "./host.ts";
 import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import { type Operations, whileOpen } from "./operations.ts";
-import { problem, ProblemError } from "./problem.ts";
+import { NOT_KEPT, problem, ProblemError } from "./problem.ts";
 import {
   EVENTS_PATH,
   postsEvents,
@@ -85,7 +85,7 @@ export function createApp(given: AppPorts): App {
   app.onError((error, context) => problemOf(error, context.req.raw));
   app.notFound((context) => nothingFound(app, context));
   app.post(EVENTS_PATH, (context) => publish(context.req.raw));
-  app.use(ownPagesOnly(ports.config), addressedOnly);
+  app.use(notKept, ownPagesOnly(ports.config), addressedOnly);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();
@@ -127,6 +127,15 @@ export function createApp(given: AppPorts): App {
     fetch: (request) => postsEvents(request) ? publish(request) : app.fetch(request),
   };
 }
+
+/** Answers go out with NOT_KEPT where they say nothing else about being kept, as the dashboard's do. */
+const notKept: MiddlewareHandler = async (context, next) => {
+  await next();
+  const { headers } = context.res;
+  for (const [name, value] of Object.entries(NOT_KEPT)) {
+    if (!headers.has(name)) headers.set(name, value);
+  }
+};
 
 /** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
 async function loadDashboard(ports: AppPorts): Promise<Hono<DashboardEnv>> {

@@ -26,7 +26,7 @@ export async function sendMail(
     host,
     port: Number(server.port) || (secure ? 465 : 587),
     secure,
-    requireTLS: !secure && channel.password !== undefined && !isThisMachine(host),
+    requireTLS: !secure && user !== "" && !isThisMachine(host),
     connectionTimeout: deadlineMs,
     greetingTimeout: deadlineMs,
     socketTimeout: deadlineMs,
@@ -83,7 +83,15 @@ function mailText(json: string): { subject: string; text: string } {
   const lines = Object.entries(data)
     .filter(([name]) => name !== "summary" && name !== "kind" && name !== "command")
     .flatMap(([name, value]) => asLines(name, value));
-  const text = [data.summary, "", ...lines, `time: ${timestamp}`, "", `try: ${data.command}`, ""];
+  const text = [
+    data.summary,
+    "",
+    ...lines,
+    `time: ${timestamp}`,
+    "",
+    `try: ${oneLine(data.command)}`,
+    "",
+  ];
   return { subject: `[bellhook] ${oneLine(data.summary ?? type)}`, text: text.join("\n") };
 }
 

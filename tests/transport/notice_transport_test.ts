@@ -96,6 +96,24 @@ Deno.test("mail: STARTTLS is used where it is offered, and before any password",
   assertEquals([server.mails[0]!.secure, server.mails[0]!.user], [true, "ops"]);
 });
 
+Deno.test("mail: without STARTTLS no password leaves, but on loopback", async () => {
+  const passwords: (string | undefined)[] = [];
+  await using server = await startMailServer({
+    password: "pw",
+    onAuth(auth, _session, callback) {
+      passwords.push(auth.password ?? undefined);
+      callback(null, { user: "ops" });
+    },
+    allowInsecureAuth: true,
+  });
+  // It is this machine too, but no address of loopback.
+  const { message } = failureOf(await send(mailTo(`smtp://ops@0.0.0.0:${server.port}`, "pw")));
+  assert(/TLS/.test(message), message);
+  assertEquals(passwords, []);
+  const outcome = await send(mailTo(`smtp://ops@127.0.0.1:${server.port}`, "pw"));
+  assertEquals([outcome.kind, passwords], ["answered", ["pw"]]);
+});
+
 Deno.test("mail: smtps speaks TLS from the start", async () => {
   const { ca, valid } = await makeCertificates();
   await using server = await startMailServer({ ...valid, secure: true, password: "pw" });
@@ -163,22 +181,28 @@ Deno.test("command: is killed at its deadline", async () => {
 });
 
 Deno.test("command: is killed where the daemon stops", async () => {
+  const file = await Deno.makeTempFile();
   const transport = noticeTransport({
     http,
     clock: new FakeClock(),
     environment: Deno.env,
-    channel: () => runs("sleep", "600"),
+    channel: () => runs("sh", "-c", 'echo runs > "$0"; exec sleep 600', file),
   });
-  const sending = transport.send({
+  const request = {
     url: "",
     headers: [],
     body: new Uint8Array(),
     deadlineMs: 30_000,
     allowNetworks: [],
     pool: "notify:",
-  });
+  };
+  const sending = transport.send(request);
+  await until(async () => await Deno.readTextFile(file) !== "", "the command runs");
   await transport.close();
-  assertEquals((await sending).kind, "failed");
+  assertEquals(failureOf(await sending).message, "sh was ended by SIGKILL");
+  const { message } = failureOf(await transport.send(request));
+  assertEquals(message, "sh was not run: the daemon is stopping");
+  await Deno.remove(file);
 });
 
 Deno.test("command: what it leaves running is not waited for", async () => {
