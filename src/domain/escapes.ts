@@ -1,7 +1,6 @@
 /**
  * How texts spell a character otherwise than by itself: percent-encoding, the backslashes of JSON and of
- * programming languages, HTML's references, quoted-printable; also one within the other. Texts are
- * bytes, one character each, as `latin1` makes them.
+ * programming languages, HTML's references; also one within the other. Texts are bytes, one character each, as `latin1` makes them.
  */
 
 /** One way to read a place in a text: the bytes that are meant, and where the spelling ends. */
@@ -16,12 +15,12 @@ const MAX_NESTING = 2;
 /** No spelling of one character is longer, however nested. */
 export const LONGEST_SPELLING = 64;
 
-const PERCENT = 0x25, AMPERSAND = 0x26, PLUS = 0x2b, EQUALS = 0x3d, BACKSLASH = 0x5c;
+const PERCENT = 0x25, AMPERSAND = 0x26, PLUS = 0x2b, BACKSLASH = 0x5c;
 const TAB = 0x09, NEWLINE = 0x0a, RETURN = 0x0d, SPACE = 0x20;
 
 /** What may be meant otherwise: 1 where a spelling begins, 2 where the character alone may be. */
 const BEGINS = new Uint8Array(256);
-for (const code of [PERCENT, AMPERSAND, EQUALS, BACKSLASH]) BEGINS[code] = 1;
+for (const code of [PERCENT, AMPERSAND, BACKSLASH]) BEGINS[code] = 1;
 for (const code of [PLUS, TAB, NEWLINE, RETURN]) BEGINS[code] = 2;
 
 /** Whether a spelling may begin with this character. */
@@ -30,7 +29,7 @@ export function beginsSpelling(code: number): boolean {
 }
 
 /** Whether a text has any such character. */
-export const HAS_SPELLING = /[%&+=\\\t\n\r]/;
+export const HAS_SPELLING = /[%&+\\\t\n\r]/;
 
 const NONE: readonly Reading[] = [];
 /** More than any spelling is long. */
@@ -102,7 +101,7 @@ export function* meantBy(text: string): Generator<Meant> {
       (at) => isBreak(text.charCodeAt(at)) ? { bytes: "", end: endOfSpace(text, at) } : undefined,
     );
   }
-  if (!/[%&=\\]/.test(text)) return;
+  if (!/[%&\\]/.test(text)) return;
   const speller = new Speller(text);
   yield read(text, (at) => {
     if (text.charCodeAt(at) === PLUS) return undefined;
@@ -161,9 +160,6 @@ function readSpelling(source: Source, code: number): Reading | undefined {
   switch (code) {
     case PERCENT:
       return source.takes("u") ? ofCodePoint(source.hex(4), source) : ofByte(source.hex(2), source);
-    case EQUALS:
-      // A line that goes on: RFC 2045, section 6.7.
-      return source.takesBreak() ?? ofByte(source.hex(2), source);
     case BACKSLASH:
       return readBackslash(source);
     case AMPERSAND:
@@ -214,11 +210,6 @@ class Source {
     if (this.next() === character) return true;
     this.at = from;
     return false;
-  }
-
-  takesBreak(): Reading | undefined {
-    if (!isBreak(this.#text.charCodeAt(this.at))) return undefined;
-    return { bytes: "", end: endOfSpace(this.#text, this.at) };
   }
 
   /** As many hexadecimal digits, or `least` to `most`, as a number; undefined where they are not there. */

@@ -70,6 +70,8 @@ export class Redactor {
 
   /** A text without them; where it may end within one, `isCut`. */
   text(text: string, { isCut = false } = {}): string {
+    // Each character is three bytes at the most.
+    if (text.length * 3 < this.#shortest && !isCut) return text;
     // deno-lint-ignore no-control-regex
     if (/^[\x00-\xff]*$/.test(text)) return this.#without(text, isCut);
     const bytes = Buffer.from(text).toString("latin1");
@@ -94,16 +96,32 @@ export class Redactor {
   }
 
   #headers(headers: Headers): Headers {
-    const ranges = this.#find(headers.map(([, value]) => value).join(""), false);
-    const names = headers.map(([name]) => name).join(",");
-    if (ranges.length === 0 && this.#find(names, false).length === 0) return headers;
+    const ranges = this.#findSplit(headers.map(([, value]) => value).join(""));
     let from = 0;
-    return headers.map(([name, value]) => {
+    let isClean = true;
+    const clean = headers.map(([name, value]) => {
       const own = ranges.map(([a, b]) => [a - from, b - from] as const)
         .filter(([a, b]) => a < value.length && b > 0);
       from += value.length;
-      return [this.text(name), cutOut(value, own)] as const;
+      const header = [this.text(name), this.text(cutOut(value, own))] as const;
+      if (header[0] !== name || header[1] !== value) isClean = false;
+      return header;
     });
+    return isClean ? headers : clean;
+  }
+
+  /** What is split over several lines, as it is, in any spelling, or in Base64 or hex. */
+  #findSplit(values: string): Range[] {
+    const found = this.#find(values, false, 0);
+    for (const [from, to] of this.#runsIn(values, PACKED, false)) {
+      const run = values.slice(from, to);
+      const within: Range[] = [];
+      for (const forms of this.#byFirst) {
+        for (const form of forms ?? []) findPlain(run, form, within);
+      }
+      for (const [a, b] of within) found.push([from + a, from + b]);
+    }
+    return found;
   }
 
   #without(text: string, isCut: boolean): string {
@@ -216,7 +234,7 @@ function kindOf(characters: RegExp): Uint8Array {
 /** Base64, in both alphabets, and hex. */
 const PACKED = kindOf(/[A-Za-z0-9+/_-]/);
 /** The same with line breaks, and whatever else its characters may be spelled with. */
-const WRAPPED = kindOf(/[A-Za-z0-9+/_\-%&=\\#;{}\t\n\r ]/);
+const WRAPPED = kindOf(/[A-Za-z0-9+/_\-%&\\#;{}\t\n\r ]/);
 /** Fewer digits are less than LEAST_BEGUN bytes. */
 const LEAST_LAST = 6;
 
@@ -351,7 +369,7 @@ function endOf(
 
 /** Whether a text may be the beginning of one character's spelling. */
 function isBegun(text: string): boolean {
-  return /^[%&=\\][\w#{&%\\;=]*$/.test(text);
+  return /^[%&\\][\w#{&%\\;]*$/.test(text);
 }
 
 /** A text with what stands in these ranges replaced. */

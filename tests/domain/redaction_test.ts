@@ -90,6 +90,13 @@ Deno.test("redaction: a secret split over header lines, or in a header's name, g
     redactor.headers([["A", "x abcdefgh-"], ["B", "ijklmnop y"], ["X-abcdefgh-ijklmnop", "1"]]),
     [["A", "x [redacted]"], ["B", "[redacted] y"], ["X-[redacted]", "1"]],
   );
+  const base64 = btoa("Bearer abcdefgh-ijklmnop");
+  const lines = [["A", base64.slice(0, 11)], ["B", base64.slice(11)], [
+    "C",
+    `x ${base64}`,
+  ]] as const;
+  const text = JSON.stringify(redactor.headers(lines));
+  assert(!text.includes(base64.slice(2, 11)) && !text.includes(base64.slice(11, 20)), text);
 });
 
 Deno.test("redaction: all else stays as it is, byte for byte", () => {
