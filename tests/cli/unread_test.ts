@@ -1,4 +1,4 @@
-/** A daemon whose log nobody reads: a supervisor that hangs, a terminal that was stopped. */
+/** What nobody reads holds nothing up: a log by a supervisor that hangs, a notice by a command. */
 import { assert, assertEquals } from "@std/assert";
 import { freePort } from "../support/processes.ts";
 import { startRawServer } from "../support/raw_server.ts";
@@ -38,16 +38,32 @@ Deno.test("serve: what of its log nobody reads is dropped, counted, and told to 
   assert(text.trimEnd().split("\n").at(-1)!.includes("msg=stopped"), "the last line gets out");
 });
 
+Deno.test("serve: stops while what a command started still holds a notice that it never read", async () => {
+  await using receiver = startRawServer();
+  const file = await Deno.makeTempFile();
+  // A process in the background has the input of /dev/null, unless it is handed on by another number.
+  const script = 'exec 3<&0; sleep 600 <&3 > /dev/null 2>&1 & echo $! > "$0"';
+  const command = ["sh", "-c", script, file];
+  await using daemon = await serveUnread(receiver.url, [{ command, on: ["config.rejected"] }]);
+  await daemon.spoilConfig();
+  await daemon.call("POST", "/-/reload");
+  const pid = await until(async () => Number(await Deno.readTextFile(file)), "it runs", SOON);
+  assertEquals(await daemon.stop(), 0);
+  Deno.kill(pid, "SIGKILL");
+  await Deno.remove(file);
+});
+
 const SOON = { withinMs: 30_000 };
 
 /** A real daemon with a pipe for its log, which is not read. */
-async function serveUnread(receiver: string) {
+async function serveUnread(receiver: string, notify: readonly unknown[] = []) {
   const directory = await aDirectory();
   const port = freePort();
   const url = `http://127.0.0.1:${port}`;
   const path = `${directory.path}/config.json`;
   const config = {
     server: { listen: `127.0.0.1:${port}`, shutdownGrace: "2s" },
+    notify,
     subscriptions: [{
       id: "all",
       url: receiver,
