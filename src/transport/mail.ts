@@ -1,5 +1,6 @@
 // @ts-types="@types/nodemailer"
 import { createTransport } from "nodemailer";
+import { Socket } from "node:net";
 import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
 import { Redactor } from "../domain/redaction.ts";
@@ -16,17 +17,21 @@ export async function sendMail(
   channel: NoticeChannel & { kind: "email" },
   { body, deadlineMs }: OutgoingRequest,
   { clock, ca }: { clock: Clock; ca?: readonly string[] },
+  closing: AbortSignal,
 ): Promise<Outcome> {
   const server = new URL(channel.smtp);
   const host = server.hostname.replace(/^\[|\]$/g, "");
   const secure = server.protocol === "smtps:";
   const user = decodeURIComponent(server.username);
   const password = channel.password?.reveal();
+  // Our own: the mail client keeps one for as long as a server says anything at all.
+  const socket = new Socket();
   const transporter = createTransport({
     host,
     port: Number(server.port) || (secure ? 465 : 587),
     secure,
     requireTLS: !secure && user !== "" && !isThisMachine(host),
+    socket,
     connectionTimeout: deadlineMs,
     greetingTimeout: deadlineMs,
     socketTimeout: deadlineMs,
@@ -43,6 +48,9 @@ export async function sendMail(
     deadlineMs,
     () => late.resolve(failed("timeout", `${host} did not take the mail in ${deadlineMs} ms`)),
   );
+  const onClosing = () => late.resolve(failed("timeout", "the daemon stopped meanwhile"));
+  closing.addEventListener("abort", onClosing, { once: true });
+  if (closing.aborted) onClosing();
   const sending = transporter.sendMail({
     from: channel.from,
     to: [...channel.to],
@@ -55,7 +63,9 @@ export async function sendMail(
     return await Promise.race([sending, late.promise]);
   } finally {
     cancelTimer();
+    closing.removeEventListener("abort", onClosing);
     transporter.close();
+    socket.destroy();
   }
 }
 

@@ -23,7 +23,7 @@ export function noticeTransport(ports: NoticeTransportPorts): Transport {
       const channel = ports.channel(request.pool);
       if (channel === undefined || channel.kind === "webhook") return ports.http.send(request);
       if (channel.kind === "command") return run(channel, request, ports, closing.signal);
-      return mail(channel, request, ports);
+      return mail(channel, request, ports, closing.signal);
     },
     close() {
       closing.abort();
@@ -48,9 +48,10 @@ async function mail(
   channel: NoticeChannel & { kind: "email" },
   request: OutgoingRequest,
   ports: NoticeTransportPorts,
+  closing: AbortSignal,
 ): Promise<Outcome> {
   const { sendMail } = await import("./mail.ts");
-  return await sendMail(channel, request, ports);
+  return await sendMail(channel, request, ports, closing);
 }
 
 /** What a mail server or a command took, told as an answer. */

@@ -130,6 +130,18 @@ Deno.test("mail: a certificate that nobody vouches for is refused", async () => 
   assertEquals(server.mails.length, 0);
 });
 
+Deno.test("mail: a server is reached by its name, and known by it", async () => {
+  const { ca, valid } = await makeCertificates();
+  await using plain = await startMailServer();
+  const taken = await send(mailTo(`smtp://localhost:${plain.port}`));
+  assertEquals(taken.kind, "answered", JSON.stringify(taken));
+  // Its certificate is for 127.0.0.1 and another name.
+  await using secure = await startMailServer({ ...valid, secure: true });
+  const error = failureOf(await send(mailTo(`smtps://localhost:${secure.port}`), { ca: [ca] }));
+  assert(/certificate|name/i.test(error.message), error.message);
+  assertEquals(secure.mails.length, 0);
+});
+
 Deno.test("mail: a wrong password and a refusal are failures that name the server", async () => {
   const { ca, valid } = await makeCertificates();
   await using server = await startMailServer({ ...valid, password: "pw" });
@@ -147,6 +159,36 @@ Deno.test("mail: no server there is a failed connection", async () => {
   const { port } = listener.addr;
   listener.close();
   assertEquals(failureOf(await send(mailTo(`smtp://127.0.0.1:${port}`))).kind, "connect");
+});
+
+Deno.test("mail: a server that never gets to the point is left at the deadline, and when the daemon stops", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const clock = new FakeClock();
+  const transport = noticeTransport({
+    http,
+    clock,
+    environment: Deno.env,
+    channel: () => mailTo(`smtp://127.0.0.1:${listener.addr.port}`),
+  });
+  const ends = [() => clock.advance(30_000), () => void transport.close()];
+  for (const end of ends) {
+    const sending = transport.send({
+      url: "mailto:",
+      headers: [],
+      body: new TextEncoder().encode(BODY),
+      deadlineMs: 30_000,
+      allowNetworks: [],
+      pool: "notify:",
+    });
+    using connection = await listener.accept();
+    // A greeting that goes on, and on.
+    await connection.write(new TextEncoder().encode("220-one moment\r\n"));
+    end();
+    assertEquals(failureOf(await sending).kind, "timeout");
+    let isLeft = false;
+    connection.read(new Uint8Array(100)).then(() => isLeft = true, () => isLeft = true);
+    await until(() => isLeft, "the connection is closed");
+  }
 });
 
 Deno.test("command: gets the notice as JSON on its standard input", async () => {
