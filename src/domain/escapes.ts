@@ -1,6 +1,7 @@
 /**
- * How texts spell a character otherwise than by itself: percent-encoding, the backslashes of JSON and of
- * programming languages, HTML's references; also one within the other. Texts are bytes, one character each, as `latin1` makes them.
+ * How texts spell a character otherwise than by itself: percent-encoding, the backslashes of JSON and
+ * of programming languages, HTML's references; also one within the other. Texts are bytes, one
+ * character each, as `latin1` makes them.
  */
 
 /** One way to read a place in a text: the bytes that are meant, and where the spelling ends. */
@@ -35,7 +36,10 @@ const NONE: readonly Reading[] = [];
 /** More than any spelling is long. */
 const LATELY = 128;
 
-/** Reads what is spelled in a text; a place that was read lately not again, for hostile texts spell nothing else. */
+/**
+ * Reads what is spelled in a text. What it read lately it does not read again: a hostile text may spell
+ * nothing but spellings.
+ */
 export class Speller {
   readonly #text: string;
   /** By nesting and the end of the place's number. */

@@ -244,7 +244,7 @@ export const redactorOf = remembered(({ secret, previousSecret, headers }) =>
     .filter((value) => value instanceof Secret).map((value) => value.reveal())
 );
 
-/** Takes out what in a subscription's address may be a token: operators may see it, notices are read by many. */
+/** Takes out what in a subscription's address may be a token: notices are read by many. */
 export const addressRedactorOf = remembered(({ url }) =>
   [...URL.parse(url)?.searchParams.values() ?? []].filter(({ length }) => length >= LEAST_TOKEN)
 );

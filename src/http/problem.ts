@@ -13,7 +13,7 @@ export interface Problem {
   readonly allow?: readonly string[];
 }
 
-/** What events, deliveries and secrets' neighbours go out with: no cache keeps them, no browser guesses at them. */
+/** What the API's answers go out with: no cache keeps them, and no browser guesses what they are. */
 export const NOT_KEPT = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",

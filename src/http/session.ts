@@ -4,7 +4,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { callerWith } from "./access.ts";
 
-/** How long an operator who does nothing stays signed in; what an open page asks for by itself is nothing. */
+/** How long an operator stays signed in who does nothing; what an open page fetches is nothing. */
 const IDLE_MS = 12 * 3_600_000;
 /** Only operators can open one; this is against a script of theirs that signs in without end. */
 const MAX_SESSIONS = 1_000;
