@@ -1,5 +1,6 @@
 import type { Config } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
+import { commandAbout } from "./domain/curl.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
 import { type Notice, Notices } from "./dispatch/notices.ts";
@@ -51,6 +52,8 @@ export interface EnginePorts {
   readonly watchLoop?: (tell: (delayMs: number) => void) => () => void;
   /** What keeps traces, where they are on. */
   readonly tracing?: Tracing | undefined;
+  /** How many lines of the log were dropped since nobody read it. */
+  readonly droppedLogLines?: () => number;
   /** Reads the config anew, in slices; without it a reload is refused. */
   readonly reload?: (slices: Slices) => Promise<Loaded>;
 }
@@ -195,7 +198,7 @@ function compose(
         subscription: id,
         since: at,
         by,
-        command: `bellhook resume ${id}`,
+        command: commandAbout("resume", id),
       }),
   });
   const operations: Operations = {
@@ -245,6 +248,7 @@ function compose(
     inFlight: () => scheduler.inFlight,
     notReadyBecause,
     databasePath: config.storage.path,
+    droppedLogLines: ports.droppedLogLines ?? (() => 0),
   });
   const app = createApp({
     ingest,

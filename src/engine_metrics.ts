@@ -17,6 +17,8 @@ export interface EngineMetricsPorts {
   readonly inFlight: () => number;
   readonly notReadyBecause: () => Promise<string | undefined>;
   readonly databasePath: string;
+  /** How many lines of the log were dropped since nobody read it. */
+  readonly droppedLogLines: () => number;
 }
 
 /** Tells how the engine stands whenever somebody asks: what waits, who is failing, how full the disk is. */
@@ -34,6 +36,11 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
     name: "bellhook_ready",
     help: "Whether events are taken: 1, or 0.",
     read: async () => Number(await ports.notReadyBecause() === undefined),
+  });
+  metrics.counted({
+    name: "bellhook_log_lines_dropped_total",
+    help: "Lines of the log that were dropped because nobody read it.",
+    read: ports.droppedLogLines,
   });
   metrics.gauge({
     name: "bellhook_pending_deliveries",

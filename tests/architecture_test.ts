@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 
 /** Which folders of src/ each folder may import from, beside itself. */
 const ARROWS: Record<string, readonly string[]> = {
@@ -88,3 +88,10 @@ async function filesBelow(folder: string): Promise<string[]> {
   }
   return files.sort();
 }
+
+Deno.test("tasks: none asks whether there is a newer Deno", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile("deno.json"));
+  for (const [name, { command }] of Object.entries<{ command: string }>(tasks)) {
+    assert(/^(export )?DENO_NO_UPDATE_CHECK=1 /.test(command), name);
+  }
+});

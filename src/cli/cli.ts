@@ -17,12 +17,11 @@ export async function run(
 ): Promise<number> {
   const shell = new Shell(systemTerminal(replaced));
   const program = await bellhook(shell, { commit, args });
-  try {
-    await program.parseAsync(args, { from: "user" });
-    return shell.exitCode;
-  } catch (error) {
-    return report(error, shell.terminal);
-  }
+  const exitCode = await program.parseAsync(args, { from: "user" })
+    .then(() => shell.exitCode, (error) => report(error, shell.terminal));
+  // A write that nobody reads would keep the process from ending.
+  if (!await shell.terminal.flush()) Deno.exit(exitCode);
+  return exitCode;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
+import { shellWord } from "../domain/curl.ts";
 import { configPath } from "./config_file.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import type { Shell } from "./shell.ts";
@@ -16,7 +17,7 @@ export function addInit(program: Command, shell: Shell): void {
         : join(directory, "config.json");
       await writeNew(path);
       shell.print(options.json ? JSON.stringify({ file: path }) : path);
-      const here = path === join(Deno.cwd(), "config.json") ? "" : ` -c ${path}`;
+      const here = path === join(Deno.cwd(), "config.json") ? "" : ` -c ${shellWord(path)}`;
       shell.say("next:");
       shell.say("  export GUESTS_SECRET=$(bellhook secret)   the receiver gets the same");
       shell.say(`  bellhook check${here}`);

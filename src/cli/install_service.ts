@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { parse } from "jsonc-parser";
+import { shellWord } from "../domain/curl.ts";
 import { IN_MEMORY } from "../outbox/sqlite/connection.ts";
 import { configPath, databasePath } from "./config_file.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
@@ -83,7 +84,7 @@ WorkingDirectory=${STATE}
 function asUser(folder: string): string {
   return `\
 # The database is not in ${STATE}, so its user can't be made up at each start:
-# useradd --system bellhook && chown -R bellhook ${folder}
+# useradd --system bellhook && chown -R bellhook ${shellWord(folder)}
 User=bellhook
 ReadWritePaths=${quotedWord(unitPath(folder))}
 WorkingDirectory=${unitPath(folder)}

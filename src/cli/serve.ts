@@ -3,7 +3,7 @@ import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
+import { droppedLine, LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
 import { giveMemoryBack } from "../runtime/memory.ts";
 import type { Slices } from "../runtime/slices.ts";
@@ -36,10 +36,12 @@ export function addServe(program: Command, shell: Shell): void {
         return EXIT.notValid;
       }
       const { stderr, stderrIsTerminal } = shell.terminal;
-      await logTo(stderr, {
+      const look = {
         format: options.log ?? (stderrIsTerminal ? "pretty" : "logfmt"),
         colour: stderrIsTerminal && !environment.get("NO_COLOR"),
-      });
+      };
+      const droppedLogLines = shell.terminal.talkInBackground((lines) => droppedLine(lines, look));
+      await logTo(stderr, look);
       const log = systemLog();
       for (const warning of loaded.warnings) log.configWarning(formatProblem(warning));
 
@@ -72,6 +74,7 @@ export function addServe(program: Command, shell: Shell): void {
           reload: load,
           onBeat: () => manager.alive(),
           tracing: systemTracing(VERSION),
+          droppedLogLines,
         });
         giveMemoryBack();
         manager.ready(`serving at ${daemon.url}`);

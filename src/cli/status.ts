@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { shellWord } from "../domain/curl.ts";
+import { commandAbout, shellWord } from "../domain/curl.ts";
 import type { Delivery, DeliveryWithAttempts, Subscription } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
 import { resultOf, stateCell } from "./delivery_columns.ts";
@@ -139,7 +139,7 @@ function advise(subscriptions: readonly Subscription[], shell: Shell): void {
       say(`once it is well:  bellhook replay --subscription ${word} --state exhausted --since 7d`);
     } else if (health.state === "paused") {
       const why = health.reason === undefined ? "" : ` (${health.reason})`;
-      say(`to go on${why}: bellhook resume ${word}`);
+      say(`to go on${why}: ${commandAbout("resume", id)}`);
     } else if (health.state === "disabled" && health.pending > 0) {
       say(
         `holds ${health.pending} pending: set "enabled": true in the config, then bellhook reload`,

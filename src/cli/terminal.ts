@@ -1,3 +1,4 @@
+import { BackgroundOutput, writeToStderr } from "../runtime/background_output.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Environment, systemEnvironment } from "../runtime/environment.ts";
 
@@ -7,6 +8,13 @@ export interface Terminal {
   stdout(text: string): void;
   /** Takes talk: what a person reads beside it. What can't be written there is lost, and no error. */
   stderr(text: string): void;
+  /**
+   * From here on talk is written in the background, so that whoever does not read it holds nothing up.
+   * `dropped` is the line in the place of what could not wait; the answer counts such lines.
+   */
+  talkInBackground(dropped: (lines: number) => string): () => number;
+  /** Waits a little for talk in the background; false where somebody does not read it. */
+  flush(): Promise<boolean>;
   readonly environment: Environment;
   readonly clock: Clock;
   /** All of standard input, as text. */
@@ -29,15 +37,29 @@ export interface Terminal {
   onSignal(signals: readonly Deno.Signal[], callback: (signal: Deno.Signal) => void): () => void;
 }
 
+/** So long is what has been said still written before the process ends. */
+const FLUSH_MS = 2_000;
+
 /** This process's own terminal, with any of its parts replaced. */
 export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
   const environment = replaced.environment ?? systemEnvironment;
   const { stdin } = replaced;
   const isOwn = replaced.stdout === undefined && Deno.stdout.isTerminal();
   let hasReader = true;
+  let background: BackgroundOutput | undefined;
   return {
     stdout: (text) => hasReader = writeAll(Deno.stdout, text),
-    stderr: (text) => writeIfPossible(Deno.stderr, text),
+    stderr: (text) => background ? background.write(text) : writeIfPossible(Deno.stderr, text),
+    talkInBackground(dropped) {
+      if (replaced.stderr) return () => 0;
+      const output = background = new BackgroundOutput({
+        write: writeToStderr,
+        clock: systemClock,
+        dropped,
+      });
+      return () => output.droppedLines;
+    },
+    flush: async () => await background?.flush(FLUSH_MS) ?? true,
     environment,
     clock: systemClock,
     stdin: () => new Response(Deno.stdin.readable).text(),

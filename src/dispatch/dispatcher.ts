@@ -1,10 +1,10 @@
-import { Buffer } from "node:buffer";
 import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
 import { isSuccess } from "../domain/attempt.ts";
+import { commandAbout, shellWord } from "../domain/curl.ts";
 import type { HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import { chanceOf } from "../domain/ladder.ts";
-import { latin1 } from "../domain/latin1.ts";
+import { addressRedactorOf, redactorOf } from "../domain/redaction.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { decide, type Verdict } from "../domain/verdict.ts";
 import type { Claim, HistoryEntry, Outbox, Recording } from "../outbox/outbox.ts";
@@ -77,7 +77,7 @@ export class Dispatcher {
     }
     // Not by the schedule's time, which follows a wall clock that is stepped meanwhile.
     const endedMs = this.#ports.clock.monotonicMs();
-    const outcome = withoutSecrets(answer, sent.secrets);
+    const outcome = redactorOf(subscription).outcome(answer);
     const facts = {
       sent,
       outcome,
@@ -99,8 +99,8 @@ export class Dispatcher {
       headers.push({ name: "traceparent", value: span.traceparent, secret: false });
     }
     const wire = headers.map(({ name, value }) => [name, value] as const);
-    const secrets = headers.filter(({ secret }) => secret).map(({ value }) => value);
-    return { body, wire, shown: secrets.length === 0 ? wire : redact(headers), secrets };
+    const hasSecrets = headers.some(({ secret }) => secret);
+    return { body, wire, shown: hasSecrets ? redact(headers) : wire };
   }
 
   #judge(
@@ -190,7 +190,7 @@ export class Dispatcher {
         summary: `${id} is healthy again`,
         // Since when it had been failing.
         ...(failingSince === undefined ? {} : { since: failingSince }),
-        command: `bellhook deliveries --subscription ${id} --state exhausted`,
+        command: `bellhook deliveries --subscription ${shellWord(id)} --state exhausted`,
       };
     }
     const reason = "reason" in verdict ? verdict.reason ?? "" : "";
@@ -200,7 +200,7 @@ export class Dispatcher {
       summary: change === "failing" ? `${id} is failing: ${reason}` : `${id} was paused: ${reason}`,
       since: at,
       ...(dueAt === undefined ? {} : { nextAttemptAt: dueAt }),
-      command: change === "failing" ? `bellhook status ${id}` : `bellhook resume ${id}`,
+      command: commandAbout(change === "failing" ? "status" : "resume", id),
     };
   }
 
@@ -327,17 +327,18 @@ function exhaustionNotice(judged: Judged, subscription: Subscription): Notice | 
     ...aboutAttempt(judged, subscription),
     kind: "delivery.exhausted",
     summary: `a delivery to ${subscription.id} is exhausted: ${verdict.reason}`,
-    command: `bellhook retry ${claim.delivery.id}`,
+    command: commandAbout("retry", claim.delivery.id),
   };
 }
 
-function aboutAttempt({ claim, attempt, at }: Judged, { id, url }: Subscription) {
+function aboutAttempt({ claim, attempt, at }: Judged, subscription: Subscription) {
+  const { id, url } = subscription;
   return {
     at,
     subscription: id,
     url: withoutQuery(url),
     delivery: { id: claim.delivery.id, type: claim.event.type, attempts: attempt.number },
-    lastOutcome: attempt.outcome,
+    lastOutcome: addressRedactorOf(subscription).outcome(attempt.outcome),
   };
 }
 
@@ -362,48 +363,6 @@ function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryE
   };
 }
 
-/** What a receiver echoes of our secret headers is not kept. */
-function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
-  if (secrets.length === 0 || outcome.kind !== "answered") return outcome;
-  const spellings = secrets.filter((secret) => secret !== "").flatMap(spellingsOf)
-    .sort((a, b) => b.length - a.length);
-  const cleaned = (text: string) =>
-    spellings.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
-  // Latin-1 maps every byte to a character and back, so that the rest of the body stays as it is.
-  const body = latin1(outcome.body);
-  const whole = cleaned(body);
-  const without = outcome.truncated ? withoutBegun(whole, spellings) : whole;
-  return {
-    ...outcome,
-    headers: outcome.headers.map(([name, value]) => [name, cleaned(value)] as const),
-    body: without === body ? outcome.body : new Uint8Array(Buffer.from(without, "latin1")),
-  };
-}
-
-const REDACTED = "[redacted]";
-
-/** As it was sent, and as answers in JSON, PHP's JSON, addresses and forms repeat it. */
-function spellingsOf(secret: string): string[] {
-  const json = JSON.stringify(secret).slice(1, -1);
-  const form = new URLSearchParams([["", secret]]).toString().slice(1);
-  return [
-    ...new Set([secret, json, json.replaceAll("/", "\\/"), encodeURIComponent(secret), form]),
-  ];
-}
-
-/** A body that was cut off may end within a secret. */
-function withoutBegun(text: string, secrets: readonly string[]): string {
-  for (const secret of secrets) {
-    for (let length = secret.length - 1; length >= LEAST_BEGUN; length--) {
-      if (text.endsWith(secret.slice(0, length))) return text.slice(0, -length) + REDACTED;
-    }
-  }
-  return text;
-}
-
-/** Fewer characters say nothing of a secret. */
-const LEAST_BEGUN = 4;
-
 /** A query may hold a token; notices are read by many. */
 function withoutQuery(url: string): string {
   return url.replace(/[?#].*$/, "");
@@ -414,6 +373,4 @@ interface Sent {
   readonly wire: Headers;
   /** What may be kept of them. */
   readonly shown: Headers;
-  /** The values that may not. */
-  readonly secrets: readonly string[];
 }

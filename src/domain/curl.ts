@@ -15,6 +15,11 @@ export function curlOf(
   return lines.join(" \\\n  ");
 }
 
+/** A command of Bellhook's about one thing, to be pasted into a shell: an id may hold anything. */
+export function commandAbout(command: string, id: string): string {
+  return `bellhook ${command} ${id.startsWith("-") ? "-- " : ""}${shellWord(id)}`;
+}
+
 /** A text as one word of a POSIX shell's command line. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,4 +1,4 @@
-import { type Context, type Env, Hono } from "hono";
+import { type Context, type Env, Hono, type MiddlewareHandler } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Health } from "../domain/health.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -31,7 +31,7 @@ import { addressedOnly } from "./host.ts";
 import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import { type Operations, whileOpen } from "./operations.ts";
-import { problem, ProblemError } from "./problem.ts";
+import { NOT_KEPT, problem, ProblemError } from "./problem.ts";
 import {
   EVENTS_PATH,
   type Incoming,
@@ -114,7 +114,7 @@ export function createApp(given: AppPorts): App {
   app.onError((error, context) => problemOf(error, incoming(context)));
   app.notFound((context) => nothingFound(app, context));
   app.post(EVENTS_PATH, (context) => publish(incoming(context)));
-  app.use(ownPagesOnly(ports.config), addressedOnly);
+  app.use(notKept, ownPagesOnly(ports.config), addressedOnly);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();
@@ -183,6 +183,15 @@ function tooManyRefused({ problem }: AccessRefused, retryAfterSeconds: number) {
     retryAfterSeconds,
   } as const;
 }
+
+/** Answers go out with NOT_KEPT where they say nothing else about being kept, as the dashboard's do. */
+const notKept: MiddlewareHandler = async (context, next) => {
+  await next();
+  const { headers } = context.res;
+  for (const [name, value] of Object.entries(NOT_KEPT)) {
+    if (!headers.has(name)) headers.set(name, value);
+  }
+};
 
 /** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
 async function loadDashboard(ports: DashboardPorts): Promise<Hono<DashboardEnv>> {

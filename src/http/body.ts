@@ -121,12 +121,35 @@ function textOf(bytes: Uint8Array): string {
     throw new ProblemError({
       status: 400,
       title: "Bad Request",
-      detail: "the body is not valid UTF-8",
+      detail: `the body is not valid UTF-8: ${badByteIn(bytes)}`,
     });
   }
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
+/** The first byte that can't stand where it does, found by halves. */
+function badByteIn(bytes: Uint8Array): string {
+  const isBegun = (length: number) => {
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream: true });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (isBegun(bytes.length)) return "it ends within a character";
+  let good = 0, bad = bytes.length;
+  while (bad - good > 1) {
+    const middle = (good + bad) >>> 1;
+    if (isBegun(middle)) good = middle;
+    else bad = middle;
+  }
+  const byte = bytes[good]!.toString(16).padStart(2, "0");
+  return `byte ${
+    good + 1
+  }, 0x${byte}, can't stand there; send UTF-8, or escape what is beyond ASCII`;
+}
 
 function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {
   const bytes = new Uint8Array(size);

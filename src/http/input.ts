@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type * as z from "zod";
 import type { Config } from "../config/config.ts";
+import { assertWholeCharacters } from "../domain/half_characters.ts";
 import { compact } from "../domain/json_text.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { readText } from "./body.ts";
@@ -40,6 +41,7 @@ export async function jsonBody<Schema extends z.ZodType>(
   let value: unknown;
   try {
     text = compact(text);
+    assertWholeCharacters(text);
     value = JSON.parse(text);
   } catch (error) {
     throw new ProblemError({

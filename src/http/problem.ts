@@ -13,12 +13,19 @@ export interface Problem {
   readonly allow?: readonly string[];
 }
 
+/** What the API's answers go out with: no cache keeps them, and no browser guesses what they are. */
+export const NOT_KEPT = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+} as const;
+
 /** The answer that tells it. */
 export function problem({ retryAfterSeconds, allow, ...body }: Problem): Response {
   return new Response(JSON.stringify({ type: "about:blank", ...body }), {
     status: body.status,
     headers: {
       "content-type": "application/problem+json",
+      ...NOT_KEPT,
       ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
       ...(allow === undefined ? {} : { allow: allow.join(", ") }),
       ...(body.status === 401 ? { "www-authenticate": 'Bearer realm="bellhook"' } : {}),

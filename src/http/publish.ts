@@ -6,7 +6,7 @@ import { assertOwnPage, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
 import { Intake, type Passage } from "./intake.ts";
-import { problem, ProblemError } from "./problem.ts";
+import { NOT_KEPT, problem, ProblemError } from "./problem.ts";
 
 /** After how many seconds a publisher may try again where the daemon cannot store now. */
 export const RETRY_AFTER_SECONDS = 5;
@@ -193,7 +193,7 @@ function answer(submitted: Submitted, isArray: boolean): Response {
   switch (submitted.kind) {
     case "accepted": {
       const body = isArray ? submitted.receipts : submitted.receipts[0];
-      return Response.json(body, { status: submitted.isNew ? 202 : 200 });
+      return Response.json(body, { status: submitted.isNew ? 202 : 200, headers: NOT_KEPT });
     }
     case "forbidden":
       return problem({

@@ -4,7 +4,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { callerWith } from "./access.ts";
 
-/** How long an operator who does nothing stays signed in. */
+/** How long an operator stays signed in who does nothing; what an open page fetches is nothing. */
 const IDLE_MS = 12 * 3_600_000;
 /** Only operators can open one; this is against a script of theirs that signs in without end. */
 const MAX_SESSIONS = 1_000;
@@ -58,16 +58,23 @@ export class Sessions {
     return session;
   }
 
-  /** The session of a cookie, used now; undefined where it has ended, or never was. */
+  /** The session of a cookie, used now by a person; undefined where it has ended, or never was. */
+  use(id: string): Session | undefined {
+    const session = this.find(id);
+    if (!session) return undefined;
+    this.#open.delete(id);
+    this.#keep(session);
+    return session;
+  }
+
+  /** The same for what no person has asked for: it does not make a session last longer. */
   find(id: string): Session | undefined {
     const found = this.#open.get(id);
     if (!found) return undefined;
+    const isOver = found.endsAtMs <= this.#ports.clock.monotonicMs();
+    if (!isOver && this.#isOperator(found.session.operator)) return found.session;
     this.#open.delete(id);
-    if (
-      found.endsAtMs <= this.#ports.clock.monotonicMs() || !this.#isOperator(found.session.operator)
-    ) return undefined;
-    this.#keep(found.session);
-    return found.session;
+    return undefined;
   }
 
   signOut(id: string): void {

@@ -1,6 +1,7 @@
 import { distance } from "fastest-levenshtein";
 import * as z from "zod";
 import { LONGEST_TYPE, type Scope, VISIBLE } from "../domain/event.ts";
+import { HALF_CHARACTER, halfCharacterIn, type Steps } from "../domain/half_characters.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
 import {
   assertJson,
@@ -88,6 +89,8 @@ export function parseEvents(text: string, format: "events" | "cloudevents"): Par
     const plain = plainMembersOf(text);
     if (plain) return oneOf(readMembers(plain, format, ""));
     assertJson(text);
+    const half = halfCharacterIn(text);
+    if (half) return invalid(pathOf(half), HALF_CHARACTER);
     const elements = elementsOf(text);
     if (!elements) return oneOf(readEvent(text, format, ""));
     if (elements.length === 0) return invalid("", "an array of events must hold at least one");
@@ -310,6 +313,13 @@ function unknown(name: string, schema: z.ZodObject): string {
 /** One slip of the fingers apart, or two. */
 function isNear(name: string, known: string): boolean {
   return Math.abs(name.length - known.length) <= 2 && distance(name, known) <= 2;
+}
+
+function pathOf(steps: Steps): string {
+  return steps.reduce<string>(
+    (path, step) => typeof step === "number" ? `${path}[${step}]` : join(path, step),
+    "",
+  );
 }
 
 function lowerFirst(text: string): string {

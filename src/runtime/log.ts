@@ -126,13 +126,21 @@ let lines: ((record: LogRecord) => void) | undefined;
  * and it takes as long over each as spelling the line does.
  */
 function attemptRecord(facts: AttemptFacts): LogRecord {
+  return recordOf("info", ATTEMPT, { ...facts });
+}
+
+function recordOf(
+  level: LogRecord["level"],
+  text: string,
+  properties: Record<string, unknown>,
+): LogRecord {
   return {
     category: CATEGORY,
-    level: "info",
-    message: [ATTEMPT],
-    rawMessage: ATTEMPT,
+    level,
+    message: [text],
+    rawMessage: text,
     timestamp: Date.now(),
-    properties: { ...facts },
+    properties,
   };
 }
 
@@ -149,12 +157,15 @@ export const LOG_FORMATS = ["pretty", "logfmt", "json"] as const;
 /** `pretty` for eyes, `logfmt` for grep, `json` for collectors. */
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
+/** How the log looks. */
+export interface LogLook {
+  readonly format?: LogFormat;
+  readonly colour?: boolean;
+}
+
 /** Sends the log, a line a record, to where `write` takes it. */
-export async function logTo(
-  write: (line: string) => void,
-  { format = "logfmt", colour = false }: { format?: LogFormat; colour?: boolean } = {},
-): Promise<void> {
-  const spell = { pretty: colour ? coloured : pretty, logfmt, json }[format];
+export async function logTo(write: (line: string) => void, look: LogLook = {}): Promise<void> {
+  const spell = spellingOf(look);
   const sink = gathered((record) => `${spell(record)}\n`, write);
   lines = sink;
   await configure({
@@ -165,6 +176,19 @@ export async function logTo(
       { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "warning" },
     ],
   });
+}
+
+function spellingOf({ format = "logfmt", colour = false }: LogLook): (record: LogRecord) => string {
+  return { pretty: colour ? coloured : pretty, logfmt, json }[format];
+}
+
+/** The line that stands in the place of so many. */
+export function droppedLine(lines: number, look: LogLook): string {
+  const { message, were } = lines === 1
+    ? { message: "1 line", were: "was" }
+    : { message: `${lines} lines`, were: "were" };
+  const text = `${message} ${were} dropped because nobody read the log`;
+  return `${spellingOf(look)(recordOf("warning", text, { lines }))}\n`;
 }
 
 /** How long a line about an attempt that went well may wait for others. */

@@ -1,3 +1,5 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import type { NoticeChannel } from "../domain/notice.ts";
 import type { Outcome } from "../domain/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -12,6 +14,10 @@ const MAX_OUTPUT = 4_096;
 /**
  * Runs a command with the notice as JSON on its standard input; it is killed at the deadline, and where
  * `closing` is aborted.
+ *
+ * Node's child processes, not Deno's: only their pipes can be given up while a write or a read is under
+ * way. What a command left running may hold the other end for years, and with it a descriptor of ours,
+ * the notice's bytes and the end of this process.
  */
 export async function runCommand(
   { command }: NoticeChannel & { kind: "command" },
@@ -20,49 +26,51 @@ export async function runCommand(
   closing: AbortSignal,
 ): Promise<Outcome> {
   const [program, ...args] = command as [string, ...string[]];
-  let child: Deno.ChildProcess;
+  if (closing.aborted) return failed("connect", `${program} was not run: the daemon is stopping`);
+  let child: ChildProcess;
   try {
-    child = new Deno.Command(program, {
-      args,
-      stdin: "piped",
-      stdout: "null",
-      stderr: "piped",
-      clearEnv: true,
-      env: chosen(environment),
-    }).spawn();
+    child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], env: chosen(environment) });
   } catch (error) {
     return failed("connect", `can't run ${program}: ${(error as Error).message}`);
   }
   let late = false;
+  const kill = () => void child.kill("SIGKILL");
   const cancelTimer = clock.after(deadlineMs, () => {
     late = true;
-    kill(child);
+    kill();
   });
-  const onClosing = () => kill(child);
-  closing.addEventListener("abort", onClosing, { once: true });
-  const stdin = child.stdin.getWriter();
-  const words = new Words(child.stderr);
-  void write(stdin, body);
+  closing.addEventListener("abort", kill, { once: true });
+  // A command may end, or close its input, without reading it.
+  child.stdin!.on("error", () => {});
+  child.stdin!.end(body);
+  const words = new Words(child.stderr!);
   // For its own end alone: what it started and left behind may hold its streams as long as it likes.
-  const status = await child.status;
+  const end = await endOf(child);
   cancelTimer();
-  closing.removeEventListener("abort", onClosing);
-  const said = late || status.success ? "" : await words.last(clock);
-  await words.forget();
-  // Not waited for either: what has not been read of a large body stays in the way.
-  void stdin.abort().catch(() => {});
+  closing.removeEventListener("abort", kill);
+  const succeeded = end.code === 0;
+  const said = late || succeeded || end.error ? "" : await words.last(clock);
+  child.stdin!.destroy();
+  child.stderr!.destroy();
+  if (end.error) return failed("connect", `can't run ${program}: ${end.error.message}`);
   if (late) return failed("timeout", `${program} was killed after ${deadlineMs} ms`);
-  if (status.success) return taken(`${program} exited with 0`);
-  const how = status.signal ? `was ended by ${status.signal}` : `exited with ${status.code}`;
+  if (succeeded) return taken(`${program} exited with 0`);
+  const how = end.signal ? `was ended by ${end.signal}` : `exited with ${end.code}`;
   return failed("protocol", `${program} ${how}${said ? `: ${said}` : ""}`);
 }
 
-function kill(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It has ended this moment.
-  }
+interface End {
+  /** Why it did not begin. */
+  readonly error?: Error;
+  readonly code: number | null;
+  readonly signal?: string | null;
+}
+
+function endOf(child: ChildProcess): Promise<End> {
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve({ error, code: null }));
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+  });
 }
 
 function chosen(environment: Environment): Record<string, string> {
@@ -70,24 +78,20 @@ function chosen(environment: Environment): Record<string, string> {
   return Object.fromEntries(pairs.filter(([, value]) => value !== undefined));
 }
 
-/** A command may end, or close its input, without reading it. */
-async function write(
-  stdin: WritableStreamDefaultWriter<Uint8Array>,
-  body: Uint8Array,
-): Promise<void> {
-  await stdin.write(body).catch(() => {});
-  await stdin.close().catch(() => {});
-}
-
 /** The first of what a command has to say; the rest is read and forgotten. */
 class Words {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #ended: Promise<void>;
   #text = "";
 
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.#reader = stream.getReader();
-    this.#ended = this.#read().catch(() => {});
+  constructor(stream: Readable) {
+    const decoder = new TextDecoder();
+    stream.on("data", (piece: Uint8Array) => {
+      if (this.#text.length < MAX_OUTPUT) this.#text += decoder.decode(piece, { stream: true });
+    });
+    this.#ended = new Promise((resolve) => {
+      stream.once("end", resolve);
+      stream.once("error", () => resolve());
+    });
   }
 
   /** On one line, once it has ended; what is in the pipe then comes at once, if anything does. */
@@ -97,19 +101,6 @@ class Words {
     await Promise.race([this.#ended, waited.promise]);
     cancelTimer();
     return this.#text.slice(0, MAX_OUTPUT).trim().replace(/\s+/g, " ");
-  }
-
-  async forget(): Promise<void> {
-    await this.#reader.cancel().catch(() => {});
-  }
-
-  async #read(): Promise<void> {
-    const decoder = new TextDecoder();
-    for (;;) {
-      const { done, value } = await this.#reader.read();
-      if (done) return;
-      if (this.#text.length < MAX_OUTPUT) this.#text += decoder.decode(value, { stream: true });
-    }
   }
 }
 

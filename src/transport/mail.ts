@@ -1,9 +1,9 @@
 // @ts-types="@types/nodemailer"
 import { createTransport } from "nodemailer";
-import { Buffer } from "node:buffer";
+import { Socket } from "node:net";
 import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
-import type { Secret } from "../domain/secret.ts";
+import { Redactor } from "../domain/redaction.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { hostKind, isForbidden } from "./address_guard.ts";
 import { failed, taken } from "./notice_transport.ts";
@@ -17,30 +17,40 @@ export async function sendMail(
   channel: NoticeChannel & { kind: "email" },
   { body, deadlineMs }: OutgoingRequest,
   { clock, ca }: { clock: Clock; ca?: readonly string[] },
+  closing: AbortSignal,
 ): Promise<Outcome> {
   const server = new URL(channel.smtp);
   const host = server.hostname.replace(/^\[|\]$/g, "");
   const secure = server.protocol === "smtps:";
   const user = decodeURIComponent(server.username);
+  const password = channel.password?.reveal();
+  // Our own: the mail client keeps one for as long as a server says anything at all.
+  const socket = new Socket();
   const transporter = createTransport({
     host,
     port: Number(server.port) || (secure ? 465 : 587),
     secure,
-    requireTLS: !secure && channel.password !== undefined && !isThisMachine(host),
+    requireTLS: !secure && user !== "" && !isThisMachine(host),
+    socket,
     connectionTimeout: deadlineMs,
     greetingTimeout: deadlineMs,
     socketTimeout: deadlineMs,
     disableFileAccess: true,
     disableUrlAccess: true,
-    ...(user ? { auth: { user, pass: channel.password?.reveal() ?? "" } } : {}),
+    ...(user ? { auth: { user, pass: password ?? "" } } : {}),
     ...(ca ? { tls: { ca: [...ca] } } : {}),
   });
-  const shown = (text: string) => withoutPassword(text, user, channel.password);
+  // What a server says goes on record, and some repeat what they were sent.
+  const redactor = new Redactor(password === undefined ? [] : [password, `\0${user}\0${password}`]);
+  const shown = (text: string) => redactor.text(text);
   const late = Promise.withResolvers<Outcome>();
   const cancelTimer = clock.after(
     deadlineMs,
     () => late.resolve(failed("timeout", `${host} did not take the mail in ${deadlineMs} ms`)),
   );
+  const onClosing = () => late.resolve(failed("timeout", "the daemon stopped meanwhile"));
+  closing.addEventListener("abort", onClosing, { once: true });
+  if (closing.aborted) onClosing();
   const sending = transporter.sendMail({
     from: channel.from,
     to: [...channel.to],
@@ -53,17 +63,10 @@ export async function sendMail(
     return await Promise.race([sending, late.promise]);
   } finally {
     cancelTimer();
+    closing.removeEventListener("abort", onClosing);
     transporter.close();
+    socket.destroy();
   }
-}
-
-/** What a server says goes on record; one that repeats the password says it in one of these forms. */
-function withoutPassword(text: string, user: string, password: Secret | undefined): string {
-  if (password === undefined) return text;
-  const plain = password.reveal();
-  const base64 = (part: string) => Buffer.from(part).toString("base64");
-  const forms = [base64(`\0${user}\0${plain}`), base64(plain), plain].filter(Boolean);
-  return forms.reduce((rest, form) => rest.replaceAll(form, "[redacted]"), text);
 }
 
 interface SmtpError extends Error {
@@ -90,7 +93,15 @@ function mailText(json: string): { subject: string; text: string } {
   const lines = Object.entries(data)
     .filter(([name]) => name !== "summary" && name !== "kind" && name !== "command")
     .flatMap(([name, value]) => asLines(name, value));
-  const text = [data.summary, "", ...lines, `time: ${timestamp}`, "", `try: ${data.command}`, ""];
+  const text = [
+    data.summary,
+    "",
+    ...lines,
+    `time: ${timestamp}`,
+    "",
+    `try: ${oneLine(data.command)}`,
+    "",
+  ];
   return { subject: `[bellhook] ${oneLine(data.summary ?? type)}`, text: text.join("\n") };
 }
 

@@ -2,7 +2,6 @@ import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Environment } from "../runtime/environment.ts";
-import { runCommand } from "./command.ts";
 import type { OutgoingRequest, Transport } from "./transport.ts";
 
 export interface NoticeTransportPorts {
@@ -23,8 +22,8 @@ export function noticeTransport(ports: NoticeTransportPorts): Transport {
     send(request: OutgoingRequest): Promise<Outcome> {
       const channel = ports.channel(request.pool);
       if (channel === undefined || channel.kind === "webhook") return ports.http.send(request);
-      if (channel.kind === "command") return runCommand(channel, request, ports, closing.signal);
-      return mail(channel, request, ports);
+      if (channel.kind === "command") return run(channel, request, ports, closing.signal);
+      return mail(channel, request, ports, closing.signal);
     },
     close() {
       closing.abort();
@@ -33,14 +32,26 @@ export function noticeTransport(ports: NoticeTransportPorts): Transport {
   };
 }
 
+/** Loaded when a command is first run: Node's child processes take seven megabytes. */
+async function run(
+  channel: NoticeChannel & { kind: "command" },
+  request: OutgoingRequest,
+  ports: NoticeTransportPorts,
+  closing: AbortSignal,
+): Promise<Outcome> {
+  const { runCommand } = await import("./command.ts");
+  return await runCommand(channel, request, ports, closing);
+}
+
 /** Where nobody is ever mailed, the mail client is never loaded: it takes some megabytes. */
 async function mail(
   channel: NoticeChannel & { kind: "email" },
   request: OutgoingRequest,
   ports: NoticeTransportPorts,
+  closing: AbortSignal,
 ): Promise<Outcome> {
   const { sendMail } = await import("./mail.ts");
-  return await sendMail(channel, request, ports);
+  return await sendMail(channel, request, ports, closing);
 }
 
 /** What a mail server or a command took, told as an answer. */

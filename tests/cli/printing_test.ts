@@ -4,7 +4,7 @@ import { printable, printableLines } from "../../src/cli/printable.ts";
 import { type Column, printFields, printLine, printTable } from "../../src/cli/table.ts";
 import { cut, widthOf, wrapped } from "../../src/cli/text_width.ts";
 import { instantOrAgo, relative, when } from "../../src/cli/when.ts";
-import { curlOf, shellWord } from "../../src/domain/curl.ts";
+import { commandAbout, curlOf, shellWord } from "../../src/domain/curl.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fc } from "../support/properties.ts";
 
@@ -174,4 +174,15 @@ Deno.test("server-sent events: an id counts without an event, once its empty lin
     throw new Error(`no event, but "${event.data}"`);
   }
   assertEquals(ids, ["run-7"]);
+});
+
+Deno.test("commandAbout: a shell hands the id on as one word that is no option, whatever it holds", async () => {
+  for (
+    const id of ["pms", "a b", "$(touch /tmp/never)", "it's; id", "-x", "--", "`id`", "é & |", "#"]
+  ) {
+    const script = commandAbout("status", id).replace(/^bellhook status/, "printf '%s\\0'");
+    const { stdout } = await new Deno.Command("sh", { args: ["-c", script] }).output();
+    const words = new TextDecoder().decode(stdout).split("\0").slice(0, -1);
+    assertEquals(words, id.startsWith("-") ? ["--", id] : [id]);
+  }
 });

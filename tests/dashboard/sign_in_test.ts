@@ -14,8 +14,9 @@ const AUTH = {
   operators: [{ name: "ada", token: new Secret("an-operator-s-token") }],
 };
 
-function aDaemonWithAuth() {
-  return aDaemon(aConfig({ auth: AUTH, subscriptions: [aSubscription({ id: "s" })] }));
+function aDaemonWithAuth(clock?: FakeClock) {
+  const config = aConfig({ auth: AUTH, subscriptions: [aSubscription({ id: "s" })] });
+  return aDaemon(config, clock ? { clock } : {});
 }
 
 async function signIn(visitor: Visitor, token: string, from = "/") {
@@ -67,7 +68,18 @@ Deno.test("sign-in: only an operator's token will do", async () => {
 
 Deno.test("sign-in: it leads to no other site", async () => {
   await using daemon = await aDaemonWithAuth();
-  for (const to of ["//evil.example/", "/\\evil.example", "https://evil.example/", "/\t/evil"]) {
+  const elsewhere = ["//evil.example/", "/\\evil.example", "https://evil.example/", "/\t/evil"]
+    .concat(["/..//evil.example/", "/.//evil", "/dashboard/../..//evil", "/%2e%2e//evil.example/"])
+    .concat([
+      "/x/%2E%2e/%2e.//evil",
+      "/..\\/evil",
+      "/..\\\\evil",
+      "///evil",
+      "/./\\evil",
+      "evil",
+      "\\\\evil",
+    ]);
+  for (const to of elsewhere) {
     const visitor = new Visitor(daemon.url);
     const page = await visitor.open(`/dashboard/sign-in?to=${encodeURIComponent(to)}`);
     assert(!page.html.includes("evil"), page.html);
@@ -111,7 +123,7 @@ Deno.test("sessions: they end by idleness, by a sign-out, and with the operator'
   sessions.signOut(signedOut.id);
   assertEquals(sessions.find(signedOut.id), undefined);
   clock.advance(11 * 3_600_000);
-  assertEquals(sessions.find(used.id), used);
+  assertEquals([sessions.find(idle.id), sessions.use(used.id)], [idle, used]);
   clock.advance(3_600_000);
   assertEquals([sessions.find(idle.id), sessions.find(used.id)], [undefined, used]);
   const operators = [{ name: "ada", token: new Secret("another-token") }];
@@ -166,4 +178,39 @@ Deno.test("sign-in: after some refusals the next one waits, and the right token 
   assertEquals((await signIn(new Visitor(daemon.url), "an-operator-s-token")).status, 200);
   clock.advance(4_000);
   assertEquals((await Promise.all(many)).toSorted(), [...Array(8).fill(403), 429]);
+});
+
+Deno.test("sessions: a page that asks by itself keeps nobody signed in, what a person does does", async () => {
+  const clock = new FakeClock();
+  await using daemon = await aDaemonWithAuth(clock);
+  const visitor = new Visitor(daemon.url);
+  await signIn(visitor, "an-operator-s-token");
+  const status = async (headers: Record<string, string>) => {
+    const response = await visitor.ask("/dashboard/deliveries", { headers });
+    await response.body?.cancel();
+    return response.status;
+  };
+  clock.advance(11 * 3_600_000);
+  assertEquals(await status({ "sec-fetch-mode": "navigate" }), 200);
+  // What fetches itself anew, in a browser that says so and in one that does not, and a stream.
+  for (let hour = 1; hour < 12; hour++) {
+    clock.advance(3_600_000);
+    for (
+      const headers of [
+        { "sec-fetch-mode": "cors", "x-requested-by": "dashboard" },
+        { "sec-fetch-mode": "same-origin" },
+        { "x-requested-by": "dashboard" },
+        { "accept": "text/event-stream" },
+      ]
+    ) assertEquals(await status(headers), 200);
+  }
+  const live = await visitor.ask("/dashboard/deliveries/live", {
+    headers: { "accept": "text/event-stream" },
+  });
+  clock.advance(3_600_000);
+  assertEquals(await status({ "x-requested-by": "dashboard" }), 401);
+  assertEquals(await status({ "sec-fetch-mode": "navigate" }), 303);
+  // The stream that was open ends as well.
+  clock.advance(15_000);
+  await live.text();
 });

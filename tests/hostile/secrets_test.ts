@@ -5,7 +5,11 @@ import { finish } from "../cli/captured.ts";
 import { startMailServer } from "../support/mail_server.ts";
 import { freePort } from "../support/processes.ts";
 import { startRawServer } from "../support/raw_server.ts";
+import { SPELLINGS } from "../support/spellings.ts";
 import { until } from "../support/until.ts";
+
+/** What one program or another escapes. */
+const SPELLED_OTHERWISE = `+/&<>"'=`;
 
 /** What must stand nowhere; each is long enough to be found in any spelling of its middle. */
 const CANARIES = {
@@ -15,7 +19,9 @@ const CANARIES = {
   secret: signingKey("secret"),
   previous: signingKey("previous"),
   freeText: canary("free-text"),
-  header: canary("header"),
+  header: canary("header") + SPELLED_OTHERWISE,
+  bearer: canary("bearer") + SPELLED_OTHERWISE,
+  basic: canary("basic") + SPELLED_OTHERWISE,
   notice: signingKey("notice"),
   password: canary("password"),
   written: signingKey("written"),
@@ -40,6 +46,7 @@ function spellings(secret: string): string[] {
   const texts = secret.startsWith("whsec_") ? [secret.slice(6), atob(secret.slice(6))] : [secret];
   return texts.flatMap((text) => [
     text,
+    ...Object.values(SPELLINGS).map((spell) => spell(text.replace(SPELLED_OTHERWISE, ""))),
     Buffer.from(text).toString("hex"),
     ...[0, 1, 2].map((shift) => {
       const base64 = Buffer.from("\0".repeat(shift) + text).toString("base64").replace(/=+$/, "");
@@ -89,11 +96,17 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
   const found = new Findings();
 
   // A receiver that tells everybody with which headers it was asked.
-  const receiver = stack.use(startRawServer((request) => ({
-    status: request.target.startsWith("/fails") ? 500 : 200,
-    headers: [["X-Echo", request.header("x-key") ?? ""]],
-    body: request.head.replace(/^.*\r\n/, ""),
-  })));
+  const receiver = stack.use(startRawServer((request) => {
+    if (request.target.startsWith("/echoes")) return { status: 500, ...echoed() };
+    return {
+      status: request.target.startsWith("/fails") ? 500 : 200,
+      headers: [["X-Echo", request.header("x-key") ?? ""]],
+      // The query may stand in the record of a request, but in no notice.
+      body: request.target.startsWith("/fails")
+        ? request.head
+        : request.head.replace(/^.*\r\n/, ""),
+    };
+  }));
   const notices = stack.use(startRawServer());
   const mail = stack.use(
     await startMailServer({
@@ -122,6 +135,8 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
     SECRET: CANARIES.secret,
     FREE_TEXT: CANARIES.freeText,
     HEADER: CANARIES.header,
+    BEARER: `Bearer ${CANARIES.bearer}`,
+    BASIC: `Basic ${btoa(`shop:${CANARIES.basic}`)}`,
     PASSWORD: CANARIES.password,
     CREDENTIALS_DIRECTORY: folder,
   };
@@ -137,9 +152,9 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
   }
   await until(async () => {
     const { items } = await api.call("GET /v1/deliveries?state=exhausted", { headers: operator });
-    return items.length >= 2;
+    return items.length >= 4;
   }, "some are exhausted");
-  await notices.received(2);
+  await notices.received(3);
   await until(async () => {
     const subscription = encodeURIComponent("notify:mailto:ops@example.com");
     const { items } = await api.call(`GET /v1/deliveries?subscription=${subscription}`, {
@@ -283,6 +298,13 @@ function aConfigWith(
       },
       {
         ...all,
+        id: "echoes",
+        url: `${receiver}echoes`,
+        secret: { env: "SECRET" },
+        headers: { ...headers, Authorization: { env: "BASIC" }, "X-Token": { env: "BEARER" } },
+      },
+      {
+        ...all,
         id: "is-not-there",
         url: `http://127.0.0.1:1/?token=${URL_CANARIES.query}`,
         secret: { env: "SECRET" },
@@ -297,6 +319,21 @@ function aConfigWith(
       },
     ],
   };
+}
+
+/** What a receiver knows, in every spelling, and in every spelling of one. */
+function echoed() {
+  const { header, bearer, basic, secret } = CANARIES;
+  const known = [header, bearer, `shop:${basic}`, basic, secret, secret.slice(6)];
+  const ways = Object.values(SPELLINGS);
+  const words = known.flatMap((text) =>
+    ways.flatMap((spell, at) => [spell(text), ways[(at + 1) % ways.length]!(spell(text))])
+  );
+  const oneLine = words.filter((word) => /^[\x21-\x7e]{1,200}$/.test(word));
+  const headers = oneLine.slice(0, 40).map((word): [string, string] => ["X-Echo", word]);
+  // Those that are escaped twice are long, and an answer has its limit.
+  const body = words.filter((word) => word.length < 700).join("\n\n");
+  return { headers, body };
 }
 
 /** The config with a fault each, and a secret near it or in it. */

@@ -248,3 +248,30 @@ Deno.test("bodies: one that says it is far too large is refused before it comes"
   const length = await connection.read(answer);
   assertStringIncludes(new TextDecoder().decode(answer.subarray(0, length!)), "HTTP/1.1 413 ");
 });
+
+Deno.test("answers: no cache keeps what the API says, and no browser guesses at it", async () => {
+  await using daemon = await aDaemon(aConfig({ auth }));
+  const answers: [string, Headers][] = [];
+  for (const token of ["op-token", "pub-token", "wrong"]) {
+    const authorization = `Bearer ${token}`;
+    for (const { method, path } of CALLS) {
+      if (path === "/v1/stream" && token === "op-token") continue;
+      const { headers } = await daemon.call(method, path, bodyFor(method), { authorization });
+      answers.push([`${method} ${path}`, headers]);
+    }
+    for (const path of ["/v1/events", "/v1//events", "/v1/nothing"]) {
+      const event = { type: "t", data: 1 };
+      const { headers } = await daemon.call("POST", path, event, { authorization });
+      answers.push([`POST ${path}`, headers]);
+    }
+  }
+  const stream = await fetch(`${daemon.url}/v1/stream`, {
+    headers: { authorization: "Bearer op-token" },
+  });
+  await stream.body?.cancel();
+  answers.push(["GET /v1/stream", stream.headers]);
+  for (const [call, headers] of answers) {
+    const said = ["cache-control", "x-content-type-options"].map((name) => headers.get(name));
+    assertEquals([call, ...said], [call, "no-store", "nosniff"]);
+  }
+});

@@ -184,7 +184,7 @@ Deno.test("POST /v1/events: bytes that are no UTF-8 are refused", async () => {
   });
   assertEquals([response.status, (await response.json()).detail], [
     400,
-    "the body is not valid UTF-8",
+    "the body is not valid UTF-8: byte 21, 0xff, can't stand there; send UTF-8, or escape what is beyond ASCII",
   ]);
 });
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { halfCharacterIn } from "../../src/domain/half_characters.ts";
 import { compact, MAX_DEPTH } from "../../src/domain/json_text.ts";
 import { parseEvents, type PostedEvent, postedEventSchema } from "../../src/ingest/posted_event.ts";
 import { fc } from "../support/properties.ts";
@@ -180,4 +181,52 @@ Deno.test("parseEvents(): takes just what the published schema takes", () => {
     }),
     { numRuns: 1_000 },
   );
+});
+
+Deno.test("an event with half a character is refused with its place, wherever that is", () => {
+  const faultsOf = (text: string, format: "events" | "cloudevents" = "events") => {
+    const parsed = parseEvents(text, format);
+    assert(parsed.kind === "invalid", `${text}: ${JSON.stringify(parsed)}`);
+    return parsed.faults;
+  };
+  for (
+    const [text, path] of [
+      ['{"type":"t","data":"\\ud800"}', "data"],
+      ['{"type":"t","data":{"a":[1,{"b":"x\\uDFFFy"}]}}', "data.a[1].b"],
+      ['{"type":"t","data":{"a":"\\ud83d\\ude00","b":"\\ude00\\ud83d"}}', "data.b"],
+      ['{"type":"t","data":{"k\\ud800":1}}', 'data["k\\ud800"]'],
+      ['{"type":"t","data":{"a":"\\ud800","a":1}}', "data.a"],
+      ['{"type":"t\\ud800","data":1}', "type"],
+      ['{"id":"\\ud800","type":"t","data":1}', "id"],
+      ['{"type":"t","data":1,"scope":{"venue":"\\uDBFF"}}', "scope.venue"],
+      ['{"type":"t","data":1,"scope":{"\\udc00":1}}', 'scope["\\udc00"]'],
+      ['{"type":"t","data":1,"metadata":["\\ud800\\\\udc00"]}', "metadata[0]"],
+      ['[{"type":"t","data":1}, {"type":"t","data":{"a":"\\ud800"}}]', "[1].data.a"],
+      ['"\\ud800"', ""],
+    ]
+  ) {
+    const [fault] = faultsOf(text!);
+    assertEquals(fault!.path, path!);
+    assert(fault!.message.startsWith("holds half a character"), fault!.message);
+  }
+  const cloud = '{"specversion":"1.0","id":"1","source":"/s\\ud800","type":"t"}';
+  assertEquals(faultsOf(cloud, "cloudevents")[0]!.path, "source");
+  // Whole ones, and a backslash that only looks like an escape.
+  const whole = '{"type":"t","data":"\\ud83d\\ude00 \\\\ud800 \\u0041"}';
+  assertEquals(parseEvents(whole, "events").kind, "parsed");
+});
+
+Deno.test("half a character is found by the first place where a parsed value has one", () => {
+  const words = fc.string({
+    unit: fc.constantFrom("a", "\\", '"', "\ud83d", "\ude00", ",", "{", "]"),
+  });
+  fc.assert(fc.property(fc.jsonValue({ maxDepth: 3 }), fc.array(words), (value, texts) => {
+    const all = [value, texts, Object.fromEntries(texts.map((text) => [text, [text]]))];
+    const steps = halfCharacterIn(JSON.stringify(all));
+    const isWhole = texts.every((text) => text.isWellFormed());
+    assertEquals(steps === undefined, isWhole);
+    if (!steps) return;
+    const first = texts.findIndex((text) => !text.isWellFormed());
+    assertEquals(steps, [1, first]);
+  }));
 });

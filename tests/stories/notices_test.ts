@@ -102,6 +102,30 @@ Deno.test("notices: failing and recovered are told once each, signed, with what 
   assert(!operator.requests.some((request) => request.text().includes("hush")));
 });
 
+Deno.test("notices: the command that helps is quoted for a shell, whatever an id holds", async () => {
+  const clock = now();
+  const id = "guests; touch /tmp/never $(id)";
+  let status = 500;
+  await using receiver = startRawServer(() => ({ status }));
+  await using operator = startRawServer();
+  const { subscriptions, ...config } = aWatchedConfig(receiver, operator);
+  const renamed = subscriptions.map((one) => ({ ...one, id }));
+  await using daemon = await aDaemon({ ...config, subscriptions: renamed }, { clock });
+  await exhaust(daemon, clock);
+  status = 200;
+  await operator.received(2);
+  await attempts(daemon, (await daemon.call("POST", "/v1/events", EVENT)).body.deliveries[0].id, 1);
+  await operator.received(3);
+  await daemon.call("POST", `/v1/subscriptions/${encodeURIComponent(id)}/pause`);
+  await operator.received(4);
+  const commands = told(operator).map(({ data }) => data.command);
+  assertEquals(commands.filter((command) => !/^bellhook retry dlv_\w+$/.test(command)).sort(), [
+    `bellhook deliveries --subscription '${id}' --state exhausted`,
+    `bellhook resume '${id}'`,
+    `bellhook status '${id}'`,
+  ]);
+});
+
 Deno.test("notices: 410 and an operator's pause are told as paused", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 410 });

@@ -96,6 +96,24 @@ Deno.test("mail: STARTTLS is used where it is offered, and before any password",
   assertEquals([server.mails[0]!.secure, server.mails[0]!.user], [true, "ops"]);
 });
 
+Deno.test("mail: without STARTTLS no password leaves, but on loopback", async () => {
+  const passwords: (string | undefined)[] = [];
+  await using server = await startMailServer({
+    password: "pw",
+    onAuth(auth, _session, callback) {
+      passwords.push(auth.password ?? undefined);
+      callback(null, { user: "ops" });
+    },
+    allowInsecureAuth: true,
+  });
+  // It is this machine too, but no address of loopback.
+  const { message } = failureOf(await send(mailTo(`smtp://ops@0.0.0.0:${server.port}`, "pw")));
+  assert(/TLS/.test(message), message);
+  assertEquals(passwords, []);
+  const outcome = await send(mailTo(`smtp://ops@127.0.0.1:${server.port}`, "pw"));
+  assertEquals([outcome.kind, passwords], ["answered", ["pw"]]);
+});
+
 Deno.test("mail: smtps speaks TLS from the start", async () => {
   const { ca, valid } = await makeCertificates();
   await using server = await startMailServer({ ...valid, secure: true, password: "pw" });
@@ -110,6 +128,18 @@ Deno.test("mail: a certificate that nobody vouches for is refused", async () => 
   const error = failureOf(await send(mailTo(`smtps://127.0.0.1:${server.port}`)));
   assert(/certificate|issuer/i.test(error.message), error.message);
   assertEquals(server.mails.length, 0);
+});
+
+Deno.test("mail: a server is reached by its name, and known by it", async () => {
+  const { ca, valid } = await makeCertificates();
+  await using plain = await startMailServer();
+  const taken = await send(mailTo(`smtp://localhost:${plain.port}`));
+  assertEquals(taken.kind, "answered", JSON.stringify(taken));
+  // Its certificate is for 127.0.0.1 and another name.
+  await using secure = await startMailServer({ ...valid, secure: true });
+  const error = failureOf(await send(mailTo(`smtps://localhost:${secure.port}`), { ca: [ca] }));
+  assert(/certificate|name/i.test(error.message), error.message);
+  assertEquals(secure.mails.length, 0);
 });
 
 Deno.test("mail: a wrong password and a refusal are failures that name the server", async () => {
@@ -129,6 +159,36 @@ Deno.test("mail: no server there is a failed connection", async () => {
   const { port } = listener.addr;
   listener.close();
   assertEquals(failureOf(await send(mailTo(`smtp://127.0.0.1:${port}`))).kind, "connect");
+});
+
+Deno.test("mail: a server that never gets to the point is left at the deadline, and when the daemon stops", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const clock = new FakeClock();
+  const transport = noticeTransport({
+    http,
+    clock,
+    environment: Deno.env,
+    channel: () => mailTo(`smtp://127.0.0.1:${listener.addr.port}`),
+  });
+  const ends = [() => clock.advance(30_000), () => void transport.close()];
+  for (const end of ends) {
+    const sending = transport.send({
+      url: "mailto:",
+      headers: [],
+      body: new TextEncoder().encode(BODY),
+      deadlineMs: 30_000,
+      allowNetworks: [],
+      pool: "notify:",
+    });
+    using connection = await listener.accept();
+    // A greeting that goes on, and on.
+    await connection.write(new TextEncoder().encode("220-one moment\r\n"));
+    end();
+    assertEquals(failureOf(await sending).kind, "timeout");
+    let isLeft = false;
+    connection.read(new Uint8Array(100)).then(() => isLeft = true, () => isLeft = true);
+    await until(() => isLeft, "the connection is closed");
+  }
 });
 
 Deno.test("command: gets the notice as JSON on its standard input", async () => {
@@ -163,22 +223,28 @@ Deno.test("command: is killed at its deadline", async () => {
 });
 
 Deno.test("command: is killed where the daemon stops", async () => {
+  const file = await Deno.makeTempFile();
   const transport = noticeTransport({
     http,
     clock: new FakeClock(),
     environment: Deno.env,
-    channel: () => runs("sleep", "600"),
+    channel: () => runs("sh", "-c", 'echo runs > "$0"; exec sleep 600', file),
   });
-  const sending = transport.send({
+  const request = {
     url: "",
     headers: [],
     body: new Uint8Array(),
     deadlineMs: 30_000,
     allowNetworks: [],
     pool: "notify:",
-  });
+  };
+  const sending = transport.send(request);
+  await until(async () => await Deno.readTextFile(file) !== "", "the command runs");
   await transport.close();
-  assertEquals((await sending).kind, "failed");
+  assertEquals(failureOf(await sending).message, "sh was ended by SIGKILL");
+  const { message } = failureOf(await transport.send(request));
+  assertEquals(message, "sh was not run: the daemon is stopping");
+  await Deno.remove(file);
 });
 
 Deno.test("command: what it leaves running is not waited for", async () => {
@@ -209,3 +275,31 @@ Deno.test("command: sees nothing of the daemon's secrets", async () => {
   Deno.env.delete("BELLHOOK_TEST_SECRET");
   await Deno.remove(file);
 });
+
+Deno.test("command: hundreds that leave a reader of their input behind take no descriptor", async () => {
+  const file = await Deno.makeTempFile();
+  // Each notice is larger than a pipe holds, so that some of it is never read.
+  const body = "x".repeat(300_000);
+  const command = runs("sh", "-c", `exec 3<&0; sleep 600 <&3 & echo $! >> "$0"; exit 0`, file);
+  const pipes = async () =>
+    (await descriptorsOf(Deno.pid)).filter((name) => name.startsWith("pipe:")).length;
+  const before = await pipes();
+  for (let round = 0; round < 10; round++) {
+    const outcomes = await Promise.all(Array.from({ length: 10 }, () => send(command, { body })));
+    for (const { kind } of outcomes) assertEquals(kind, "answered");
+  }
+  const after = await pipes();
+  for (const pid of (await Deno.readTextFile(file)).trim().split("\n")) {
+    Deno.kill(Number(pid), "SIGKILL");
+  }
+  await Deno.remove(file);
+  assert(after - before < 10, `${before} pipes before 100 commands, ${after} after`);
+});
+
+/** What each descriptor of a process is; by another program, for Deno asks for all permissions there. */
+async function descriptorsOf(pid: number): Promise<string[]> {
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", 'for one in /proc/"$0"/fd/*; do readlink "$one"; done', String(pid)],
+  }).output();
+  return new TextDecoder().decode(stdout).trim().split("\n");
+}

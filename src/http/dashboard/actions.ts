@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { Steered } from "../../domain/delivery.ts";
+import { assertWholeCharacters } from "../../domain/half_characters.ts";
 import { parseInstant } from "../../domain/instant.ts";
 import { compact, JsonTextError } from "../../domain/json_text.ts";
 import { actorOf } from "../access.ts";
@@ -98,7 +99,9 @@ export async function sendTest(
 function dataIn(text: string): string | undefined {
   if (text.trim() === "") return undefined;
   try {
-    return compact(text);
+    const data = compact(text);
+    assertWholeCharacters(data);
+    return data;
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error;
     throw new ProblemError({

@@ -4,6 +4,7 @@ import { deliveriesQuery } from "../schemas.ts";
 import type { ChangeFeed, NumberedChange } from "../change_feed.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { askedFor, type Filter, readerFilter } from "./deliveries.tsx";
+import type { DashboardEnv } from "./viewer.ts";
 
 export interface LivePorts {
   readonly feed: ChangeFeed;
@@ -21,7 +22,11 @@ const MAX_COUNTED = 1_000;
  * Tells a list of deliveries how many are new, as server-sent events: a count, not the deliveries,
  * so that a page keeps up with any pace and asks for the list when it wants it.
  */
-export function liveTail({ feed, clock, onShutdown }: LivePorts, context: Context): Response {
+export function liveTail(
+  { feed, clock, onShutdown }: LivePorts,
+  context: Context<DashboardEnv>,
+): Response {
+  const isSignedIn = context.get("isSignedIn");
   const checked = deliveriesQuery.safeParse(askedFor(context.req.query()));
   if (!checked.success) return context.body(null, 422);
   const fits = fitting(checked.data);
@@ -53,17 +58,20 @@ export function liveTail({ feed, clock, onShutdown }: LivePorts, context: Contex
         }
         if (changed) cancelTell ??= clock.after(TELL_MS, tell);
       };
+      const close = () => {
+        end();
+        controller.close();
+      };
       const ping = () => {
+        // Whoever has been signed out is told nothing more; asking again, the page finds out.
+        if (!isSignedIn()) return close();
         write(": ping\n\n");
         cancelPing = clock.after(PING_MS, ping);
       };
       write("retry: 2000\n\n");
       write(`data: ${JSON.stringify({ fresh: 0, most: MAX_COUNTED })}\n\n`);
       const leave = feed.listen(take);
-      const forget = onShutdown(() => {
-        end();
-        controller.close();
-      });
+      const forget = onShutdown(close);
       cancelPing = clock.after(PING_MS, ping);
       end = () => {
         leave();

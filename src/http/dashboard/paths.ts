@@ -45,6 +45,11 @@ export function withQuery(
 
 /** A path of this daemon's own pages out of a form or an address, where it is one. */
 export function ownPath(text: string | undefined): string | undefined {
-  // "//host" and "/\host" lead elsewhere, and browsers drop tabs and line ends.
-  return text !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(text) ? text : undefined;
+  if (text === undefined || !/^\/[\x21-\x7e]*$/.test(text)) return undefined;
+  // Read as a browser reads it: "//host" and "/\host" lead elsewhere, and so does what "/..//host" comes to.
+  const url = URL.parse(text, NOWHERE);
+  if (url?.origin !== NOWHERE || url.pathname.startsWith("//")) return undefined;
+  return url.pathname + url.search;
 }
+
+const NOWHERE = "http://daemon.invalid";

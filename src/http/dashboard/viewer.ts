@@ -23,6 +23,8 @@ export interface Viewer {
 
 export interface DashboardVariables extends AccessVariables {
   viewer: Viewer;
+  /** Whether the session has not ended since; for answers that last. */
+  isSignedIn: () => boolean;
   /** What an action was sent. */
   form: URLSearchParams;
 }
@@ -85,15 +87,27 @@ export function door({ config, clock, sessions }: DoorPorts): MiddlewareHandler<
       context.set("caller", { kind: "local" });
       const csrf = sessions.localCsrf;
       context.set("viewer", { ...view, name: "local", csrf, canSignOut: false });
+      context.set("isSignedIn", () => true);
       return await next();
     }
-    const session = sessions.find(getCookie(context, SESSION_COOKIE) ?? "");
+    const id = getCookie(context, SESSION_COOKIE) ?? "";
+    const session = isPersons(context) ? sessions.use(id) : sessions.find(id);
     if (!session) return signInFirst(context, view.here);
     const { operator, csrf } = session;
     context.set("caller", { kind: "operator", operator });
     context.set("viewer", { ...view, name: operator.name, csrf, canSignOut: true });
+    context.set("isSignedIn", () => sessions.find(id) !== undefined);
     return await next();
   };
+}
+
+/** Whether a person went to a page or sent a form, where an open page asks again and again by itself. */
+function isPersons({ req }: Context): boolean {
+  const mode = req.header("sec-fetch-mode");
+  // Browsers say so to addresses that they trust; to others our script says what comes from it.
+  if (mode !== undefined) return mode === "navigate";
+  return req.header("x-requested-by") === undefined &&
+    !(req.header("accept") ?? "").includes("text/event-stream");
 }
 
 function signInFirst(context: Context, here: string): Response {
