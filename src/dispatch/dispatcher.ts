@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
-import { isSuccess } from "../domain/attempt.ts";
+import type { Attempt, Headers, Outcome, Response } from "../domain/attempt.ts";
+import { isSuccess, responseOf } from "../domain/attempt.ts";
 import type { HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import { chanceOf } from "../domain/ladder.ts";
@@ -62,7 +62,7 @@ export class Dispatcher {
     const sent = this.#render(claim, subscription, span);
     const startedMs = this.#ports.clock.monotonicMs();
     const startedAt = this.#ports.steady.now(startedMs);
-    const answer = await this.#ports.transport.send({
+    const sending = this.#ports.transport.send({
       url: subscription.url,
       headers: sent.wire,
       body: sent.body,
@@ -70,6 +70,9 @@ export class Dispatcher {
       allowNetworks: subscription.allowNetworks,
       pool: subscription.id,
     });
+    // Our own fault: there was no attempt.
+    if (span) sending.catch(() => span.breakOff());
+    const answer = await sending;
     const hung = answer.kind === "failed" && answer.error.kind === "timeout";
     if (this.#stopped) {
       span?.breakOff();
@@ -265,6 +268,7 @@ export class Dispatcher {
     const { log } = this.#ports;
     const { id, subscription } = claim.delivery;
     const { outcome } = attempt;
+    const response = responseOf(outcome);
     this.#ports.measures.attempted({
       subscription,
       succeeded: attempt.result === "success",
@@ -276,9 +280,10 @@ export class Dispatcher {
       subscription,
       type: claim.event.type,
       attempt: attempt.number,
-      ...(outcome.kind === "answered"
-        ? { status: outcome.status }
-        : { failure: `${outcome.error.kind}: ${outcome.error.message}` }),
+      ...(response && { status: response.status }),
+      ...(outcome.kind === "failed" && {
+        failure: `${outcome.error.kind}: ${outcome.error.message}`,
+      }),
       durationMs: attempt.durationMs,
       verdict: verdict.kind,
       ...(verdict.kind === "retry" ? { nextAttemptAt: formatInstant(verdict.dueAt) } : {}),
@@ -314,7 +319,7 @@ function spanFacts({ delivery, event }: Claim, { id, url }: Subscription): Attem
 function spanEnd({ attempt: { outcome }, verdict, succeeded }: Judged) {
   return {
     succeeded,
-    status: outcome.kind === "answered" ? outcome.status : undefined,
+    status: responseOf(outcome)?.status,
     failure: succeeded ? undefined : failureOf(outcome),
     verdict: verdict.kind,
   };
@@ -364,20 +369,22 @@ function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryE
 
 /** What a receiver echoes of our secret headers is not kept. */
 function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
-  if (secrets.length === 0 || outcome.kind !== "answered") return outcome;
+  const response = responseOf(outcome);
+  if (secrets.length === 0 || response === undefined) return outcome;
   const spellings = secrets.filter((secret) => secret !== "").flatMap(spellingsOf)
     .sort((a, b) => b.length - a.length);
   const cleaned = (text: string) =>
     spellings.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
   // Latin-1 maps every byte to a character and back, so that the rest of the body stays as it is.
-  const body = latin1(outcome.body);
+  const body = latin1(response.body);
   const whole = cleaned(body);
-  const without = outcome.truncated ? withoutBegun(whole, spellings) : whole;
-  return {
-    ...outcome,
-    headers: outcome.headers.map(([name, value]) => [name, cleaned(value)] as const),
-    body: without === body ? outcome.body : new Uint8Array(Buffer.from(without, "latin1")),
+  const without = response.truncated ? withoutBegun(whole, spellings) : whole;
+  const clean: Response = {
+    ...response,
+    headers: response.headers.map(([name, value]) => [name, cleaned(value)] as const),
+    body: without === body ? response.body : new Uint8Array(Buffer.from(without, "latin1")),
   };
+  return outcome.kind === "failed" ? { ...outcome, response: clean } : { ...outcome, ...clean };
 }
 
 const REDACTED = "[redacted]";

@@ -14,6 +14,8 @@ export interface Measures {
     failure?: string;
     durationMs: number;
   }): void;
+  /** An attempt could not begin: the machine lacked this. */
+  heldBack(lack: string): void;
   /** An attempt's record is durable, and the delivery has ended with it. */
   finished(facts: { subscription: string; state: string; sinceAcceptedMs?: number }): void;
   committed(facts: { durationMs: number; ok: boolean }): void;
@@ -58,6 +60,11 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
     name: "bellhook_attempt_failures_total",
     help: "Delivery attempts that failed, by what was answered, or why nothing was.",
     labels: ["reason"],
+  });
+  const heldBack = metrics.counter({
+    name: "bellhook_attempts_held_back_total",
+    help: "Attempts that could not begin and were put off, by what this machine lacked for them.",
+    labels: ["lack"],
   });
   const attemptDurations = metrics.histogram({
     name: "bellhook_attempt_duration_seconds",
@@ -126,6 +133,7 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
       if (failure !== undefined) failures.add(1, failure);
       attemptDurations.observe(durationMs / 1_000);
     },
+    heldBack: (lack) => heldBack.add(1, lack),
     finished({ subscription, state, sinceAcceptedMs }) {
       finished.add(1, subscription, state);
       if (sinceAcceptedMs !== undefined) deliveryDurations.observe(sinceAcceptedMs / 1_000);

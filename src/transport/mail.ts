@@ -5,7 +5,9 @@ import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
 import type { Secret } from "../domain/secret.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { hasFreeDescriptors } from "../runtime/descriptors.ts";
 import { hostKind, isForbidden } from "./address_guard.ts";
+import { noDescriptors } from "./machine_fault.ts";
 import { failed, taken } from "./notice_transport.ts";
 import type { OutgoingRequest } from "./transport.ts";
 
@@ -47,7 +49,11 @@ export async function sendMail(
     ...mailText(new TextDecoder().decode(body)),
   }).then(
     (info: { response: string }) => taken(shown(info.response)),
-    (error: SmtpError) => failed(kindOf(error), `${host}: ${shown(error.message)}`),
+    (error: SmtpError) => {
+      // Whatever it says then: it is no fault of the server's.
+      if (!hasFreeDescriptors()) throw noDescriptors(`mail to ${host}`);
+      return failed(kindOf(error), `${host}: ${shown(error.message)}`);
+    },
   );
   try {
     return await Promise.race([sending, late.promise]);

@@ -272,6 +272,17 @@ export const MIGRATIONS: readonly string[] = [
   insert into events_of_type select 0, accepted_at, seq from events order by 2, 3;
   drop index events_by_time;
 `,
+  `
+  -- An answer that broke off has a status and an error. Rows are as they were, so the text alone
+  -- changes, as above.
+  pragma writable_schema = on;
+  update sqlite_schema set sql = replace(
+    sql,
+    'check ((error_kind is null) = (status is not null))',
+    'check (error_kind is not null or status is not null)'
+  ) where type = 'table' and name = 'attempts';
+  pragma writable_schema = reset;
+`,
 ];
 
 /** Thrown for a database that a later version of Bellhook has written. */
