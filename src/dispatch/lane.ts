@@ -22,7 +22,6 @@ export class Lane {
   #queue: Claim[] = [];
   #head = 0;
   #startedAt: Instant[] = [];
-  /** What this machine lacked for an attempt may be there again then; 0 where it lacked nothing. */
   #restsUntil: Instant = 0;
   #restMs = 0;
 
@@ -62,11 +61,15 @@ export class Lane {
     return waiting.filter(test);
   }
 
-  /** When the next attempt may start, by the rate limit and after a rest; 0 where it may now. */
-  startsAt(limit: Subscription["rateLimit"]): Instant {
-    if (!limit || this.#startedAt.length < limit.count) return this.#restsUntil;
-    const paceAt = this.#startedAt[this.#startedAt.length - limit.count]! + limit.perMs;
-    return Math.max(paceAt, this.#restsUntil);
+  /** When the rate limit lets the next attempt start; 0 where it does so now. */
+  paceAt(limit: Subscription["rateLimit"]): Instant {
+    if (!limit || this.#startedAt.length < limit.count) return 0;
+    return this.#startedAt[this.#startedAt.length - limit.count]! + limit.perMs;
+  }
+
+  /** What this machine lacked for an attempt may be there again then; 0 where it lacked nothing. */
+  get restsUntil(): Instant {
+    return this.#restsUntil;
   }
 
   /** This machine lacked something for an attempt: answers until when none is started. */

@@ -283,7 +283,7 @@ export class Scheduler {
     if (!claim || !subscription || lane.inFlight >= subscription.concurrency) return false;
     if (claim.delivery.cause !== "test" && this.#isHeld(lane.id)) return false;
     const { rateLimit } = subscription;
-    const startsAt = lane.startsAt(rateLimit);
+    const startsAt = Math.max(lane.paceAt(rateLimit), lane.restsUntil);
     // The time is asked for only where it matters: it takes as long to tell as all else here.
     if (startsAt > 0 && startsAt > this.#now()) {
       this.#wakeAt(lane, startsAt);
