@@ -1,6 +1,7 @@
 import type { Clock } from "../runtime/clock.ts";
 import { hostKind } from "./address_guard.ts";
 import { Failure } from "./failure.ts";
+import type { HungHandshakes } from "./hung_handshakes.ts";
 import { machineFault } from "./machine_fault.ts";
 import { wordsForRefusal } from "./refused_certificate.ts";
 
@@ -20,6 +21,9 @@ export interface Dialling {
   readonly onConnected: () => void;
   /** Told when TLS has failed, before it is found out why. */
   readonly onRefused: () => void;
+  /** Given up while TLS was set up: told when the connection will have closed. */
+  readonly onHung: (ended: Promise<void>) => void;
+  readonly hung: HungHandshakes;
 }
 
 /** An open connection and the checked address at its other end. */
@@ -35,11 +39,13 @@ export interface OpenConnection {
  * Failure, a MachineFault, or the signal's reason.
  */
 export async function dial(dialling: Dialling): Promise<OpenConnection> {
-  const { address, clock, url, onConnected } = dialling;
+  const { address, port, clock, url, hung, onConnected } = dialling;
+  const isSecure = url.protocol === "https:";
+  if (isSecure) hung.assertFewWith(spelled(address, port), address);
   const startedMs = clock.monotonicMs();
   const conn = await connect(dialling);
   const roundTripMs = clock.monotonicMs() - startedMs;
-  if (url.protocol !== "https:") return { conn, address, roundTripMs };
+  if (!isSecure) return { conn, address, roundTripMs };
   onConnected();
   return { conn: await secure(conn, dialling), address, roundTripMs };
 }
@@ -86,12 +92,12 @@ export function spelled(address: string, port: number): string {
 }
 
 async function secure(conn: Deno.TcpConn, dialling: Dialling): Promise<Deno.TlsConn> {
-  const { url, address, port, signal, entering, clock, ca, onRefused } = dialling;
+  const { url, address, port, signal, entering, clock, onRefused } = dialling;
   entering(`setting up TLS with ${spelled(address, port)}`, address);
   const host = hostKind(url.hostname);
   const name = host.kind === "address" ? host.address : url.hostname.replace(/\.$/, "");
   try {
-    return await handshake(conn, { name, signal, ca });
+    return await handshake(conn, { name, dialling });
   } catch (error) {
     signal.throwIfAborted();
     const fault = machineFault(error);
@@ -111,35 +117,40 @@ async function secure(conn: Deno.TcpConn, dialling: Dialling): Promise<Deno.TlsC
   }
 }
 
-/** An address for a name is checked as the address that the certificate has to be for. */
+interface Handshaking {
+  /** An address is checked as the address that the certificate has to be for. */
+  readonly name: string;
+  readonly dialling: Dialling;
+}
+
 async function handshake(
   conn: Deno.TcpConn,
-  { name, signal, ca }: { name: string; signal: AbortSignal; ca: readonly string[] | undefined },
+  { name, dialling: { address, port, signal, ca, hung, onHung } }: Handshaking,
 ): Promise<Deno.TlsConn> {
-  let open: Deno.Conn = conn;
-  const close = () => {
-    try {
-      open.close();
-    } catch {
-      // It was gone before.
-    }
-  };
-  signal.addEventListener("abort", close, { once: true });
+  const secured = await Deno.startTls(conn, {
+    hostname: name,
+    alpnProtocols: ["http/1.1"],
+    ...(ca && { caCerts: [...ca] }),
+  });
+  const shaking = secured.handshake();
   try {
-    const secured = await Deno.startTls(conn, {
-      hostname: name,
-      alpnProtocols: ["http/1.1"],
-      ...(ca && { caCerts: [...ca] }),
-    });
-    open = secured;
-    signal.throwIfAborted();
-    await secured.handshake();
-    signal.throwIfAborted();
+    await orAborted(shaking, signal);
     return secured;
   } catch (error) {
-    close();
+    if (signal.aborted) onHung(hung.untilEnded(spelled(address, port), secured, shaking));
+    else secured.close();
     throw error;
+  }
+}
+
+async function orAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener("abort", close);
+    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -6,6 +6,7 @@ import { type Answer, Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { type Destination, Destinations } from "./destination.ts";
 import { Failure } from "./failure.ts";
+import { HungHandshakes } from "./hung_handshakes.ts";
 import { KnownHeads } from "./known_heads.ts";
 import { AddressOrder } from "./address_order.ts";
 import { MachineFault } from "./machine_fault.ts";
@@ -70,6 +71,7 @@ class Http1Transport implements Http1Connections {
       names: new NameService(resolve, clock),
       order: this.#order,
       room: this.#pool,
+      hung: new HungHandshakes(),
       ...(tls?.ca && { ca: tls.ca }),
     };
   }
@@ -107,6 +109,7 @@ class Http1Transport implements Http1Connections {
   close(): Promise<void> {
     this.#closed = true;
     this.#opening.names.close();
+    this.#opening.hung.close();
     for (const deadlines of this.#deadlines.values()) deadlines.endAll();
     this.#pool.close();
     return Promise.resolve();

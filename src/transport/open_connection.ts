@@ -3,6 +3,7 @@ import { hostKind, isForbidden } from "./address_guard.ts";
 import type { AddressOrder } from "./address_order.ts";
 import { dial, type OpenConnection, spelled } from "./dial.ts";
 import { Failure } from "./failure.ts";
+import type { HungHandshakes } from "./hung_handshakes.ts";
 import { MachineFault } from "./machine_fault.ts";
 import type { NameService } from "./name_service.ts";
 
@@ -24,6 +25,7 @@ export interface OpeningPorts {
   readonly names: NameService;
   readonly order: AddressOrder;
   readonly room: Room;
+  readonly hung: HungHandshakes;
   /** Certificates of authorities, in PEM, beside the ones that come with the runtime. */
   readonly ca?: readonly string[];
 }
@@ -167,7 +169,8 @@ class Race {
 
   async #try(address: string): Promise<void> {
     const { url, entering } = this.#opening;
-    const { clock, ca, room } = this.#ports;
+    const { clock, ca, room, hung } = this.#ports;
+    let ended: Promise<void> | undefined;
     const own = new AbortController();
     this.#underWay.set(own, address);
     try {
@@ -181,6 +184,8 @@ class Race {
         entering,
         onConnected: () => this.#tryNextAfter(NEXT_AFTER_CONNECTED_MS),
         onRefused: () => this.#tryNext(),
+        hung,
+        onHung: (closed) => ended = closed,
       });
       this.#underWay.delete(own);
       if (!this.#isOver) return this.#win(opened);
@@ -188,7 +193,8 @@ class Race {
       room.countOut();
     } catch (error) {
       this.#underWay.delete(own);
-      room.countOut();
+      if (ended === undefined) room.countOut();
+      else void ended.then(() => room.countOut());
       this.#lose(address, error as Error);
     }
   }

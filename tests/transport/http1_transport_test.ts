@@ -347,6 +347,29 @@ Deno.test("transport: of an idle connection and a wanted one, where there is roo
   assertEquals(it.transport.connections, { inUse: 0, idle: 1 });
 });
 
+Deno.test("transport: a receiver that never takes TLS up holds two connections, however often it is tried", async () => {
+  const clock = new FakeClock();
+  await using it = aTransport({ clock });
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const accepted: Deno.Conn[] = [];
+  const url = `https://127.0.0.1:${port}/`;
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const sending = it.send({ url, pool: `pool-${attempt}` });
+    if (attempt < 2) accepted.push(await listener.accept());
+    await new Promise((resolve) => setTimeout(resolve));
+    clock.advance(30_000);
+    assertEquals(failure(await sending).kind, attempt < 2 ? "timeout" : "tls");
+  }
+  assertEquals(it.transport.connections, { inUse: 2, idle: 0 });
+  // It closes them: the next attempt is let through.
+  for (const connection of accepted) connection.close();
+  await until(() => it.transport.connections.inUse === 0, "they have ended");
+  const sending = it.send({ url });
+  (await listener.accept()).close();
+  assertEquals(failure(await sending).kind, "tls");
+});
+
 Deno.test("transport: the connection that has been idle for longest makes room", async () => {
   const servers = [startRawServer(), startRawServer(), startRawServer()];
   await using it = aTransport({ maxOpen: 2 });
