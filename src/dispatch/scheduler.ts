@@ -4,7 +4,7 @@ import type { Claim, Outbox } from "../outbox/outbox.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
-import { type Lack, MachineFault } from "../transport/machine_fault.ts";
+import { type Lack, MachineFault } from "../transport/transport.ts";
 import { DueHeap } from "./due_heap.ts";
 import { Lane } from "./lane.ts";
 
@@ -283,10 +283,10 @@ export class Scheduler {
     if (!claim || !subscription || lane.inFlight >= subscription.concurrency) return false;
     if (claim.delivery.cause !== "test" && this.#isHeld(lane.id)) return false;
     const { rateLimit } = subscription;
-    const startsAt = Math.max(lane.paceAt(rateLimit), lane.restsUntil);
+    const paceAt = Math.max(lane.paceAt(rateLimit), lane.restsUntil);
     // The time is asked for only where it matters: it takes as long to tell as all else here.
-    if (startsAt > 0 && startsAt > this.#now()) {
-      this.#wakeAt(lane, startsAt);
+    if (paceAt > 0 && paceAt > this.#now()) {
+      this.#wakeAt(lane, paceAt);
       return false;
     }
     lane.take();

@@ -9,13 +9,12 @@ import { Failure } from "./failure.ts";
 import { HungHandshakes } from "./hung_handshakes.ts";
 import { KnownHeads } from "./known_heads.ts";
 import { AddressOrder } from "./address_order.ts";
-import { MachineFault } from "./machine_fault.ts";
 import { NameService, type Resolver, systemResolver } from "./name_service.ts";
 import { openConnection, type OpeningPorts } from "./open_connection.ts";
 import { requestHead } from "./request_head.ts";
 import { SendBuffers } from "./send_buffers.ts";
 import { unpack } from "./unpack.ts";
-import type { OutgoingRequest, Transport } from "./transport.ts";
+import { MachineFault, type OutgoingRequest, type Transport } from "./transport.ts";
 
 export type { Resolver } from "./name_service.ts";
 

@@ -1,17 +1,4 @@
-/** What a machine can lack, in few words that metrics and the log count by. */
-export type Lack = "descriptors" | "memory" | "processes" | "ports" | "network" | "name service";
-
-/**
- * Something that this machine lacks kept a request back. The receiver has no part in it, so it is no
- * attempt: the same delivery goes again once the machine has what it needs.
- */
-export class MachineFault extends Error {
-  override readonly name = "MachineFault";
-
-  constructor(readonly lack: Lack, message: string) {
-    super(message);
-  }
-}
+import { MachineFault } from "./transport.ts";
 
 /** What the system's error says that the machine lacks; undefined where it says nothing of the kind. */
 export function machineFault(error: unknown, address?: string): MachineFault | undefined {

@@ -2,7 +2,8 @@ import { lookup } from "node:dns/promises";
 import { hasFreeDescriptors } from "../runtime/descriptors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Failure } from "./failure.ts";
-import { MachineFault, machineFault, noDescriptors } from "./machine_fault.ts";
+import { machineFault, noDescriptors } from "./machine_fault.ts";
+import { MachineFault } from "./transport.ts";
 
 /** All addresses of a host name, in the order they should be tried. */
 export type Resolver = (hostname: string) => Promise<readonly string[]>;
@@ -216,14 +217,15 @@ export class NameService {
   }
 
   async #answerOf(hostname: string): Promise<Answer> {
-    if (!hasFreeDescriptors()) return noDescriptors(`look ${hostname} up`);
+    const lacking = noDescriptors(`look ${hostname} up`);
+    if (!hasFreeDescriptors()) return lacking;
     try {
       const found = await this.#resolve(hostname);
       return found.length > 0 ? found : new Failure("dns", `no such host ${hostname}`);
     } catch (error) {
       if (error instanceof MachineFault) return error;
       // The system says "no such host" of any name where it has no descriptor to ask with.
-      if (!hasFreeDescriptors()) return noDescriptors(`look ${hostname} up`);
+      if (!hasFreeDescriptors()) return lacking;
       return machineFault(error) ?? unresolved(hostname, error as Error & { code?: string });
     }
   }

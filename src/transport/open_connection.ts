@@ -4,8 +4,9 @@ import type { AddressOrder } from "./address_order.ts";
 import { dial, type OpenConnection, spelled } from "./dial.ts";
 import { Failure } from "./failure.ts";
 import type { HungHandshakes } from "./hung_handshakes.ts";
-import { MachineFault } from "./machine_fault.ts";
+
 import type { NameService } from "./name_service.ts";
+import { MachineFault } from "./transport.ts";
 
 /** What opening a connection needs to know. */
 export interface Opening {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { silentLog } from "../../src/runtime/log.ts";
-import { MachineFault } from "../../src/transport/machine_fault.ts";
+import { MachineFault } from "../../src/transport/transport.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { anEngine, settled } from "./an_engine.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Failure } from "../../src/transport/failure.ts";
-import { MachineFault } from "../../src/transport/machine_fault.ts";
 import { NameService } from "../../src/transport/name_service.ts";
+import { MachineFault } from "../../src/transport/transport.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 /** A name service whose lookups end when the test says so. */
