@@ -34,7 +34,7 @@ export interface SchedulerPorts {
   readonly attempt: (claim: Claim, subscription: Subscription) => Promise<Attempted>;
   readonly totalConcurrency: () => number;
   /** Told of each attempt that could not begin, since this machine lacked something. */
-  readonly onHeldBack?: (lack: Lack) => void;
+  readonly onHeldBack?: () => void;
   /** Called every 10 s while it goes its rounds: whoever watches over the daemon hears it live. */
   readonly onBeat?: (() => void) | undefined;
 }
@@ -322,7 +322,7 @@ export class Scheduler {
 
   /** Answers when the lane's next attempt may start. Told at most once a minute: nothing is lost. */
   #holdBack(lane: Lane, { lack, message }: MachineFault): Instant {
-    this.#ports.onHeldBack?.(lack);
+    this.#ports.onHeldBack?.();
     const nowMs = this.#ports.clock.monotonicMs();
     if (nowMs >= (this.#tellAgainAtMs.get(lack) ?? 0)) {
       this.#tellAgainAtMs.set(lack, nowMs + TELL_AGAIN_MS);
