@@ -24,8 +24,10 @@ export async function sendMail(
   const host = server.hostname.replace(/^\[|\]$/g, "");
   const secure = server.protocol === "smtps:";
   const user = decodeURIComponent(server.username);
+  // No name server decides where the names below localhost are: a password may go there in the clear.
+  const isLocalName = hostKind(host).kind === "loopbackName";
   const transporter = createTransport({
-    host,
+    host: isLocalName ? "127.0.0.1" : host,
     port: Number(server.port) || (secure ? 465 : 587),
     secure,
     requireTLS: !secure && channel.password !== undefined && !isThisMachine(host),
@@ -35,7 +37,7 @@ export async function sendMail(
     disableFileAccess: true,
     disableUrlAccess: true,
     ...(user ? { auth: { user, pass: channel.password?.reveal() ?? "" } } : {}),
-    ...(ca ? { tls: { ca: [...ca] } } : {}),
+    tls: { ...(isLocalName && { servername: host }), ...(ca && { ca: [...ca] }) },
   });
   const shown = (text: string) => withoutPassword(text, user, channel.password);
   const late = Promise.withResolvers<Outcome>();
