@@ -22,6 +22,7 @@ import type { HistoryEntry } from "./outbox/outbox.ts";
 import { openSqliteOutbox, type SqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
 import { Reloading, type ReloadRequest } from "./reloading.ts";
 import type { Clock } from "./runtime/clock.ts";
+import { type DescriptorShares, sharesOf } from "./runtime/descriptors.ts";
 import { type Environment, systemEnvironment } from "./runtime/environment.ts";
 import type { Log } from "./runtime/log.ts";
 import { measuresIn } from "./runtime/measures.ts";
@@ -33,13 +34,15 @@ import { SteadyClock } from "./runtime/steady_clock.ts";
 import type { Tracing } from "./runtime/tracing.ts";
 import { noticeTransport } from "./transport/notice_transport.ts";
 import type { Transport } from "./transport/transport.ts";
-import { http1Transport } from "./transport/http1_transport.ts";
+import { type Http1Connections, http1Transport } from "./transport/http1_transport.ts";
 
 /** The world, as the engine meets it. */
 export interface EnginePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** How many descriptors each side may use; as many as it likes, unless given. */
+  readonly descriptors?: DescriptorShares;
   /** HTTP/1.1 on connections of its own, unless another is given. */
   readonly transport?: Transport;
   /** Opens the file, unless another is given. */
@@ -117,8 +120,10 @@ function compose(
   const registry = new Registry(config.subscriptions);
   const notices = new Notices({ random, config });
   const find = (id: string) => registry.find(id) ?? notices.subscription(id);
+  const descriptors = ports.descriptors ?? sharesOf(Infinity);
+  const http = ports.transport ?? http1Transport({ clock, maxOpen: descriptors.outgoing });
   const transport = noticeTransport({
-    http: ports.transport ?? http1Transport({ clock }),
+    http,
     clock,
     environment: ports.environment ?? systemEnvironment,
     channel: (id) => notices.channel(id),
@@ -144,7 +149,9 @@ function compose(
     subscription: find,
     isPaused: (id) => health.isPaused(id),
     attempt: (claim, subscription) => dispatcher.attempt(claim, subscription),
-    totalConcurrency: () => config.totalConcurrency,
+    // An attempt takes a connection: what has none to take waits in its queue, as for a slot.
+    totalConcurrency: () => Math.min(config.totalConcurrency, descriptors.outgoing),
+    onHeldBack: measures.heldBack,
     onBeat: ports.onBeat,
   });
   const retention = new Retention({
@@ -246,6 +253,8 @@ function compose(
     isHeld,
     now: () => steady.now(),
     inFlight: () => scheduler.inFlight,
+    connections: "connections" in http ? () => (http as Http1Connections).connections : undefined,
+    descriptorLimit: descriptors.limit,
     notReadyBecause,
     databasePath: config.storage.path,
     droppedLogLines: ports.droppedLogLines ?? (() => 0),

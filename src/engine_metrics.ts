@@ -15,6 +15,9 @@ export interface EngineMetricsPorts {
   readonly isHeld: (subscription: string) => boolean;
   readonly now: () => Instant;
   readonly inFlight: () => number;
+  /** Undefined where another transport stands in. */
+  readonly connections: (() => { readonly inUse: number; readonly idle: number }) | undefined;
+  readonly descriptorLimit: number;
   readonly notReadyBecause: () => Promise<string | undefined>;
   readonly databasePath: string;
   /** How many lines of the log were dropped since nobody read it. */
@@ -61,6 +64,24 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
     name: "bellhook_attempts_in_flight",
     help: "Delivery attempts under way.",
     read: ports.inFlight,
+  });
+  const { connections, descriptorLimit } = ports;
+  if (connections !== undefined) {
+    metrics.gauge({
+      name: "bellhook_outgoing_connections",
+      help:
+        "Connections to receivers that are open: in use, or idle and kept for the next request.",
+      labels: ["state"],
+      read() {
+        const { inUse, idle } = connections();
+        return [[["in use"], inUse], [["idle"], idle]];
+      },
+    });
+  }
+  metrics.gauge({
+    name: "process_max_fds",
+    help: "Maximum number of open file descriptors.",
+    read: () => descriptorLimit,
   });
   metrics.gauge({
     name: "bellhook_subscription_state",

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { curlOf } from "../domain/curl.ts";
 import type { Attempt, Delivery, DeliveryWithAttempts } from "./answers.ts";
 import { ApiClient, type Query } from "./api_client.ts";
-import { deliveryColumns, resultOf, stateCell } from "./delivery_columns.ts";
+import { answerOf, deliveryColumns, resultOf, stateCell } from "./delivery_columns.ts";
 import { addFilterOptions, type DeliveryFilter, queryOf } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
@@ -164,7 +164,7 @@ function printAttempt(attempt: Attempt, { terminal }: Shell): void {
   printLine([
     `attempt ${number}`,
     stateCell({ state: attempt.result }),
-    attempt.error?.kind ?? String(attempt.status),
+    answerOf(attempt),
     `in ${spokenDuration(durationMs)}`,
     when(startedAt, terminal),
     attempt.remoteAddress ?? "",

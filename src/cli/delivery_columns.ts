@@ -44,5 +44,11 @@ export function noteOf(delivery: Delivery, terminal: Terminal): string {
 
 /** What came of an attempt, in short: `503`, or `timeout: no answer within 5 s`. */
 export function resultOf({ status, error }: Attempt): string {
-  return error === undefined ? String(status) : `${error.kind}: ${error.message}`;
+  if (error === undefined) return String(status);
+  return `${status === undefined ? "" : `${status}, `}${error.kind}: ${error.message}`;
+}
+
+/** Shorter still: `503`, `timeout`, or `200, reset` where an answer broke off. */
+export function answerOf({ status, error }: Attempt): string {
+  return [status, error?.kind].filter((part) => part !== undefined).join(", ");
 }

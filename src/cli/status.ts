@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { commandAbout, shellWord } from "../domain/curl.ts";
 import type { Delivery, DeliveryWithAttempts, Subscription } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
-import { resultOf, stateCell } from "./delivery_columns.ts";
+import { answerOf, resultOf, stateCell } from "./delivery_columns.ts";
 import { EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
 import { printable } from "./printable.ts";
@@ -220,7 +220,7 @@ function printFailure(delivery: DeliveryWithAttempts, terminal: Terminal): void 
     return printLine(["failure", id, state, last.startedAt, resultOf(last), diagnosis], terminal);
   }
   terminal.stdout("\n");
-  const answer = last.error?.kind ?? String(last.status);
+  const answer = answerOf(last);
   const at = when(last.startedAt, terminal);
   printLine([delivery.id, stateCell(delivery), answer, at], terminal);
   if (diagnosis !== "") printIndented(diagnosis, terminal);

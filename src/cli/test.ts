@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { parseDuration } from "../domain/duration.ts";
 import type { Attempt, DeliveryWithAttempts, Subscription } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
-import { resultOf, stateCell } from "./delivery_columns.ts";
+import { answerOf, resultOf, stateCell } from "./delivery_columns.ts";
 import { valueOf } from "./event_options.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
@@ -112,7 +112,7 @@ function printAttempt(
   if (terminal.columns === undefined) {
     return printLine([...cells, resultOf(attempt), String(durationMs), diagnosis], terminal);
   }
-  const answer = attempt.error?.kind ?? String(attempt.status);
+  const answer = answerOf(attempt);
   printLine([cells[1]!, answer, `in ${spokenDuration(durationMs)}`, delivery.type], terminal);
   if (diagnosis !== "") printIndented(diagnosis, terminal);
   if (delivery.nextAttemptAt !== undefined) {

@@ -29,7 +29,14 @@ export function parseListen(
     const fix = 'write it as "127.0.0.1:8420", "[::1]:8420" or "unix:/run/bellhook.sock"';
     return { kind: "fault", message: "the text is no address to listen on", fix };
   }
-  return { kind: "tcp", host, port };
+  return { kind: "tcp", host: boundHost(host), port };
+}
+
+/** No name server decides where localhost and the names below it are: what is local is bound as such. */
+function boundHost(host: string): string {
+  const kind = hostKind(host);
+  if (kind.kind === "loopbackName") return "127.0.0.1";
+  return kind.kind === "address" ? kind.address : host;
 }
 
 /** Whether only this machine can reach it. */

@@ -1,5 +1,5 @@
 import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
-import { isSuccess } from "../domain/attempt.ts";
+import { isSuccess, responseOf } from "../domain/attempt.ts";
 import { commandAbout, shellWord } from "../domain/curl.ts";
 import type { HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
@@ -62,7 +62,7 @@ export class Dispatcher {
     const sent = this.#render(claim, subscription, span);
     const startedMs = this.#ports.clock.monotonicMs();
     const startedAt = this.#ports.steady.now(startedMs);
-    const answer = await this.#ports.transport.send({
+    const sending = this.#ports.transport.send({
       url: subscription.url,
       headers: sent.wire,
       body: sent.body,
@@ -70,6 +70,9 @@ export class Dispatcher {
       allowNetworks: subscription.allowNetworks,
       pool: subscription.id,
     });
+    // Our own fault: there was no attempt.
+    if (span) sending.catch(() => span.breakOff());
+    const answer = await sending;
     const hung = answer.kind === "failed" && answer.error.kind === "timeout";
     if (this.#stopped) {
       span?.breakOff();
@@ -265,6 +268,7 @@ export class Dispatcher {
     const { log } = this.#ports;
     const { id, subscription } = claim.delivery;
     const { outcome } = attempt;
+    const response = responseOf(outcome);
     this.#ports.measures.attempted({
       subscription,
       succeeded: attempt.result === "success",
@@ -276,9 +280,10 @@ export class Dispatcher {
       subscription,
       type: claim.event.type,
       attempt: attempt.number,
-      ...(outcome.kind === "answered"
-        ? { status: outcome.status }
-        : { failure: `${outcome.error.kind}: ${outcome.error.message}` }),
+      ...(response && { status: response.status }),
+      ...(outcome.kind === "failed" && {
+        failure: `${outcome.error.kind}: ${outcome.error.message}`,
+      }),
       durationMs: attempt.durationMs,
       verdict: verdict.kind,
       ...(verdict.kind === "retry" ? { nextAttemptAt: formatInstant(verdict.dueAt) } : {}),
@@ -314,7 +319,7 @@ function spanFacts({ delivery, event }: Claim, { id, url }: Subscription): Attem
 function spanEnd({ attempt: { outcome }, verdict, succeeded }: Judged) {
   return {
     succeeded,
-    status: outcome.kind === "answered" ? outcome.status : undefined,
+    status: responseOf(outcome)?.status,
     failure: succeeded ? undefined : failureOf(outcome),
     verdict: verdict.kind,
   };

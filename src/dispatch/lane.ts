@@ -2,6 +2,10 @@ import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Claim } from "../outbox/outbox.ts";
 
+/** For so long nothing is started where this machine lacks something: the shortest, the longest. */
+const MIN_REST_MS = 250;
+const MAX_REST_MS = 30_000;
+
 /** One subscription's way out: its queue, its slots and its pace, which no other can use up. */
 export class Lane {
   readonly id: string;
@@ -18,6 +22,8 @@ export class Lane {
   #queue: Claim[] = [];
   #head = 0;
   #startedAt: Instant[] = [];
+  #restsUntil: Instant = 0;
+  #restMs = 0;
 
   constructor(id: string) {
     this.id = id;
@@ -61,6 +67,27 @@ export class Lane {
     return this.#startedAt[this.#startedAt.length - limit.count]! + limit.perMs;
   }
 
+  /** What this machine lacked for an attempt may be there again then; 0 where it lacked nothing. */
+  get restsUntil(): Instant {
+    return this.#restsUntil;
+  }
+
+  /** This machine lacked something for an attempt: answers until when none is started. */
+  rest(now: Instant): Instant {
+    // Several that ran at once rest as one.
+    if (now >= this.#restsUntil) {
+      this.#restMs = Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, 2 * this.#restMs));
+      this.#restsUntil = now + this.#restMs;
+    }
+    return this.#restsUntil;
+  }
+
+  /** An attempt had what it needed. */
+  endRests(): void {
+    this.#restMs = 0;
+    this.#restsUntil = 0;
+  }
+
   /** Counts a start against the rate limit: never more than `count` within any `perMs`. */
   noteStart(limit: NonNullable<Subscription["rateLimit"]>, now: Instant): void {
     this.#startedAt.push(now);
@@ -79,6 +106,7 @@ export class Lane {
     // What is due already stays so: set back alone, the clock would make it wait.
     const moves = this.dueInOutboxAt !== undefined && (this.dueInOutboxAt > from || byMs < 0);
     if (moves) this.dueInOutboxAt! += byMs;
+    if (this.#restsUntil > 0) this.#restsUntil += byMs;
     this.#startedAt = this.#startedAt.map((at) => at + byMs);
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import type { NoticeChannel, NoticeKind } from "../domain/notice.ts";
-import type { Outcome } from "../domain/attempt.ts";
+import { type Outcome, responseOf } from "../domain/attempt.ts";
 import { diagnose } from "../domain/diagnosis.ts";
 import type { HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
@@ -176,7 +176,13 @@ function asData(notice: Notice) {
 
 function answerOf(outcome: Outcome) {
   const diagnosis = diagnose(outcome, false);
-  if (outcome.kind === "failed") return { error: outcome.error, diagnosis };
-  const body = new TextDecoder().decode(outcome.body.subarray(0, MAX_EXCERPT));
-  return { status: outcome.status, body, diagnosis };
+  const response = responseOf(outcome);
+  return {
+    ...(response && {
+      status: response.status,
+      body: new TextDecoder().decode(response.body.subarray(0, MAX_EXCERPT)),
+    }),
+    ...(outcome.kind === "failed" && { error: outcome.error }),
+    diagnosis,
+  };
 }

@@ -5,6 +5,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Slices } from "../runtime/slices.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
+import { type Lack, MachineFault } from "../transport/transport.ts";
 import { DueHeap } from "./due_heap.ts";
 import { Lane } from "./lane.ts";
 
@@ -17,6 +18,8 @@ const CLAIM_SIZE = 128;
 const FAULT_PAUSE_MS = 5_000;
 /** How often the wall clock is compared where nothing else wakes the scheduler. */
 const CLOCK_CHECK_MS = 10_000;
+/** How often it is logged that this machine lacks something. */
+const TELL_AGAIN_MS = 60_000;
 
 /** What the scheduler asks of the rest of the daemon. */
 export interface SchedulerPorts {
@@ -31,6 +34,8 @@ export interface SchedulerPorts {
   /** Carries one attempt out and records it. */
   readonly attempt: (claim: Claim, subscription: Subscription) => Promise<Attempted>;
   readonly totalConcurrency: () => number;
+  /** Told of each attempt that could not begin, since this machine lacked something. */
+  readonly onHeldBack?: () => void;
   /** Called every 10 s while it goes its rounds: whoever watches over the daemon hears it live. */
   readonly onBeat?: (() => void) | undefined;
 }
@@ -67,6 +72,8 @@ export class Scheduler {
   #cancelClockCheck: (() => void) | undefined;
   /** Resolved once nothing is in flight any more; set while someone waits for it. */
   #idle: PromiseWithResolvers<void> | undefined;
+  /** By what the machine lacks, when it may be logged again. */
+  readonly #tellAgainAtMs = new Map<Lack, number>();
   readonly #grace = Promise.withResolvers<void>();
 
   constructor(ports: SchedulerPorts) {
@@ -293,7 +300,7 @@ export class Scheduler {
     if (!claim || !subscription || lane.inFlight >= subscription.concurrency) return false;
     if (claim.delivery.cause !== "test" && this.#isHeld(lane.id)) return false;
     const { rateLimit } = subscription;
-    const paceAt = lane.paceAt(rateLimit);
+    const paceAt = Math.max(lane.paceAt(rateLimit), lane.restsUntil);
     // The time is asked for only where it matters: it takes as long to tell as all else here.
     if (paceAt > 0 && paceAt > this.#now()) {
       this.#wakeAt(lane, paceAt);
@@ -313,17 +320,32 @@ export class Scheduler {
     try {
       const { dueAt, hung } = await this.#ports.attempt(claim, subscription);
       lane.hangs = hung;
+      lane.endRests();
       if (dueAt !== undefined) this.noteDue(lane.id, dueAt);
     } catch (error) {
-      this.#ports.log.attemptBroke(claim.delivery.id, error);
+      const againAt = error instanceof MachineFault
+        ? this.#holdBack(lane, error)
+        : this.#now() + FAULT_PAUSE_MS;
+      if (!(error instanceof MachineFault)) this.#ports.log.attemptBroke(claim.delivery.id, error);
       await this.#ports.outbox.release([claim]).catch(() => {});
-      this.noteDue(lane.id, this.#now() + FAULT_PAUSE_MS);
+      this.noteDue(lane.id, againAt);
     }
     if (--lane.inFlight === 0) this.#busyLanes--;
     this.#inFlight--;
     if (this.#inFlight === 0) this.#idle?.resolve();
     this.#look(lane);
     this.#pump();
+  }
+
+  /** Answers when the lane's next attempt may start. Told at most once a minute: nothing is lost. */
+  #holdBack(lane: Lane, { lack, message }: MachineFault): Instant {
+    this.#ports.onHeldBack?.();
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (nowMs >= (this.#tellAgainAtMs.get(lack) ?? 0)) {
+      this.#tellAgainAtMs.set(lack, nowMs + TELL_AGAIN_MS);
+      this.#ports.log.attemptsHeldBack(lane.id, message);
+    }
+    return lane.rest(this.#now());
   }
 
   #wakeAt(lane: Lane, at: Instant): void {

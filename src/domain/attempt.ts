@@ -16,22 +16,42 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 /** At most this much of a response body is kept; the rest is never buffered. */
 export const MAX_RESPONSE_BYTES = 64 * 1024;
 
+/** A receiver's answer, or as much of it as came. */
+export interface Response {
+  readonly status: number;
+  readonly headers: Headers;
+  /** At most MAX_RESPONSE_BYTES. */
+  readonly body: Uint8Array;
+  /** More of the body was announced, or came, than is here. */
+  readonly truncated: boolean;
+  /** The `Content-Encoding` that the body is still under: it could not be unpacked. */
+  readonly packing?: string;
+}
+
 /** What came of one HTTP request: a value, whatever the receiver did. */
 export type Outcome =
-  | {
+  | Response & {
     readonly kind: "answered";
-    readonly status: number;
-    readonly headers: Headers;
-    /** At most MAX_RESPONSE_BYTES. */
-    readonly body: Uint8Array;
-    readonly truncated: boolean;
     readonly remoteAddress?: string;
   }
   | {
     readonly kind: "failed";
     readonly error: { readonly kind: FailureKind; readonly message: string };
+    /** What had come when an answer broke off after its head: it doesn't count, and is kept. */
+    readonly response?: Response;
     readonly remoteAddress?: string;
   };
+
+/** The answer that came, whole or broken off; undefined where none did. */
+export function responseOf(outcome: Outcome): Response | undefined {
+  return outcome.kind === "answered" ? outcome : outcome.response;
+}
+
+/** Says of a body that could not be unpacked that it is as it came; undefined for any other. */
+export function packingNote({ packing }: Response): string | undefined {
+  return packing &&
+    `the body says it is packed as "${packing}" and can't be unpacked: it is kept as it came`;
+}
 
 /** One HTTP request of a delivery, as it is kept on record. */
 export interface Attempt {

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Headers, Outcome } from "./attempt.ts";
+import type { Headers, Outcome, Response } from "./attempt.ts";
 import { beginsSpelling, HAS_SPELLING, LONGEST_SPELLING, meantBy, Speller } from "./escapes.ts";
 import { latin1 } from "./latin1.ts";
 import { Secret } from "./secret.ts";
@@ -55,17 +55,19 @@ export class Redactor {
   /** What came of an attempt, without them. */
   outcome(outcome: Outcome): Outcome {
     if (this.#plain.length === 0) return outcome;
-    if (outcome.kind === "failed") {
-      const message = this.text(outcome.error.message);
-      return message === outcome.error.message
-        ? outcome
-        : { ...outcome, error: { ...outcome.error, message } };
-    }
-    const headers = this.headers(outcome.headers);
-    const body = this.bytes(outcome.body, { isCut: outcome.truncated });
-    return headers === outcome.headers && body === outcome.body
-      ? outcome
-      : { ...outcome, headers, body };
+    if (outcome.kind === "answered") return this.#response(outcome);
+    const message = this.text(outcome.error.message);
+    const response = outcome.response && this.#response(outcome.response);
+    if (message === outcome.error.message && response === outcome.response) return outcome;
+    return { ...outcome, error: { ...outcome.error, message }, ...(response && { response }) };
+  }
+
+  #response<Kept extends Response>(response: Kept): Kept {
+    const headers = this.headers(response.headers);
+    const body = this.bytes(response.body, { isCut: response.truncated });
+    return headers === response.headers && body === response.body
+      ? response
+      : { ...response, headers, body };
   }
 
   /** A text without them; where it may end within one, `isCut`. */

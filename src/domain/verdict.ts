@@ -1,4 +1,4 @@
-import { isSuccess, type Outcome, type StatusRanges } from "./attempt.ts";
+import { isSuccess, type Outcome, responseOf, type StatusRanges } from "./attempt.ts";
 import type { Instant } from "./instant.ts";
 import { isWithin, type Ladder, waitAfter } from "./ladder.ts";
 
@@ -74,10 +74,11 @@ function describe(outcome: Outcome): string {
 
 /** The wait a 429 or 503 asks for (RFC 9110, section 10.2.3), at most 24 h. */
 function retryAfterMs(outcome: Outcome, at: Instant): number | undefined {
-  if (outcome.kind !== "answered" || (outcome.status !== 429 && outcome.status !== 503)) {
+  const response = responseOf(outcome);
+  if (response === undefined || (response.status !== 429 && response.status !== 503)) {
     return undefined;
   }
-  const value = outcome.headers.find(([name]) => name.toLowerCase() === "retry-after")?.[1].trim();
+  const value = response.headers.find(([name]) => name.toLowerCase() === "retry-after")?.[1].trim();
   if (value === undefined) return undefined;
   const askedMs = /^\d+$/.test(value) ? Number(value) * 1_000 : httpDate(value, at) - at;
   return askedMs > 0 ? Math.min(askedMs, MAX_POSTPONEMENT_MS) : undefined;

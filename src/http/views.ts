@@ -1,4 +1,10 @@
-import { type Attempt, formatStatusRanges, type Headers } from "../domain/attempt.ts";
+import {
+  type Attempt,
+  formatStatusRanges,
+  type Headers,
+  packingNote,
+  responseOf,
+} from "../domain/attempt.ts";
 import { type Delivery, endReason } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import { formatDuration, formatRate } from "../domain/duration.ts";
@@ -46,24 +52,25 @@ export function attemptView(attempt: Attempt, { body, diagnosis }: {
   diagnosis: string | undefined;
 }) {
   const { outcome } = attempt;
+  const response = responseOf(outcome);
   return {
     number: attempt.number,
     startedAt: formatInstant(attempt.startedAt),
     durationMs: attempt.durationMs,
     result: attempt.result,
-    ...(outcome.kind === "answered" ? { status: outcome.status } : { error: outcome.error }),
+    ...given("status", response?.status),
+    ...(outcome.kind === "failed" && { error: outcome.error }),
     ...given("diagnosis", diagnosis),
     ...given("remoteAddress", outcome.remoteAddress),
     request: { url: attempt.url, headers: headersView(attempt.requestHeaders), body },
-    ...(outcome.kind === "answered"
-      ? {
-        response: {
-          headers: headersView(outcome.headers),
-          body: new TextDecoder().decode(outcome.body),
-          truncated: outcome.truncated,
-        },
-      }
-      : {}),
+    ...(response && {
+      response: {
+        headers: headersView(response.headers),
+        body: new TextDecoder().decode(response.body),
+        truncated: response.truncated,
+        ...given("note", packingNote(response)),
+      },
+    }),
   };
 }
 

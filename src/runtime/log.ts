@@ -26,6 +26,8 @@ export interface Log {
   dataDamaged(subscription: string, deliveries: number): void;
   /** A fault of our own: the delivery stays pending. */
   attemptBroke(delivery: string, error: unknown): void;
+  /** This machine lacks something that attempts need: they wait, and cost nothing. Once a minute. */
+  attemptsHeldBack(subscription: string, lack: string): void;
   clockStepped(byMs: number): void;
   shiftFailed(byMs: number, error: unknown): void;
   replayFailed(error: unknown): void;
@@ -94,6 +96,11 @@ export function systemLog(): Log {
       }),
     attemptBroke: (delivery, error) =>
       logger.error("a fault inside bellhook kept an attempt back", { delivery, ...cause(error) }),
+    attemptsHeldBack: (subscription, lack) =>
+      logger.warn("attempts wait for what this machine lacks; none is lost", {
+        subscription,
+        lack,
+      }),
     clockStepped: (byMs) =>
       logger.warn("the wall clock was stepped; due times move with it", { byMs }),
     shiftFailed: (byMs, error) =>

@@ -16,6 +16,8 @@ export interface Measures {
     failure?: string;
     durationMs: number;
   }): void;
+  /** An attempt could not begin: the machine lacked something for it. */
+  heldBack(): void;
   /** An attempt's record is durable, and the delivery has ended with it. */
   finished(facts: { subscription: string; state: string; sinceAcceptedMs?: number }): void;
   committed(facts: { durationMs: number; ok: boolean }): void;
@@ -66,6 +68,12 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
     help: "Delivery attempts that failed, by what was answered, or why nothing was.",
     labels: ["reason"],
   });
+  const heldBack = metrics.counter({
+    name: "bellhook_attempts_held_back_total",
+    help: "Attempts that could not begin and were put off, for this machine lacked something.",
+  });
+  // There from the start, so that the first one is seen as a rise.
+  heldBack.add(0);
   const attemptDurations = metrics.histogram({
     name: "bellhook_attempt_duration_seconds",
     help: "How long delivery attempts took: resolve, connect, request and response together.",
@@ -135,6 +143,7 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
       if (failure !== undefined) failures.add(1, failure);
       attemptDurations.observe(durationMs / 1_000);
     },
+    heldBack: () => heldBack.add(1),
     finished({ subscription, state, sinceAcceptedMs }) {
       finished.add(1, subscription, state);
       if (sinceAcceptedMs !== undefined) deliveryDurations.observe(sinceAcceptedMs / 1_000);

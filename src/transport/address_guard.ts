@@ -15,7 +15,7 @@ export function isForbidden(address: string, allowNetworks: readonly string[]): 
   return !allowed && !isPublic(parsed);
 }
 
-/** A CIDR range; IPv4-mapped ranges of IPv6 are held as the IPv4 range they stand for. */
+/** A CIDR range; ranges of IPv6 that stand for IPv4 (mapped, NAT64) are held as that. */
 export interface Network {
   readonly address: Address;
   /** How many leading bits of the address count. */
@@ -33,9 +33,9 @@ export function parseNetwork(text: string): Network | undefined {
   const width = address.kind() === "ipv4" ? 32 : 128;
   const bits = Number(parts[2] ?? width);
   if (bits > width) return undefined;
-  return isMapped(address) && bits >= 96
-    ? { address: address.toIPv4Address(), bits: bits - 96 }
-    : { address, bits };
+  // What lies in them is judged as IPv4, so that a range of them has to be held as one.
+  const stands = bits >= 96 ? ipv4Behind(address) : undefined;
+  return stands === undefined ? { address, bits } : { address: stands, bits: bits - 96 };
 }
 
 /** What the host of a URL is before anything was resolved. */
@@ -60,10 +60,17 @@ function normalise(hostname: string): string {
   return URL.parse(`http://${text}/`)?.hostname ?? hostname.toLowerCase();
 }
 
-/** An address as it is judged: an IPv4-mapped one is the IPv4 host that it reaches. */
+/** An address as it is judged: one that stands for an IPv4 host is the host that it reaches. */
 export function parseAddress(text: string): Address | undefined {
   const address = parseLiteral(text);
-  return address !== undefined && isMapped(address) ? address.toIPv4Address() : address;
+  return address && (ipv4Behind(address) ?? address);
+}
+
+/** The IPv4 host that an IPv6 address stands for, if it does: mapped, or behind NAT64. */
+function ipv4Behind(address: Address): ipaddr.IPv4 | undefined {
+  if (!(address instanceof ipaddr.IPv6)) return undefined;
+  if (address.isIPv4MappedAddress()) return address.toIPv4Address();
+  return address.match(NAT64, 96) ? new ipaddr.IPv4(address.toByteArray().slice(12)) : undefined;
 }
 
 function parseLiteral(text: string): Address | undefined {
@@ -71,10 +78,6 @@ function parseLiteral(text: string): Address | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
   if (text.includes("%") || !text.includes(":")) return undefined;
   return ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text) : undefined;
-}
-
-function isMapped(address: Address): address is ipaddr.IPv6 {
-  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress();
 }
 
 /** Whether an address is of a network; one of IPv4 is of no network of IPv6. */
@@ -88,6 +91,9 @@ function isPublic(address: Address): boolean {
   return contains(GLOBAL_IPV6, address) &&
     !SPECIAL_IPV6.some((special) => contains(special, address));
 }
+
+/** NAT64's well-known prefix: the last four bytes are the IPv4 address (RFC 6052, section 2.1). */
+const NAT64 = ipaddr.IPv6.parse("64:ff9b::");
 
 /**
  * The blocks of IANA's IPv4 special-purpose registry, and multicast. Some of them are globally
@@ -119,7 +125,8 @@ const SPECIAL_IPV4 = networks([
 /**
  * What IANA has opened for global unicast. All else is forbidden without being named: loopback,
  * `fc00::/7`, `fe80::/10`, `fec0::/10`, multicast, `100::/64`, `5f00::/16`, IPv4-compatible
- * addresses, and NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48`), which may reach any IPv4 address.
+ * addresses, and NAT64 by prefixes of a network's own (`64:ff9b:1::/48`), which may reach any IPv4
+ * address. The well-known prefix is judged by the IPv4 address in it.
  */
 const GLOBAL_IPV6 = networks(["2000::/3"])[0]!;
 

@@ -4,6 +4,7 @@ import type { NoticeChannel } from "../domain/notice.ts";
 import type { Outcome } from "../domain/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Environment } from "../runtime/environment.ts";
+import { machineFault } from "./machine_fault.ts";
 import { failed, taken } from "./notice_transport.ts";
 import type { OutgoingRequest } from "./transport.ts";
 
@@ -31,6 +32,8 @@ export async function runCommand(
   try {
     child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], env: chosen(environment) });
   } catch (error) {
+    const fault = machineFault(error);
+    if (fault !== undefined) throw fault;
     return failed("connect", `can't run ${program}: ${(error as Error).message}`);
   }
   let late = false;

@@ -1,8 +1,8 @@
-import type { Outcome } from "../domain/attempt.ts";
+import type { Outcome, Response } from "../domain/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Failure } from "./failure.ts";
 import type { KnownHeads } from "./known_heads.ts";
-import type { OpenConnection } from "./open_connection.ts";
+import type { Opened } from "./open_connection.ts";
 import { ResponseReader } from "./response_reader.ts";
 import type { SendBuffers } from "./send_buffers.ts";
 
@@ -34,6 +34,8 @@ const MAX_JOINED_BYTES = 64 * 1024;
 export class Connection {
   readonly remoteAddress: string;
   readonly openedAtMs: number;
+  /** Its host has other addresses. */
+  readonly hasOthers: boolean;
   /** Told when it is lost while no request is under way. */
   onLost: () => void = () => {};
   /** How long the receiver said, with its last answer, that it keeps the connection. */
@@ -44,6 +46,7 @@ export class Connection {
   readonly #clock: Clock;
   readonly #buffers: SendBuffers;
   readonly #knownHeads: KnownHeads;
+  readonly #onClosed: () => void;
   #buffer = new Uint8Array(SMALL_READ_BYTES);
   #open = true;
   #isReading = false;
@@ -52,17 +55,21 @@ export class Connection {
   #exchange: Exchange | undefined;
 
   constructor(
-    { conn, address, roundTripMs, openedAtMs, clock, buffers, knownHeads }: OpenConnection & {
+    { openedAtMs, clock, buffers, knownHeads, onClosed, ...opened }: Opened & {
       readonly openedAtMs: number;
       readonly clock: Clock;
       readonly buffers: SendBuffers;
       readonly knownHeads: KnownHeads;
+      /** Told once, when its descriptor is given back. */
+      readonly onClosed: () => void;
     },
   ) {
-    this.#conn = conn;
-    this.#roundTripMs = roundTripMs;
+    this.#conn = opened.conn;
+    this.#roundTripMs = opened.roundTripMs;
     this.#clock = clock;
-    this.remoteAddress = address;
+    this.#onClosed = onClosed;
+    this.remoteAddress = opened.address;
+    this.hasOthers = opened.hasOthers;
     this.openedAtMs = openedAtMs;
     this.#buffers = buffers;
     this.#knownHeads = knownHeads;
@@ -82,9 +89,10 @@ export class Connection {
     return promise;
   }
 
-  /** Ends what is under way with this failure. */
+  /** Ends what is under way with this failure; what has come of an answer is kept with it. */
   breakOff(failure: Failure): void {
-    this.#end(failure.outcome());
+    const reader = this.#exchange?.reader;
+    this.#end(failure.outcome(reader?.head && responseIn(reader)));
   }
 
   close(): void {
@@ -95,6 +103,7 @@ export class Connection {
     } catch {
       // It was gone before.
     }
+    this.#onClosed();
   }
 
   #send(head: string, body: Uint8Array<ArrayBuffer>): void {
@@ -129,7 +138,7 @@ export class Connection {
   readonly #onRead = (count: number | null): void => {
     this.#isReading = false;
     if (!this.#open) return;
-    if (count === null) this.#onEnd({ cleanly: true });
+    if (count === null) this.#onEnd("closed");
     else if (this.#exchange === undefined) this.#lose();
     else this.#take(this.#exchange, count);
   };
@@ -141,9 +150,10 @@ export class Connection {
     if (error instanceof Deno.errors.InvalidData) {
       if (this.#exchange === undefined) return this.#lose();
       const message = `the TLS connection failed: ${error.message}`;
-      return this.#end(new Failure("tls", message, this.remoteAddress).outcome());
+      return this.breakOff(new Failure("tls", message, this.remoteAddress));
     }
-    this.#onEnd({ cleanly: false });
+    if (error instanceof Deno.errors.UnexpectedEof) return this.#onEnd("closedAmidTls");
+    this.#onEnd(isReset(error) ? "reset" : "broken");
   };
 
   #take(exchange: Exchange, count: number): void {
@@ -151,7 +161,7 @@ export class Connection {
     const hadHead = reader.head !== undefined;
     const reading = reader.take(this.#buffer.subarray(0, count));
     if (reading === "malformed") {
-      return this.#end(new Failure("protocol", reader.fault, this.remoteAddress).outcome());
+      return this.breakOff(new Failure("protocol", reader.fault, this.remoteAddress));
     }
     if (!hadHead && reader.head !== undefined) onHead();
     if (reading === "unfinished") {
@@ -166,45 +176,44 @@ export class Connection {
 
   #answered(reader: ResponseReader, { truncated }: { truncated: boolean }): Outcome {
     const { status, headers } = reader.head!;
-    return {
-      kind: "answered",
-      status,
-      headers,
-      body: reader.body(),
-      truncated,
-      remoteAddress: this.remoteAddress,
-    };
+    const { remoteAddress } = this;
+    const body = reader.body();
+    const outcome = { kind: "answered", status, headers, body, truncated, remoteAddress } as const;
+    const { packing } = reader;
+    return packing === undefined ? outcome : { ...outcome, packing };
   }
 
   /** The receiver has closed, or the connection broke. */
-  #onEnd(how: { cleanly: boolean }): void {
+  #onEnd(how: Ending): void {
     if (this.#exchange === undefined) return this.#lose();
     const { reader } = this.#exchange;
     if (!reader.hasBegun) return void this.#endUnanswered(how);
-    const reading = reader.end(how);
+    const reading = reader.end({ cleanly: how === "closed" });
     if (reading === "whole" || reading === "truncated") {
       return this.#end(this.#answered(reader, { truncated: reading === "truncated" }));
     }
     const part = reader.head === undefined ? "head" : "body";
     const message = `the receiver closed the connection amid the response ${part}`;
-    this.#end(new Failure("reset", message, this.remoteAddress).outcome());
+    this.breakOff(new Failure("reset", message, this.remoteAddress));
   }
 
   /**
-   * A receiver that had closed before the request came, or did with some of it unread, has its system
-   * answer with a reset, a way there and back later: the next write fails. One that has read it all gets
-   * an empty line more, and is closed.
+   * Not a byte came back. On a kept connection a reset says that the request was unread, in part at
+   * least: a system whose program has read it all closes without one. Where the receiver has closed, the
+   * reset may be on its way: the next write, a way there and back later, fails. A receiver that has read
+   * it all gets an empty line more, and is closed.
    */
-  async #endUnanswered({ cleanly }: { cleanly: boolean }): Promise<void> {
-    if (!this.#wasKept || !cleanly) return this.#end("closedUnanswered");
+  async #endUnanswered(how: Ending): Promise<void> {
+    if (!this.#wasKept || how === "broken") return this.#end("closedUnanswered");
+    if (how === "reset") return this.#end("closedUnread");
     if (this.#roundTripMs > 0) {
       await new Promise<void>((resolve) => this.#clock.after(this.#roundTripMs, resolve));
     }
     // Broken off meanwhile.
     if (!this.#open) return;
-    const isReset = await this.#conn.write(EMPTY_LINE).then(() => false, () => true);
+    const isRefused = await this.#conn.write(EMPTY_LINE).then(() => false, () => true);
     if (!this.#open) return;
-    this.#end(isReset && !this.#isWriting ? "closedUnread" : "closedUnanswered");
+    this.#end(isRefused ? "closedUnread" : "closedUnanswered");
   }
 
   #lose(): void {
@@ -232,10 +241,28 @@ export class Connection {
   }
 }
 
+/**
+ * How a connection ended: by the receiver's closing it, in TLS perhaps without the word that this was
+ * all; by a reset; or by something else, such as a way that no longer leads there.
+ */
+type Ending = "closed" | "closedAmidTls" | "reset" | "broken";
+
+function isReset(error: Error): boolean {
+  return error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted || error instanceof Deno.errors.BrokenPipe;
+}
+
 interface Exchange {
   readonly reader: ResponseReader;
   readonly resolve: (answer: Answer) => void;
   readonly onHead: () => void;
+}
+
+/** As much of an answer as has come, once its head is complete. */
+function responseIn(reader: ResponseReader): Response {
+  const { packing } = reader;
+  const response = { ...reader.head!, body: reader.body(), truncated: true };
+  return packing === undefined ? response : { ...response, packing };
 }
 
 /** What servers pass over before a request (RFC 9112, section 2.2). */

@@ -1,4 +1,4 @@
-import type { FailureKind, Outcome } from "../domain/attempt.ts";
+import type { FailureKind, Outcome, Response } from "../domain/attempt.ts";
 
 /** Why no complete answer came, on its way from where it was noticed to the outcome. */
 export class Failure extends Error {
@@ -13,10 +13,12 @@ export class Failure extends Error {
     super(message);
   }
 
-  outcome(): Outcome {
+  /** With what had come of an answer, if its head was complete. */
+  outcome(response?: Response): Outcome {
     return {
       kind: "failed",
       error: { kind: this.kind, message: this.message },
+      ...(response !== undefined && { response }),
       ...(this.remoteAddress !== undefined && { remoteAddress: this.remoteAddress }),
     };
   }

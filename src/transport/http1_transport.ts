@@ -1,4 +1,4 @@
-import type { Outcome } from "../domain/attempt.ts";
+import { type Outcome, responseOf } from "../domain/attempt.ts";
 import { formatDuration } from "../domain/duration.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { SharedTimer } from "../runtime/shared_timer.ts";
@@ -6,13 +6,17 @@ import { type Answer, Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { type Destination, Destinations } from "./destination.ts";
 import { Failure } from "./failure.ts";
+import { HungHandshakes } from "./hung_handshakes.ts";
 import { KnownHeads } from "./known_heads.ts";
-import { openConnection, type Resolver, systemResolver } from "./open_connection.ts";
+import { AddressOrder } from "./address_order.ts";
+import { NameService, type Resolver, systemResolver } from "./name_service.ts";
+import { openConnection, type OpeningPorts } from "./open_connection.ts";
 import { requestHead } from "./request_head.ts";
 import { SendBuffers } from "./send_buffers.ts";
-import type { OutgoingRequest, Transport } from "./transport.ts";
+import { unpack } from "./unpack.ts";
+import { MachineFault, type OutgoingRequest, type Transport } from "./transport.ts";
 
-export type { Resolver } from "./open_connection.ts";
+export type { Resolver } from "./name_service.ts";
 
 /** What the transport needs of the world. */
 export interface Http1Options {
@@ -23,35 +27,57 @@ export interface Http1Options {
   readonly tls?: { readonly ca?: readonly string[] };
   /** So many connections are kept idle, whoever they lead to. */
   readonly maxIdle?: number;
+  /** So many are open in all: beyond that an idle one is closed for each new one. */
+  readonly maxOpen?: number;
+}
+
+/** The transport, and what can be told of its connections. */
+export interface Http1Connections extends Transport {
+  /** How many are open, to whomever: in use or idle. */
+  readonly connections: { readonly inUse: number; readonly idle: number };
 }
 
 /**
  * The transport over HTTP/1.1 on connections of its own: what a webhook needs and no more. One POST
  * at a time goes out on a connection, and nothing of an answer is followed, unpacked or guessed.
  */
-export function http1Transport(options: Http1Options): Transport {
+export function http1Transport(options: Http1Options): Http1Connections {
   return new Http1Transport(options);
 }
 
 const MAX_IDLE = 4_096;
+/** So many idle connections are closed where this machine lacks something to open another with. */
+const GIVING_WAY = 8;
 
-class Http1Transport implements Transport {
+class Http1Transport implements Http1Connections {
   readonly #clock: Clock;
-  readonly #resolve: Resolver;
-  readonly #ca: readonly string[] | undefined;
+  readonly #opening: OpeningPorts;
+  readonly #order = new AddressOrder();
   /** By their length: a timer for each request would cost a third of the request. */
   readonly #deadlines = new Map<number, SharedTimer>();
   readonly #destinations = new Destinations();
-  readonly #idle: ConnectionPool;
+  readonly #pool: ConnectionPool;
   readonly #buffers = new SendBuffers();
   readonly #knownHeads = new KnownHeads();
   #closed = false;
 
-  constructor({ clock, resolve = systemResolver, tls, maxIdle = MAX_IDLE }: Http1Options) {
+  constructor(options: Http1Options) {
+    const { clock, resolve = systemResolver, tls, maxIdle = MAX_IDLE, maxOpen } = options;
     this.#clock = clock;
-    this.#resolve = resolve;
-    this.#ca = tls?.ca;
-    this.#idle = new ConnectionPool(clock, maxIdle);
+    this.#pool = new ConnectionPool(clock, { mostIdle: maxIdle, mostOpen: maxOpen ?? Infinity });
+    this.#opening = {
+      clock,
+      names: new NameService(resolve, clock),
+      order: this.#order,
+      room: this.#pool,
+      hung: new HungHandshakes(),
+      ...(tls?.ca && { ca: tls.ca }),
+    };
+  }
+
+  get connections(): { inUse: number; idle: number } {
+    const { open, idle } = this.#pool;
+    return { inUse: open - idle, idle };
   }
 
   async send(request: OutgoingRequest): Promise<Outcome> {
@@ -69,7 +95,8 @@ class Http1Transport implements Transport {
       nowMs,
     );
     try {
-      return await this.#exchange(exchange, nowMs);
+      const outcome = await this.#exchange(exchange, nowMs);
+      return responseOf(outcome)?.packing === undefined ? outcome : await unpackedIn(outcome);
     } catch (error) {
       if (error instanceof Failure) return error.outcome();
       throw error;
@@ -80,8 +107,10 @@ class Http1Transport implements Transport {
 
   close(): Promise<void> {
     this.#closed = true;
+    this.#opening.names.close();
+    this.#opening.hung.close();
     for (const deadlines of this.#deadlines.values()) deadlines.endAll();
-    this.#idle.close();
+    this.#pool.close();
     return Promise.resolve();
   }
 
@@ -96,22 +125,32 @@ class Http1Transport implements Transport {
 
   async #exchange(exchange: Exchange, nowMs: number): Promise<Outcome> {
     const { key } = exchange.destination;
-    const kept = this.#idle.take(key, nowMs);
+    const kept = this.#pool.take(key, nowMs);
     if (kept !== undefined) {
       const answer = await exchange.postOn(kept);
       this.#release(kept, key);
       // Closed while it was idle: the receiver has seen nothing, so this is the same attempt.
-      if (answer !== "closedUnread") return outcomeOf(answer, exchange);
+      if (answer !== "closedUnread") return this.#came(answer, kept, exchange);
     }
     const connection = await this.#open(exchange, nowMs + exchange.request.deadlineMs);
     const answer = await exchange.postOn(connection);
     this.#release(connection, key);
-    return outcomeOf(answer, exchange);
+    return this.#came(answer, connection, exchange);
+  }
+
+  /** The next connection to a host that has several addresses goes to one that works. */
+  #came(answer: Answer, { hasOthers, remoteAddress }: Connection, exchange: Exchange): Outcome {
+    const outcome = outcomeOf(answer, exchange);
+    if (hasOthers) {
+      const ok = outcome.kind === "answered" && outcome.status < 500;
+      this.#order.report(exchange.destination.url.hostname, remoteAddress, { ok });
+    }
+    return outcome;
   }
 
   #release(connection: Connection, key: string): void {
     if (this.#closed) connection.close();
-    else if (connection.isOpen) this.#idle.put(key, connection);
+    else if (connection.isOpen) this.#pool.put(key, connection);
   }
 
   async #open(exchange: Exchange, deadlineAtMs: number): Promise<Connection> {
@@ -125,11 +164,30 @@ class Http1Transport implements Transport {
         exchange.phase = phase;
         if (remoteAddress !== undefined) exchange.remoteAddress = remoteAddress;
       },
-    }, { clock: this.#clock, resolve: this.#resolve, ...(this.#ca && { ca: this.#ca }) });
-    const openedAtMs = this.#clock.monotonicMs();
-    const shared = { buffers: this.#buffers, knownHeads: this.#knownHeads };
-    return new Connection({ ...opened, ...shared, openedAtMs, clock: this.#clock });
+    }, this.#opening).catch((error) => {
+      // What the share of descriptors leaves free was taken by others: idle connections give way.
+      if (error instanceof MachineFault) {
+        for (let i = 0; i < GIVING_WAY; i++) this.#pool.closeLongestIdle();
+      }
+      throw error;
+    });
+    const shared = { buffers: this.#buffers, knownHeads: this.#knownHeads, clock: this.#clock };
+    return new Connection({
+      ...opened,
+      ...shared,
+      openedAtMs: this.#clock.monotonicMs(),
+      onClosed: this.#onClosed,
+    });
   }
+
+  readonly #onClosed = (): void => this.#pool.countOut();
+}
+
+async function unpackedIn(outcome: Outcome): Promise<Outcome> {
+  const response = await unpack(responseOf(outcome)!);
+  if (outcome.kind === "failed") return { ...outcome, response };
+  const { remoteAddress } = outcome;
+  return { kind: "answered", ...response, ...(remoteAddress !== undefined && { remoteAddress }) };
 }
 
 function outcomeOf(answer: Answer, { remoteAddress }: Exchange): Outcome {

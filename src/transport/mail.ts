@@ -5,7 +5,9 @@ import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
 import { Redactor } from "../domain/redaction.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { hasFreeDescriptors } from "../runtime/descriptors.ts";
 import { hostKind, isForbidden } from "./address_guard.ts";
+import { noDescriptors } from "./machine_fault.ts";
 import { failed, taken } from "./notice_transport.ts";
 import type { OutgoingRequest } from "./transport.ts";
 
@@ -26,8 +28,10 @@ export async function sendMail(
   const password = channel.password?.reveal();
   // Our own: the mail client keeps one for as long as a server says anything at all.
   const socket = new Socket();
+  // No name server decides where the names below localhost are: a password may go there in the clear.
+  const isLocalName = hostKind(host).kind === "loopbackName";
   const transporter = createTransport({
-    host,
+    host: isLocalName ? "127.0.0.1" : host,
     port: Number(server.port) || (secure ? 465 : 587),
     secure,
     requireTLS: !secure && user !== "" && !isThisMachine(host),
@@ -38,7 +42,7 @@ export async function sendMail(
     disableFileAccess: true,
     disableUrlAccess: true,
     ...(user ? { auth: { user, pass: password ?? "" } } : {}),
-    ...(ca ? { tls: { ca: [...ca] } } : {}),
+    tls: { ...(isLocalName && { servername: host }), ...(ca && { ca: [...ca] }) },
   });
   // What a server says goes on record, and some repeat what they were sent.
   const redactor = new Redactor(password === undefined ? [] : [password, `\0${user}\0${password}`]);
@@ -57,7 +61,11 @@ export async function sendMail(
     ...mailText(new TextDecoder().decode(body)),
   }).then(
     (info: { response: string }) => taken(shown(info.response)),
-    (error: SmtpError) => failed(kindOf(error), `${host}: ${shown(error.message)}`),
+    (error: SmtpError) => {
+      // Whatever it says then: it is no fault of the server's.
+      if (!hasFreeDescriptors()) throw noDescriptors(`mail to ${host}`);
+      return failed(kindOf(error), `${host}: ${shown(error.message)}`);
+    },
   );
   try {
     return await Promise.race([sending, late.promise]);

@@ -1,11 +1,12 @@
-import { lookup } from "node:dns/promises";
 import type { Clock } from "../runtime/clock.ts";
 import { hostKind, isForbidden } from "./address_guard.ts";
+import type { AddressOrder } from "./address_order.ts";
+import { dial, type OpenConnection, spelled } from "./dial.ts";
 import { Failure } from "./failure.ts";
-import { wordsForRefusal } from "./refused_certificate.ts";
+import type { HungHandshakes } from "./hung_handshakes.ts";
 
-/** All addresses of a host name, in the order they should be tried. */
-export type Resolver = (hostname: string) => Promise<readonly string[]>;
+import type { NameService } from "./name_service.ts";
+import { MachineFault } from "./transport.ts";
 
 /** What opening a connection needs to know. */
 export interface Opening {
@@ -22,51 +23,52 @@ export interface Opening {
 /** How connections are opened, whatever they are for. */
 export interface OpeningPorts {
   readonly clock: Clock;
-  readonly resolve: Resolver;
+  readonly names: NameService;
+  readonly order: AddressOrder;
+  readonly room: Room;
+  readonly hung: HungHandshakes;
   /** Certificates of authorities, in PEM, beside the ones that come with the runtime. */
   readonly ca?: readonly string[];
 }
 
-/** An open connection and the checked address at its other end. */
-export interface OpenConnection {
-  readonly conn: Deno.Conn;
-  readonly address: string;
-  /** How long connecting took: a way there and back, or somewhat more. */
-  readonly roundTripMs: number;
+/** How many connections may be open. */
+export interface Room {
+  /** Counts a connection in. One that could be spared is counted only where there is room: else false. */
+  countIn(how: { spare: boolean }): boolean;
+  countOut(): void;
+}
+
+/** A connection, counted in the room it was opened in. */
+export interface Opened extends OpenConnection {
+  /** The host has other addresses: how this one does is worth knowing. */
+  readonly hasOthers: boolean;
 }
 
 /** So many addresses are tried: a name can have thousands, and none of them asked for it. */
 const MAX_TRIED = 16;
-/** A dead address may hold up the next one no longer than this. */
+/** An address that has not taken the connection by then has the next one tried beside it (RFC 8305, section 5). */
+const NEXT_AFTER_MS = 250;
+/** The same for one that has taken it, while TLS is set up: that takes several ways there and back. */
+const NEXT_AFTER_CONNECTED_MS = 2_000;
+/** Where there is no room for two, the first one is given up only then. */
 const MAX_WAIT_BEFORE_NEXT_MS = 5_000;
 
 /**
  * Opens a connection to a URL's host: resolves it, checks every address, connects to a checked one
- * and, for https, checks the certificate by the host's name. Throws a Failure, or the signal's.
+ * and, for https, checks the certificate by the host's name. Throws a Failure or the signal's reason,
+ * and a MachineFault where the receiver has no part in it.
  */
-export async function openConnection(
-  opening: Opening,
-  ports: OpeningPorts,
-): Promise<OpenConnection> {
-  const { url } = opening;
-  const addresses = await checkedAddresses(opening, ports.resolve);
-  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  const opened = await connectToAny(addresses, { port, opening, ports });
-  if (url.protocol !== "https:") return opened;
-  const { conn, address } = opened;
-  return { ...opened, conn: await secure(conn, { address, port, opening, ports }) };
+export async function openConnection(opening: Opening, ports: OpeningPorts): Promise<Opened> {
+  const checked = await checkedAddresses(opening, ports.names);
+  const addresses = ports.order.order(opening.url.hostname, checked).slice(0, MAX_TRIED);
+  return await new Race(addresses, opening, ports).first;
 }
 
-/** The runtime's own resolver: hosts file, then name servers. */
-export const systemResolver: Resolver = async (hostname) => {
-  const found = await lookup(hostname, { all: true, order: "verbatim" });
-  return found.map(({ address }) => address);
-};
-
 /** The addresses of a host, none of them forbidden: one that is makes the whole name suspect. */
-async function checkedAddresses(opening: Opening, resolve: Resolver): Promise<readonly string[]> {
-  const { hostname } = opening.url;
-  const { allowNetworks } = opening;
+async function checkedAddresses(
+  { url: { hostname }, allowNetworks, entering, signal }: Opening,
+  names: NameService,
+): Promise<readonly string[]> {
   const host = hostKind(hostname);
   if (host.kind === "address") {
     if (isForbidden(host.address, allowNetworks)) throw blocked(host.address, host.address);
@@ -78,17 +80,11 @@ async function checkedAddresses(opening: Opening, resolve: Resolver): Promise<re
     if (open.length === 0) throw blocked(hostname, "127.0.0.1");
     return open;
   }
-  opening.entering(`resolving ${hostname}`);
-  const addresses = await orAborted(
-    resolve(hostname).catch((error) => {
-      throw unresolved(hostname, error);
-    }),
-    opening.signal,
-  );
-  if (addresses.length === 0) throw new Failure("dns", `no such host ${hostname}`);
+  entering(`resolving ${hostname}`);
+  const addresses = await names.addressesOf(hostname, signal);
   const forbidden = addresses.find((address) => isForbidden(address, allowNetworks));
   if (forbidden !== undefined) throw blocked(hostname, forbidden);
-  return [...new Set(addresses)].slice(0, MAX_TRIED);
+  return [...new Set(addresses)];
 }
 
 function blocked(hostname: string, address: string): Failure {
@@ -100,175 +96,147 @@ function blocked(hostname: string, address: string): Failure {
   );
 }
 
-function unresolved(hostname: string, error: { code?: string; message: string }): Failure {
-  if (error.code === "ENOTFOUND" || error.code === "ENODATA") {
-    return new Failure("dns", `no such host ${hostname}`);
+/**
+ * Addresses tried one after the other, each beside those before it that have not ended yet; the first
+ * to be open wins, and the others are closed.
+ */
+class Race {
+  readonly first: Promise<Opened>;
+  readonly #waiting: string[];
+  readonly #opening: Opening;
+  readonly #ports: OpeningPorts;
+  readonly #hasOthers: boolean;
+  readonly #end: PromiseWithResolvers<Opened> = Promise.withResolvers();
+  /** The earliest first. */
+  readonly #underWay = new Map<AbortController, string>();
+  readonly #failures: Error[] = [];
+  #stopTimer: (() => void) | undefined;
+  #isOver = false;
+
+  constructor(addresses: readonly string[], opening: Opening, ports: OpeningPorts) {
+    this.#waiting = [...addresses];
+    this.#hasOthers = addresses.length > 1;
+    this.#opening = opening;
+    this.#ports = ports;
+    this.first = this.#end.promise;
+    const { signal } = opening;
+    if (signal.aborted) this.#fail(signal.reason);
+    else {
+      signal.addEventListener("abort", this.#onAbort, { once: true });
+      this.#tryNext();
+    }
   }
-  return error.code === "EAI_AGAIN"
-    ? new Failure("dns", `no name server answered for ${hostname}`)
-    : new Failure("dns", `can't resolve ${hostname}: ${error.message}`);
-}
 
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  // What loses the race may still reject: nobody is left to hear it.
-  promise.catch(() => {});
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
+  readonly #onAbort = (): void => this.#fail(this.#opening.signal.reason);
+
+  /** Where nothing else is under way there has to be room; for one more there may be none. */
+  #tryNext(): void {
+    const address = this.#waiting[0];
+    if (address === undefined || this.#isOver) return;
+    if (!this.#ports.room.countIn({ spare: this.#underWay.size > 0 })) {
+      return this.#tryNextAfter(this.#waitWithoutRoomMs(), () => this.#giveUpFirst());
+    }
+    this.#waiting.shift();
+    void this.#try(address);
+    this.#tryNextAfter(NEXT_AFTER_MS);
   }
-}
 
-interface Connecting {
-  readonly port: number;
-  readonly opening: Opening;
-  readonly ports: OpeningPorts;
-}
+  get #port(): number {
+    const { port, protocol } = this.#opening.url;
+    return Number(port || (protocol === "https:" ? 443 : 80));
+  }
 
-async function connectToAny(
-  addresses: readonly string[],
-  connecting: Connecting,
-): Promise<OpenConnection & { readonly conn: Deno.TcpConn }> {
-  const { opening, ports: { clock } } = connecting;
-  const failures: Failure[] = [];
-  for (const [index, address] of addresses.entries()) {
-    const left = addresses.length - index;
-    const waitMs = left === 1
-      ? Infinity // the request's own deadline ends it
-      : Math.min(
-        (opening.deadlineAtMs - clock.monotonicMs()) / left,
-        MAX_WAIT_BEFORE_NEXT_MS,
-      );
-    const startedMs = clock.monotonicMs();
+  #waitWithoutRoomMs(): number {
+    const leftMs = this.#opening.deadlineAtMs - this.#ports.clock.monotonicMs();
+    return Math.min(leftMs / (this.#waiting.length + 1), MAX_WAIT_BEFORE_NEXT_MS);
+  }
+
+  #tryNextAfter(ms: number, first = () => {}): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+    if (this.#waiting.length === 0) return; // the request's own deadline ends it
+    this.#stopTimer = this.#ports.clock.after(ms, () => {
+      first();
+      this.#tryNext();
+    });
+  }
+
+  #giveUpFirst(): void {
+    for (const [earliest, address] of this.#underWay) {
+      const peer = spelled(address, this.#port);
+      return earliest.abort(new Failure("connect", `no answer from ${peer}`, address));
+    }
+  }
+
+  async #try(address: string): Promise<void> {
+    const { url, entering } = this.#opening;
+    const { clock, ca, room, hung } = this.#ports;
+    let ended: Promise<void> | undefined;
+    const own = new AbortController();
+    this.#underWay.set(own, address);
     try {
-      const conn = await connectTo(address, waitMs, connecting);
-      return { conn, address, roundTripMs: clock.monotonicMs() - startedMs };
+      const opened = await dial({
+        url,
+        address,
+        port: this.#port,
+        clock,
+        ca,
+        signal: own.signal,
+        entering,
+        onConnected: () => this.#tryNextAfter(NEXT_AFTER_CONNECTED_MS),
+        onRefused: () => this.#tryNext(),
+        hung,
+        onHung: (closed) => ended = closed,
+      });
+      this.#underWay.delete(own);
+      if (!this.#isOver) return this.#win(opened);
+      opened.conn.close();
+      room.countOut();
     } catch (error) {
-      if (!(error instanceof Failure) || opening.signal.aborted) throw error;
-      failures.push(error);
+      this.#underWay.delete(own);
+      if (ended === undefined) room.countOut();
+      else void ended.then(() => room.countOut());
+      this.#lose(address, error as Error);
     }
   }
-  const [first] = failures;
-  if (failures.length === 1) throw first!;
-  throw new Failure("connect", failures.map(({ message }) => message).join("; "));
-}
 
-async function connectTo(
-  address: string,
-  waitMs: number,
-  { port, opening: { signal, entering }, ports: { clock } }: Connecting,
-): Promise<Deno.TcpConn> {
-  const peer = spelled(address, port);
-  entering(`connecting to ${peer}`, address);
-  signal.throwIfAborted();
-  const givingUp = new AbortController();
-  const onAbort = () => givingUp.abort(signal.reason);
-  const stopTimer = waitMs === Infinity ? () => {} : clock.after(
-    waitMs,
-    () => givingUp.abort(new Failure("connect", `no answer from ${peer}`, address)),
-  );
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    const conn = await Deno.connect({ hostname: address, port, signal: givingUp.signal });
-    if (givingUp.signal.aborted) conn.close();
-    givingUp.signal.throwIfAborted();
-    // A large body takes several writes, and none should wait for the other side to speak.
-    conn.setNoDelay();
-    return conn;
-  } catch (error) {
-    throw givingUp.signal.aborted
-      ? givingUp.signal.reason
-      : unconnected(error as Error, peer, address);
-  } finally {
-    stopTimer();
-    signal.removeEventListener("abort", onAbort);
+  #win(opened: OpenConnection): void {
+    this.#close();
+    this.#end.resolve({ ...opened, hasOthers: this.#hasOthers });
   }
-}
 
-const UNCONNECTED: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused by",
-  EHOSTUNREACH: "no route to",
-  ENETUNREACH: "no route to",
-  EADDRNOTAVAIL: "no route to",
-  ETIMEDOUT: "no answer from",
-  ECONNRESET: "connection reset by",
-};
-
-function unconnected(error: Error & { code?: string }, peer: string, address: string): Error {
-  // Our own house is full: that is no fault of the receiver's.
-  if (error.code === "EMFILE" || error.code === "ENFILE") return error;
-  const words = UNCONNECTED[error.code ?? ""];
-  return new Failure(
-    "connect",
-    words ? `${words} ${peer}` : `can't connect to ${peer}: ${error.message}`,
-    address,
-  );
-}
-
-/** `127.0.0.1:80`, `[::1]:80`. */
-function spelled(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-async function secure(
-  conn: Deno.TcpConn,
-  { address, port, opening, ports }: Connecting & { address: string },
-): Promise<Deno.TlsConn> {
-  const { url, signal, entering } = opening;
-  entering(`setting up TLS with ${spelled(address, port)}`, address);
-  const host = hostKind(url.hostname);
-  const name = host.kind === "address" ? host.address : url.hostname.replace(/\.$/, "");
-  try {
-    return await handshake(conn, { name, signal, ca: ports.ca });
-  } catch (error) {
-    signal.throwIfAborted();
-    const words = await wordsForRefusal(error as Error, {
-      hostname: url.hostname,
-      // Server names are names (RFC 6066, section 3).
-      serverName: host.kind === "address" ? "" : name,
-      address,
-      port,
-      signal,
-      clock: ports.clock,
-    });
-    signal.throwIfAborted();
-    throw new Failure("tls", words, address);
-  }
-}
-
-/** An address for a name is checked as the address that the certificate has to be for. */
-async function handshake(
-  conn: Deno.TcpConn,
-  { name, signal, ca }: { name: string; signal: AbortSignal; ca: readonly string[] | undefined },
-): Promise<Deno.TlsConn> {
-  let open: Deno.Conn = conn;
-  const close = () => {
-    try {
-      open.close();
-    } catch {
-      // It was gone before.
+  #lose(address: string, error: Error): void {
+    if (this.#isOver) return;
+    if (!(error instanceof Failure || error instanceof MachineFault)) return this.#fail(error);
+    this.#failures.push(error);
+    if (this.#hasOthers && error instanceof Failure) {
+      this.#ports.order.report(this.#opening.url.hostname, address, { ok: false });
     }
-  };
-  signal.addEventListener("abort", close, { once: true });
-  try {
-    const secured = await Deno.startTls(conn, {
-      hostname: name,
-      alpnProtocols: ["http/1.1"],
-      ...(ca && { caCerts: [...ca] }),
-    });
-    open = secured;
-    signal.throwIfAborted();
-    await secured.handshake();
-    signal.throwIfAborted();
-    return secured;
-  } catch (error) {
-    close();
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", close);
+    if (this.#waiting.length > 0) this.#tryNext();
+    else if (this.#underWay.size === 0) this.#fail(this.#reason());
+  }
+
+  /** Where one address could not be tried for a lack of ours, it might have been the one that answers. */
+  #reason(): Error {
+    const failures = this.#failures;
+    const ours = failures.find((failure) => failure instanceof MachineFault);
+    if (ours !== undefined || failures.length === 1) return ours ?? failures[0]!;
+    const tls = failures.find((failure) => failure instanceof Failure && failure.kind === "tls");
+    const message = failures.map(({ message }) => message).join("; ");
+    return new Failure(tls === undefined ? "connect" : "tls", message);
+  }
+
+  #fail(reason: unknown): void {
+    this.#close();
+    this.#end.reject(reason);
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    this.#stopTimer?.();
+    this.#opening.signal.removeEventListener("abort", this.#onAbort);
+    for (const other of this.#underWay.keys()) {
+      other.abort(new Failure("connect", "another was faster"));
+    }
   }
 }

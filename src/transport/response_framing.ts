@@ -13,6 +13,8 @@ export interface Framing {
   readonly staysOpen: boolean;
   /** `Keep-Alive: timeout=` */
   readonly keptForMs: number | undefined;
+  /** `Content-Encoding`, in lower case. */
+  readonly packing: string | undefined;
 }
 
 /** Reads how a response is framed; a text says why it can't be told. */
@@ -21,6 +23,7 @@ export function framingOf(headers: Headers): Framing | string {
   let codings: string | undefined;
   let connection = "";
   let keptForMs: number | undefined;
+  let packing: string | undefined;
   for (const [name, value] of headers) {
     // By their length first: most headers are others.
     switch (name.length) {
@@ -37,6 +40,11 @@ export function framingOf(headers: Headers): Framing | string {
         if (length === undefined) return "its Content-Length is no number";
         break;
       }
+      case 16: {
+        if (name.toLowerCase() !== "content-encoding") break;
+        packing = packing === undefined ? value : `${packing},${value}`;
+        break;
+      }
       case 17: {
         if (name.toLowerCase() !== "transfer-encoding") break;
         codings = codings === undefined ? value : `${codings},${value}`;
@@ -50,6 +58,7 @@ export function framingOf(headers: Headers): Framing | string {
     closes: options.includes("close"),
     staysOpen: options.includes("keep-alive"),
     keptForMs,
+    packing: packing?.trim().toLowerCase(),
   };
   if (codings === undefined) return { ...framing, hasCoding: false, chunked: false };
   if (length !== undefined) return "it has both Content-Length and Transfer-Encoding";

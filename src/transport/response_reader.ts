@@ -30,6 +30,8 @@ export class ResponseReader {
   surplusBytes = 0;
   /** Whether the connection may carry another request, once the answer is whole. */
   keepsConnection = false;
+  /** `Content-Encoding`: how the body is packed. */
+  packing: string | undefined;
   /** How long the receiver says it keeps the connection while it is idle. */
   keptForMs: number | undefined;
 
@@ -270,6 +272,7 @@ export class ResponseReader {
     this.head = { status: this.#status, headers };
     const { length, chunked, hasCoding } = framing;
     this.keptForMs = framing.keptForMs;
+    this.packing = framing.packing;
     this.keepsConnection = this.#minorVersion === 1
       ? !framing.closes
       : framing.staysOpen && !framing.closes && !hasCoding;

@@ -3,7 +3,7 @@ import { judgePace, judgeSync } from "../../src/cli/doctor/clock.ts";
 import { judgeFsync, judgeJournal, judgeRoom } from "../../src/cli/doctor/disk.ts";
 import { judgeMode } from "../../src/cli/doctor/files.ts";
 import type { Finding } from "../../src/cli/doctor/finding.ts";
-import { judgeOpenFiles, openFilesIn } from "../../src/cli/doctor/limits.ts";
+import { judgeOpenFiles } from "../../src/cli/doctor/limits.ts";
 import { examineReceivers } from "../../src/cli/doctor/network.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -184,15 +184,18 @@ Deno.test("doctor: what is measured is judged", () => {
     ["ok", "warn", "warn", "fail"],
   );
   assertEquals(
-    states([judgeOpenFiles(1_024, 256), judgeOpenFiles(512, 256), judgeOpenFiles(200, 256)]),
+    states([judgeOpenFiles(1_024, 256), judgeOpenFiles(512, 256), judgeOpenFiles(48, 256)]),
     ["ok", "warn", "fail"],
   );
 });
 
-Deno.test("doctor: the limit of open files is read in the words of the kernel", () => {
-  const limits = (soft: string) =>
-    `Limit  Soft Limit  Hard Limit\nMax open files  ${soft}  4096 files\n`;
-  assertEquals(openFilesIn(limits("1024")), 1_024);
-  assertEquals(openFilesIn(limits("unlimited")), Infinity);
-  assertEquals(openFilesIn("Max cpu time  unlimited\n"), undefined);
+Deno.test("doctor: a limit of open files is told with what it suffices for", () => {
+  const { state, message, fix } = judgeOpenFiles(128, 256);
+  assertEquals(state, "warn");
+  assertEquals(
+    message,
+    "at most 128: enough for 40 connections to receivers and 40 from publishers and operators at " +
+      "once; delivery.totalConcurrency asks for 256, the rest waits",
+  );
+  assertStringIncludes(fix ?? "", "LimitNOFILE=65536");
 });

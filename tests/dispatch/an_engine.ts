@@ -3,7 +3,7 @@ import type { Config } from "../../src/config/config.ts";
 import type { Outcome } from "../../src/domain/attempt.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
-import { type Engine, startEngine } from "../../src/engine.ts";
+import { type Engine, type EnginePorts, startEngine } from "../../src/engine.ts";
 import type { Submitted } from "../../src/ingest/ingest.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
@@ -42,6 +42,7 @@ export async function anEngine(
     status?: number;
     noticeStatus?: number;
   } = {},
+  ports: Partial<EnginePorts> = {},
 ): Promise<TestEngine & { config: Config }> {
   const clock = new FakeClock();
   const disk = { isFull: false, isBroken: false };
@@ -88,6 +89,7 @@ export async function anEngine(
           warnings: [],
         },
       ),
+    ...ports,
   });
   return {
     ...engine,

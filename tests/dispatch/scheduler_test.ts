@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import { silentLog } from "../../src/runtime/log.ts";
+import { MachineFault } from "../../src/transport/transport.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { anEngine, settled } from "./an_engine.ts";
 
@@ -64,4 +66,50 @@ Deno.test("scheduler: what is cancelled in memory makes room for what waits in t
     await settled();
   }
   assert(engine.requests.some(({ pool }) => pool === "other"));
+});
+
+Deno.test("scheduler: what this machine lacks costs no attempt, is put off longer and longer, and told once a minute", async () => {
+  const told: string[] = [];
+  const log = Object.assign(Object.create(silentLog), {
+    attemptsHeldBack: (_: string, lack: string) => told.push(lack),
+  });
+  const sent: string[] = [];
+  let lacks = true;
+  await using engine = await anEngine({}, {
+    log,
+    transport: {
+      send({ pool }) {
+        sent.push(pool);
+        if (lacks) return Promise.reject(new MachineFault("descriptors", "there are none"));
+        return Promise.resolve({
+          kind: "answered",
+          status: 200,
+          headers: [],
+          body: new Uint8Array(),
+          truncated: false,
+        });
+      },
+      close: () => Promise.resolve(),
+    },
+  });
+  await engine.publish();
+  await settled();
+  const waits: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const before = sent.length;
+    let waitedMs = 0;
+    while (sent.length === before) {
+      engine.clock.advance(50);
+      waitedMs += 50;
+      await settled();
+    }
+    waits.push(waitedMs);
+  }
+  assertEquals(waits, [250, 500, 1_000, 2_000, 4_000]);
+  assertEquals(told, ["there are none"]);
+  lacks = false;
+  engine.clock.advance(30_000);
+  await settled();
+  const { items: [delivery] } = await engine.outbox.deliveries({ limit: 1 });
+  assertEquals([delivery!.state, delivery!.attemptCount], ["delivered", 1]);
 });

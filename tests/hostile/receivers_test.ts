@@ -135,7 +135,7 @@ const TABLE: Record<string, Record<string, [Treatment, Expected]>> = {
         `${OK}Content-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`,
         new Uint8Array(bomb),
       ),
-      { status: 200, kept: Math.min(bomb.length, 65_536) },
+      { status: 200, kept: 65_536 },
     ],
   },
   "statuses": {
@@ -351,14 +351,14 @@ Deno.test("hostile receivers: no redirect is followed, wherever it leads", async
   assertEquals(elsewhere.connectionCount, 0);
 });
 
-Deno.test("hostile receivers: a compressed body is kept as it is", async () => {
+Deno.test("hostile receivers: a compressed body is kept unpacked", async () => {
   const body = gzipSync(Buffer.from("hello"));
   const { outcome } = await met(says(
     `${OK}Content-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`,
     new Uint8Array(body),
   ));
   assert(outcome.kind === "answered");
-  assertEquals([...outcome.body], [...body]);
+  assertEquals(new TextDecoder().decode(outcome.body), "hello");
 });
 
 Deno.test("hostile receivers: an answer that comes before the body is read counts", async () => {

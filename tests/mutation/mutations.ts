@@ -391,9 +391,51 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the question whether a closed connection's request was read",
     file: "transport/connection.ts",
-    text: "isReset && !this.#isWriting",
-    replacement: "true",
+    text: 'isRefused ? "closedUnread" : "closedUnanswered"',
+    replacement: '"closedUnread"',
     tests: ["transport/http1_transport_test.ts"],
+  },
+  {
+    defence: "the second try of a request that a reset left unread",
+    file: "transport/connection.ts",
+    text: 'if (how === "reset") return this.#end("closedUnread");',
+    replacement: 'if (how === "reset") return this.#end("closedUnanswered");',
+    tests: ["transport/unread_test.ts"],
+  },
+  {
+    defence: "the bound on open connections",
+    file: "transport/connection_pool.ts",
+    text: "if (this.#open >= this.#mostOpen && !this.closeLongestIdle() && spare) return false;",
+    replacement: "",
+    tests: ["transport/http1_transport_test.ts", "transport/addresses_in_turn_test.ts"],
+  },
+  {
+    defence: "the bound on lookups that hold a thread",
+    file: "transport/name_service.ts",
+    text: "if (this.#quick + this.#slow >= MAX_THREADS) return false;",
+    replacement: "",
+    tests: ["transport/name_service_test.ts"],
+  },
+  {
+    defence: "the bound on TLS handshakes that hang",
+    file: "transport/dial.ts",
+    text: "if (isSecure) hung.assertFewWith(spelled(address, port), address);",
+    replacement: "",
+    tests: ["transport/http1_transport_test.ts"],
+  },
+  {
+    defence: "the look whether a lookup failed for lack of descriptors",
+    file: "transport/name_service.ts",
+    text: "const lacking = noDescriptors(`look ${hostname} up`);",
+    replacement: "const lacking = new Failure('dns', hostname);",
+    tests: ["transport/lacking_test.ts"],
+  },
+  {
+    defence: "the rest of a subscription for which this machine lacks something",
+    file: "dispatch/scheduler.ts",
+    text: "return lane.rest(this.#now());",
+    replacement: "return this.#now();",
+    tests: ["dispatch/scheduler_test.ts"],
   },
 
   // A deadline is total.
@@ -445,15 +487,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the connection to the address that was checked",
     file: "transport/open_connection.ts",
-    text: "await connectTo(address, waitMs, connecting)",
-    replacement: "await connectTo(opening.url.hostname, waitMs, connecting)",
+    text: "void this.#try(address);",
+    replacement: "void this.#try(this.#opening.url.hostname);",
     tests: ["transport/http1_transport_test.ts", "hostile/addresses_test.ts"],
   },
   {
     defence: "the rule that a mapped address is the IPv4 one that it reaches",
     file: "transport/address_guard.ts",
-    text: "address !== undefined && isMapped(address) ? address.toIPv4Address() : address;",
-    replacement: "address;",
+    text: "return address && (ipv4Behind(address) ?? address);",
+    replacement: "return address;",
     tests: ["transport/address_guard_test.ts"],
   },
   {

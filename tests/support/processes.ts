@@ -35,13 +35,14 @@ export interface Starting {
   readonly said: Promise<string>;
 }
 
-/** The same, without waiting. */
+/** The same, without waiting; with a limit on open files if one is given. */
 export function startServe(
   folder: string,
   port: number,
   env: Record<string, string> = {},
+  { openFiles }: { readonly openFiles?: number } = {},
 ): Starting {
-  const process = command(folder, ["serve"], env).spawn();
+  const process = command(folder, ["serve"], env, openFiles).spawn();
   void process.stdout.cancel();
   const said = lastOf(process.stderr);
   let hasEnded = false;
@@ -110,8 +111,16 @@ export function freePort(): number {
  * The checkout, or what `BELLHOOK_BIN` names. Deno itself runs it, so that signals reach it;
  * `deno task` would not pass them on.
  */
-function command(folder: string, args: string[], env: Record<string, string> = {}): Deno.Command {
-  const [program, ...words] = programWords();
+function command(
+  folder: string,
+  args: string[],
+  env: Record<string, string> = {},
+  openFiles?: number,
+): Deno.Command {
+  const limited = openFiles === undefined
+    ? []
+    : ["sh", "-c", `ulimit -n ${openFiles} && exec "$0" "$@"`];
+  const [program, ...words] = [...limited, ...programWords()];
   return new Deno.Command(program!, {
     args: [...words, "-c", `${folder}/config.json`, ...args],
     env,

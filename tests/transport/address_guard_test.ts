@@ -22,7 +22,8 @@ const FORBIDDEN = [
   ["240.0.0.0", "255.255.255.255"],
   ["::", "::1", "::7f00:1", "::808:808"],
   ["::ffff:127.0.0.1", "::ffff:a00:1", "::ffff:169.254.169.254"],
-  ["64:ff9b::", "64:ff9b::808:808", "64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff"],
+  ["64:ff9b::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b::10.1.2.3"],
+  ["64:ff9b:0:0:0:1::808:808", "64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff"],
   ["100::", "100:0:0:1::", "5f00::", "5f00:ffff::"],
   ["2001::", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:1ff:ffff::"],
   ["2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"],
@@ -39,7 +40,7 @@ const PUBLIC = [
   ["172.15.255.255", "172.32.0.0", "192.0.1.0", "192.0.3.0", "192.88.98.255", "192.88.100.0"],
   ["192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "198.51.99.255"],
   ["198.51.101.0", "203.0.112.255", "203.0.114.0", "223.255.255.255"],
-  ["::ffff:8.8.8.8", "::ffff:808:808"],
+  ["::ffff:8.8.8.8", "::ffff:808:808", "64:ff9b::808:808", "64:ff9b::1.1.1.1"],
   ["2000::1", "2001:200::1", "2001:db7::1", "2001:db9::1", "2003::1", "2606:4700::1111"],
   ["2a00:1450:4001::1", "3ffe::1", "3fff:1000::1"],
 ].flat();
@@ -82,10 +83,17 @@ Deno.test("isForbidden(): a mapped range is the IPv4 range it stands for", () =>
   assertEquals(isForbidden("10.0.0.1", ["::ffff:127.0.0.0/104"]), true);
 });
 
-Deno.test("isForbidden(): an IPv4 address and its mapped form are judged alike", () => {
+Deno.test("isForbidden(): an IPv4 address is judged alike mapped and behind NAT64", () => {
   fc.assert(fc.property(fc.ipV4(), (address) => {
     assertEquals(isForbidden(`::ffff:${address}`, []), isForbidden(address, []));
+    assertEquals(isForbidden(`64:ff9b::${address}`, []), isForbidden(address, []));
   }));
+});
+
+Deno.test("isForbidden(): an address behind NAT64 is let through where its IPv4 address is", () => {
+  assertEquals(isForbidden("64:ff9b::10.1.2.3", ["10.0.0.0/8"]), false);
+  assertEquals(isForbidden("64:ff9b::10.1.2.3", ["64:ff9b::10.0.0.0/104"]), false);
+  assertEquals(isForbidden("64:ff9b::10.1.2.3", ["::/0"]), true);
 });
 
 Deno.test("parseNetwork(): ranges and single addresses, and nothing else", () => {

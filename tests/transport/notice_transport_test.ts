@@ -154,6 +154,13 @@ Deno.test("mail: a wrong password and a refusal are failures that name the serve
   assert(refused.message.includes("mailbox full"), refused.message);
 });
 
+Deno.test("mail: the names below localhost are this machine, whatever a name server says", async () => {
+  await using server = await startMailServer();
+  const outcome = await send(mailTo(`smtp://mail.localhost:${server.port}`));
+  assertEquals(outcome.kind, "answered", JSON.stringify(outcome));
+  assertEquals(server.mails.length, 1);
+});
+
 Deno.test("mail: no server there is a failed connection", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file jsx-key
 import type { Context } from "hono";
-import type { Attempt, Headers } from "../../domain/attempt.ts";
+import { type Attempt, type Headers, packingNote, responseOf } from "../../domain/attempt.ts";
 import { curlOf } from "../../domain/curl.ts";
 import { endReason } from "../../domain/delivery.ts";
 import { diagnose } from "../../domain/diagnosis.ts";
@@ -233,6 +233,8 @@ function AttemptDetails(
   },
 ) {
   const { number, startedAt, result, outcome, url, requestHeaders } = attempt;
+  const response = responseOf(outcome);
+  const note = response && packingNote(response);
   const key = `attempt-${number}`;
   const curl = curlOf({ url, headers: requestHeaders, body });
   return (
@@ -272,31 +274,32 @@ function AttemptDetails(
         </section>
         <section aria-label={`Response to attempt ${number}`}>
           <h3>Response</h3>
-          {outcome.kind === "failed"
-            ? (
+          {outcome.kind === "failed" && (
+            <p>
+              {response ? "Broken off" : "None"}: <strong>{outcome.error.kind}</strong>,{" "}
+              {visible(outcome.error.message)}
+            </p>
+          )}
+          {response && (
+            <>
               <p>
-                None: <strong>{outcome.error.kind}</strong>, {visible(outcome.error.message)}
+                <code>{response.status}</code> after {length(attempt.durationMs)}
               </p>
-            )
-            : (
-              <>
-                <p>
-                  <code>{outcome.status}</code> after {length(attempt.durationMs)}
-                </p>
-                <HeaderTable
-                  headers={outcome.headers}
-                  label={`Response headers of attempt ${number}`}
-                />
-                <Payload
-                  id={`${key}-response`}
-                  label={`Response body of attempt ${number}`}
-                  text={new TextDecoder().decode(outcome.body)}
-                  size={outcome.body.length}
-                  truncated={outcome.truncated}
-                  viewer={viewer}
-                />
-              </>
-            )}
+              <HeaderTable
+                headers={response.headers}
+                label={`Response headers of attempt ${number}`}
+              />
+              {note && <p class="muted">Note: {visible(note)}.</p>}
+              <Payload
+                id={`${key}-response`}
+                label={`Response body of attempt ${number}`}
+                text={new TextDecoder().decode(response.body)}
+                size={response.body.length}
+                truncated={response.truncated}
+                viewer={viewer}
+              />
+            </>
+          )}
         </section>
       </div>
     </details>

@@ -83,7 +83,9 @@ function waitBefore(attempts: readonly Attempt[], index: number): string | undef
 
 /** What came of an attempt, in a word or two. */
 export function answerOf({ outcome, durationMs }: Attempt): string {
-  const what = outcome.kind === "answered" ? String(outcome.status) : outcome.error.kind;
+  const what = outcome.kind === "answered"
+    ? String(outcome.status)
+    : [outcome.response?.status, outcome.error.kind].filter(Boolean).join(", ");
   return `${what} · ${length(durationMs)}`;
 }
 

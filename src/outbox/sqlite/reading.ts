@@ -1,4 +1,4 @@
-import type { Attempt, FailureKind, Headers, Outcome } from "../../domain/attempt.ts";
+import type { Attempt, FailureKind, Headers, Outcome, Response } from "../../domain/attempt.ts";
 import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
 import type { Event, Scope } from "../../domain/event.ts";
 import type { Health } from "../../domain/health.ts";
@@ -189,18 +189,31 @@ export function attemptFromRow(row: AttemptRow): Attempt {
 
 function outcomeFromRow(row: AttemptRow): Outcome {
   const remote = row.remote_address === null ? {} : { remoteAddress: toText(row.remote_address) };
-  if (row.status === null) {
-    const error = { kind: row.error_kind!, message: toText(row.error_message!) };
-    return { kind: "failed", error, ...remote };
-  }
+  const response = responseFromRow(row);
+  if (row.error_kind === null) return { kind: "answered", ...response!, ...remote };
+  const error = { kind: row.error_kind, message: toText(row.error_message!) };
+  return { kind: "failed", error, ...(response && { response }), ...remote };
+}
+
+function responseFromRow(row: AttemptRow): Response | undefined {
+  if (row.status === null) return undefined;
+  const headers = soundHeaders(row.response_headers!);
+  const packing = headers.find(([name]) => name.toLowerCase() === "content-encoding")?.[1];
   return {
-    kind: "answered",
     status: row.status,
-    headers: soundHeaders(row.response_headers!),
+    headers,
     body: row.response_body!,
-    truncated: row.truncated === 1,
-    ...remote,
+    truncated: (row.truncated! & TRUNCATED) !== 0,
+    ...((row.truncated! & PACKED) !== 0 && { packing: packing ?? "" }),
   };
+}
+
+/** What the column `truncated` holds: its name is older than the second. */
+const TRUNCATED = 1, PACKED = 2;
+
+/** How a body that is kept differs from the one that the receiver meant. */
+export function extentOf({ truncated, packing }: Response): number {
+  return (truncated ? TRUNCATED : 0) | (packing === undefined ? 0 : PACKED);
 }
 
 /** What HEALTH selects. */

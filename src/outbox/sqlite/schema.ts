@@ -296,6 +296,12 @@ export const MIGRATIONS: readonly string[] = [
     'operator blob,
     address blob'
   ) where type = 'table' and name = 'history';
+  -- An answer that broke off has a status and an error.
+  update sqlite_schema set sql = replace(
+    sql,
+    'check ((error_kind is null) = (status is not null))',
+    'check (error_kind is not null or status is not null)'
+  ) where type = 'table' and name = 'attempts';
   pragma writable_schema = reset;
   create unique index events_by_source on events (id, coalesce(publisher, x''), source)
     where source is not null;

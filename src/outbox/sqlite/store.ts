@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Attempt } from "../../domain/attempt.ts";
+import { type Attempt, responseOf } from "../../domain/attempt.ts";
 import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
@@ -41,7 +41,13 @@ import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import { type PruneRequest, Pruning } from "./pruning.ts";
-import { DELIVERY_BY_SEQ, deliveryFromRow, type DeliveryRow, PENDING_COUNTS } from "./reading.ts";
+import {
+  DELIVERY_BY_SEQ,
+  deliveryFromRow,
+  type DeliveryRow,
+  extentOf,
+  PENDING_COUNTS,
+} from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 import { type TalliedAttempt, Tallying } from "./tallying.ts";
@@ -675,7 +681,7 @@ export class Store {
     }
     const { seq } = grant;
     const before = claim.delivery.attemptCount;
-    const status = attempt.outcome.kind === "answered" ? attempt.outcome.status : null;
+    const status = responseOf(attempt.outcome)?.status ?? null;
     const { changes: changed } = verdict.kind === "retry"
       // Rounded up: never early.
       ? this.#sql.postpone.run(before + 1, Math.ceil(verdict.dueAt), status, seq, before)
@@ -711,7 +717,7 @@ export class Store {
     const { claim, attempt, at } = recording;
     const { seq } = grant;
     const before = claim.delivery.attemptCount;
-    const status = attempt.outcome.kind === "answered" ? attempt.outcome.status : null;
+    const status = responseOf(attempt.outcome)?.status ?? null;
     const { changes: changed } = this.#sql.countLate.run({ seq, before, status });
     if (changed === 0) return;
     this.#insertAttempt(seq, before + 1, attempt);
@@ -757,7 +763,7 @@ export class Store {
 
   #insertAttempt(seq: number, number: number, attempt: Attempt): void {
     const { outcome } = attempt;
-    const answer = outcome.kind === "answered" ? outcome : undefined;
+    const answer = responseOf(outcome);
     const error = outcome.kind === "failed" ? outcome.error : undefined;
     this.#sql.insertAttempt.get(
       seq,
@@ -772,7 +778,7 @@ export class Store {
       answer?.status ?? null,
       answer ? answerHeadersToText(answer.headers) : null,
       answer ? toCast(answer.body) : null,
-      answer ? Number(answer.truncated) : null,
+      answer ? extentOf(answer) : null,
       error?.kind ?? null,
       error?.message ?? null,
     );
