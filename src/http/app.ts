@@ -83,7 +83,7 @@ export function createApp(given: AppPorts): App {
     if (error instanceof AccessRefused) {
       const address = requestAddress({ request, peer }, ports.config());
       const { reason } = error;
-      const waitSeconds = await ports.refusals.note({ address, reason, signal: request.signal });
+      const waitSeconds = await ports.refusals.note({ address, reason });
       return problem(
         waitSeconds === undefined ? error.problem : tooManyRefused(error, waitSeconds),
       );

@@ -8,8 +8,6 @@ export type RefusalReason = "no_token" | "unknown_token" | "sign_in";
 export interface Refusal {
   readonly address: string;
   readonly reason: RefusalReason;
-  /** Ends the wait for the answer: nobody reads it any more. */
-  readonly signal?: AbortSignal;
 }
 
 export interface RefusalsPorts {
@@ -30,7 +28,7 @@ const FREE = 10;
 const FIRST_WAIT_MS = 250, LONGEST_WAIT_MS = 4_000;
 /** So long an address must not be refused for the next refusal to be its first. */
 const FORGIVEN_AFTER_MS = 10 * MINUTE_MS;
-/** So many answers wait at once: each keeps a connection and a request. */
+/** So many answers wait at once: each keeps a connection and a request, also of who has gone away. */
 const MOST_WAITING = 64, MOST_WAITING_OF_ONE = 8;
 
 /** What an address has been refused. */
@@ -71,7 +69,7 @@ export class Refusals {
    * Notes that somebody was refused, and resolves when the answer may go out. A number is how many
    * seconds to wait: so many answers wait already that this one must go out now, as a 429.
    */
-  async note({ address, reason, signal }: Refusal): Promise<number | undefined> {
+  async note({ address, reason }: Refusal): Promise<number | undefined> {
     this.#ports.onAccessRefused(reason);
     const refused = this.#refusedOf(address);
     refused.unlogged.set(reason, (refused.unlogged.get(reason) ?? 0) + 1);
@@ -83,7 +81,7 @@ export class Refusals {
     }
     this.#waiting++;
     refused.waiting++;
-    await this.#wait(waitMs, signal);
+    await this.#wait(waitMs);
     this.#waiting--;
     refused.waiting--;
     return undefined;
@@ -160,19 +158,16 @@ export class Refusals {
     this.#ports.log.accessRefusedToMore({ count, addresses });
   }
 
-  /** Resolves after so long, or when the daemon stops, or when nobody waits any more. */
-  #wait(ms: number, signal?: AbortSignal): Promise<void> {
+  /** Resolves after so long, or when the daemon stops. */
+  #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {
         cancelTimer();
         forget();
-        signal?.removeEventListener("abort", end);
         resolve();
       };
       const cancelTimer = this.#ports.clock.after(ms, end);
       const forget = this.#ports.onShutdown(end);
-      signal?.addEventListener("abort", end);
-      if (signal?.aborted) end();
     });
   }
 }

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { createHash } from "node:crypto";
 import { Secret } from "../../src/domain/secret.ts";
 import { aConfig } from "../support/a_config.ts";
 import type { Answer, TestDaemon } from "../support/a_daemon.ts";
@@ -141,4 +142,20 @@ Deno.test("delivery: a receiver can tell events of one id apart, however often e
     await until(() => receiver.requests.length === 3 + index, "it was sent again");
   }
   assertEquals(ids(), [annas, bens, annas, bens]);
+});
+
+Deno.test("delivery: nobody can post an event that another publisher's is taken for", async () => {
+  await using receiver = startRawServer();
+  const { daemon, as } = await aSharedDaemon({ url: receiver.url });
+  await using _ = daemon;
+  // What a header makes of an id with a dot in it.
+  const hash = createHash("sha256").update('"bk.1"').digest("hex").slice(0, 32);
+  for (const [name, id] of [["ben", `evt_${hash}`], ["anna", "bk.1"], ["ops", "bk.2"]] as const) {
+    await as(name, "POST", "/v1/events", { id, type: "t", data: 1 });
+    await receiver.received(["ben", "anna", "ops"].indexOf(name) + 1);
+  }
+  const [bens, annas, own] = receiver.requests.map((request) => request.header("webhook-id"));
+  assertEquals(bens, `evt_${hash}`);
+  assertMatch(annas!, /^evt_[0-9A-Z]{26}$/);
+  assertMatch(own!, /^evt_[0-9a-f]{32}$/);
 });

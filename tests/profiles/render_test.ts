@@ -46,6 +46,12 @@ Deno.test("body: constants, nested members, ids and settings make up a user's ow
   );
 });
 
+Deno.test("body: its id is the one that receivers get, where another event has the event's own", () => {
+  const subscription = aSubscription({ profile: aProfile({ id: { from: "id" } }) });
+  const event = anEvent({ id: "bk_1", sentAs: "evt_2" });
+  assertEquals(renderBody(formatOf(subscription), event), '{"id":"evt_2"}');
+});
+
 Deno.test("body: a receiver reads the name its subscription gives the event", () => {
   const subscription = aSubscription({
     profile: BUILT_IN.get("bookingsync")!,

@@ -242,8 +242,12 @@ Deno.test("bookingscheduler: the page's receiver verifies bodies it cannot re-se
 
 Deno.test("uuid: it is one per event and subscription, a version 5 UUID that every check takes", () => {
   const profile = BUILT_IN.get("bookingshake")!;
-  const key = (subscription: string, id: string) =>
-    header(aSubscription({ id: subscription, profile }), "Idempotency-Key", { id });
+  const key = (subscription: string, id: string, sentAs?: string) =>
+    header(aSubscription({ id: subscription, profile }), "Idempotency-Key", {
+      id,
+      ...(sentAs === undefined ? {} : { sentAs }),
+    });
+  assertEquals(key("a", "1", "2"), key("a", "2"));
   assertEquals(key("a", "1"), key("a", "1"));
   assertNotEquals(key("a", "1"), key("a", "2"));
   assertNotEquals(key("a", "1"), key("b", "1"));

@@ -167,8 +167,7 @@ function addSignIn(
     const session = sessions.signIn((sent.get("token") ?? "").trim());
     const address = addressOf(context, config());
     if (!session) {
-      const { signal } = context.req.raw;
-      const waitSeconds = await refusals.note({ address, reason: "sign_in", signal });
+      const waitSeconds = await refusals.note({ address, reason: "sign_in" });
       if (waitSeconds !== undefined) context.header("retry-after", String(waitSeconds));
       const problem = "The token is none of auth.operators." +
         (waitSeconds === undefined ? "" : ` Wait ${waitSeconds} s before you try again.`);

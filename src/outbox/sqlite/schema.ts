@@ -276,8 +276,16 @@ export const MIGRATIONS: readonly string[] = [
   -- Events' ids belong to their publishers, those of CloudEvents to a source as well. So far an id was
   -- unique in the whole table: the index that came with this becomes one of the events without a source,
   -- which all are that are there, without being built anew. That a publisher has no two of one id is for
-  -- the one writer to see to. Columns are added by the table's text too: ALTER TABLE would read all rows.
+  -- the one writer to see to. Nothing of this reads the table, which may be hundreds of gigabytes: ALTER
+  -- TABLE would, to check its rows, and so would CREATE INDEX, to find none. So columns are added to the
+  -- table's text, and indexes that hold nothing yet are made on an empty table and handed over.
+  create table empty (id blob, publisher blob, source blob, sent_as blob) strict;
+  create unique index events_by_source on empty (id, coalesce(publisher, x''), source)
+    where source is not null;
+  create index events_by_sent_as on empty (sent_as) where sent_as is not null;
   pragma writable_schema = on;
+  update sqlite_schema set tbl_name = 'events', sql = replace(sql, ' on empty ', ' on events ')
+  where type = 'index' and tbl_name = 'empty';
   update sqlite_schema set sql = replace(
     replace(sql, 'id blob not null unique', 'id blob not null'),
     ', trace text)',
@@ -303,9 +311,7 @@ export const MIGRATIONS: readonly string[] = [
     'check (error_kind is not null or status is not null)'
   ) where type = 'table' and name = 'attempts';
   pragma writable_schema = reset;
-  create unique index events_by_source on events (id, coalesce(publisher, x''), source)
-    where source is not null;
-  create index events_by_sent_as on events (sent_as) where sent_as is not null;
+  drop table empty;
 `,
 ];
 
