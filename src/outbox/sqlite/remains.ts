@@ -97,7 +97,7 @@ function assertOfSameDatabase(
   if (commits === 0) return;
   const isForeign = pageBytes !== database.pageBytes ||
     // Whatever changes the number of pages writes the first one, which tells it.
-    (firstPage === undefined ? pageCount !== database.pages : !isOurs(firstPage));
+    (firstPage ? !isOurs(firstPage) : database.pages > 0 && pageCount !== database.pages);
   if (!isForeign) return;
   throw new IncompleteDatabaseError(
     path,
