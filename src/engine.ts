@@ -6,7 +6,7 @@ import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
 import { type Notice, Notices } from "./dispatch/notices.ts";
 import { Replayer } from "./dispatch/replayer.ts";
-import { Retention } from "./dispatch/retention.ts";
+import { keptTimes, Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
 import { measureEngine } from "./engine_metrics.ts";
@@ -142,16 +142,11 @@ function compose(
     totalConcurrency: () => config.totalConcurrency,
     onBeat: ports.onBeat,
   });
-  const retention = new Retention({
-    outbox,
-    clock,
-    steady,
-    log,
-    keep: () => ({
-      deliveredMs: config.storage.keepDeliveredMs,
-      exhaustedMs: config.storage.keepExhaustedMs,
-    }),
+  const keep = () => ({
+    deliveredMs: config.storage.keepDeliveredMs,
+    exhaustedMs: config.storage.keepExhaustedMs,
   });
+  const retention = new Retention({ outbox, clock, steady, log, keep });
   const ingest = new Ingest({
     outbox: tracing ? tracedOutbox(outbox, tracing) : outbox,
     registry,
@@ -230,6 +225,7 @@ function compose(
     inFlight: () => scheduler.inFlight,
     notReadyBecause,
     databasePath: config.storage.path,
+    keptTimes: () => keptTimes(steady.now(), keep()),
   });
   const app = createApp({
     ingest,

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { type Health, type HealthState, healthState } from "./domain/health.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Registry } from "./ingest/registry.ts";
-import type { OutboxReader } from "./outbox/outbox.ts";
+import { type KeptTimes, type OutboxReader, PRUNED_KINDS } from "./outbox/outbox.ts";
 import type { Metrics, Reading } from "./runtime/metrics.ts";
 import { VERSION } from "./version.ts";
 
@@ -17,6 +17,8 @@ export interface EngineMetricsPorts {
   readonly inFlight: () => number;
   readonly notReadyBecause: () => Promise<string | undefined>;
   readonly databasePath: string;
+  /** What finished before is overdue for pruning. */
+  readonly keptTimes: () => KeptTimes;
 }
 
 /** Tells how the engine stands whenever somebody asks: what waits, who is failing, how full the disk is. */
@@ -72,6 +74,17 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
     labels: ["subscription"],
     *read() {
       for (const { id } of registry.all) yield [[id], ports.health(id).consecutiveFailures];
+    },
+  });
+  metrics.gauge({
+    name: "bellhook_oldest_overdue_row_age_seconds",
+    help:
+      "For how long the oldest row that is kept no longer has waited to be pruned, by kind; up to a " +
+      "minute is usual.",
+    labels: ["kind"],
+    async read() {
+      const overdue = await ports.reader.overdue(ports.keptTimes());
+      return PRUNED_KINDS.map((kind) => [[kind], (overdue.get(kind) ?? 0) / 1_000]);
     },
   });
   measureDisk(metrics, ports.databasePath);

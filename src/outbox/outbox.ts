@@ -154,12 +154,45 @@ export interface ReplayStep {
   readonly finished: boolean;
 }
 
-/** How many finished deliveries, and events left without any, one bite took away. */
+/** Each kind of row that is pruned when its time is over; `events` are those without deliveries. */
+export const PRUNED_KINDS = [
+  "delivered",
+  "exhausted",
+  "cancelled",
+  "events",
+  "keys",
+  "history",
+  "replays",
+  "tallies",
+] as const;
+
+export type PrunedKind = typeof PRUNED_KINDS[number];
+
+/** What finished before these instants is kept no longer. */
+export interface KeptTimes {
+  readonly delivered: Instant;
+  /** Also of cancelled deliveries, history, replays and tallies. */
+  readonly exhausted: Instant;
+}
+
+/** One batch of pruning. */
+export interface PruneRequest extends KeptTimes {
+  /** At most so many rows of each kind, so that none waits for another's backlog. */
+  readonly limit: number;
+  /** It ends with the row during which it has held the loop for so long, by this clock. */
+  readonly hold?: { readonly maxMs: number; monotonicMs(): number };
+}
+
+/** How many finished deliveries, and events left without any, one batch took away. */
 export interface Pruned {
   readonly deliveries: number;
   readonly events: number;
   /** Idempotency keys, entries of the history, replays and tallies. */
   readonly others: number;
+  /** Whether it ended for its limit or its time, and not because nothing was left. */
+  readonly mayHaveMore: boolean;
+  /** For how long it held the loop; 0 where no clock was given. */
+  readonly heldMs: number;
 }
 
 /** What a claim may take: due deliveries of one subscription, oldest due first. */
@@ -221,10 +254,8 @@ export interface Outbox {
   shiftDue(from: Instant, byMs: number): Promise<void>;
   /** For each subscription with unclaimed pending deliveries, when the first of them is due. */
   nextDue(): Promise<ReadonlyMap<string, Instant>>;
-  /** One bite of at most `limit` rows of what finished before these instants. */
-  prune(
-    before: { readonly delivered: Instant; readonly exhausted: Instant; readonly limit: number },
-  ): Promise<Pruned>;
+  /** One batch of what is kept no longer. */
+  prune(request: PruneRequest): Promise<Pruned>;
   /**
    * Why nothing can be stored now; undefined where it can. After a commit that failed it tries
    * a write, and answers the reason for as long as that fails.
@@ -263,6 +294,8 @@ export interface OutboxReader {
   backlog(): Promise<ReadonlyMap<string, Backlog>>;
   /** The same, and how much of it is due. Taken over several turns of the loop. */
   due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>>;
+  /** For how many milliseconds the oldest row of each kind has been overdue for pruning, if any is. */
+  overdue(times: KeptTimes): Promise<ReadonlyMap<PrunedKind, number>>;
   audit(): Promise<Audit>;
   /**
    * Tells a listener of what each commit from now on changed, right after it; the answer ends that.

@@ -203,8 +203,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the longer time that what failed is kept",
     file: "outbox/sqlite/pruning.ts",
-    text: "state === DELIVERED ? before.delivered : before.exhausted",
-    replacement: "before.delivered",
+    text: 'if (kind === "delivered" || kind === "events") return delivered;',
+    replacement: "return delivered;",
+    tests: ["outbox/sqlite_outbox_test.ts"],
+  },
+  {
+    defence: "the turn that each kind of row gets when pruning runs out of time",
+    file: "outbox/sqlite/pruning.ts",
+    text: "const kind = PRUNED_KINDS[this.#turn]!;",
+    replacement: "const kind = PRUNED_KINDS[i]!;",
     tests: ["outbox/sqlite_outbox_test.ts"],
   },
   {

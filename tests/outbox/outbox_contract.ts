@@ -10,6 +10,7 @@ import type {
   HistoryEntry,
   Outbox,
   OutboxReader,
+  PruneRequest,
   Recording,
   Replay,
   Tally,
@@ -526,16 +527,17 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
   });
 
   story(
-    "prune() takes finished deliveries past their time, in bites",
+    "prune() takes finished deliveries past their time, in batches",
     async ({ outbox, reader }) => {
       for (let i = 0; i < 5; i++) await outbox.record(delivered(await aClaim(outbox), NOON + i));
       await outbox.record(exhausted(await aClaim(outbox), NOON));
       const pending = await aClaim(outbox);
       await outbox.enqueue({ events: [aNewEvent({ deliveries: [] })], at: NOON });
       const before = { delivered: NOON + 4, exhausted: NOON, limit: 3 };
-      const bites = [];
-      for (let bite = 0; bite < 3; bite++) bites.push(await prunedRows(outbox, before));
-      assertEquals(bites, [[3, 3], [1, 2], [0, 0]]);
+      const batches = [];
+      for (let batch = 0; batch < 3; batch++) batches.push(await prunedRows(outbox, before));
+      // The event that nobody gets is one of a kind of its own.
+      assertEquals(batches, [[3, 4, true], [1, 1, false], [0, 0, false]]);
       const { items } = await reader.deliveries({ limit: 9 });
       assertEquals(items.map(({ state }) => state).sort(), ["delivered", "exhausted", "pending"]);
       assertEquals(await outbox.record(delivered(pending, NOON + 9)), true);
@@ -550,10 +552,71 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const [claim] = answer.claims;
     await outbox.record(delivered(claim!, NOON + 1));
     const before = { delivered: NOON + 99, exhausted: NOON + 99, limit: 9 };
-    assertEquals(await prunedRows(outbox, before), [1, 0]);
+    assertEquals(await prunedRows(outbox, before), [1, 0, false]);
     assertEquals((await reader.event(claim!.event.id))?.id, claim!.event.id);
     await outbox.cancel([answer.receipts[0]!.deliveries[1]!.id], "enough", NOON + 2);
-    assertEquals(await prunedRows(outbox, before), [1, 1]);
+    assertEquals(await prunedRows(outbox, before), [1, 1, false]);
+  });
+
+  story("prune() gives each kind of row a share of its own", async ({ outbox, reader }) => {
+    for (let i = 0; i < 4; i++) {
+      await outbox.record(delivered(await aClaim(outbox), NOON));
+      await outbox.record(exhausted(await aClaim(outbox), NOON));
+      await outbox.cancel([(await aClaim(outbox)).delivery.id], "enough", NOON);
+    }
+    const request = { delivered: NOON + 99, exhausted: NOON + 99, limit: 1 };
+    await outbox.prune(request);
+    const { items } = await reader.deliveries({ limit: 99 });
+    const left = Map.groupBy(items, ({ state }) => state);
+    assertEquals([...left.values()].map(({ length }) => length), [3, 3, 3]);
+  });
+
+  story("prune() out of time goes on with the next kind, so that none starves", async ({
+    outbox,
+    reader,
+  }) => {
+    for (let i = 0; i < 6; i++) await outbox.record(delivered(await aClaim(outbox), NOON));
+    await outbox.record(exhausted(await aClaim(outbox), NOON));
+    const late = await aClaim(outbox);
+    await outbox.cancel([late.delivery.id], "enough", NOON);
+    await bringIndexesUpToDate(outbox);
+    let looks = 0;
+    const hold = { maxMs: 2, monotonicMs: () => looks++ };
+    const request = { delivered: NOON + 99, exhausted: NOON + 99, limit: 99, hold };
+    for (let batch = 0; batch < 3; batch++) {
+      const { mayHaveMore, heldMs } = await outbox.prune(request);
+      assertEquals([mayHaveMore, heldMs >= 2], [true, true]);
+    }
+    const { items } = await reader.deliveries({ limit: 99 });
+    assert(items.length > 1, "none of the batches was short");
+    assertEquals(items.filter(({ state }) => state !== "delivered"), []);
+  });
+
+  story("overdue() tells for how long the oldest row of each kind has waited", async ({
+    outbox,
+    reader,
+  }) => {
+    const times = { delivered: NOON + 50, exhausted: NOON + 30 };
+    assertEquals(await reader.overdue(times), new Map());
+    await outbox.record(delivered(await aClaim(outbox), NOON + 5));
+    await outbox.record(delivered(await aClaim(outbox), NOON + 9));
+    await outbox.record(exhausted(await aClaim(outbox), NOON + 40));
+    await outbox.cancel([(await aClaim(outbox)).delivery.id], "enough", NOON + 10);
+    await outbox.remember({ at: NOON, kind: "reloaded", cause: "nothing changed" });
+    const idempotency = { key: aHash(7), content: aHash(1) };
+    await outbox.enqueue({ events: [aNewEvent({ deliveries: [] })], idempotency, at: NOON + 20 });
+    await bringIndexesUpToDate(outbox);
+    assertEquals(
+      await reader.overdue(times),
+      new Map([
+        ["delivered", 45],
+        ["cancelled", 20],
+        ["events", 30],
+        ["keys", 10],
+        ["history", 30],
+        ["tallies", 30],
+      ]),
+    );
   });
 
   story("counts() tells each subscription's deliveries by state, until pruned", async ({
@@ -980,7 +1043,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(answer.kind, "accepted");
   });
 
-  story("prune() takes Idempotency-Keys though deliveries fill the bite", async ({ outbox }) => {
+  story("prune() takes Idempotency-Keys though deliveries fill the batch", async ({ outbox }) => {
     for (const key of [1, 2, 3]) {
       const idempotency = { key: aHash(key), content: aHash(1) };
       await outbox.enqueue({ events: [aNewEvent()], idempotency, at: NOON });
@@ -1264,13 +1327,13 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
   }
 }
 
-/** Due times are found by the indexes: by whatever they move, nothing is fresh any more. */
-/** How many deliveries and events a bite takes. */
-async function prunedRows(outbox: Outbox, before: Parameters<Outbox["prune"]>[0]) {
-  const { deliveries, events } = await outbox.prune(before);
-  return [deliveries, events];
+/** How many deliveries and events a batch takes, and whether there may be more. */
+async function prunedRows(outbox: Outbox, request: PruneRequest) {
+  const { deliveries, events, mayHaveMore } = await outbox.prune(request);
+  return [deliveries, events, mayHaveMore];
 }
 
+/** Due times are found by the indexes: by whatever they move, nothing is fresh any more. */
 function bringIndexesUpToDate(outbox: Outbox): Promise<void> {
   return outbox.shiftDue(NOON, 0);
 }

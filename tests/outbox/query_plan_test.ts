@@ -3,17 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
-import {
-  BARE_EVENTS,
-  DELETE_ATTEMPTS,
-  DELETE_EVENT,
-  DELETE_EVENT_OF_TYPE,
-  DELETE_HISTORY,
-  DELETE_KEYS,
-  DELETE_REPLAYS,
-  DELETE_TALLIES,
-  FINISHED,
-} from "../../src/outbox/sqlite/pruning.ts";
+import { OLDEST_SQL, PRUNING_SQL } from "../../src/outbox/sqlite/pruning.ts";
 import { READER_SQL } from "../../src/outbox/sqlite/reader.ts";
 import { SCAN_SQL } from "../../src/outbox/sqlite/replay_scan.ts";
 import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
@@ -28,15 +18,10 @@ const STATEMENTS: Record<string, string> = {
   ...TALLYING_SQL,
   ...INDEXING_SQL,
   ...HEALTH_SQL,
-  BARE_EVENTS,
-  DELETE_ATTEMPTS,
-  DELETE_EVENT,
-  DELETE_EVENT_OF_TYPE,
-  DELETE_HISTORY,
-  DELETE_KEYS,
-  DELETE_REPLAYS,
-  DELETE_TALLIES,
-  FINISHED,
+  ...PRUNING_SQL,
+  ...Object.fromEntries(
+    Object.entries(OLDEST_SQL).map(([kind, sql]) => [`oldest ${kind}`, sql]),
+  ),
 };
 
 /** They walk all that is pending, or open, on purpose, and are asked seldom. */
@@ -90,7 +75,7 @@ Deno.test("query plans: a claim reads nothing but the index of what is due", asy
   assertEquals(planOf(db, SQL.due), [
     "SEARCH deliveries USING COVERING INDEX deliveries_due (subscription=?)",
   ]);
-  assertEquals(planOf(db, FINISHED), [
+  assertEquals(planOf(db, PRUNING_SQL.finished), [
     "SEARCH deliveries USING INDEX deliveries_finished (state=? AND finished_at<?)",
   ]);
   db.close();

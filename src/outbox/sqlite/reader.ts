@@ -14,8 +14,10 @@ import type {
   DueBacklog,
   EventFilter,
   HistoryFilter,
+  KeptTimes,
   OutboxReader,
   Page,
+  PrunedKind,
   RememberedEntry,
   Replay,
   ReplayFilter,
@@ -48,6 +50,7 @@ import {
   PENDING_COUNTS,
   storedEventFromRow,
 } from "./reading.ts";
+import { Overdue } from "./pruning.ts";
 import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
@@ -93,6 +96,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   readonly #types: Names;
   readonly #formats: Names;
   readonly #replayScan: ReplayScan;
+  readonly #overdue: Overdue;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -104,6 +108,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       subscriptions: this.#subscriptions,
       types: this.#types,
     });
+    this.#overdue = new Overdue(db);
   }
 
   // Asynchronous as the port is: what SQLite throws becomes a rejection.
@@ -352,6 +357,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       (statement.get({ subscription, now, limit: COUNTED_ROWS }) as { count: number }).count;
     const due = count(this.#sql.countDue);
     return freshDue + (due < COUNTED_ROWS ? due : pending - count(this.#sql.countLater));
+  }
+
+  // deno-lint-ignore require-await
+  async overdue(times: KeptTimes): Promise<Map<PrunedKind, number>> {
+    return this.#overdue.byKind(times);
   }
 
   // deno-lint-ignore require-await

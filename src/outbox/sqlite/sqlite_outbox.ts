@@ -21,10 +21,13 @@ import type {
   EventFilter,
   HistoryEntry,
   HistoryFilter,
+  KeptTimes,
   Outbox,
   OutboxReader,
   Page,
   Pruned,
+  PrunedKind,
+  PruneRequest,
   Recording,
   RememberedEntry,
   Replay,
@@ -39,7 +42,6 @@ import { IN_MEMORY, type Migrating, openReading, openWriter } from "./connection
 import { faultOf, unopened } from "./faults.ts";
 import { Journal } from "./journal.ts";
 import { type Lock, lockDatabase } from "./lock.ts";
-import type { PruneRequest } from "./pruning.ts";
 import { SqliteReader } from "./reader.ts";
 import type { ReplayBeginning } from "./replaying.ts";
 import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
@@ -231,8 +233,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#submit({ kind: "shiftDue", from, byMs });
   }
 
-  prune(before: PruneRequest): Promise<Pruned> {
-    return this.#submit({ kind: "prune", before });
+  prune(request: PruneRequest): Promise<Pruned> {
+    return this.#submit({ kind: "prune", request });
   }
 
   async unavailableBecause(): Promise<string | undefined> {
@@ -329,6 +331,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
     return this.#read(() => this.#reader.due(now));
+  }
+
+  overdue(times: KeptTimes): Promise<ReadonlyMap<PrunedKind, number>> {
+    return this.#read(() => this.#reader.overdue(times));
   }
 
   audit(): Promise<Audit> {
@@ -554,7 +560,7 @@ function rowsOf(operation: Operation): number {
     case "cancel":
       return operation.deliveryIds.length;
     case "prune":
-      return operation.before.limit;
+      return operation.request.limit;
     case "stepReplay":
       return operation.request.limit;
     default:

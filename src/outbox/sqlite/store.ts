@@ -14,6 +14,7 @@ import type {
   HistoryEntry,
   NewEvent,
   Pruned,
+  PruneRequest,
   Receipt,
   Recording,
   Replay,
@@ -36,7 +37,7 @@ import { HealthKeeping } from "./health_keeping.ts";
 import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
-import { type PruneRequest, Pruning } from "./pruning.ts";
+import { Pruning } from "./pruning.ts";
 import { DELIVERY_BY_SEQ, deliveryFromRow, type DeliveryRow, PENDING_COUNTS } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
@@ -65,7 +66,7 @@ export type Operation =
   | { readonly kind: "openReplay"; readonly opening: ReplayOpening }
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
   | { readonly kind: "shiftDue"; readonly from: Instant; readonly byMs: number }
-  | { readonly kind: "prune"; readonly before: PruneRequest }
+  | { readonly kind: "prune"; readonly request: PruneRequest }
   | { readonly kind: "index" }
   | { readonly kind: "probe" };
 
@@ -307,7 +308,7 @@ export class Store {
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
         return;
       case "prune":
-        return this.#prune(operation.before, changes);
+        return this.#prune(operation.request, changes);
       case "index":
         return this.#index();
       case "probe":
@@ -322,12 +323,20 @@ export class Store {
   }
 
   /** What is fresh is mostly too young to go: it is looked at where nothing else is old enough. */
-  #prune(before: PruneRequest, changes: Changes): Pruned {
-    const pruned = this.#pruning.bite(before, this.#indexing.taken, changes);
-    if (pruned.deliveries + pruned.events > 0) return pruned;
+  #prune(request: PruneRequest, changes: Changes): Pruned {
+    const pruned = this.#pruning.batch(request, this.#indexing.taken, changes);
+    const isOutOfTime = request.hold !== undefined && pruned.heldMs >= request.hold.maxMs;
+    if (pruned.deliveries + pruned.events > 0 || isOutOfTime) return pruned;
+    const taken = this.#indexing.taken;
     this.#index();
-    const more = this.#pruning.bite(before, this.#indexing.taken, changes);
-    return { ...more, others: pruned.others + more.others };
+    if (this.#indexing.taken === taken) return pruned;
+    const more = this.#pruning.batch(request, this.#indexing.taken, changes);
+    return {
+      ...more,
+      others: pruned.others + more.others,
+      mayHaveMore: pruned.mayHaveMore || more.mayHaveMore,
+      heldMs: pruned.heldMs + more.heldMs,
+    };
   }
 
   #rollBack(): void {
