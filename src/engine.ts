@@ -9,6 +9,7 @@ import { Replayer } from "./dispatch/replayer.ts";
 import { keptTimes, Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
+import { TimeMarks } from "./dispatch/time_marks.ts";
 import { measureEngine } from "./engine_metrics.ts";
 import { haveSameOperators } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
@@ -77,7 +78,12 @@ export async function startEngine(config: Config, ports: EnginePorts): Promise<E
   }));
   try {
     const health = new HealthBoard(outbox, await outbox.health());
-    const { start, ...engine } = compose(config, { ...ports, outbox, health });
+    const { clock, log } = ports;
+    const [last, boot] = [await outbox.timeMark(), await clock.boot?.()];
+    const steady = SteadyClock.carriedOn(clock, last, boot);
+    const commits = () => outbox.commits;
+    const timeMarks = new TimeMarks({ outbox, clock, steady, log, last, boot, commits });
+    const { start, ...engine } = compose(config, { ...ports, outbox, health, steady, timeMarks });
     await start();
     return engine;
   } catch (error) {
@@ -88,12 +94,16 @@ export async function startEngine(config: Config, ports: EnginePorts): Promise<E
 
 function compose(
   initial: Config,
-  ports: EnginePorts & { readonly outbox: SqliteOutbox; readonly health: HealthBoard },
+  ports: EnginePorts & {
+    readonly outbox: SqliteOutbox;
+    readonly health: HealthBoard;
+    readonly steady: SteadyClock;
+    readonly timeMarks: TimeMarks;
+  },
 ): Engine & { start(): Promise<void> } {
-  const { clock, random, log, outbox, health, tracing } = ports;
+  const { clock, random, log, outbox, health, steady, timeMarks, tracing } = ports;
   let config = initial;
   let closedBecause: string | undefined;
-  const steady = new SteadyClock(clock);
   const metrics = new Metrics();
   const measures = measuresIn(metrics, clock.wall());
   measureProcess(metrics);
@@ -135,6 +145,7 @@ function compose(
     outbox,
     clock,
     steady,
+    timeMarks,
     log,
     subscription: find,
     isPaused: (id) => health.isPaused(id),
@@ -291,6 +302,7 @@ function compose(
     await transport.close();
     await closeDoor();
     feed.close();
+    await timeMarks.beat();
     await outbox.close();
     log.stopped({ left });
   }

@@ -18,6 +18,8 @@ export class Lane {
   #queue: Claim[] = [];
   #head = 0;
   #startedAt: Instant[] = [];
+  /** Attempts that are about to start, each once that is on the disk. */
+  #reserved = 0;
 
   constructor(id: string) {
     this.id = id;
@@ -55,10 +57,23 @@ export class Lane {
     return waiting.filter(test);
   }
 
-  /** When the rate limit lets the next attempt start; 0 where it does so now. */
+  /** When the rate limit lets the next attempt start; 0 where it does so now, Infinity where unknown. */
   paceAt(limit: Subscription["rateLimit"]): Instant {
-    if (!limit || this.#startedAt.length < limit.count) return 0;
-    return this.#startedAt[this.#startedAt.length - limit.count]! + limit.perMs;
+    // Those that are about to start do so after all that have.
+    const index = limit ? this.#startedAt.length + this.#reserved - limit.count : -1;
+    if (!limit || index < 0) return 0;
+    return index < this.#startedAt.length ? this.#startedAt[index]! + limit.perMs : Infinity;
+  }
+
+  /** Takes a place under the rate limit, until the attempt has started or does not. */
+  reserveStart(): () => void {
+    this.#reserved++;
+    return () => void this.#reserved--;
+  }
+
+  /** The process before had started attempts at these instants. */
+  rememberStarts(startedAt: readonly Instant[]): void {
+    this.#startedAt = [...startedAt];
   }
 
   /** Counts a start against the rate limit: never more than `count` within any `perMs`. */

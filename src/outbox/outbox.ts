@@ -9,6 +9,7 @@ import type { Event } from "../domain/event.ts";
 import type { Health } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Verdict } from "../domain/verdict.ts";
+import type { TimeMark } from "../runtime/boot_time.ts";
 
 export type { FormatText };
 
@@ -195,6 +196,13 @@ export interface Pruned {
   readonly heldMs: number;
 }
 
+/** An attempt of a subscription that may have a number of them within `perMs`. */
+export interface PacedStart {
+  readonly subscription: string;
+  readonly at: Instant;
+  readonly perMs: number;
+}
+
 /** What a claim may take: due deliveries of one subscription, oldest due first. */
 export interface ClaimRequest {
   readonly subscription: string;
@@ -248,10 +256,19 @@ export interface Outbox {
     step: { readonly limit: number; readonly at: Instant },
   ): Promise<ReplayStep>;
   /**
-   * Moves due times by so much: the wall clock was stepped. What is due at `from` stays due: forwards
-   * it is left alone, backwards it moves along.
+   * Moves due times, and the starts that rate limits count, by so much: the wall clock was stepped. What
+   * is due at `from` stays due: forwards it is left alone, backwards it moves along. The mark is kept
+   * with it.
    */
-  shiftDue(from: Instant, byMs: number): Promise<void>;
+  shiftDue(from: Instant, byMs: number, mark?: TimeMark): Promise<void>;
+  /** Keeps where the schedule's time stands, in place of what was kept before. */
+  keepTime(mark: TimeMark): Promise<void>;
+  /** What keepTime() or shiftDue() kept last. */
+  timeMark(): Promise<TimeMark | undefined>;
+  /** Keeps that an attempt is about to start, for as long as its rate limit counts it. */
+  noteStart(start: PacedStart): Promise<void>;
+  /** The starts that were kept, by subscription, the earliest first; some that count no longer as well. */
+  starts(): Promise<ReadonlyMap<string, readonly Instant[]>>;
   /** For each subscription with unclaimed pending deliveries, when the first of them is due. */
   nextDue(): Promise<ReadonlyMap<string, Instant>>;
   /** One batch of what is kept no longer. */

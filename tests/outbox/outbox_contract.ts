@@ -520,6 +520,36 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(await outbox.nextDue(), new Map([["a", NOON + 5], ["b", NOON + 9]]));
   });
 
+  story(
+    "keepTime() is kept until the next, or until shiftDue() brings another",
+    async ({ outbox }) => {
+      assertEquals(await outbox.timeMark(), undefined);
+      const boot = { id: "b-1", at: NOON + 0.5, leastMs: 7.25, mostMs: 17 };
+      await outbox.keepTime({ reachedAt: NOON, boot });
+      assertEquals(await outbox.timeMark(), { reachedAt: NOON, boot });
+      await outbox.shiftDue(NOON, 500);
+      assertEquals(await outbox.timeMark(), { reachedAt: NOON, boot });
+      await outbox.shiftDue(NOON, 500, { reachedAt: NOON + 500 });
+      assertEquals(await outbox.timeMark(), { reachedAt: NOON + 500 });
+    },
+  );
+
+  story(
+    "noteStart() is kept for as long as its rate limit counts it, and moves with due times",
+    async ({
+      outbox,
+    }) => {
+      for (const at of [NOON, NOON + 500, NOON + 500, NOON + 60_400]) {
+        await outbox.noteStart({ subscription: "crm", at, perMs: 60_000 });
+      }
+      await outbox.noteStart({ subscription: "slow", at: NOON, perMs: 3_600_000 });
+      const starts = { crm: [NOON + 500, NOON + 500, NOON + 60_400], slow: [NOON] };
+      assertEquals(await outbox.starts(), new Map(Object.entries(starts)));
+      await outbox.shiftDue(NOON, -500);
+      assertEquals((await outbox.starts()).get("slow"), [NOON - 500]);
+    },
+  );
+
   story("setHealth() is kept until the next", async ({ outbox, reader }) => {
     await outbox.setHealth("crm", { consecutiveFailures: 1, pausedAt: NOON });
     await outbox.setHealth("crm", { consecutiveFailures: 0 });

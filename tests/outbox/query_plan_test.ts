@@ -9,6 +9,7 @@ import { SCAN_SQL } from "../../src/outbox/sqlite/replay_scan.ts";
 import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
 import { SQL } from "../../src/outbox/sqlite/store.ts";
 import { TALLYING_SQL } from "../../src/outbox/sqlite/tallying.ts";
+import { TIMEKEEPING_SQL } from "../../src/outbox/sqlite/timekeeping.ts";
 
 const STATEMENTS: Record<string, string> = {
   ...SQL,
@@ -16,6 +17,7 @@ const STATEMENTS: Record<string, string> = {
   ...SCAN_SQL,
   ...REPLAYING_SQL,
   ...TALLYING_SQL,
+  ...TIMEKEEPING_SQL,
   ...INDEXING_SQL,
   ...HEALTH_SQL,
   ...PRUNING_SQL,

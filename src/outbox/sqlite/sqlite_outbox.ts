@@ -4,6 +4,7 @@ import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
+import type { TimeMark } from "../../runtime/boot_time.ts";
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
   AnswerCount,
@@ -24,6 +25,7 @@ import type {
   KeptTimes,
   Outbox,
   OutboxReader,
+  PacedStart,
   Page,
   Pruned,
   PrunedKind,
@@ -229,8 +231,16 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#submit({ kind: "stepReplay", request: { id, limit, at } });
   }
 
-  shiftDue(from: Instant, byMs: number): Promise<void> {
-    return this.#submit({ kind: "shiftDue", from, byMs });
+  shiftDue(from: Instant, byMs: number, mark?: TimeMark): Promise<void> {
+    return this.#submit({ kind: "shiftDue", from, byMs, mark });
+  }
+
+  keepTime(mark: TimeMark): Promise<void> {
+    return this.#submit({ kind: "keepTime", mark });
+  }
+
+  noteStart(start: PacedStart): Promise<void> {
+    return this.#submit({ kind: "noteStart", start });
   }
 
   prune(request: PruneRequest): Promise<Pruned> {
@@ -257,6 +267,14 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   release(claims: readonly Claim[]): Promise<void> {
     return this.#read(() => this.#store.release(claims));
+  }
+
+  timeMark(): Promise<TimeMark | undefined> {
+    return this.#read(() => this.#store.timekeeping.mark());
+  }
+
+  starts(): Promise<ReadonlyMap<string, readonly Instant[]>> {
+    return this.#read(() => this.#store.timekeeping.starts());
   }
 
   nextDue(): Promise<ReadonlyMap<string, Instant>> {

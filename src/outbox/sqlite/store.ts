@@ -5,6 +5,7 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
 import type { Verdict } from "../../domain/verdict.ts";
+import type { TimeMark } from "../../runtime/boot_time.ts";
 import type {
   Claim,
   Claimed,
@@ -13,6 +14,7 @@ import type {
   Enqueued,
   HistoryEntry,
   NewEvent,
+  PacedStart,
   Pruned,
   PruneRequest,
   Receipt,
@@ -42,6 +44,7 @@ import { DELIVERY_BY_SEQ, deliveryFromRow, type DeliveryRow, PENDING_COUNTS } fr
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 import { type TalliedAttempt, Tallying } from "./tallying.ts";
+import { Timekeeping } from "./timekeeping.ts";
 
 /** A change that needs a transaction, as plain data. */
 export type Operation =
@@ -65,7 +68,14 @@ export type Operation =
   | { readonly kind: "beginReplay" }
   | { readonly kind: "openReplay"; readonly opening: ReplayOpening }
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
-  | { readonly kind: "shiftDue"; readonly from: Instant; readonly byMs: number }
+  | {
+    readonly kind: "shiftDue";
+    readonly from: Instant;
+    readonly byMs: number;
+    readonly mark: TimeMark | undefined;
+  }
+  | { readonly kind: "keepTime"; readonly mark: TimeMark }
+  | { readonly kind: "noteStart"; readonly start: PacedStart }
   | { readonly kind: "prune"; readonly request: PruneRequest }
   | { readonly kind: "index" }
   | { readonly kind: "probe" };
@@ -84,6 +94,8 @@ export interface Answers {
   readonly openReplay: Replay;
   readonly stepReplay: ReplayStep;
   readonly shiftDue: void;
+  readonly keepTime: void;
+  readonly noteStart: void;
   readonly prune: Pruned;
   readonly index: void;
   readonly probe: void;
@@ -109,6 +121,7 @@ export interface JournalPages {
 
 /** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
 export class Store {
+  readonly timekeeping: Timekeeping;
   readonly #db: DatabaseSync;
   readonly #sql: Statements<keyof typeof SQL>;
   readonly #names: NameTables;
@@ -139,6 +152,7 @@ export class Store {
     this.#replaying = new Replaying(db, this.#names, this.#insertion);
     this.#healthKeeping = new HealthKeeping(db);
     this.#tallying = new Tallying(db);
+    this.timekeeping = new Timekeeping(db, this.#names.subscriptions);
     this.#pending = countPending(db);
   }
 
@@ -306,7 +320,13 @@ export class Store {
       case "shiftDue":
         this.#index();
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
+        this.timekeeping.shift(operation.byMs);
+        if (operation.mark) this.timekeeping.keepMark(operation.mark);
         return;
+      case "keepTime":
+        return this.timekeeping.keepMark(operation.mark);
+      case "noteStart":
+        return this.timekeeping.noteStart(operation.start);
       case "prune":
         return this.#prune(operation.request, changes);
       case "index":
