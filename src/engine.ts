@@ -162,6 +162,7 @@ function compose(
     outbox: tracing ? tracedOutbox(outbox, tracing) : outbox,
     registry,
     steady,
+    clock,
     random,
     measures,
     config: () => config,

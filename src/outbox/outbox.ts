@@ -39,6 +39,8 @@ export interface Enqueue {
     readonly key: Uint8Array<ArrayBuffer>;
     readonly content: Uint8Array<ArrayBuffer>;
   };
+  /** How many deliveries of the publisher's posts may be pending, those of this request included. */
+  readonly quota?: { readonly publisher: string; readonly most: number };
   readonly at: Instant;
 }
 
@@ -61,7 +63,9 @@ export type Enqueued =
   /** An event id that is known with other content; `index` says which event of the request. */
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
   /** An Idempotency-Key that was used for other content. */
-  | { readonly kind: "keyConflict" };
+  | { readonly kind: "keyConflict" }
+  /** So many are pending that those of this request would exceed the quota. */
+  | { readonly kind: "tooManyPending"; readonly pending: number; readonly more: number };
 
 /** The right to attempt a delivery and record what came of it; held by one at a time. */
 export interface Claim {

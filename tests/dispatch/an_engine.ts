@@ -20,7 +20,7 @@ import { FakeClock } from "../support/fake_clock.ts";
 /** One request that a receiver got and has not answered. */
 export interface Unanswered {
   readonly request: OutgoingRequest;
-  answer(status: number): void;
+  answer(status: number, body?: Uint8Array): void;
 }
 
 /** An engine in memory, on a clock, a network and a disk that the test has in its hands. */
@@ -69,7 +69,7 @@ export async function anEngine(
         requests.push(request);
         if (status !== undefined) return Promise.resolve(answered(status));
         return new Promise((resolve) => {
-          unanswered.push({ request, answer: (status) => resolve(answered(status)) });
+          unanswered.push({ request, answer: (...how) => resolve(answered(...how)) });
         });
       },
       close: () => Promise.resolve(),
@@ -147,8 +147,8 @@ class DiskBroken extends Error {
   readonly errstr = "disk I/O error";
 }
 
-function answered(status: number): Outcome {
-  return { kind: "answered", status, headers: [], body: new Uint8Array(), truncated: false };
+function answered(status: number, body: Uint8Array = new Uint8Array()): Outcome {
+  return { kind: "answered", status, headers: [], body, truncated: false };
 }
 
 /**

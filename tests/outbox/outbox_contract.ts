@@ -1064,6 +1064,45 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(await outbox.unavailableBecause(), undefined);
   });
 
+  story("enqueue() refuses what exceeds a publisher's quota of pending deliveries", async ({
+    outbox,
+    reader,
+  }) => {
+    const post = (most: number | undefined, deliveries: number, publisher = "pms") =>
+      outbox.enqueue({
+        events: [aNewEvent({
+          publisher,
+          deliveries: Array.from({ length: deliveries }, () => aDelivery({ claim: true })),
+        })],
+        ...(most !== undefined && { quota: { publisher, most } }),
+        at: NOON,
+      });
+    // All in one commit, the first of them from before there was a limit.
+    const [before, full, over, beside] = await Promise.all([
+      post(undefined, 2),
+      post(5, 3),
+      post(5, 1),
+      post(undefined, 1, "shop"),
+    ]);
+    assertEquals([before.kind, full.kind, beside.kind], ["accepted", "accepted", "accepted"]);
+    assertEquals(over, { kind: "tooManyPending", pending: 5, more: 1 });
+    assertEquals((await post(5, 0)).kind, "accepted");
+    const [one, two, three] = accepted(full).claims;
+    await Promise.all([
+      outbox.record(delivered(one!, NOON)),
+      outbox.record(toRetry(two!, { at: NOON, dueAt: NOON + 99 })),
+      outbox.cancel([three!.delivery.id], "enough", NOON),
+    ]);
+    assertEquals(await post(4, 2), { kind: "tooManyPending", pending: 3, more: 2 });
+    await outbox.redeliver(one!.delivery.id, NOON);
+    await outbox.record(delivered(accepted(before).claims[0]!, NOON));
+    assertEquals(await post(2, 1), { kind: "tooManyPending", pending: 2, more: 1 });
+    assertEquals((await post(3, 1)).kind, "accepted");
+    assertEquals(await post(3, 1, "shop").then(accepted).then(({ stored }) => stored), 1);
+    const { items } = await reader.deliveries({ state: "pending", limit: 99 });
+    assertEquals(items.length, 3 + 1 + 2);
+  });
+
   story("prune() lets an Idempotency-Key be used anew after its time", async ({ outbox }) => {
     const idempotency = { key: aHash(7), content: aHash(1) };
     await outbox.enqueue({ events: [aNewEvent()], idempotency, at: NOON });

@@ -4,6 +4,7 @@ import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
 import { OLDEST_SQL, PRUNING_SQL } from "../../src/outbox/sqlite/pruning.ts";
+import { PUBLISHER_SQL } from "../../src/outbox/sqlite/publisher_pending.ts";
 import { READER_SQL } from "../../src/outbox/sqlite/reader.ts";
 import { SCAN_SQL } from "../../src/outbox/sqlite/replay_scan.ts";
 import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
@@ -21,13 +22,14 @@ const STATEMENTS: Record<string, string> = {
   ...INDEXING_SQL,
   ...HEALTH_SQL,
   ...PRUNING_SQL,
+  ...PUBLISHER_SQL,
   ...Object.fromEntries(
     Object.entries(OLDEST_SQL).map(([kind, sql]) => [`oldest ${kind}`, sql]),
   ),
 };
 
 /** They walk all that is pending, or open, on purpose, and are asked seldom. */
-const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays"];
+const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays", "countPending"];
 
 /**
  * They sort few rows: one event's, a short backlog, what is fresh, or what a step of a replay looks at.

@@ -40,6 +40,7 @@ import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import { Pruning } from "./pruning.ts";
+import { PublisherPending } from "./publisher_pending.ts";
 import { DELIVERY_BY_SEQ, deliveryFromRow, type DeliveryRow, PENDING_COUNTS } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
@@ -132,6 +133,7 @@ export class Store {
   readonly #replaying: Replaying;
   readonly #healthKeeping: HealthKeeping;
   readonly #tallying: Tallying;
+  readonly #publisherPending: PublisherPending;
   readonly #pending: Map<number, number>;
   #commits = 0;
 
@@ -153,6 +155,7 @@ export class Store {
     this.#healthKeeping = new HealthKeeping(db);
     this.#tallying = new Tallying(db);
     this.timekeeping = new Timekeeping(db, this.#names.subscriptions);
+    this.#publisherPending = new PublisherPending(db);
     this.#pending = countPending(db);
   }
 
@@ -176,6 +179,7 @@ export class Store {
       this.#writeCounts(changes);
       this.#healthKeeping.write(changes, this.#indexing);
       this.#tallying.write(changes, this.#indexing);
+      this.#publisherPending.write(changes);
       this.#sql.commit.run();
     } catch (error) {
       this.#rollBack();
@@ -366,6 +370,7 @@ export class Store {
     this.#replaying.rolledBack();
     this.#indexing.rolledBack();
     this.#tallying.forget();
+    this.#publisherPending.rolledBack();
     // SQLite rolls back by itself where it can't go on: a full disk, a failed write.
     if (this.#db.isTransaction) this.#sql.rollback.run();
   }
@@ -374,6 +379,7 @@ export class Store {
     this.#healthKeeping.committed(changes, this.#indexing);
     this.#tallying.committed(changes, this.#indexing);
     this.#indexing.committed();
+    this.#publisherPending.committed();
     for (const grant of changes.granted) this.#claims.grant(grant);
     this.#keepWaiting(changes);
     for (const { subscription, seq } of changes.cancelled) {
@@ -397,11 +403,19 @@ export class Store {
     for (const delivery of created) if (!claimed.has(delivery.seq)) this.#indexing.wait(delivery);
   }
 
-  #enqueue({ events, idempotency, at }: Enqueue, changes: Changes): Enqueued {
+  #enqueue({ events, idempotency, quota, at }: Enqueue, changes: Changes): Enqueued {
     const repeat = idempotency && this.#findKey(idempotency);
     if (repeat) return repeat;
     const sorted = this.#tellNewFromKnown(events);
     if ("kind" in sorted) return sorted;
+    const more = quota === undefined ? 0 : events.reduce(
+      (sum, { deliveries }, index) => sorted.isNew[index] ? sum + deliveries.length : sum,
+      0,
+    );
+    if (quota !== undefined && more > 0) {
+      const pending = this.#publisherPending.admit(quota.publisher, { more, most: quota.most });
+      if (pending !== undefined) return { kind: "tooManyPending", pending, more };
+    }
     const receipts: Receipt[] = [], claims: Claim[] = [], unclaimed = new Set<string>();
     // One event alone can't repeat another of its request.
     const fresh = events.length > 1 ? new Map<string, Receipt>() : undefined;
