@@ -214,6 +214,27 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["outbox/sqlite_outbox_test.ts"],
   },
   {
+    defence: "the limit on a publisher's pending deliveries",
+    file: "outbox/sqlite/publisher_pending.ts",
+    text: "if (pending + admitted + more > most) return pending + admitted;",
+    replacement: "",
+    tests: ["http/quotas_test.ts"],
+  },
+  {
+    defence: "the limit on a publisher's rate",
+    file: "ingest/ingest.ts",
+    text: 'if (pace?.kind === "tooFast") return pace;',
+    replacement: "",
+    tests: ["http/quotas_test.ts"],
+  },
+  {
+    defence: "the limit on what is kept of a success",
+    file: "dispatch/dispatcher.ts",
+    text: "outcome: succeeded ? keepingOf(outcome, subscription.keepResponseBytes) : outcome,",
+    replacement: "outcome,",
+    tests: ["dispatch/dispatcher_test.ts"],
+  },
+  {
     defence: "the refusal of a database with a newer schema",
     file: "outbox/sqlite/schema.ts",
     text: "if (header.version > migrations.length) {",

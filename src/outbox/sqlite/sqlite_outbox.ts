@@ -156,6 +156,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #moving: Promise<void> | undefined;
   /** How many commits there were since its length was asked for. */
   #unlooked = 0;
+  /** In the next turn of the loop something is counted. */
+  #isCountDue = false;
   /** How long it was when commits last waited for its end; whoever reads in it keeps it as it is. */
   #endedAt = 0;
   #failure: OutboxFailed | undefined;
@@ -415,9 +417,27 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   async #commitNext(): Promise<void> {
     await this.#commit(this.#takeBatch());
     await this.#checkpoint();
+    this.#countOn();
     this.#isCommitDue = false;
     if (this.#queue.length > 0) this.#scheduleCommit();
     else if (this.#closed) await this.#letGo();
+  }
+
+  /** Counts what is to be counted, a little in each turn of the loop, so that nobody waits for it. */
+  #countOn(): void {
+    if (this.#isCountDue || this.#refusal() || !this.#store.isCounting) return;
+    this.#isCountDue = true;
+    setImmediate(() => {
+      this.#isCountDue = false;
+      if (this.#refusal()) return;
+      try {
+        this.#store.countOn();
+        this.#countOn();
+      } catch (error) {
+        // Whoever commits next finds out, and has it tried again.
+        this.#judge(error);
+      }
+    });
   }
 
   /** The oldest operations that fit into a commit; one that is too large alone goes alone. */

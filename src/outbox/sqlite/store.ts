@@ -254,6 +254,15 @@ export class Store {
     return id === undefined ? 0 : this.#pending.get(id) ?? 0;
   }
 
+  /** Whether a publisher's pending deliveries are being counted, which countOn() carries on. */
+  get isCounting(): boolean {
+    return this.#publisherPending.isCounting;
+  }
+
+  countOn(): void {
+    this.#publisherPending.countOn(this.#insertion.last.delivery);
+  }
+
   /** Deliveries as they are, by number, but for those that are gone. */
   deliveries(seqs: Iterable<number>): Delivery[] {
     // One transaction, and this connection: its pages are at hand, a reader's are stale just now.
@@ -413,7 +422,12 @@ export class Store {
       0,
     );
     if (quota !== undefined && more > 0) {
-      const pending = this.#publisherPending.admit(quota.publisher, { more, most: quota.most });
+      const all = () => this.#pending.values().reduce((sum, count) => sum + count, 0);
+      const pending = this.#publisherPending.admit(quota.publisher, {
+        more,
+        most: quota.most,
+        all,
+      });
       if (pending !== undefined) return { kind: "tooManyPending", pending, more };
     }
     const receipts: Receipt[] = [], claims: Claim[] = [], unclaimed = new Set<string>();
