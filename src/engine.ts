@@ -5,9 +5,10 @@ import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
 import { type Notice, Notices } from "./dispatch/notices.ts";
 import { Replayer } from "./dispatch/replayer.ts";
-import { Retention } from "./dispatch/retention.ts";
+import { keptTimes, Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
+import { TimeMarks } from "./dispatch/time_marks.ts";
 import { measureEngine } from "./engine_metrics.ts";
 import { actorName, credit } from "./domain/actor.ts";
 import { haveSameOperators } from "./http/access.ts";
@@ -85,7 +86,12 @@ export async function startEngine(config: Config, ports: EnginePorts): Promise<E
   }));
   try {
     const health = new HealthBoard(outbox, await outbox.health());
-    const { start, ...engine } = compose(config, { ...ports, outbox, health });
+    const { clock, log } = ports;
+    const [last, boot] = [await outbox.timeMark(), await clock.boot?.()];
+    const steady = SteadyClock.carriedOn(clock, last, boot);
+    const commits = () => outbox.commits;
+    const timeMarks = new TimeMarks({ outbox, clock, steady, log, last, boot, commits });
+    const { start, ...engine } = compose(config, { ...ports, outbox, health, steady, timeMarks });
     await start();
     return engine;
   } catch (error) {
@@ -96,12 +102,16 @@ export async function startEngine(config: Config, ports: EnginePorts): Promise<E
 
 function compose(
   initial: Config,
-  ports: EnginePorts & { readonly outbox: SqliteOutbox; readonly health: HealthBoard },
+  ports: EnginePorts & {
+    readonly outbox: SqliteOutbox;
+    readonly health: HealthBoard;
+    readonly steady: SteadyClock;
+    readonly timeMarks: TimeMarks;
+  },
 ): Engine & { start(): Promise<void> } {
-  const { clock, random, log, outbox, health, tracing } = ports;
+  const { clock, random, log, outbox, health, steady, timeMarks, tracing } = ports;
   let config = initial;
   let closedBecause: string | undefined;
-  const steady = new SteadyClock(clock);
   const metrics = new Metrics();
   const measures = measuresIn(metrics, clock.wall());
   measureProcess(metrics);
@@ -145,6 +155,7 @@ function compose(
     outbox,
     clock,
     steady,
+    timeMarks,
     log,
     subscription: find,
     isPaused: (id) => health.isPaused(id),
@@ -154,20 +165,16 @@ function compose(
     onHeldBack: measures.heldBack,
     onBeat: ports.onBeat,
   });
-  const retention = new Retention({
-    outbox,
-    clock,
-    steady,
-    log,
-    keep: () => ({
-      deliveredMs: config.storage.keepDeliveredMs,
-      exhaustedMs: config.storage.keepExhaustedMs,
-    }),
+  const keep = () => ({
+    deliveredMs: config.storage.keepDeliveredMs,
+    exhaustedMs: config.storage.keepExhaustedMs,
   });
+  const retention = new Retention({ outbox, clock, steady, log, keep });
   const ingest = new Ingest({
     outbox: tracing ? tracedOutbox(outbox, tracing) : outbox,
     registry,
     steady,
+    clock,
     random,
     measures,
     config: () => config,
@@ -258,6 +265,7 @@ function compose(
     notReadyBecause,
     databasePath: config.storage.path,
     droppedLogLines: ports.droppedLogLines ?? (() => 0),
+    keptTimes: () => keptTimes(steady.now(), keep()),
   });
   const app = createApp({
     ingest,
@@ -325,6 +333,7 @@ function compose(
     await transport.close();
     await closeDoor();
     feed.close();
+    await timeMarks.beat();
     await outbox.close();
     log.stopped({ left });
   }

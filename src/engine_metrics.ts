@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { type Health, type HealthState, healthState } from "./domain/health.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Registry } from "./ingest/registry.ts";
-import type { OutboxReader } from "./outbox/outbox.ts";
+import { type KeptTimes, type OutboxReader, PRUNED_KINDS } from "./outbox/outbox.ts";
 import type { Metrics, Reading } from "./runtime/metrics.ts";
 import { VERSION } from "./version.ts";
 
@@ -22,6 +22,8 @@ export interface EngineMetricsPorts {
   readonly databasePath: string;
   /** How many lines of the log were dropped since nobody read it. */
   readonly droppedLogLines: () => number;
+  /** What finished before is overdue for pruning. */
+  readonly keptTimes: () => KeptTimes;
 }
 
 /** Tells how the engine stands whenever somebody asks: what waits, who is failing, how full the disk is. */
@@ -100,6 +102,17 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
     labels: ["subscription"],
     *read() {
       for (const { id } of registry.all) yield [[id], ports.health(id).consecutiveFailures];
+    },
+  });
+  metrics.gauge({
+    name: "bellhook_oldest_overdue_row_age_seconds",
+    help:
+      "For how long the oldest row that is kept no longer has waited to be pruned, by kind; up to a " +
+      "minute is usual.",
+    labels: ["kind"],
+    async read() {
+      const overdue = await ports.reader.overdue(ports.keptTimes());
+      return PRUNED_KINDS.map((kind) => [[kind], (overdue.get(kind) ?? 0) / 1_000]);
     },
   });
   measureDisk(metrics, ports.databasePath);

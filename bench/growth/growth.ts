@@ -1,4 +1,4 @@
-import { BITE } from "../../src/dispatch/retention.ts";
+import { BATCH_ROWS } from "../../src/dispatch/retention.ts";
 import { now } from "../load/event.ts";
 import { median } from "../load/statistics.ts";
 import { usageOf, watchMemory } from "../processes/proc.ts";
@@ -162,7 +162,7 @@ async function byPruning(bench: Workbench, scale: Scale): Promise<Line[]> {
   const times = await timeStore(database(rig), {
     now: Date.now(),
     claim: 0,
-    prune: BITE,
+    prune: BATCH_ROWS,
   });
   await rig.running.restart();
   const startedAt = now();
@@ -182,7 +182,7 @@ async function byPruning(bench: Workbench, scale: Scale): Promise<Line[]> {
       atLeast: 0.9 * before.perSecond,
     }),
     line("pruning: deliveries taken away", gone / seconds, "/s"),
-    line("pruning: a bite, 99th percentile", times.pruneP99Ms, "ms", {
+    line("pruning: a batch, 99th percentile", times.pruneP99Ms, "ms", {
       atMost: 20,
     }),
   ];

@@ -25,12 +25,12 @@ export async function timeStore(
       claims.push(timed(() => claimed = store.claim(request)));
       store.release(claimed!.claims);
     }
-    const before = { delivered: now - 3_600_000, exhausted: now, limit: prune };
+    const request = { delivered: now - 3_600_000, exhausted: now, limit: prune };
     for (let i = 0; prune > 0 && i < WARM_UP + TIMES; i++) {
       // Each is a slice of the loop of its own.
-      const bite = timed(() => store.apply([{ kind: "prune", before }]));
+      const batch = timed(() => store.apply([{ kind: "prune", request }]));
       const isLong = store.journal().waiting >= JOURNAL_PAGES;
-      prunings.push(Math.max(bite, isLong ? timed(() => store.checkpoint()) : 0));
+      prunings.push(Math.max(batch, isLong ? timed(() => store.checkpoint()) : 0));
     }
     return {
       claimP99Ms: percentile(claims.slice(WARM_UP), 0.99),

@@ -1,3 +1,4 @@
+import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
@@ -78,6 +79,7 @@ export async function signerOf(
     jitter: 0,
     waitForConfirmation: profile.waitForConfirmation ?? true,
     concurrency: 1,
+    keepResponseBytes: MAX_RESPONSE_BYTES,
     standardHeaders: profile.standardHeaders,
     traceparent: false,
     allowHttp: false,

@@ -1,3 +1,4 @@
+import { parseRate } from "../domain/duration.ts";
 import { isEventType } from "../domain/event.ts";
 import { compilePattern } from "../domain/pattern.ts";
 import { quoted } from "../domain/quoted.ts";
@@ -58,6 +59,8 @@ export async function readAuth(
         types: one.types.filter((type) => type !== undefined).map(compilePattern),
       }),
       ...(at.at("scope").exists && { scope: readScope(at.at("scope")) }),
+      ...(one.rate !== undefined && { rate: parseRate(one.rate)! }),
+      ...(one.maxPending !== undefined && { maxPending: one.maxPending }),
     });
   }
   const operators: Operator[] = [];

@@ -1,3 +1,4 @@
+import type { Rate } from "../domain/duration.ts";
 import type { ScopeCondition } from "../domain/event.ts";
 import type { JsonText } from "../domain/json_text.ts";
 import type { NoticeChannel } from "../domain/notice.ts";
@@ -50,6 +51,10 @@ export interface Publisher {
   readonly types?: readonly Pattern[];
   /** What the scope of its events must hold; undefined: anything. */
   readonly scope?: ScopeCondition;
+  /** Events it may post per length of time. */
+  readonly rate?: Rate;
+  /** How many deliveries of its events may be pending. */
+  readonly maxPending?: number;
 }
 
 export interface Operator {

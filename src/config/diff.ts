@@ -208,6 +208,7 @@ function subscriptionFacets(subscription: Subscription): Facets {
         (rate) => shown(formatRate(rate)),
       ),
     ],
+    ["keepResponse", shown(formatSize(subscription.keepResponseBytes))],
     ["standardHeaders", json(subscription.standardHeaders)],
     ["traceparent", json(subscription.traceparent)],
     ["allowHttp", json(subscription.allowHttp)],
@@ -240,8 +241,9 @@ function settingFacets(config: Config): Facets {
   ]);
 }
 
-function publisherFacet({ name, token, types, scope }: Publisher): [string, Facet] {
-  const rights = { types: types?.map((type) => type.text), scope };
+function publisherFacet(publisher: Publisher): [string, Facet] {
+  const { name, token, types, scope, rate, maxPending } = publisher;
+  const rights = { types: types?.map((type) => type.text), scope, rate, maxPending };
   return [
     formatPath(["auth", "publishers", name]),
     hidden(rights, { secrets: [token], name: "set" }),

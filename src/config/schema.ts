@@ -3,7 +3,8 @@
  * from. Only what one value shows by itself is said here; what takes two is checked after it.
  */
 import * as z from "zod";
-import { LONGEST_MS, parseDuration, parseSize } from "../domain/duration.ts";
+import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
+import { LONGEST_MS, parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { parseInstant } from "../domain/instant.ts";
 import { quoted } from "../domain/quoted.ts";
@@ -24,6 +25,7 @@ export const DEFAULTS = {
   profile: "standard",
   jitter: 0.1,
   concurrency: 16,
+  keepResponse: "4KiB",
 } as const;
 
 /** The kinds of notice, in the order they are documented in. */
@@ -97,6 +99,18 @@ const size = text((value) => {
   return { message: `${quoted(value)} is not between "1B" and "256MiB"` };
 }, /^\d{1,9}(B|KiB|MiB|GiB)$/);
 
+/** How much of a response may be kept; nothing at all can be wanted. */
+const keptSize = text((value) => {
+  const bytes = parseSize(value);
+  if (bytes !== undefined && bytes <= MAX_RESPONSE_BYTES) return undefined;
+  return {
+    message: bytes === undefined
+      ? `${quoted(value)} is no size`
+      : `${quoted(value)} is more than is ever kept of a response`,
+    fix: 'write it as "512B" or "4KiB"; "64KiB" is the most, "0B" keeps none',
+  };
+}, /^\d{1,9}(B|KiB)$/);
+
 const pattern = text((value) => {
   if (value === "") return { message: "the pattern is empty", fix: 'write "*" for all types' };
   if (value.length > LONGEST_TYPE) {
@@ -148,7 +162,7 @@ const success = text((value) => {
 }).meta({ examples: ["2xx", "200", "200-204,409"] });
 
 const rateLimit = text((value) =>
-  /^0*[1-9]\d{0,6}\/[smhd]$/.test(value) ? undefined : {
+  parseRate(value) ? undefined : {
     message: `${quoted(value)} is no rate`,
     fix: 'write it as "10/s", "600/m", "1000/h" or "5000/d"',
   }, /^0*[1-9]\d{0,6}\/[smhd]$/);
@@ -243,6 +257,9 @@ const SETTINGS = {
     .meta({ default: DEFAULTS.concurrency }),
   rateLimit: rateLimit.optional().describe("How many attempts may start in a length of time")
     .meta({ examples: ["10/s"] }),
+  keepResponse: keptSize.optional().describe(
+    "How much of the body of a response that counts as success is kept; of any other, 64KiB are",
+  ).meta({ default: DEFAULTS.keepResponse }),
   standardHeaders: z.boolean().optional().describe(
     "Whether webhook-id, webhook-timestamp and webhook-signature go out beside the profile's own",
   ),
@@ -306,6 +323,13 @@ const publisher = z.strictObject({
   token: reference.describe("The bearer token"),
   types: z.array(pattern).min(1).optional().describe("The types it may post; left out: any"),
   scope: scope.optional().describe("What the scope of its events must hold"),
+  rate: rateLimit.optional().describe(
+    "How many events it may post in a length of time; what is more is answered 429",
+  ).meta({ examples: ["200/s"] }),
+  maxPending: count(1_000_000_000).optional().describe(
+    "How many deliveries of its events may be pending at once; a request that would bring more is " +
+      "answered 429",
+  ).meta({ examples: [100_000] }),
 }).meta({ id: "Publisher" });
 
 const operator = z.strictObject({

@@ -1,5 +1,5 @@
 import { parseStatusRanges } from "../domain/attempt.ts";
-import { parseDuration } from "../domain/duration.ts";
+import { parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
 import type { JsonText } from "../domain/json_text.ts";
 import { compilePattern } from "../domain/pattern.ts";
@@ -143,7 +143,10 @@ async function readSubscription(
     waitForConfirmation: profile.waitForConfirmation === undefined ||
       (words.waitForConfirmation ?? defaults.waitForConfirmation ?? profile.waitForConfirmation),
     concurrency: words.concurrency ?? defaults.concurrency ?? DEFAULTS.concurrency,
-    ...(rate !== undefined && { rateLimit: rateOf(rate) }),
+    ...(rate !== undefined && { rateLimit: parseRate(rate)! }),
+    keepResponseBytes: parseSize(
+      words.keepResponse ?? defaults.keepResponse ?? DEFAULTS.keepResponse,
+    )!,
     standardHeaders,
     traceparent,
     allowHttp: allowed.http,
@@ -429,11 +432,4 @@ function msOf(duration: string | undefined): number | undefined {
 
 function ladderOf(waits: readonly (string | undefined)[] | undefined) {
   return waits && { waitsMs: waits.map((wait) => msOf(wait) ?? 0) };
-}
-
-const PER_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
-function rateOf(rate: string): { count: number; perMs: number } {
-  const [count, unit] = rate.split("/") as [string, keyof typeof PER_MS];
-  return { count: Number(count), perMs: PER_MS[unit] };
 }

@@ -139,7 +139,7 @@ export class Dispatcher {
       result: succeeded ? "success" : "failure",
       url: subscription.url,
       requestHeaders: sent.shown,
-      outcome,
+      outcome: succeeded ? keepingOf(outcome, subscription.keepResponseBytes) : outcome,
     };
     this.#tell(claim, attempt, verdict);
     return { claim, attempt, verdict, at, succeeded };
@@ -366,6 +366,12 @@ function entryOf({ claim, verdict, at }: Judged, change: HealthChange): HistoryE
     delivery: claim.delivery.id,
     cause: "reason" in verdict && verdict.reason !== undefined ? verdict.reason : "a success",
   };
+}
+
+/** A success needs no long explanation: so much of its body is kept. */
+function keepingOf(outcome: Outcome, bytes: number): Outcome {
+  if (outcome.kind !== "answered" || outcome.body.length <= bytes) return outcome;
+  return { ...outcome, body: outcome.body.slice(0, bytes), truncated: true };
 }
 
 /** A query may hold a token; notices are read by many. */

@@ -24,6 +24,8 @@ export class Lane {
   #startedAt: Instant[] = [];
   #restsUntil: Instant = 0;
   #restMs = 0;
+  /** Attempts that are about to start, each once that is on the disk. */
+  #reserved = 0;
 
   constructor(id: string) {
     this.id = id;
@@ -61,10 +63,23 @@ export class Lane {
     return waiting.filter(test);
   }
 
-  /** When the rate limit lets the next attempt start; 0 where it does so now. */
+  /** When the rate limit lets the next attempt start; 0 where it does so now, Infinity where unknown. */
   paceAt(limit: Subscription["rateLimit"]): Instant {
-    if (!limit || this.#startedAt.length < limit.count) return 0;
-    return this.#startedAt[this.#startedAt.length - limit.count]! + limit.perMs;
+    // Those that are about to start do so after all that have.
+    const index = limit ? this.#startedAt.length + this.#reserved - limit.count : -1;
+    if (!limit || index < 0) return 0;
+    return index < this.#startedAt.length ? this.#startedAt[index]! + limit.perMs : Infinity;
+  }
+
+  /** Takes a place under the rate limit, until the attempt has started or does not. */
+  reserveStart(): () => void {
+    this.#reserved++;
+    return () => void this.#reserved--;
+  }
+
+  /** The process before had started attempts at these instants. */
+  rememberStarts(startedAt: readonly Instant[]): void {
+    this.#startedAt = [...startedAt];
   }
 
   /** What this machine lacked for an attempt may be there again then; 0 where it lacked nothing. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import type { NoticeChannel, NoticeKind } from "../domain/notice.ts";
-import { type Outcome, responseOf } from "../domain/attempt.ts";
+import { MAX_RESPONSE_BYTES, type Outcome, responseOf } from "../domain/attempt.ts";
 import { diagnose } from "../domain/diagnosis.ts";
 import type { HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
@@ -146,6 +146,7 @@ function channelSubscription(channel: NoticeChannel, id: string): Subscription {
     endsWhenGone: false,
     timeoutMs: CHANNEL_DEADLINE_MS,
     concurrency: 4,
+    keepResponseBytes: MAX_RESPONSE_BYTES,
     standardHeaders: channel.kind === "webhook",
     traceparent: false,
     allowHttp: true,

@@ -1,14 +1,22 @@
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Outbox, Pruned } from "../outbox/outbox.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 
-/** Rows a bite takes at the most: some milliseconds of a commit. */
-export const BITE = 32;
-/** Between two bites while there is more to take, at the least. */
-const BETWEEN_BITES_MS = 10;
-/** So many times as long as a bite took is rested after it: a tenth of the time at the most is pruning's. */
-const RESTS = 9;
+/** At most so many rows of each kind in a batch. */
+export const BATCH_ROWS = 64;
+/** A batch ends when it has held the loop for so long. */
+const HOLD_MS = 4;
+/** Between two batches while there is more to prune, at the least. */
+const BETWEEN_BATCHES_MS = 10;
+/**
+ * Batches begin at least so many times as far apart as one holds the loop: a tenth of the loop's time
+ * is pruning's. Waiting for the disk is not counted, for the loop is free meanwhile.
+ */
+const LOOP_SHARE = 10;
+/** The same once a round takes so long that the backlog must be growing: a quarter. */
+const LATE_LOOP_SHARE = 4;
+const LATE_AFTER_MS = 10 * 60_000;
 /** Between two rounds: half of the shortest time that anything is kept, within these. */
 const MIN_BETWEEN_ROUNDS_MS = 1_000;
 const MAX_BETWEEN_ROUNDS_MS = 60_000;
@@ -21,11 +29,12 @@ export interface RetentionPorts {
   readonly keep: () => { readonly deliveredMs: number; readonly exhaustedMs: number };
 }
 
-/** Takes away what finished long enough ago, in bites so small that nobody notices. */
+/** Deletes what finished long enough ago, in batches so short that nobody notices. */
 export class Retention {
   readonly #ports: RetentionPorts;
   #cancelTimer: (() => void) | undefined;
   #round = { deliveries: 0, events: 0 };
+  #roundStartedMs = 0;
   #stopped = false;
 
   constructor(ports: RetentionPorts) {
@@ -33,7 +42,7 @@ export class Retention {
   }
 
   start(): void {
-    this.#again(this.#betweenRoundsMs());
+    this.#nextRound();
   }
 
   stop(): void {
@@ -41,15 +50,16 @@ export class Retention {
     this.#cancelTimer?.();
   }
 
-  /** One bite; true where there may be more. */
-  async bite(): Promise<boolean> {
-    const now = this.#ports.steady.now();
-    const { deliveredMs, exhaustedMs } = this.#ports.keep();
-    const before = { delivered: now - deliveredMs, exhausted: now - exhaustedMs, limit: BITE };
-    const pruned = await this.#ports.outbox.prune(before);
+  async #batch(): Promise<Pruned> {
+    const { clock, steady, outbox, keep } = this.#ports;
+    const pruned = await outbox.prune({
+      ...keptTimes(steady.now(), keep()),
+      limit: BATCH_ROWS,
+      hold: { maxMs: HOLD_MS, monotonicMs: () => clock.monotonicMs() },
+    });
     this.#round.deliveries += pruned.deliveries;
     this.#round.events += pruned.events;
-    return pruned.deliveries + pruned.events + pruned.others > 0;
+    return pruned;
   }
 
   #betweenRoundsMs(): number {
@@ -58,23 +68,41 @@ export class Retention {
     return Math.min(Math.max(half, MIN_BETWEEN_ROUNDS_MS), MAX_BETWEEN_ROUNDS_MS);
   }
 
+  #nextRound(): void {
+    const waitMs = this.#betweenRoundsMs();
+    this.#round = { deliveries: 0, events: 0 };
+    this.#roundStartedMs = this.#ports.clock.monotonicMs() + waitMs;
+    this.#again(waitMs);
+  }
+
   #again(ms: number): void {
     if (this.#stopped) return;
     this.#cancelTimer = this.#ports.clock.after(ms, () => void this.#go());
   }
 
   async #go(): Promise<void> {
-    const startedMs = this.#ports.clock.monotonicMs();
+    const { clock, log } = this.#ports;
+    const startedMs = clock.monotonicMs();
     try {
-      if (await this.bite()) {
-        const tookMs = this.#ports.clock.monotonicMs() - startedMs;
-        return this.#again(Math.max(BETWEEN_BITES_MS, RESTS * tookMs));
+      const { mayHaveMore, heldMs } = await this.#batch();
+      const endedMs = clock.monotonicMs();
+      if (mayHaveMore) {
+        const isLate = endedMs - this.#roundStartedMs > LATE_AFTER_MS;
+        const apartMs = heldMs * (isLate ? LATE_LOOP_SHARE : LOOP_SHARE);
+        return this.#again(Math.max(BETWEEN_BATCHES_MS, apartMs - (endedMs - startedMs)));
       }
-      if (this.#round.deliveries + this.#round.events > 0) this.#ports.log.pruned(this.#round);
+      if (this.#round.deliveries + this.#round.events > 0) log.pruned(this.#round);
     } catch (error) {
-      this.#ports.log.pruningFailed(error);
+      log.pruningFailed(error);
     }
-    this.#round = { deliveries: 0, events: 0 };
-    this.#again(this.#betweenRoundsMs());
+    this.#nextRound();
   }
+}
+
+/** What is kept no longer, as of now. */
+export function keptTimes(
+  now: number,
+  { deliveredMs, exhaustedMs }: ReturnType<RetentionPorts["keep"]>,
+): { delivered: number; exhausted: number } {
+  return { delivered: now - deliveredMs, exhausted: now - exhaustedMs };
 }

@@ -8,6 +8,7 @@ import type { SteadyClock } from "../runtime/steady_clock.ts";
 import { type Lack, MachineFault } from "../transport/transport.ts";
 import { DueHeap } from "./due_heap.ts";
 import { Lane } from "./lane.ts";
+import type { TimeMarks } from "./time_marks.ts";
 
 /** How many deliveries may wait in memory, in all and for one subscription; the rest wait on disk. */
 const MAX_QUEUED = 4_096;
@@ -20,12 +21,20 @@ const FAULT_PAUSE_MS = 5_000;
 const CLOCK_CHECK_MS = 10_000;
 /** How often it is logged that this machine lacks something. */
 const TELL_AGAIN_MS = 60_000;
+/**
+ * Starts under a rate limit of a longer window are kept on the disk. Those of a shorter one are not: a
+ * new process waits for one window instead.
+ */
+const SHORT_WINDOW_MS = 1_000;
+/** A start is kept as this much later than now, for it begins once that is on the disk. */
+const START_LEAD_MS = 1_000;
 
 /** What the scheduler asks of the rest of the daemon. */
 export interface SchedulerPorts {
   readonly outbox: Outbox;
   readonly clock: Clock;
   readonly steady: SteadyClock;
+  readonly timeMarks: TimeMarks;
   readonly log: Log;
   /** Undefined for a subscription that the config no longer has. */
   readonly subscription: (id: string) => Subscription | undefined;
@@ -39,6 +48,8 @@ export interface SchedulerPorts {
   /** Called every 10 s while it goes its rounds: whoever watches over the daemon hears it live. */
   readonly onBeat?: (() => void) | undefined;
 }
+
+type RateLimit = NonNullable<Subscription["rateLimit"]>;
 
 /** What the scheduler has to know of an attempt that has ended. */
 export interface Attempted {
@@ -70,6 +81,8 @@ export class Scheduler {
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
   #cancelClockCheck: (() => void) | undefined;
+  /** When this process took over from another, whose last starts are not known. */
+  #tookOverAt = -Infinity;
   /** Resolved once nothing is in flight any more; set while someone waits for it. */
   #idle: PromiseWithResolvers<void> | undefined;
   /** By what the machine lacks, when it may be logged again. */
@@ -89,7 +102,17 @@ export class Scheduler {
   /** Reads what is pending from the outbox and begins. */
   async start(): Promise<void> {
     this.#running = true;
-    await this.refresh();
+    for (const [id, startedAt] of await this.#ports.outbox.starts()) {
+      this.#lane(id).rememberStarts(startedAt);
+    }
+    if (this.#ports.timeMarks.isTakingOver) this.#tookOverAt = this.#ports.steady.justAfter();
+    if (this.#ports.steady.steppedByMs() === 0) {
+      await this.#ports.timeMarks.keep();
+      await this.refresh();
+    } else {
+      // The wall clock was stepped while nobody was there: nothing is read before due times have moved.
+      this.#followClock();
+    }
     this.#watchClock();
   }
 
@@ -300,33 +323,68 @@ export class Scheduler {
     if (!claim || !subscription || lane.inFlight >= subscription.concurrency) return false;
     if (claim.delivery.cause !== "test" && this.#isHeld(lane.id)) return false;
     const { rateLimit } = subscription;
-    const paceAt = Math.max(lane.paceAt(rateLimit), lane.restsUntil);
+    const paceAt = Math.max(this.#paceAt(lane, rateLimit), lane.restsUntil);
     // The time is asked for only where it matters: it takes as long to tell as all else here.
     if (paceAt > 0 && paceAt > this.#now()) {
-      this.#wakeAt(lane, paceAt);
+      // Where it is not known yet, the lane is looked at again once it is.
+      if (paceAt < Infinity) this.#wakeAt(lane, paceAt);
       return false;
     }
     lane.take();
     this.#queued--;
-    if (rateLimit === undefined) lane.forgetStarts();
-    else lane.noteStart(rateLimit, this.#ports.steady.justAfter());
     void this.#carryOut(lane, claim, subscription);
     return true;
+  }
+
+  #paceAt(lane: Lane, limit: Subscription["rateLimit"]): Instant {
+    const paceAt = lane.paceAt(limit);
+    if (!limit || limit.perMs > SHORT_WINDOW_MS) return paceAt;
+    return Math.max(paceAt, this.#tookOverAt + limit.perMs);
+  }
+
+  /** Counts a start against the rate limit; one that counts for long is on the disk before it begins. */
+  #noteStart(lane: Lane, limit: Subscription["rateLimit"]): Promise<void> | undefined {
+    if (limit === undefined) lane.forgetStarts();
+    else if (limit.perMs > SHORT_WINDOW_MS) return this.#keepStart(lane, limit);
+    else lane.noteStart(limit, this.#ports.steady.justAfter());
+  }
+
+  async #keepStart(lane: Lane, limit: RateLimit): Promise<void> {
+    const { outbox, steady } = this.#ports;
+    const giveBack = lane.reserveStart();
+    try {
+      for (let leadMs = START_LEAD_MS, isKept = false; !isKept; leadMs *= 2) {
+        const at = steady.justAfter() + leadMs;
+        await outbox.noteStart({ subscription: lane.id, at, perMs: limit.perMs });
+        // Where the disk took longer, it is kept again, as later.
+        isKept = steady.justAfter() <= at;
+      }
+    } finally {
+      giveBack();
+    }
+    lane.noteStart(limit, steady.justAfter());
+    this.#ready(lane);
+    this.#pump();
   }
 
   async #carryOut(lane: Lane, claim: Claim, subscription: Subscription): Promise<void> {
     if (lane.inFlight++ === 0) this.#busyLanes++;
     this.#inFlight++;
+    let mayStart = false;
     try {
+      const kept = this.#noteStart(lane, subscription.rateLimit);
+      if (kept) await kept;
+      mayStart = true;
       const { dueAt, hung } = await this.#ports.attempt(claim, subscription);
       lane.hangs = hung;
       lane.endRests();
       if (dueAt !== undefined) this.noteDue(lane.id, dueAt);
     } catch (error) {
-      const againAt = error instanceof MachineFault
-        ? this.#holdBack(lane, error)
-        : this.#now() + FAULT_PAUSE_MS;
-      if (!(error instanceof MachineFault)) this.#ports.log.attemptBroke(claim.delivery.id, error);
+      const { id } = claim.delivery;
+      const isLack = error instanceof MachineFault;
+      const againAt = isLack ? this.#holdBack(lane, error) : this.#now() + FAULT_PAUSE_MS;
+      if (!mayStart) this.#ports.log.startDelayed(id, error);
+      else if (!isLack) this.#ports.log.attemptBroke(id, error);
       await this.#ports.outbox.release([claim]).catch(() => {});
       this.noteDue(lane.id, againAt);
     }
@@ -376,6 +434,7 @@ export class Scheduler {
   #watchClock(): void {
     this.#cancelClockCheck = this.#ports.clock.after(CLOCK_CHECK_MS, () => {
       this.#followClock();
+      if (!this.#shifting) void this.#ports.timeMarks.beat();
       this.#ports.onBeat?.();
       this.#watchClock();
     });
@@ -421,11 +480,13 @@ export class Scheduler {
 
   /** False where the outbox can't be written: then nothing has moved, neither here nor there. */
   async #shiftOnce(): Promise<boolean> {
+    const { timeMarks } = this.#ports;
+    await timeMarks.look();
     const stepMs = this.#ports.steady.steppedByMs();
     if (stepMs === 0) return true;
     this.#ports.log.clockStepped(stepMs);
     // The outbox works in order: what was recorded before this moves, what comes after it needn't.
-    const shifted = this.#ports.outbox.shiftDue(this.#now(), stepMs);
+    const shifted = this.#ports.outbox.shiftDue(this.#now(), stepMs, timeMarks.after(stepMs));
     this.#follow(stepMs);
     try {
       await shifted;
@@ -440,6 +501,7 @@ export class Scheduler {
   #follow(stepMs: number): void {
     const from = this.#now();
     this.#ports.steady.follow(stepMs);
+    this.#tookOverAt += stepMs;
     for (const lane of this.#lanes.values()) lane.shift(from, stepMs);
   }
 }

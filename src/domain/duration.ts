@@ -20,8 +20,21 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`;
 }
 
+/** So many per length of time. */
+export interface Rate {
+  readonly count: number;
+  readonly perMs: number;
+}
+
+/** The rate that `"10/s"`, `"600/m"`, `"1000/h"` or `"5000/d"` names; undefined where the text is none. */
+export function parseRate(text: string): Rate | undefined {
+  const parts = /^0*([1-9]\d{0,6})\/([smhd])$/.exec(text);
+  if (!parts) return undefined;
+  return { count: Number(parts[1]), perMs: UNIT_MS[parts[2] as keyof typeof UNIT_MS] };
+}
+
 /** A rate as configs have it: 5 000 in 86 400 000 ms is `"5000/d"`. */
-export function formatRate({ count, perMs }: { count: number; perMs: number }): string {
+export function formatRate({ count, perMs }: Rate): string {
   const unit = (["d", "h", "m", "s"] as const).find((unit) => UNIT_MS[unit] === perMs);
   return `${count}/${unit ?? formatDuration(perMs)}`;
 }

@@ -38,6 +38,8 @@ export interface Subscription extends DeliveryRules {
   readonly concurrency: number;
   /** Attempts started per length of time. */
   readonly rateLimit?: { readonly count: number; readonly perMs: number };
+  /** How much of the body of a success is kept; of a failure it is MAX_RESPONSE_BYTES. */
+  readonly keepResponseBytes: number;
   readonly standardHeaders: boolean;
   /** Whether each request names its attempt's span; only where traces are on is there one to name. */
   readonly traceparent: boolean;

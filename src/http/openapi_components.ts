@@ -160,10 +160,15 @@ const PROBLEMS: readonly ProblemRow[] = [
       }],
     },
   }],
-  [429, "Too Many Requests", "too many requests of this publisher are under way; send them later", {
-    header: "Retry-After",
-    example: "5",
-  }],
+  [
+    429,
+    "Too Many Requests",
+    "more than can be stored now, or than the publisher's quota allows; send it later",
+    {
+      header: "Retry-After",
+      example: "5",
+    },
+  ],
   [500, "Internal Server Error", "a fault inside bellhook; its log says more"],
   [503, "Service Unavailable", "nothing was stored: the daemon is stopping", {
     header: "Retry-After",

@@ -1,3 +1,4 @@
+import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { formatDuration } from "../domain/duration.ts";
 import type { Event } from "../domain/event.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
@@ -80,7 +81,7 @@ function webhook(profile: Profile): Json {
       ...Object.fromEntries(
         profile.success.map((range) => [
           statusKey(range),
-          { description: "Delivered. The answer's body is kept, at most 64 KiB of it" },
+          { description: "Delivered. The beginning of the answer's body is kept" },
         ]),
       ),
       ...(profile.waitForConfirmation === undefined && {
@@ -112,6 +113,7 @@ function exampleSubscription(profile: Profile): Subscription {
     jitter: 0,
     waitForConfirmation: profile.waitForConfirmation ?? true,
     concurrency: 1,
+    keepResponseBytes: MAX_RESPONSE_BYTES,
     standardHeaders: profile.standardHeaders,
     traceparent: false,
     allowHttp: false,

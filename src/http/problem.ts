@@ -9,6 +9,8 @@ export interface Problem {
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
   /** Seconds after which a repeat may work. */
   readonly retryAfterSeconds?: number;
+  /** The rule that refuses it, by which it is counted where its status says too little. */
+  readonly rule?: string;
   /** The methods that would be taken. */
   readonly allow?: readonly string[];
 }
@@ -20,7 +22,7 @@ export const NOT_KEPT = {
 } as const;
 
 /** The answer that tells it. */
-export function problem({ retryAfterSeconds, allow, ...body }: Problem): Response {
+export function problem({ retryAfterSeconds, allow, rule: _, ...body }: Problem): Response {
   return new Response(JSON.stringify({ type: "about:blank", ...body }), {
     status: body.status,
     headers: {

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { formatRate } from "../domain/duration.ts";
 import type { Ingest, Submitted } from "../ingest/ingest.ts";
 import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -6,7 +7,7 @@ import { assertOwnPage, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
 import { Intake, type Passage } from "./intake.ts";
-import { NOT_KEPT, problem, ProblemError } from "./problem.ts";
+import { NOT_KEPT, type Problem, problem, ProblemError } from "./problem.ts";
 
 /** After how many seconds a publisher may try again where the daemon cannot store now. */
 export const RETRY_AFTER_SECONDS = 5;
@@ -26,7 +27,7 @@ export interface PublishPorts {
   /** Undefined while events are taken, else why not. */
   readonly closedBecause: () => string | undefined;
   /** Told of each request that was answered with an error, by whichever rule, and its status. */
-  readonly onRefused: (status: number) => void;
+  readonly onRefused: (status: number, rule?: string) => void;
 }
 
 /** The path that events are posted to. */
@@ -55,12 +56,14 @@ export function publishing(
   const intake = new Intake();
   return async (from) => {
     let response: Response;
+    let rule: string | undefined;
     try {
       response = await publish(from.request);
     } catch (error) {
       response = await problemOf(error as Error, from);
+      if (error instanceof ProblemError) rule = error.problem.rule;
     }
-    if (response.status >= 400) ports.onRefused(response.status);
+    if (response.status >= 400) ports.onRefused(response.status, rule);
     return response;
   };
 
@@ -87,7 +90,7 @@ export function publishing(
         ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
         ...(key === undefined ? {} : { idempotencyKey: key }),
       });
-      return answer(submitted, isArray);
+      return answer(submitted, { isArray, events: events.length, publisher });
     } finally {
       passage.leave();
     }
@@ -189,7 +192,10 @@ function idempotencyKey(header: string | null): string | undefined {
   });
 }
 
-function answer(submitted: Submitted, isArray: boolean): Response {
+function answer(
+  submitted: Submitted,
+  { isArray, ...request }: { isArray: boolean; events: number; publisher: string | undefined },
+): Response {
   switch (submitted.kind) {
     case "accepted": {
       const body = isArray ? submitted.receipts : submitted.receipts[0];
@@ -224,5 +230,43 @@ function answer(submitted: Submitted, isArray: boolean): Response {
         detail: "this Idempotency-Key was used with other content; nothing was stored. " +
           "Repeat a request unchanged, or give a new one a new key",
       });
+    case "tooFast":
+    case "tooManyPending":
+      throw new ProblemError(overQuota(submitted, request));
   }
+}
+
+/** Which limit of the publisher's it is, and what helps. */
+function overQuota(
+  over: Submitted & { readonly kind: "tooFast" | "tooManyPending" },
+  { events, publisher }: { events: number; publisher: string | undefined },
+): Problem {
+  const refusal = { status: 429, title: "Too Many Requests" } as const;
+  if (over.kind === "tooFast") {
+    const retryAfterSeconds = Math.max(1, Math.ceil(over.waitMs / 1_000));
+    const rate = formatRate(over.rate);
+    const large = events > over.rate.count
+      ? `; a request of ${events} events is taken when nothing else counts, smaller ones sooner`
+      : "";
+    return {
+      ...refusal,
+      rule: "rate",
+      retryAfterSeconds,
+      detail:
+        `nothing was stored: publisher "${publisher}" may post ${rate} (its "rate" in the config), ` +
+        `and this would be more; try again in ${retryAfterSeconds} s${large}`,
+    };
+  }
+  const { pending, more, most } = over;
+  const advice = more > most
+    ? "this request alone has more than that: post fewer events at a time, or have the limit raised"
+    : "try again when some of them have ended";
+  return {
+    ...refusal,
+    rule: "max_pending",
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+    detail:
+      `nothing was stored: of the events of publisher "${publisher}", ${pending} deliveries are ` +
+      `pending and this would add ${more}; ${most} may be (its "maxPending" in the config); ${advice}`,
+  };
 }

@@ -7,7 +7,7 @@ import {
 } from "../domain/attempt.ts";
 import { type Delivery, endReason } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
-import { formatDuration, formatRate } from "../domain/duration.ts";
+import { formatDuration, formatRate, formatSize } from "../domain/duration.ts";
 import { type Health, healthState } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import {
@@ -177,6 +177,7 @@ function settingsView(subscription: Subscription) {
       "rateLimit",
       rateLimit && formatRate(rateLimit),
     ),
+    keepResponse: formatSize(subscription.keepResponseBytes),
     standardHeaders: subscription.standardHeaders,
     traceparent: subscription.traceparent,
     allowHttp: subscription.allowHttp,

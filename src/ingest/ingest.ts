@@ -1,15 +1,18 @@
 import { createHash } from "node:crypto";
 import type { Config, Publisher } from "../config/config.ts";
 import type { DeliveryCause } from "../domain/delivery.ts";
+import type { Rate } from "../domain/duration.ts";
 import { type Event, unmetScope } from "../domain/event.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, Enqueued, NewDelivery, NewEvent, Outbox, Receipt } from "../outbox/outbox.ts";
 import { formatOf } from "../profiles/render.ts";
 import { webhookId } from "../profiles/sign.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Measures } from "../runtime/measures.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
+import { PublisherRates } from "./publisher_rates.ts";
 import type { Fault, PostedEvent } from "./posted_event.ts";
 import type { Registry } from "./registry.ts";
 import { testEvent, type TestRequest } from "./test_event.ts";
@@ -18,6 +21,7 @@ export interface IngestPorts {
   readonly outbox: Pick<Outbox, "enqueue">;
   readonly registry: Registry;
   readonly steady: SteadyClock;
+  readonly clock: Clock;
   readonly random: Random;
   readonly measures: Measures;
   readonly config: () => Config;
@@ -42,7 +46,16 @@ export type Submitted =
   | { readonly kind: "forbidden"; readonly faults: readonly Fault[] }
   | { readonly kind: "undeclared"; readonly faults: readonly Fault[] }
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
-  | { readonly kind: "keyConflict" };
+  | { readonly kind: "keyConflict" }
+  /** The publisher has posted as many events as its rate allows. */
+  | { readonly kind: "tooFast"; readonly rate: Rate; readonly waitMs: number }
+  /** Too many of the publisher's deliveries would be pending. */
+  | {
+    readonly kind: "tooManyPending";
+    readonly pending: number;
+    readonly more: number;
+    readonly most: number;
+  };
 
 /** What posting an event would come to. */
 export type Previewed =
@@ -52,9 +65,11 @@ export type Previewed =
 /** An event in, its deliveries out, in one transaction. */
 export class Ingest {
   readonly #ports: IngestPorts;
+  readonly #rates: PublisherRates;
 
   constructor(ports: IngestPorts) {
     this.#ports = ports;
+    this.#rates = new PublisherRates(ports.clock);
   }
 
   /** Stores all events of a request or none. Rejects, with nothing stored, if the outbox can't. */
@@ -63,9 +78,13 @@ export class Ingest {
     if (forbidden.length > 0) return { kind: "forbidden", faults: forbidden };
     const undeclared = this.#undeclared(events, isArray);
     if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
+    const pace = publisher && this.#rates.take(publisher, events.length);
+    if (pace?.kind === "tooFast") return pace;
     const at = this.#ports.steady.now();
+    const most = publisher?.maxPending;
     const enqueued = await this.#ports.outbox.enqueue({
       events: events.map((posted) => this.#route(posted, { at, publisher })),
+      ...(publisher && most !== undefined && { quota: { publisher: publisher.name, most } }),
       ...(idempotencyKey === undefined ? {} : {
         idempotency: {
           key: hash16([publisher?.name ?? "", idempotencyKey]),
@@ -77,7 +96,15 @@ export class Ingest {
         },
       }),
       at,
+    }).catch((error) => {
+      // It will be posted again, and counts then.
+      pace?.giveBack();
+      throw error;
     });
+    if (enqueued.kind === "tooManyPending") {
+      pace?.giveBack();
+      return { ...enqueued, most: most! };
+    }
     if (enqueued.kind !== "accepted") return enqueued;
     this.#count(enqueued);
     this.#ports.onStored(enqueued.claims, enqueued.unclaimed);

@@ -9,6 +9,7 @@ import type { Event } from "../domain/event.ts";
 import type { Health } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Verdict } from "../domain/verdict.ts";
+import type { TimeMark } from "../runtime/boot_time.ts";
 
 export type { FormatText };
 
@@ -47,6 +48,8 @@ export interface Enqueue {
     readonly key: Uint8Array<ArrayBuffer>;
     readonly content: Uint8Array<ArrayBuffer>;
   };
+  /** How many deliveries of the publisher's posts may be pending, those of this request included. */
+  readonly quota?: { readonly publisher: string; readonly most: number };
   readonly at: Instant;
 }
 
@@ -69,7 +72,9 @@ export type Enqueued =
   /** An id that the publisher used for other content; `index` says which event of the request. */
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
   /** An Idempotency-Key that was used for other content. */
-  | { readonly kind: "keyConflict" };
+  | { readonly kind: "keyConflict" }
+  /** So many are pending that those of this request would exceed the quota. */
+  | { readonly kind: "tooManyPending"; readonly pending: number; readonly more: number };
 
 /** The right to attempt a delivery and record what came of it; held by one at a time. */
 export interface Claim {
@@ -167,12 +172,52 @@ export interface ReplayStep {
   readonly finished: boolean;
 }
 
-/** How many finished deliveries, and events left without any, one bite took away. */
+/** Each kind of row that is pruned when its time is over; `events` are those without deliveries. */
+export const PRUNED_KINDS = [
+  "delivered",
+  "exhausted",
+  "cancelled",
+  "events",
+  "keys",
+  "history",
+  "replays",
+  "tallies",
+] as const;
+
+export type PrunedKind = typeof PRUNED_KINDS[number];
+
+/** What finished before these instants is kept no longer. */
+export interface KeptTimes {
+  readonly delivered: Instant;
+  /** Also of cancelled deliveries, history, replays and tallies. */
+  readonly exhausted: Instant;
+}
+
+/** One batch of pruning. */
+export interface PruneRequest extends KeptTimes {
+  /** At most so many rows of each kind, so that none waits for another's backlog. */
+  readonly limit: number;
+  /** It ends with the row during which it has held the loop for so long, by this clock. */
+  readonly hold?: { readonly maxMs: number; monotonicMs(): number };
+}
+
+/** How many finished deliveries, and events left without any, one batch took away. */
 export interface Pruned {
   readonly deliveries: number;
   readonly events: number;
   /** Idempotency keys, entries of the history, replays and tallies. */
   readonly others: number;
+  /** Whether it ended for its limit or its time, and not because nothing was left. */
+  readonly mayHaveMore: boolean;
+  /** For how long it held the loop; 0 where no clock was given. */
+  readonly heldMs: number;
+}
+
+/** An attempt of a subscription that may have a number of them within `perMs`. */
+export interface PacedStart {
+  readonly subscription: string;
+  readonly at: Instant;
+  readonly perMs: number;
 }
 
 /** What a claim may take: due deliveries of one subscription, oldest due first. */
@@ -230,16 +275,23 @@ export interface Outbox {
     step: { readonly limit: number; readonly at: Instant },
   ): Promise<ReplayStep>;
   /**
-   * Moves due times by so much: the wall clock was stepped. What is due at `from` stays due: forwards
-   * it is left alone, backwards it moves along.
+   * Moves due times, and the starts that rate limits count, by so much: the wall clock was stepped. What
+   * is due at `from` stays due: forwards it is left alone, backwards it moves along. The mark is kept
+   * with it.
    */
-  shiftDue(from: Instant, byMs: number): Promise<void>;
+  shiftDue(from: Instant, byMs: number, mark?: TimeMark): Promise<void>;
+  /** Keeps where the schedule's time stands, in place of what was kept before. */
+  keepTime(mark: TimeMark): Promise<void>;
+  /** What keepTime() or shiftDue() kept last. */
+  timeMark(): Promise<TimeMark | undefined>;
+  /** Keeps that an attempt is about to start, for as long as its rate limit counts it. */
+  noteStart(start: PacedStart): Promise<void>;
+  /** The starts that were kept, by subscription, the earliest first; some that count no longer as well. */
+  starts(): Promise<ReadonlyMap<string, readonly Instant[]>>;
   /** For each subscription with unclaimed pending deliveries, when the first of them is due. */
   nextDue(): Promise<ReadonlyMap<string, Instant>>;
-  /** One bite of at most `limit` rows of what finished before these instants. */
-  prune(
-    before: { readonly delivered: Instant; readonly exhausted: Instant; readonly limit: number },
-  ): Promise<Pruned>;
+  /** One batch of what is kept no longer. */
+  prune(request: PruneRequest): Promise<Pruned>;
   /**
    * Why nothing can be stored now; undefined where it can. After a commit that failed it tries
    * a write, and answers the reason for as long as that fails.
@@ -289,6 +341,8 @@ export interface OutboxReader {
   backlogOf(subscription: string): Promise<Backlog | undefined>;
   /** The same, and how much of it is due. */
   due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>>;
+  /** For how many milliseconds the oldest row of each kind has been overdue for pruning, if any is. */
+  overdue(times: KeptTimes): Promise<ReadonlyMap<PrunedKind, number>>;
   audit(): Promise<Audit>;
   /**
    * Tells a listener of what each commit from now on changed, right after it; the answer ends that.

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers";
 import type { Instant } from "../domain/instant.ts";
+import { type BootReading, readBootTime } from "./boot_time.ts";
 
 /** The only source of time. Tests put a clock of their own in its place. */
 export interface Clock {
@@ -9,6 +10,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Calls back once, after so many milliseconds of monotonic time; the answer takes it back. */
   after(ms: number, callback: () => void): () => void;
+  /** The machine's time since its start, which nobody sets; undefined where it can't be read. */
+  boot?(): Promise<BootReading | undefined>;
 }
 
 /** Longer timers overflow to an immediate one in setTimeout. */
@@ -22,6 +25,7 @@ const CATCHING_UP_TURNS = 10, TURN_MS = 20;
 export const systemClock: Clock = {
   wall: () => Date.now(),
   monotonicMs: () => performance.now(),
+  boot: readBootTime,
   after(ms, callback) {
     const dueMs = performance.now() + Math.min(Math.max(0, Math.ceil(ms)), MAX_TIMER_MS);
     let isTakenBack = false;

@@ -28,7 +28,11 @@ export interface Log {
   attemptBroke(delivery: string, error: unknown): void;
   /** This machine lacks something that attempts need: they wait, and cost nothing. Once a minute. */
   attemptsHeldBack(subscription: string, lack: string): void;
+  /** A rate limit's count can't be stored now: the delivery stays pending. */
+  startDelayed(delivery: string, error: unknown): void;
   clockStepped(byMs: number): void;
+  /** The next process may not notice that the wall clock was set in between. */
+  timeNotKept(error: unknown): void;
   shiftFailed(byMs: number, error: unknown): void;
   replayFailed(error: unknown): void;
   historyNotKept(deed: string, error: unknown): void;
@@ -101,8 +105,15 @@ export function systemLog(): Log {
         subscription,
         lack,
       }),
+    startDelayed: (delivery, error) =>
+      logger.error("could not store the start of an attempt for its rate limit; trying again", {
+        delivery,
+        ...cause(error),
+      }),
     clockStepped: (byMs) =>
       logger.warn("the wall clock was stepped; due times move with it", { byMs }),
+    timeNotKept: (error) =>
+      logger.error("could not store where the schedule's time stands; trying again", cause(error)),
     shiftFailed: (byMs, error) =>
       logger.error("due times could not follow the wall clock", { byMs, ...cause(error) }),
     replayFailed: (error) => logger.error("a replay can't go on now; trying again", cause(error)),

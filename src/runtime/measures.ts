@@ -5,8 +5,8 @@ import type { Metrics } from "./metrics.ts";
 export interface Measures {
   /** One request was stored: so many new events, known ones, and new ones that nobody gets. */
   accepted(facts: { stored: number; repeated: number; unmatched: number }): void;
-  /** A publisher's request was answered with this error status. */
-  refused(status: number): void;
+  /** A publisher's request was answered with this error status, by a rule that the status may not tell. */
+  refused(status: number, rule?: string): void;
   /** Somebody had no token, or a wrong one, or was not signed in. */
   accessRefused(reason: string): void;
   attempted(facts: {
@@ -125,7 +125,7 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
   });
   // A counter that appears with its first step hides that step from rate() and increase().
   for (const counter of [accepted, repeated, unmatched, failedCommits]) counter.add(0);
-  for (const reason of REASONS.values()) refused.add(0, reason);
+  for (const reason of [...REASONS.values(), ...QUOTAS]) refused.add(0, reason);
   for (const reason of ["no_token", "unknown_token", "sign_in"]) accessRefused.add(0, reason);
   for (const result of ["success", "rejected"]) reloads.add(0, result);
 
@@ -135,7 +135,7 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
       repeated.add(facts.repeated);
       unmatched.add(facts.unmatched);
     },
-    refused: (status) => refused.add(1, REASONS.get(status) ?? "other"),
+    refused: (status, rule) => refused.add(1, rule ?? REASONS.get(status) ?? "other"),
     accessRefused: (reason) => accessRefused.add(1, reason),
     attempted({ subscription, succeeded, failure, durationMs }) {
       attempts.add(1, subscription, succeeded ? "success" : "failure");
@@ -167,6 +167,9 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
     },
   };
 }
+
+/** The rules of the config that are counted by name: a publisher's `rate` and `maxPending`. */
+const QUOTAS = ["rate", "max_pending"] as const;
 
 /** Why a publisher's request was refused, by the status it was answered with. */
 const REASONS: ReadonlyMap<number, string> = new Map([

@@ -1,4 +1,5 @@
 import type { Instant } from "../domain/instant.ts";
+import type { BootReading, TimeMark } from "./boot_time.ts";
 import type { Clock } from "./clock.ts";
 
 /** A wall clock that differs from the steady one by less is taken for right. */
@@ -15,10 +16,31 @@ export class SteadyClock {
   #monotonicAtStart: number;
   #followedMs = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, startAt = clock.wall()) {
     this.#clock = clock;
-    this.#wallAtStart = clock.wall();
+    this.#wallAtStart = startAt;
     this.#monotonicAtStart = clock.monotonicMs();
+  }
+
+  /**
+   * Goes on with the time of the process before, which left a mark, whatever the wall clock has become
+   * since. By how much that was stepped, it tells as if it had been running all the while.
+   */
+  static carriedOn(clock: Clock, mark: TimeMark | undefined, boot: BootReading | undefined) {
+    return new SteadyClock(clock, startAfter(mark, { clock, boot }));
+  }
+
+  /** What the next process is to go on from; `aheadMs` from now on, where it is about to follow a step. */
+  mark(boot: BootReading | undefined, aheadMs = 0): TimeMark {
+    const reachedAt = this.now() + aheadMs;
+    if (!boot) return { reachedAt };
+    const { id, leastMs, mostMs, afterMonotonicMs, beforeMonotonicMs } = boot;
+    const at = this.#exact(beforeMonotonicMs) + aheadMs;
+    // By then it had become no more than if it was read at once.
+    return {
+      reachedAt,
+      boot: { id, at, leastMs, mostMs: mostMs + beforeMonotonicMs - afterMonotonicMs },
+    };
   }
 
   /** The whole millisecond that has begun, now or then: what is due at it may start. */
@@ -50,4 +72,24 @@ export class SteadyClock {
   #exact(monotonicMs: number): number {
     return this.#wallAtStart + (monotonicMs - this.#monotonicAtStart);
   }
+}
+
+/**
+ * When the schedule stands now. Where the machine has been running ever since, its own clock tells how
+ * much time has passed, within some milliseconds. Where it has not, the wall clock is believed, unless
+ * it has gone backwards.
+ */
+function startAfter(
+  mark: TimeMark | undefined,
+  { clock, boot }: { clock: Clock; boot: BootReading | undefined },
+): Instant {
+  const wall = clock.wall();
+  if (!mark) return wall;
+  if (!boot || boot.id !== mark.boot?.id) return Math.max(wall, mark.reachedAt);
+  const sinceMs = clock.monotonicMs() - boot.afterMonotonicMs;
+  const leastAt = mark.boot.at + boot.leastMs - mark.boot.mostMs;
+  const mostAt = mark.boot.at + boot.mostMs - mark.boot.leastMs + sinceMs;
+  // Another machine with the same name, or a time that was wound back with its snapshot.
+  if (mostAt < mark.reachedAt) return Math.max(wall, mark.reachedAt);
+  return leastAt <= wall && wall <= mostAt ? wall : Math.max(leastAt, mark.reachedAt);
 }

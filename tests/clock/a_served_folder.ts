@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { bellhook, freePort, kill, type Starting, startServe } from "../support/processes.ts";
 import { until } from "../support/until.ts";
 import { forgetFakedTime } from "./faked_time.ts";
@@ -71,6 +72,12 @@ export class ServedFolder {
     this.#daemon = undefined;
     await kill(process);
     await forgetFakedTime(process.pid);
+  }
+
+  /** What is left of the last daemon, which is down, is from another start of the machine. */
+  forgetBoot(): void {
+    using db = new DatabaseSync(`${this.path}/bellhook.db`);
+    db.exec("update schedule_time set boot_id = cast('another' as blob)");
   }
 
   /** Stops the daemon in order and asks the database whether all is well. */

@@ -70,6 +70,8 @@ Deno.test({
     await attempted(house, { ids, times: 1 });
     await house.kill();
 
+    // The machine was off, so that its wall clock alone knows for how long.
+    house.forgetBoot();
     clock.setAhead(DAY_S);
     await house.start(clock.env);
     const deliveries = await attempted(house, { ids, times: 2 });
@@ -88,6 +90,56 @@ Deno.test({
     await house.stop();
     assertEquals(receiver.requests.length, 2 * ids.length);
   },
+});
+
+Deno.test({
+  name: "clock: set by hours while the daemon is down, it makes no retry early and none stuck" +
+    WHERE_LEFT_OUT,
+  ignore: !hasFakedTime,
+  async fn() {
+    const waitMs = 3_000;
+    const seen = new Seen();
+    await using receiver = startRawServer((request) => ({
+      status: seen.note(request) % 2 === 1 ? 500 : 200,
+    }));
+    await using house = new ServedFolder({ url: receiver.url, retry: [`${waitMs}ms`] });
+    const clock = new SettableClock(house.path);
+    await house.start(clock.env);
+    for (const [id, aheadS] of [["on", HOUR_S], ["back", -DAY_S]] as const) {
+      await house.publish([id]);
+      await attempted(house, { ids: [id], times: 1 });
+      await house.kill();
+      clock.setAhead(aheadS);
+      await house.start(clock.env);
+      await until(() => seen.count(id) === 2, `the second attempt of "${id}"`);
+      const [waitedMs] = seen.waitsMs(id);
+      assert(waitedMs! >= waitMs, `${waitedMs} ms`);
+    }
+    await house.stop();
+  },
+});
+
+Deno.test("rate limit: a daemon that is killed again and again keeps to it, as its receiver sees it", async () => {
+  const limit = 4, arrivedAtMs: number[] = [];
+  await using receiver = startRawServer(() => {
+    arrivedAtMs.push(performance.now());
+    return { status: 200 };
+  });
+  await using house = new ServedFolder({ url: receiver.url, rateLimit: `${limit}/s` });
+  await house.start({});
+  await house.publish(Array.from({ length: 14 }, (_, index) => `ev-${index}`));
+  for (const count of [2, 6, 10]) {
+    await until(() => arrivedAtMs.length >= count, `${count} requests`);
+    await house.kill();
+    await house.start({});
+  }
+  await until(() => arrivedAtMs.length >= 14, "all are sent");
+  for (const [index, atMs] of arrivedAtMs.slice(limit).entries()) {
+    // They may be a few milliseconds on their way.
+    const withinMs = atMs - arrivedAtMs[index]!;
+    assert(withinMs >= 950, `${limit + 1} requests within ${withinMs} ms`);
+  }
+  await house.stop();
 });
 
 Deno.test({
@@ -164,7 +216,9 @@ function attempted(
 ) {
   return until(async () => {
     const deliveries = await house.deliveries();
-    const done = deliveries.filter(({ attemptCount }) => attemptCount === times);
+    const done = deliveries.filter(({ event, attemptCount }) =>
+      ids.includes(event) && attemptCount === times
+    );
     return done.length === ids.length && deliveries;
   }, `${times} attempts each`);
 }

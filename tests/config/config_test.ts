@@ -54,6 +54,14 @@ Deno.test("config: a subscription has the documented defaults", async () => {
   assertEquals(one.waitForConfirmation, true);
 });
 
+Deno.test("config: keepResponse goes by subscription, then delivery block, then 4 KiB", async () => {
+  const subscriptions = [entry(), entry({ id: "two", keepResponse: "0B" })];
+  const kept = async (delivery: unknown) =>
+    (await configOf({ delivery, subscriptions })).subscriptions.map((one) => one.keepResponseBytes);
+  assertEquals(await kept({}), [4_096, 0]);
+  assertEquals(await kept({ keepResponse: "64KiB" }), [65_536, 0]);
+});
+
 Deno.test("config: a value goes by subscription, then delivery block, then profile", async () => {
   const own = { profile: "bookingshake", secret: { env: "TEXT" }, events: ["*"] };
   const timeouts = async (delivery: unknown, overrides: Record<string, unknown>) => {

@@ -80,6 +80,32 @@ Deno.test("wrong value: a rate", async () => {
   );
 });
 
+Deno.test("wrong value: more of a response than is ever kept", async () => {
+  assertEquals(
+    await problemsOf(withText(`"keepResponse": "65KiB"`)),
+    [
+      "config.json:7:21  subscriptions[0].keepResponse",
+      '  "65KiB" is more than is ever kept of a response',
+      '  fix: write it as "512B" or "4KiB"; "64KiB" is the most, "0B" keeps none',
+    ].join("\n"),
+  );
+});
+
+Deno.test("wrong value: a publisher's rate and maxPending", async () => {
+  const quota = { rate: "fast", maxPending: 0 };
+  const auth = { publishers: [{ name: "pms", token: { env: "TEXT" }, ...quota }] };
+  assertEquals(
+    (await problemsOf({ auth })).replaceAll(/json:\d+:\d+/g, "json"),
+    [
+      "config.json  auth.publishers[0].rate",
+      '  "fast" is no rate',
+      '  fix: write it as "10/s", "600/m", "1000/h" or "5000/d"',
+      "config.json  auth.publishers[0].maxPending",
+      "  0 is less than 1",
+    ].join("\n"),
+  );
+});
+
 Deno.test("wrong value: a rate of nothing", async () => {
   assertEquals(
     await problemsOf(withText(`"rateLimit": "0/s"`)),

@@ -5,10 +5,11 @@ import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import { type Engine, type EnginePorts, startEngine } from "../../src/engine.ts";
 import type { Submitted } from "../../src/ingest/ingest.ts";
-import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
-import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { SqliteOutbox, type TimedCommit } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { type Applied, type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import type { Clock } from "../../src/runtime/clock.ts";
 import { silentLog } from "../../src/runtime/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import type { OutgoingRequest } from "../../src/transport/transport.ts";
@@ -19,7 +20,7 @@ import { FakeClock } from "../support/fake_clock.ts";
 /** One request that a receiver got and has not answered. */
 export interface Unanswered {
   readonly request: OutgoingRequest;
-  answer(status: number): void;
+  answer(status: number, body?: Uint8Array): void;
 }
 
 /** An engine in memory, on a clock, a network and a disk that the test has in its hands. */
@@ -69,7 +70,7 @@ export async function anEngine(
         requests.push(request);
         if (status !== undefined) return Promise.resolve(answered(status));
         return new Promise((resolve) => {
-          unanswered.push({ request, answer: (status) => resolve(answered(status)) });
+          unanswered.push({ request, answer: (...how) => resolve(answered(...how)) });
         });
       },
       close: () => Promise.resolve(),
@@ -148,6 +149,119 @@ class DiskBroken extends Error {
   readonly errstr = "disk I/O error";
 }
 
-function answered(status: number): Outcome {
-  return { kind: "answered", status, headers: [], body: new Uint8Array(), truncated: false };
+function answered(status: number, body: Uint8Array = new Uint8Array()): Outcome {
+  return { kind: "answered", status, headers: [], body, truncated: false };
+}
+
+/**
+ * Engines on one database file, one after the other: each is started, and ends in order or by a kill.
+ * Every attempt fails with 500 unless there is a rate limit.
+ */
+export async function anEngineOnDisk(clock: FakeClock, overrides: Partial<Subscription>) {
+  const folder = await Deno.makeTempDir();
+  const config = aConfig({
+    server: { ...aConfig().server, shutdownGraceMs: 0 },
+    subscriptions: [aSubscription(overrides)],
+  });
+  const requests: OutgoingRequest[] = [], requestsAtMs: number[] = [];
+  let generation = 0;
+  let engine: Engine | undefined;
+  let life = { isOver: false };
+  const house = {
+    clock,
+    requests,
+    /** By the true time. */
+    requestsAtMs,
+    /** How long the disk takes over a commit. */
+    commitTakesMs: 0,
+    async start() {
+      const own = life = { isOver: false };
+      engine = await startEngine(config, {
+        clock: mortal(clock, own),
+        random: systemRandom(),
+        log: silentLog,
+        transport: {
+          send(request) {
+            if (own.isOver) return new Promise(() => {});
+            requests.push(request);
+            requestsAtMs.push(clock.monotonicMs());
+            return Promise.resolve(answered(overrides.rateLimit ? 200 : 500));
+          },
+          close: () => Promise.resolve(),
+        },
+        async openOutbox() {
+          const path = `${folder}/${generation}.db`;
+          const db = await openWriter(path);
+          const reader = new SqliteReader(openReading(path));
+          const lock = { release() {} };
+          const outbox = new SqliteOutbox(path, { store: new Store(db), reader, lock });
+          const slow = async <Value>(commit: () => Promise<Value>): Promise<Value> => {
+            const value = await commit();
+            if (house.commitTakesMs > 0) {
+              await new Promise<void>((resolve) => clock.after(house.commitTakesMs, resolve));
+            }
+            return value;
+          };
+          return Object.assign(outbox, {
+            timeCommits: (timed: TimedCommit) =>
+              SqliteOutbox.prototype.timeCommits.call(
+                outbox,
+                (commit) => timed(() => slow(commit)),
+              ),
+          });
+        },
+      });
+      await settled();
+    },
+    async publish(count = 1) {
+      const event = { type: "t", scope: new Map(), data: "1" };
+      const events = Array.from({ length: count }, () => event);
+      await engine!.ingest.submit({ events, isArray: true });
+      await settled();
+    },
+    async pass(ms: number) {
+      clock.advance(ms);
+      await settled();
+    },
+    async passInSteps(ms: number, stepMs: number) {
+      for (let passed = 0; passed < ms; passed += stepMs) {
+        await house.pass(Math.min(stepMs, ms - passed));
+      }
+    },
+    /** What has not been committed is gone, and nothing of the process goes on. */
+    async kill() {
+      life.isOver = true;
+      generation++;
+      for (const end of ["", "-wal"]) {
+        await Deno.copyFile(
+          `${folder}/${generation - 1}.db${end}`,
+          `${folder}/${generation}.db${end}`,
+        );
+      }
+      await engine!.outbox.close();
+      await settled();
+    },
+    async stop() {
+      const stopped = engine!.stop();
+      await settled();
+      clock.advance(0);
+      await stopped;
+      life.isOver = true;
+    },
+    async [Symbol.asyncDispose]() {
+      if (!life.isOver) await house.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+  return house;
+}
+
+/** A process's clock, whose timers end with it. */
+function mortal(clock: FakeClock, life: { isOver: boolean }): Clock {
+  return {
+    wall: () => clock.wall(),
+    monotonicMs: () => clock.monotonicMs(),
+    boot: () => clock.boot(),
+    after: (ms, callback) => clock.after(ms, () => life.isOver || callback()),
+  };
 }

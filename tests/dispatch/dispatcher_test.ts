@@ -76,3 +76,22 @@ Deno.test("dispatcher: notices that are refused, sent again too, give rise to no
     ["event", "exhausted", 1],
   ]);
 });
+
+Deno.test("dispatcher: of a success so much is kept as keepResponse says, of a failure 64 KiB", async () => {
+  const body = new TextEncoder().encode("x".repeat(10_000));
+  await using engine = await anEngine({ keepResponseBytes: 4_096, ladder: { waitsMs: [1_000] } });
+  const submitted = await engine.publish();
+  await settled();
+  engine.unanswered[0]!.answer(500, body);
+  await settled();
+  engine.clock.advance(1_000);
+  await settled();
+  engine.unanswered[1]!.answer(200, body);
+  await settled();
+  if (submitted.kind !== "accepted") throw new Error(submitted.kind);
+  const attempts = await engine.outbox.attempts(submitted.receipts[0]!.deliveries[0]!.id);
+  const kept = attempts.map(({ outcome }) =>
+    outcome.kind === "answered" ? [outcome.status, outcome.body.length, outcome.truncated] : []
+  );
+  assertEquals(kept, [[500, 10_000, false], [200, 4_096, true]]);
+});

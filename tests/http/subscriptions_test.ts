@@ -90,6 +90,7 @@ Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secr
       success: "200,202-204",
       concurrency: 3,
       rateLimit: "10/s",
+      keepResponse: "4KiB",
       standardHeaders: true,
       traceparent: false,
       allowHttp: false,

@@ -167,9 +167,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the look at what is pending when the daemon starts",
     file: "dispatch/scheduler.ts",
-    text: `this.#running = true;
-    await this.refresh();`,
-    replacement: "this.#running = true;",
+    text: "await this.#ports.timeMarks.keep();\n      await this.refresh();",
+    replacement: "await this.#ports.timeMarks.keep();",
     tests: ["stories/ladder_test.ts"],
   },
   {
@@ -238,9 +237,37 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the longer time that what failed is kept",
     file: "outbox/sqlite/pruning.ts",
-    text: "state === DELIVERED ? before.delivered : before.exhausted",
-    replacement: "before.delivered",
+    text: 'if (kind === "delivered" || kind === "events") return delivered;',
+    replacement: "return delivered;",
     tests: ["outbox/sqlite_outbox_test.ts"],
+  },
+  {
+    defence: "the turn that each kind of row gets when pruning runs out of time",
+    file: "outbox/sqlite/pruning.ts",
+    text: "const kind = PRUNED_KINDS[this.#turn]!;",
+    replacement: "const kind = PRUNED_KINDS[i]!;",
+    tests: ["outbox/sqlite_outbox_test.ts"],
+  },
+  {
+    defence: "the limit on a publisher's pending deliveries",
+    file: "outbox/sqlite/publisher_pending.ts",
+    text: "if (pending + admitted + more > most) return pending + admitted;",
+    replacement: "",
+    tests: ["http/quotas_test.ts"],
+  },
+  {
+    defence: "the limit on a publisher's rate",
+    file: "ingest/ingest.ts",
+    text: 'if (pace?.kind === "tooFast") return pace;',
+    replacement: "",
+    tests: ["http/quotas_test.ts"],
+  },
+  {
+    defence: "the limit on what is kept of a success",
+    file: "dispatch/dispatcher.ts",
+    text: "outcome: succeeded ? keepingOf(outcome, subscription.keepResponseBytes) : outcome,",
+    replacement: "outcome,",
+    tests: ["dispatch/dispatcher_test.ts"],
   },
   {
     defence: "the refusal of a database with a newer schema",
@@ -318,9 +345,31 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the move of due times with a clock that was set",
     file: "dispatch/scheduler.ts",
-    text: "const shifted = this.#ports.outbox.shiftDue(this.#now(), stepMs);",
+    text:
+      "const shifted = this.#ports.outbox.shiftDue(this.#now(), stepMs, timeMarks.after(stepMs));",
     replacement: "const shifted = Promise.resolve();",
     tests: ["dispatch/clock_steps_test.ts", "stories/delivery_test.ts"],
+  },
+  {
+    defence: "the time of the process before going on across a restart",
+    file: "runtime/steady_clock.ts",
+    text: "return new SteadyClock(clock, startAfter(mark, { clock, boot }));",
+    replacement: "return new SteadyClock(clock);",
+    tests: ["dispatch/restarts_test.ts"],
+  },
+  {
+    defence: "the starts of a long rate limit being on the disk before they are made",
+    file: "dispatch/scheduler.ts",
+    text: "await outbox.noteStart({ subscription: lane.id, at, perMs: limit.perMs });",
+    replacement: "",
+    tests: ["dispatch/restarts_test.ts"],
+  },
+  {
+    defence: "the wait of a new process under a short rate limit",
+    file: "dispatch/scheduler.ts",
+    text: "return Math.max(paceAt, this.#tookOverAt + limit.perMs);",
+    replacement: "return paceAt;",
+    tests: ["dispatch/restarts_test.ts"],
   },
   {
     defence: "the rule that jitter only adds",

@@ -10,6 +10,7 @@ import type {
   HistoryEntry,
   Outbox,
   OutboxReader,
+  PruneRequest,
   Recording,
   Replay,
   Tally,
@@ -646,6 +647,36 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(await outbox.nextDue(), new Map([["a", NOON + 5], ["b", NOON + 9]]));
   });
 
+  story(
+    "keepTime() is kept until the next, or until shiftDue() brings another",
+    async ({ outbox }) => {
+      assertEquals(await outbox.timeMark(), undefined);
+      const boot = { id: "b-1", at: NOON + 0.5, leastMs: 7.25, mostMs: 17 };
+      await outbox.keepTime({ reachedAt: NOON, boot });
+      assertEquals(await outbox.timeMark(), { reachedAt: NOON, boot });
+      await outbox.shiftDue(NOON, 500);
+      assertEquals(await outbox.timeMark(), { reachedAt: NOON, boot });
+      await outbox.shiftDue(NOON, 500, { reachedAt: NOON + 500 });
+      assertEquals(await outbox.timeMark(), { reachedAt: NOON + 500 });
+    },
+  );
+
+  story(
+    "noteStart() is kept for as long as its rate limit counts it, and moves with due times",
+    async ({
+      outbox,
+    }) => {
+      for (const at of [NOON, NOON + 500, NOON + 500, NOON + 60_400]) {
+        await outbox.noteStart({ subscription: "crm", at, perMs: 60_000 });
+      }
+      await outbox.noteStart({ subscription: "slow", at: NOON, perMs: 3_600_000 });
+      const starts = { crm: [NOON + 500, NOON + 500, NOON + 60_400], slow: [NOON] };
+      assertEquals(await outbox.starts(), new Map(Object.entries(starts)));
+      await outbox.shiftDue(NOON, -500);
+      assertEquals((await outbox.starts()).get("slow"), [NOON - 500]);
+    },
+  );
+
   story("setHealth() is kept until the next", async ({ outbox, reader }) => {
     await outbox.setHealth("crm", { consecutiveFailures: 1, pausedAt: NOON });
     await outbox.setHealth("crm", { consecutiveFailures: 0 });
@@ -653,16 +684,17 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
   });
 
   story(
-    "prune() takes finished deliveries past their time, in bites",
+    "prune() takes finished deliveries past their time, in batches",
     async ({ outbox, reader }) => {
       for (let i = 0; i < 5; i++) await outbox.record(delivered(await aClaim(outbox), NOON + i));
       await outbox.record(exhausted(await aClaim(outbox), NOON));
       const pending = await aClaim(outbox);
       await outbox.enqueue({ events: [aNewEvent({ deliveries: [] })], at: NOON });
       const before = { delivered: NOON + 4, exhausted: NOON, limit: 3 };
-      const bites = [];
-      for (let bite = 0; bite < 3; bite++) bites.push(await prunedRows(outbox, before));
-      assertEquals(bites, [[3, 3], [1, 2], [0, 0]]);
+      const batches = [];
+      for (let batch = 0; batch < 3; batch++) batches.push(await prunedRows(outbox, before));
+      // The event that nobody gets is one of a kind of its own.
+      assertEquals(batches, [[3, 4, true], [1, 1, false], [0, 0, false]]);
       const { items } = await reader.deliveries({ limit: 9 });
       assertEquals(items.map(({ state }) => state).sort(), ["delivered", "exhausted", "pending"]);
       assertEquals(await outbox.record(delivered(pending, NOON + 9)), true);
@@ -677,10 +709,71 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const [claim] = answer.claims;
     await outbox.record(delivered(claim!, NOON + 1));
     const before = { delivered: NOON + 99, exhausted: NOON + 99, limit: 9 };
-    assertEquals(await prunedRows(outbox, before), [1, 0]);
+    assertEquals(await prunedRows(outbox, before), [1, 0, false]);
     assertEquals((await reader.event(claim!.event.id))?.id, claim!.event.id);
     await outbox.cancel([answer.receipts[0]!.deliveries[1]!.id], "enough", NOON + 2);
-    assertEquals(await prunedRows(outbox, before), [1, 1]);
+    assertEquals(await prunedRows(outbox, before), [1, 1, false]);
+  });
+
+  story("prune() gives each kind of row a share of its own", async ({ outbox, reader }) => {
+    for (let i = 0; i < 4; i++) {
+      await outbox.record(delivered(await aClaim(outbox), NOON));
+      await outbox.record(exhausted(await aClaim(outbox), NOON));
+      await outbox.cancel([(await aClaim(outbox)).delivery.id], "enough", NOON);
+    }
+    const request = { delivered: NOON + 99, exhausted: NOON + 99, limit: 1 };
+    await outbox.prune(request);
+    const { items } = await reader.deliveries({ limit: 99 });
+    const left = Map.groupBy(items, ({ state }) => state);
+    assertEquals([...left.values()].map(({ length }) => length), [3, 3, 3]);
+  });
+
+  story("prune() out of time goes on with the next kind, so that none starves", async ({
+    outbox,
+    reader,
+  }) => {
+    for (let i = 0; i < 6; i++) await outbox.record(delivered(await aClaim(outbox), NOON));
+    await outbox.record(exhausted(await aClaim(outbox), NOON));
+    const late = await aClaim(outbox);
+    await outbox.cancel([late.delivery.id], "enough", NOON);
+    await bringIndexesUpToDate(outbox);
+    let looks = 0;
+    const hold = { maxMs: 2, monotonicMs: () => looks++ };
+    const request = { delivered: NOON + 99, exhausted: NOON + 99, limit: 99, hold };
+    for (let batch = 0; batch < 3; batch++) {
+      const { mayHaveMore, heldMs } = await outbox.prune(request);
+      assertEquals([mayHaveMore, heldMs >= 2], [true, true]);
+    }
+    const { items } = await reader.deliveries({ limit: 99 });
+    assert(items.length > 1, "none of the batches was short");
+    assertEquals(items.filter(({ state }) => state !== "delivered"), []);
+  });
+
+  story("overdue() tells for how long the oldest row of each kind has waited", async ({
+    outbox,
+    reader,
+  }) => {
+    const times = { delivered: NOON + 50, exhausted: NOON + 30 };
+    assertEquals(await reader.overdue(times), new Map());
+    await outbox.record(delivered(await aClaim(outbox), NOON + 5));
+    await outbox.record(delivered(await aClaim(outbox), NOON + 9));
+    await outbox.record(exhausted(await aClaim(outbox), NOON + 40));
+    await outbox.cancel([(await aClaim(outbox)).delivery.id], "enough", NOON + 10);
+    await outbox.remember({ at: NOON, kind: "reloaded", cause: "nothing changed" });
+    const idempotency = { key: aHash(7), content: aHash(1) };
+    await outbox.enqueue({ events: [aNewEvent({ deliveries: [] })], idempotency, at: NOON + 20 });
+    await bringIndexesUpToDate(outbox);
+    assertEquals(
+      await reader.overdue(times),
+      new Map([
+        ["delivered", 45],
+        ["cancelled", 20],
+        ["events", 30],
+        ["keys", 10],
+        ["history", 30],
+        ["tallies", 30],
+      ]),
+    );
   });
 
   story("counts() tells each subscription's deliveries by state, until pruned", async ({
@@ -1112,6 +1205,45 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(await outbox.unavailableBecause(), undefined);
   });
 
+  story("enqueue() refuses what exceeds a publisher's quota of pending deliveries", async ({
+    outbox,
+    reader,
+  }) => {
+    const post = (most: number | undefined, deliveries: number, publisher = "pms") =>
+      outbox.enqueue({
+        events: [aNewEvent({
+          publisher,
+          deliveries: Array.from({ length: deliveries }, () => aDelivery({ claim: true })),
+        })],
+        ...(most !== undefined && { quota: { publisher, most } }),
+        at: NOON,
+      });
+    // All in one commit, the first of them from before there was a limit.
+    const [before, full, over, beside] = await Promise.all([
+      post(undefined, 2),
+      post(5, 3),
+      post(5, 1),
+      post(undefined, 1, "shop"),
+    ]);
+    assertEquals([before.kind, full.kind, beside.kind], ["accepted", "accepted", "accepted"]);
+    assertEquals(over, { kind: "tooManyPending", pending: 5, more: 1 });
+    assertEquals((await post(5, 0)).kind, "accepted");
+    const [one, two, three] = accepted(full).claims;
+    await Promise.all([
+      outbox.record(delivered(one!, NOON)),
+      outbox.record(toRetry(two!, { at: NOON, dueAt: NOON + 99 })),
+      outbox.cancel([three!.delivery.id], "enough", NOON),
+    ]);
+    assertEquals(await post(4, 2), { kind: "tooManyPending", pending: 3, more: 2 });
+    await outbox.redeliver(one!.delivery.id, NOON);
+    await outbox.record(delivered(accepted(before).claims[0]!, NOON));
+    assertEquals(await post(2, 1), { kind: "tooManyPending", pending: 2, more: 1 });
+    assertEquals((await post(3, 1)).kind, "accepted");
+    assertEquals(await post(3, 1, "shop").then(accepted).then(({ stored }) => stored), 1);
+    const { items } = await reader.deliveries({ state: "pending", limit: 99 });
+    assertEquals(items.length, 3 + 1 + 2);
+  });
+
   story("prune() lets an Idempotency-Key be used anew after its time", async ({ outbox }) => {
     const idempotency = { key: aHash(7), content: aHash(1) };
     await outbox.enqueue({ events: [aNewEvent()], idempotency, at: NOON });
@@ -1121,7 +1253,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(answer.kind, "accepted");
   });
 
-  story("prune() takes Idempotency-Keys though deliveries fill the bite", async ({ outbox }) => {
+  story("prune() takes Idempotency-Keys though deliveries fill the batch", async ({ outbox }) => {
     for (const key of [1, 2, 3]) {
       const idempotency = { key: aHash(key), content: aHash(1) };
       await outbox.enqueue({ events: [aNewEvent()], idempotency, at: NOON });
@@ -1405,13 +1537,13 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
   }
 }
 
-/** Due times are found by the indexes: by whatever they move, nothing is fresh any more. */
-/** How many deliveries and events a bite takes. */
-async function prunedRows(outbox: Outbox, before: Parameters<Outbox["prune"]>[0]) {
-  const { deliveries, events } = await outbox.prune(before);
-  return [deliveries, events];
+/** How many deliveries and events a batch takes, and whether there may be more. */
+async function prunedRows(outbox: Outbox, request: PruneRequest) {
+  const { deliveries, events, mayHaveMore } = await outbox.prune(request);
+  return [deliveries, events, mayHaveMore];
 }
 
+/** Due times are found by the indexes: by whatever they move, nothing is fresh any more. */
 function bringIndexesUpToDate(outbox: Outbox): Promise<void> {
   return outbox.shiftDue(NOON, 0);
 }

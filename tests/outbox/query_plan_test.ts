@@ -4,22 +4,14 @@ import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { EVENT_ID_SQL } from "../../src/outbox/sqlite/event_ids.ts";
 import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
-import {
-  BARE_EVENTS,
-  DELETE_ATTEMPTS,
-  DELETE_EVENT,
-  DELETE_EVENT_OF_TYPE,
-  DELETE_HISTORY,
-  DELETE_KEYS,
-  DELETE_REPLAYS,
-  DELETE_TALLIES,
-  FINISHED,
-} from "../../src/outbox/sqlite/pruning.ts";
+import { OLDEST_SQL, PRUNING_SQL } from "../../src/outbox/sqlite/pruning.ts";
+import { PUBLISHER_SQL } from "../../src/outbox/sqlite/publisher_pending.ts";
 import { READER_SQL } from "../../src/outbox/sqlite/reader.ts";
 import { SCAN_SQL } from "../../src/outbox/sqlite/replay_scan.ts";
 import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
 import { SQL } from "../../src/outbox/sqlite/store.ts";
 import { TALLYING_SQL } from "../../src/outbox/sqlite/tallying.ts";
+import { TIMEKEEPING_SQL } from "../../src/outbox/sqlite/timekeeping.ts";
 
 const STATEMENTS: Record<string, string> = {
   ...SQL,
@@ -27,22 +19,19 @@ const STATEMENTS: Record<string, string> = {
   ...SCAN_SQL,
   ...REPLAYING_SQL,
   ...TALLYING_SQL,
+  ...TIMEKEEPING_SQL,
   ...INDEXING_SQL,
   ...HEALTH_SQL,
   ...EVENT_ID_SQL,
-  BARE_EVENTS,
-  DELETE_ATTEMPTS,
-  DELETE_EVENT,
-  DELETE_EVENT_OF_TYPE,
-  DELETE_HISTORY,
-  DELETE_KEYS,
-  DELETE_REPLAYS,
-  DELETE_TALLIES,
-  FINISHED,
+  ...PRUNING_SQL,
+  ...PUBLISHER_SQL,
+  ...Object.fromEntries(
+    Object.entries(OLDEST_SQL).map(([kind, sql]) => [`oldest ${kind}`, sql]),
+  ),
 };
 
 /** They walk all that is pending, or open, on purpose, and are asked seldom. */
-const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays"];
+const WALKS_PARTIAL_INDEX = ["shiftDue", "pending", "openReplays", "countPending"];
 
 /**
  * They sort few rows: one event's, a short backlog, what is fresh, or what a step of a replay looks at.
@@ -92,7 +81,7 @@ Deno.test("query plans: a claim reads nothing but the index of what is due", asy
   assertEquals(planOf(db, SQL.due), [
     "SEARCH deliveries USING COVERING INDEX deliveries_due (subscription=?)",
   ]);
-  assertEquals(planOf(db, FINISHED), [
+  assertEquals(planOf(db, PRUNING_SQL.finished), [
     "SEARCH deliveries USING INDEX deliveries_finished (state=? AND finished_at<?)",
   ]);
   db.close();

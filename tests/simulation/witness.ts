@@ -9,10 +9,11 @@ import type { PostedEvent } from "../../src/ingest/posted_event.ts";
 import type { Claim, Enqueued, Recording } from "../../src/outbox/outbox.ts";
 import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
 import type { Answer, Operation } from "../../src/outbox/sqlite/store.ts";
+import type { TimeMark } from "../../src/runtime/boot_time.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import { TOTALS } from "./houses.ts";
 import type { Sent } from "./network.ts";
-import type { World } from "./world.ts";
+import { BOOTED_BEFORE_MS, type World } from "./world.ts";
 
 /** A delivery as the witness knows it, from what was committed and what was sent. */
 export interface Known {
@@ -34,8 +35,6 @@ export interface Known {
   /** On the true time; a wait that has not been noticed to be wrong by a set clock is left out. */
   notBeforeMs: number;
   notAfterMs: number;
-  /** How much earlier it is due because a clock was set and a process ended before it noticed. */
-  earlierMs: number;
   /** The attempt under way, by the process that lives. */
   open: OpenAttempt | undefined;
 }
@@ -69,8 +68,7 @@ export class Witness {
   readonly #open = new Map<Sent, string>();
   readonly #starts = new Map<string, { limit: string; atMs: number[] }>();
   /** How far the due times in the database are ahead of the true time. */
-  #scaleMs = 0;
-  #hasStarted = false;
+  #scaleMs: number | undefined;
   /** How far clocks were set in all, either way. */
   steppedMs = 0;
 
@@ -80,22 +78,14 @@ export class Witness {
     this.#trace = trace;
   }
 
-  /** A process begins: its schedule goes by the wall clock as it is now. */
+  /** A process begins: its schedule goes on from that of the one before, by the machine's own clock. */
   born(config: Config): void {
-    const scaleMs = this.#world.wall() - this.#world.startAt - this.#world.nowMs;
-    const earlierMs = scaleMs - this.#scaleMs;
-    if (this.#hasStarted) {
-      for (const known of this.pending) known.earlierMs += earlierMs;
-    }
-    this.#scaleMs = scaleMs;
-    this.#hasStarted = true;
     this.inForce(config);
   }
 
   /** It ended: nobody records what was under way. */
   died(): void {
     this.#open.clear();
-    this.#starts.clear();
     this.#resuming.clear();
     this.#rendered = undefined;
     for (const known of this.deliveries.values()) {
@@ -134,11 +124,21 @@ export class Witness {
 
   /** When a due time of the database comes, on the true time. */
   dueMs(at: Instant): number {
-    return at - this.#world.startAt - this.#scaleMs;
+    return at - this.#world.startAt - this.#scaleMs!;
   }
 
   bySeq(seq: number): Known {
     return this.#bySeq.get(seq)!;
+  }
+
+  /** A new process's schedule goes on where that of the one before would be by now. */
+  #goesOn({ boot }: TimeMark): void {
+    const scaleMs = boot!.at - this.#world.startAt - (boot!.leastMs - BOOTED_BEFORE_MS);
+    const aheadMs = scaleMs - (this.#scaleMs ?? scaleMs);
+    if (Math.abs(aheadMs) > ROUNDING_MS) {
+      this.#accuse(`the schedule's time is ${aheadMs} ms ahead of that of the process before`);
+    }
+    this.#scaleMs = scaleMs;
   }
 
   rendered(claim: Claim): void {
@@ -207,8 +207,10 @@ export class Witness {
         return this.#setPaused(operation.subscription, operation.health.pausedAt !== undefined);
       case "shiftDue":
         this.#trace(`due times shifted by ${operation.byMs}`);
-        this.#scaleMs += operation.byMs;
+        this.#scaleMs! += operation.byMs;
         return;
+      case "keepTime":
+        return this.#goesOn(operation.mark);
     }
   }
 
@@ -259,7 +261,6 @@ export class Witness {
     const dueMs = this.dueMs(verdict.dueAt);
     known.notBeforeMs = endedMs! + expected.leastMs;
     known.notAfterMs = endedMs! + expected.mostMs + BUSY_MS;
-    known.earlierMs = 0;
     if (dueMs < known.notBeforeMs - ROUNDING_MS || dueMs > known.notAfterMs + ROUNDING_MS) {
       this.#accuse(
         `${known.id} is due ${dueMs - endedMs!} ms after its attempt, ` +
@@ -299,8 +300,7 @@ export class Witness {
   }
 
   #lookAtTime(known: Known): void {
-    const mayFromMs = Math.min(known.notBeforeMs, known.notBeforeMs - known.earlierMs);
-    const earlyMs = mayFromMs - this.#world.nowMs;
+    const earlyMs = known.notBeforeMs - this.#world.nowMs;
     if (earlyMs > ROUNDING_MS) this.#accuse(`${known.id} was sent ${earlyMs} ms early`);
   }
 
@@ -379,7 +379,6 @@ export class Witness {
         firstSentMs: undefined,
         notBeforeMs: -Infinity,
         notAfterMs: this.#world.nowMs,
-        earlierMs: 0,
         open: undefined,
       };
       this.deliveries.set(id, known);

@@ -1,6 +1,10 @@
 import type { Instant } from "../../src/domain/instant.ts";
+import type { BootReading } from "../../src/runtime/boot_time.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Chance } from "./chance.ts";
+
+/** For how long the machine had been running when the true time was 0. */
+export const BOOTED_BEFORE_MS = 3_600_000;
 
 /** Something that happens at its time, unless it is called off before. */
 interface Appointment {
@@ -68,6 +72,7 @@ export class World {
     return {
       wall: () => this.wall(),
       monotonicMs: () => this.nowMs - startMs,
+      boot: () => Promise.resolve(this.#sinceBoot(this.nowMs - startMs)),
       after: (ms, callback) => {
         let isOn = true;
         // A timer is never early, and late by what else the machine has to do.
@@ -79,6 +84,13 @@ export class World {
         };
       },
     };
+  }
+
+  /** The machine never restarts, only its processes do. */
+  #sinceBoot(monotonicMs: number): BootReading {
+    const ms = BOOTED_BEFORE_MS + this.nowMs;
+    const read = { afterMonotonicMs: monotonicMs, beforeMonotonicMs: monotonicMs };
+    return { id: "the one boot", leastMs: ms, mostMs: ms, ...read };
   }
 
   #takeTop(): Appointment {

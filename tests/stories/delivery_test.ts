@@ -351,7 +351,8 @@ Deno.test("story: a secret header is not kept either where it is spelled otherwi
     return { body: [...spellings, form, ""].join("&").padEnd(MAX_RESPONSE_BYTES - 10, "x") + key };
   });
   const headers: Subscription["headers"] = [["X-Key", new Secret(secret)]];
-  await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url, { headers })] }));
+  const subscription = to(receiver.url, { headers, keepResponseBytes: MAX_RESPONSE_BYTES });
+  await using daemon = await aDaemon(aConfig({ subscriptions: [subscription] }));
   const { deliveries: [{ id }] } = await post(daemon);
   const { body, truncated } = (await inState(daemon, id, "delivered")).attempts[0].response;
   assert(truncated);

@@ -31,6 +31,7 @@ export function aSubscription(overrides: Partial<Subscription> = {}): Subscripti
     jitter: 0,
     waitForConfirmation: profile.waitForConfirmation ?? true,
     concurrency: 16,
+    keepResponseBytes: 4_096,
     standardHeaders: profile.standardHeaders,
     traceparent: false,
     allowHttp: false,

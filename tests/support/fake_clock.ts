@@ -1,4 +1,5 @@
 import type { Instant } from "../../src/domain/instant.ts";
+import type { BootReading } from "../../src/runtime/boot_time.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 
 interface Timer {
@@ -11,6 +12,9 @@ export class FakeClock implements Clock {
   #wall: Instant;
   #monotonicMs = 0;
   #timers: Timer[] = [];
+  /** Which start of the machine this is; undefined where it does not say. */
+  bootId: string | undefined = "boot-1";
+  #asleepMs = 0;
 
   constructor(startAt: Instant = Date.UTC(2024, 2, 15, 10, 30)) {
     this.#wall = startAt;
@@ -51,6 +55,24 @@ export class FakeClock implements Clock {
   /** Sets the wall clock forwards or back, as an administrator or NTP does. */
   step(ms: number): void {
     this.#wall += ms;
+  }
+
+  boot(): Promise<BootReading | undefined> {
+    if (this.bootId === undefined) return Promise.resolve(undefined);
+    const ms = this.#monotonicMs + this.#asleepMs, now = this.#monotonicMs;
+    return Promise.resolve({
+      id: this.bootId,
+      leastMs: ms,
+      mostMs: ms,
+      afterMonotonicMs: now,
+      beforeMonotonicMs: now,
+    });
+  }
+
+  /** The machine sleeps: the monotonic clock stands still, all others go on. */
+  sleep(ms: number): void {
+    this.#wall += ms;
+    this.#asleepMs += ms;
   }
 
   #goTo(monotonicMs: number): void {

@@ -10,6 +10,8 @@ export class Changes {
   readonly created: CreatedDelivery[] = [];
   readonly granted: Grant[] = [];
   readonly ended: DeliveryNumbers[] = [];
+  /** The numbers of deliveries that became final. */
+  readonly finished: number[] = [];
   /** Ended from outside, maybe under the hands of who attempts them. */
   readonly cancelled: DeliveryNumbers[] = [];
   /** Cancelled claims of which nothing more is to come. */
@@ -48,6 +50,7 @@ export class Changes {
   /** A delivery became final. */
   finish({ subscription, seq, fresh }: FinishedDelivery, state: DeliveryState): void {
     this.#wait(subscription, -1);
+    this.finished.push(seq);
     if (!fresh) {
       this.count(subscription, "pending", -1);
       this.count(subscription, state, 1);

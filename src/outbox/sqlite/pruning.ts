@@ -1,105 +1,173 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
+import { type KeptTimes, PRUNED_KINDS, type PrunedKind, type PruneRequest } from "../outbox.ts";
 import type { Pruned } from "../outbox.ts";
 import type { Changes } from "./changes.ts";
 import type { LastNumbers } from "./indexing.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
+import { prepareAll, type Statements } from "./statements.ts";
 
-/** What finished before these instants goes, at most `limit` rows of a kind. */
-export interface PruneRequest {
-  readonly delivered: Instant;
-  readonly exhausted: Instant;
-  readonly limit: number;
-}
-
-/** Takes away what nobody needs to keep, a bite at a time. */
+/** Deletes rows that nobody needs to keep any longer, in short batches. */
 export class Pruning {
-  readonly #finished: StatementSync;
-  readonly #deleteAttempts: StatementSync;
-  readonly #deleteDelivery: StatementSync;
-  readonly #findEvent: StatementSync;
-  readonly #deleteEvent: StatementSync;
-  readonly #deleteEventOfType: StatementSync;
-  readonly #lowerCount: StatementSync;
-  readonly #bareEvents: StatementSync;
-  readonly #deleteKeys: StatementSync;
-  readonly #deleteHistory: StatementSync;
-  readonly #deleteReplays: StatementSync;
-  readonly #deleteTallies: StatementSync;
+  readonly #sql: Statements<keyof typeof PRUNING_SQL>;
+  /** The kind that the next batch begins with: when one ran out of time, the others go first. */
+  #turn = 0;
 
   constructor(db: DatabaseSync) {
-    this.#finished = db.prepare(FINISHED);
-    this.#deleteAttempts = db.prepare(DELETE_ATTEMPTS);
-    this.#deleteDelivery = db.prepare(DELETE_DELIVERY);
-    this.#findEvent = db.prepare(FIND_EVENT);
-    this.#deleteEvent = db.prepare(DELETE_EVENT);
-    this.#deleteEventOfType = db.prepare(DELETE_EVENT_OF_TYPE);
-    this.#lowerCount = db.prepare(LOWER_COUNT);
-    this.#bareEvents = db.prepare(BARE_EVENTS);
-    this.#deleteKeys = db.prepare(DELETE_KEYS);
-    this.#deleteHistory = db.prepare(DELETE_HISTORY);
-    this.#deleteReplays = db.prepare(DELETE_REPLAYS);
-    this.#deleteTallies = db.prepare(DELETE_TALLIES);
+    this.#sql = prepareAll(db, PRUNING_SQL);
   }
 
-  /** One bite, within a transaction, of what the indexes have taken in so far. */
-  bite(before: PruneRequest, indexed: LastNumbers, changes: Changes): Pruned {
-    const removed = new Map<number, number>();
-    let left = before.limit;
-    for (const state of FINAL_STATES) {
-      const finishedBefore = state === DELIVERED ? before.delivered : before.exhausted;
-      const rows = this.#finished.all(
-        state,
-        finishedBefore,
-        indexed.delivery,
-        left,
-      ) as unknown as FinishedRow[];
-      for (const { seq, event, subscription } of rows) {
-        this.#deleteAttempts.get(seq);
-        this.#deleteDelivery.get(seq);
-        removed.set(event, (removed.get(event) ?? 0) + 1);
-        changes.count(subscription, STATES[state], -1);
+  /** One batch, within a transaction, of what the indexes have taken in so far. */
+  batch(request: PruneRequest, indexed: LastNumbers, changes: Changes): Pruned {
+    const { limit, hold } = request;
+    const startedMs = hold?.monotonicMs() ?? 0;
+    const heldMs = () => hold === undefined ? 0 : hold.monotonicMs() - startedMs;
+    const batch: Batch = {
+      request,
+      indexed,
+      changes,
+      isOver: () => hold !== undefined && heldMs() >= hold.maxMs,
+      events: 0,
+    };
+    const pruned = { deliveries: 0, others: 0 };
+    let mayHaveMore = false;
+    for (let i = 0; i < PRUNED_KINDS.length; i++) {
+      const kind = PRUNED_KINDS[this.#turn]!;
+      this.#turn = (this.#turn + 1) % PRUNED_KINDS.length;
+      const rows = this.#prune(kind, batch);
+      if (isFinalState(kind)) pruned.deliveries += rows;
+      else if (kind === "events") batch.events += rows;
+      else pruned.others += rows;
+      mayHaveMore ||= rows >= limit;
+      if (batch.isOver()) {
+        mayHaveMore = true;
+        break;
       }
-      left -= rows.length;
     }
-    const deliveries = before.limit - left;
-    let events = this.#settleEvents(removed, before.delivered);
-    const bare = this.#bareEvents.all(before.delivered, indexed.event, left);
-    for (const event of bare as unknown as EventNumbers[]) this.#removeEvent(event);
-    events += bare.length;
-    return { deliveries, events, others: this.#takeOthers(before) };
+    return { ...pruned, events: batch.events, mayHaveMore, heldMs: heldMs() };
   }
 
-  /** As many of each again, for a daemon may be so busy that deliveries fill every bite. */
-  #takeOthers({ delivered, exhausted, limit }: PruneRequest): number {
-    // A key may name events of either end.
-    const { changes } = this.#deleteKeys.run(Math.min(delivered, exhausted), limit);
-    let others = Number(changes);
-    for (const statement of [this.#deleteHistory, this.#deleteReplays, this.#deleteTallies]) {
-      others += Number(statement.run(exhausted, limit).changes);
+  /** Answers how many rows of the kind it deleted. */
+  #prune(kind: PrunedKind, batch: Batch): number {
+    const before = overdueBefore(kind, batch.request);
+    const { limit } = batch.request;
+    switch (kind) {
+      case "delivered":
+      case "exhausted":
+      case "cancelled":
+        return this.#pruneDeliveries(kind, before, batch);
+      case "events":
+        return this.#pruneBareEvents(before, batch);
+      case "keys":
+        return Number(this.#sql.deleteKeys.run(before, limit).changes);
+      case "history":
+        return Number(this.#sql.deleteHistory.run(before, limit).changes);
+      case "replays":
+        return Number(this.#sql.deleteReplays.run(before, limit).changes);
+      case "tallies":
+        return Number(this.#sql.deleteTallies.run(before, limit).changes);
     }
-    return others;
+  }
+
+  #pruneDeliveries(state: FinalState, before: Instant, batch: Batch): number {
+    const { request, indexed, changes } = batch;
+    const rows = this.#sql.finished.all(
+      STATES.indexOf(state),
+      before,
+      indexed.delivery,
+      request.limit,
+    ) as unknown as FinishedRow[];
+    const removed = new Map<number, number>();
+    let deleted = 0;
+    for (const { seq, event, subscription } of rows) {
+      this.#sql.deleteAttempts.get(seq);
+      this.#sql.deleteDelivery.get(seq);
+      removed.set(event, (removed.get(event) ?? 0) + 1);
+      changes.count(subscription, state, -1);
+      deleted++;
+      if (batch.isOver()) break;
+    }
+    batch.events += this.#settleEvents(removed, request.delivered);
+    return deleted;
+  }
+
+  #pruneBareEvents(before: Instant, { request, indexed, isOver }: Batch): number {
+    const rows = this.#sql.bareEvents.all(before, indexed.event, request.limit);
+    let deleted = 0;
+    for (const event of rows as unknown as EventNumbers[]) {
+      this.#removeEvent(event);
+      deleted++;
+      if (isOver()) break;
+    }
+    return deleted;
   }
 
   /** Events go with their last delivery; those too young to go are found later, being bare. */
   #settleEvents(removed: ReadonlyMap<number, number>, acceptedBefore: Instant): number {
     let events = 0;
     for (const [seq, count] of removed) {
-      const { delivery_count, ...numbers } = this.#findEvent.get(seq) as unknown as
+      const { delivery_count, ...numbers } = this.#sql.findEventNumbers.get(seq) as unknown as
         & Omit<EventNumbers, "seq">
         & { delivery_count: number };
       if (delivery_count === count && numbers.accepted_at < acceptedBefore) {
         this.#removeEvent({ seq, ...numbers });
         events++;
-      } else this.#lowerCount.get(count, seq);
+      } else this.#sql.lowerCount.get(count, seq);
     }
     return events;
   }
 
   #removeEvent({ seq, type, accepted_at }: EventNumbers): void {
-    this.#deleteEvent.get(seq);
-    this.#deleteEventOfType.get(type, accepted_at, seq);
+    this.#sql.deleteEvent.get(seq);
+    this.#sql.deleteEventOfType.get(type, accepted_at, seq);
   }
+}
+
+/** What a batch works on, and how far it got. */
+interface Batch {
+  readonly request: PruneRequest;
+  readonly indexed: LastNumbers;
+  readonly changes: Changes;
+  /** Whether it has held the loop for as long as it may. */
+  readonly isOver: () => boolean;
+  /** Events that went, with their last delivery or being bare. */
+  events: number;
+}
+
+type FinalState = "delivered" | "exhausted" | "cancelled";
+
+function isFinalState(kind: PrunedKind): kind is FinalState {
+  return kind === "delivered" || kind === "exhausted" || kind === "cancelled";
+}
+
+/** Before when rows of a kind are overdue. */
+function overdueBefore(kind: PrunedKind, { delivered, exhausted }: KeptTimes): Instant {
+  if (kind === "delivered" || kind === "events") return delivered;
+  // A key may name events of either end.
+  return kind === "keys" ? Math.min(delivered, exhausted) : exhausted;
+}
+
+/** For how long the oldest row of each kind has been overdue; kinds without any are left out. */
+export class Overdue {
+  readonly #sql: Statements<PrunedKind>;
+
+  constructor(db: DatabaseSync) {
+    this.#sql = prepareAll(db, OLDEST_SQL);
+  }
+
+  byKind(times: KeptTimes): Map<PrunedKind, number> {
+    const overdue = new Map<PrunedKind, number>();
+    for (const kind of PRUNED_KINDS) {
+      const { oldest } = oldestOf(this.#sql[kind]);
+      const overdueMs = oldest === null ? 0 : overdueBefore(kind, times) - oldest;
+      if (overdueMs > 0) overdue.set(kind, overdueMs);
+    }
+    return overdue;
+  }
+}
+
+function oldestOf(statement: StatementSync): { oldest: Instant | null } {
+  return statement.get() as { oldest: Instant | null };
 }
 
 interface EventNumbers {
@@ -114,49 +182,67 @@ interface FinishedRow {
   readonly subscription: number;
 }
 
-const DELIVERED = 1;
-const FINAL_STATES = [DELIVERED, 2, 3] as const;
+/** The statements by name; the tests ask SQLite how it would run each. */
+export const PRUNING_SQL = {
+  finished: `
+    select seq, event, subscription from deliveries
+    where state = ? and state <> 0 and fresh = 0 and finished_at < ? and seq <= ?
+    order by finished_at limit ?`,
 
-export const FINISHED = `
-  select seq, event, subscription from deliveries
-  where state = ? and state <> 0 and fresh = 0 and finished_at < ? and seq <= ?
-  order by finished_at limit ?`;
+  deleteAttempts: "delete from attempts where delivery = ?",
 
-export const DELETE_ATTEMPTS = "delete from attempts where delivery = ?";
+  deleteDelivery: "delete from deliveries where seq = ?",
 
-const DELETE_DELIVERY = "delete from deliveries where seq = ?";
+  findEventNumbers: "select type, accepted_at, delivery_count from events where seq = ?",
 
-const FIND_EVENT = "select type, accepted_at, delivery_count from events where seq = ?";
+  deleteEvent: "delete from events where seq = ?",
 
-export const DELETE_EVENT = "delete from events where seq = ?";
+  lowerCount: "update events set delivery_count = delivery_count - ? where seq = ?",
 
-const LOWER_COUNT = "update events set delivery_count = delivery_count - ? where seq = ?";
+  deleteEventOfType: `
+    delete from events_of_type where type in (?, ${ALL_TYPES}) and accepted_at = ? and event = ?`,
 
-export const DELETE_EVENT_OF_TYPE = `
-  delete from events_of_type where type in (?, ${ALL_TYPES}) and accepted_at = ? and event = ?`;
+  bareEvents: `
+    select seq, type, accepted_at from events where delivery_count = 0 and accepted_at < ? and seq <= ?
+    order by accepted_at limit ?`,
 
-export const BARE_EVENTS = `
-  select seq, type, accepted_at from events where delivery_count = 0 and accepted_at < ? and seq <= ?
-  order by accepted_at limit ?`;
+  deleteKeys: `
+    delete from idempotency where key in (
+      select key from idempotency where created_at < ? order by created_at limit ?
+    )`,
 
-export const DELETE_KEYS = `
-  delete from idempotency where key in (
-    select key from idempotency where created_at < ? order by created_at limit ?
-  )`;
+  deleteHistory: `
+    delete from history where seq in (
+      select seq from history where at < ? order by at limit ?
+    )`,
 
-export const DELETE_HISTORY = `
-  delete from history where seq in (
-    select seq from history where at < ? order by at limit ?
-  )`;
+  deleteReplays: `
+    delete from replays where number in (
+      select number from replays
+      where finished_at < ? order by finished_at limit ?
+    )`,
 
-export const DELETE_REPLAYS = `
-  delete from replays where number in (
-    select number from replays
-    where finished_at < ? order by finished_at limit ?
-  )`;
+  deleteTallies: `
+    delete from tallies where (series, starts_at) in (
+      select series, starts_at from tallies
+      where starts_at < ? order by starts_at limit ?
+    )`,
+} as const;
 
-export const DELETE_TALLIES = `
-  delete from tallies where (series, starts_at) in (
-    select series, starts_at from tallies
-    where starts_at < ? order by starts_at limit ?
-  )`;
+/** The oldest row of each kind by its index, which is one look-up each. */
+export const OLDEST_SQL: Readonly<Record<PrunedKind, string>> = {
+  delivered: `
+    select min(finished_at) as oldest from deliveries
+    where state = 1 and state <> 0 and fresh = 0`,
+  exhausted: `
+    select min(finished_at) as oldest from deliveries
+    where state = 2 and state <> 0 and fresh = 0`,
+  cancelled: `
+    select min(finished_at) as oldest from deliveries
+    where state = 3 and state <> 0 and fresh = 0`,
+  events: "select min(accepted_at) as oldest from events where delivery_count = 0",
+  keys: "select min(created_at) as oldest from idempotency",
+  history: "select min(at) as oldest from history",
+  replays: "select min(finished_at) as oldest from replays where finished_at is not null",
+  tallies: "select min(starts_at) as oldest from tallies",
+};

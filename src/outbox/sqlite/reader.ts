@@ -16,8 +16,10 @@ import type {
   EventFilter,
   FoundEvent,
   HistoryFilter,
+  KeptTimes,
   OutboxReader,
   Page,
+  PrunedKind,
   RememberedEntry,
   Replay,
   ReplayFilter,
@@ -54,6 +56,7 @@ import {
   PENDING_COUNTS,
   storedEventFromRow,
 } from "./reading.ts";
+import { Overdue } from "./pruning.ts";
 import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
@@ -101,6 +104,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   readonly #replayScan: ReplayScan;
   /** What may look at many rows shares these, so that nobody else waits for it. */
   readonly slices: Slices;
+  readonly #overdue: Overdue;
 
   constructor(db: DatabaseSync, clock: Clock = systemClock) {
     this.#db = db;
@@ -113,6 +117,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       subscriptions: this.#subscriptions,
       types: this.#types,
     });
+    this.#overdue = new Overdue(db);
   }
 
   // Asynchronous as the port is: what SQLite throws becomes a rejection.
@@ -403,6 +408,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       (statement.get({ subscription, now, limit: COUNTED_ROWS }) as { count: number }).count;
     const due = count(this.#sql.countDue);
     return freshDue + (due < COUNTED_ROWS ? due : pending - count(this.#sql.countLater));
+  }
+
+  // deno-lint-ignore require-await
+  async overdue(times: KeptTimes): Promise<Map<PrunedKind, number>> {
+    return this.#overdue.byKind(times);
   }
 
   // deno-lint-ignore require-await

@@ -312,6 +312,32 @@ export const MIGRATIONS: readonly string[] = [
   ) where type = 'table' and name = 'attempts';
   pragma writable_schema = reset;
   drop table empty;
+
+  -- Where the schedule's time stands, for the process that comes after: the last instant that it is known
+  -- to have reached, and what it was (at) when the machine had been running for so long.
+  create table schedule_time (
+    id integer primary key check (id = 1),
+    reached_at integer not null,
+    boot_id blob,
+    at real check ((at is null) = (boot_id is null)),
+    least_ms real check ((least_ms is null) = (boot_id is null)),
+    most_ms real check ((most_ms is null) = (boot_id is null))
+  ) strict;
+
+  -- When attempts of subscriptions with a rate limit by the minute, hour or day started, or were about
+  -- to, for as long as the limit counts them.
+  create table paced_starts (
+    seq integer primary key,
+    subscription integer not null references subscriptions,
+    at integer not null
+  ) strict;
+  create index paced_starts_of on paced_starts (subscription, at);
+
+  -- How many deliveries of a publisher's events are pending, of those publishers that had a limit.
+  create table limited_publishers (
+    name blob primary key,
+    pending integer not null check (pending >= 0)
+  ) strict, without rowid;
 `,
 ];
 

@@ -3,6 +3,7 @@ import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
+import type { TimeMark } from "../../runtime/boot_time.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { DataDamaged, OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
@@ -22,10 +23,14 @@ import type {
   FoundEvent,
   HistoryEntry,
   HistoryFilter,
+  KeptTimes,
   Outbox,
   OutboxReader,
+  PacedStart,
   Page,
   Pruned,
+  PrunedKind,
+  PruneRequest,
   Recording,
   RememberedEntry,
   Replay,
@@ -42,7 +47,6 @@ import { faultOf } from "./faults.ts";
 import { Journal } from "./journal.ts";
 import { DatabaseLock, type Lock } from "./lock.ts";
 import { FilesChanged, OwnFiles } from "./own_files.ts";
-import type { PruneRequest } from "./pruning.ts";
 import { SqliteReader } from "./reader.ts";
 import type { ReplayBeginning } from "./replaying.ts";
 import { assertComplete, assertNotAbandoned, HEAD_BYTES } from "./remains.ts";
@@ -204,6 +208,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   #moving: Promise<void> | undefined;
   /** How many commits there were since its length was asked for. */
   #unlooked = 0;
+  /** In the next turn of the loop something is counted. */
+  #isCountDue = false;
   /** How long it was when commits last waited for its end; whoever reads in it keeps it as it is. */
   #endedAt = 0;
   #failure: OutboxFailed | undefined;
@@ -281,12 +287,20 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#submit({ kind: "stepReplay", request: { id, limit, at } });
   }
 
-  shiftDue(from: Instant, byMs: number): Promise<void> {
-    return this.#submit({ kind: "shiftDue", from, byMs });
+  shiftDue(from: Instant, byMs: number, mark?: TimeMark): Promise<void> {
+    return this.#submit({ kind: "shiftDue", from, byMs, mark });
   }
 
-  prune(before: PruneRequest): Promise<Pruned> {
-    return this.#submit({ kind: "prune", before });
+  keepTime(mark: TimeMark): Promise<void> {
+    return this.#submit({ kind: "keepTime", mark });
+  }
+
+  noteStart(start: PacedStart): Promise<void> {
+    return this.#submit({ kind: "noteStart", start });
+  }
+
+  prune(request: PruneRequest): Promise<Pruned> {
+    return this.#submit({ kind: "prune", request });
   }
 
   async unavailableBecause(): Promise<string | undefined> {
@@ -319,6 +333,14 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   release(claims: readonly Claim[]): Promise<void> {
     return this.#read(() => this.#store.release(claims));
+  }
+
+  timeMark(): Promise<TimeMark | undefined> {
+    return this.#read(() => this.#store.timekeeping.mark());
+  }
+
+  starts(): Promise<ReadonlyMap<string, readonly Instant[]>> {
+    return this.#read(() => this.#store.timekeeping.starts());
   }
 
   nextDue(): Promise<ReadonlyMap<string, Instant>> {
@@ -399,6 +421,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#read(() => this.#reader.due(now));
   }
 
+  overdue(times: KeptTimes): Promise<ReadonlyMap<PrunedKind, number>> {
+    return this.#read(() => this.#reader.overdue(times));
+  }
+
   audit(): Promise<Audit> {
     return this.#read(() => this.#reader.audit());
   }
@@ -471,9 +497,27 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   async #commitNext(): Promise<void> {
     await this.#commit(this.#takeBatch());
     await this.#checkpoint();
+    this.#countOn();
     this.#isCommitDue = false;
     if (this.#queue.length > 0) this.#scheduleCommit();
     else if (this.#closed) await this.#letGo();
+  }
+
+  /** Counts what is to be counted, a little in each turn of the loop, so that nobody waits for it. */
+  #countOn(): void {
+    if (this.#isCountDue || this.#refusal() || !this.#store.isCounting) return;
+    this.#isCountDue = true;
+    setImmediate(() => {
+      this.#isCountDue = false;
+      if (this.#refusal()) return;
+      try {
+        this.#store.countOn();
+        this.#countOn();
+      } catch (error) {
+        // Whoever commits next finds out, and has it tried again.
+        this.#judge(error);
+      }
+    });
   }
 
   /** The oldest operations that fit into a commit; one that is too large alone goes alone. */
@@ -680,7 +724,7 @@ function rowsOf(operation: Operation): number {
     case "cancel":
       return operation.deliveryIds.length;
     case "prune":
-      return operation.before.limit;
+      return operation.request.limit;
     case "stepReplay":
       return operation.request.limit;
     default:

@@ -5,6 +5,7 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
 import type { Verdict } from "../../domain/verdict.ts";
+import type { TimeMark } from "../../runtime/boot_time.ts";
 import type { Slice } from "../../runtime/slices.ts";
 import type {
   Claim,
@@ -14,7 +15,9 @@ import type {
   Enqueued,
   HistoryEntry,
   NewEvent,
+  PacedStart,
   Pruned,
+  PruneRequest,
   Receipt,
   Recording,
   Replay,
@@ -40,7 +43,8 @@ import { HealthKeeping } from "./health_keeping.ts";
 import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
-import { type PruneRequest, Pruning } from "./pruning.ts";
+import { Pruning } from "./pruning.ts";
+import { PublisherPending } from "./publisher_pending.ts";
 import {
   DELIVERY_BY_SEQ,
   deliveryFromRow,
@@ -51,6 +55,7 @@ import {
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 import { type TalliedAttempt, Tallying } from "./tallying.ts";
+import { Timekeeping } from "./timekeeping.ts";
 
 /** A change that needs a transaction, as data. */
 export type Operation =
@@ -74,8 +79,15 @@ export type Operation =
   | { readonly kind: "beginReplay" }
   | { readonly kind: "openReplay"; readonly opening: ReplayOpening }
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
-  | { readonly kind: "shiftDue"; readonly from: Instant; readonly byMs: number }
-  | { readonly kind: "prune"; readonly before: PruneRequest }
+  | {
+    readonly kind: "shiftDue";
+    readonly from: Instant;
+    readonly byMs: number;
+    readonly mark: TimeMark | undefined;
+  }
+  | { readonly kind: "keepTime"; readonly mark: TimeMark }
+  | { readonly kind: "noteStart"; readonly start: PacedStart }
+  | { readonly kind: "prune"; readonly request: PruneRequest }
   | { readonly kind: "endDamaged"; readonly damaged: readonly Grant[]; readonly now: Instant }
   | { readonly kind: "index" }
   | { readonly kind: "probe" };
@@ -94,6 +106,8 @@ export interface Answers {
   readonly openReplay: Replay;
   readonly stepReplay: ReplayStep;
   readonly shiftDue: void;
+  readonly keepTime: void;
+  readonly noteStart: void;
   readonly prune: Pruned;
   readonly endDamaged: void;
   readonly index: void;
@@ -126,6 +140,7 @@ export interface JournalPages {
 
 /** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
 export class Store {
+  readonly timekeeping: Timekeeping;
   readonly #db: DatabaseSync;
   readonly #sql: Statements<keyof typeof SQL>;
   readonly #names: NameTables;
@@ -137,6 +152,7 @@ export class Store {
   readonly #replaying: Replaying;
   readonly #healthKeeping: HealthKeeping;
   readonly #tallying: Tallying;
+  readonly #publisherPending: PublisherPending;
   readonly #pending: Map<number, number>;
   #commits = 0;
 
@@ -158,6 +174,8 @@ export class Store {
     this.#replaying = new Replaying(db, this.#names, this.#insertion);
     this.#healthKeeping = new HealthKeeping(db);
     this.#tallying = new Tallying(db);
+    this.timekeeping = new Timekeeping(db, this.#names.subscriptions);
+    this.#publisherPending = new PublisherPending(db);
     this.#pending = countPending(db);
   }
 
@@ -181,6 +199,7 @@ export class Store {
       this.#writeCounts(changes);
       this.#healthKeeping.write(changes, this.#indexing);
       this.#tallying.write(changes, this.#indexing);
+      this.#publisherPending.write(changes);
       this.#sql.commit.run();
     } catch (error) {
       this.#rollBack();
@@ -283,6 +302,15 @@ export class Store {
     return id === undefined ? 0 : this.#pending.get(id) ?? 0;
   }
 
+  /** Whether a publisher's pending deliveries are being counted, which countOn() carries on. */
+  get isCounting(): boolean {
+    return this.#publisherPending.isCounting;
+  }
+
+  countOn(): void {
+    this.#publisherPending.countOn(this.#insertion.last.delivery);
+  }
+
   /** Deliveries as they are, by number, but for those that are gone. */
   deliveries(seqs: Iterable<number>): Delivery[] {
     // One transaction, and this connection: its pages are at hand, a reader's are stale just now.
@@ -381,9 +409,15 @@ export class Store {
       case "shiftDue":
         this.#index();
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
+        this.timekeeping.shift(operation.byMs);
+        if (operation.mark) this.timekeeping.keepMark(operation.mark);
         return;
+      case "keepTime":
+        return this.timekeeping.keepMark(operation.mark);
+      case "noteStart":
+        return this.timekeeping.noteStart(operation.start);
       case "prune":
-        return this.#prune(operation.before, changes);
+        return this.#prune(operation.request, changes);
       case "endDamaged":
         return this.#endDamaged(operation, changes);
       case "index":
@@ -400,12 +434,20 @@ export class Store {
   }
 
   /** What is fresh is mostly too young to go: it is looked at where nothing else is old enough. */
-  #prune(before: PruneRequest, changes: Changes): Pruned {
-    const pruned = this.#pruning.bite(before, this.#indexing.taken, changes);
-    if (pruned.deliveries + pruned.events > 0) return pruned;
+  #prune(request: PruneRequest, changes: Changes): Pruned {
+    const pruned = this.#pruning.batch(request, this.#indexing.taken, changes);
+    const isOutOfTime = request.hold !== undefined && pruned.heldMs >= request.hold.maxMs;
+    if (pruned.deliveries + pruned.events > 0 || isOutOfTime) return pruned;
+    const taken = this.#indexing.taken;
     this.#index();
-    const more = this.#pruning.bite(before, this.#indexing.taken, changes);
-    return { ...more, others: pruned.others + more.others };
+    if (this.#indexing.taken === taken) return pruned;
+    const more = this.#pruning.batch(request, this.#indexing.taken, changes);
+    return {
+      ...more,
+      others: pruned.others + more.others,
+      mayHaveMore: pruned.mayHaveMore || more.mayHaveMore,
+      heldMs: pruned.heldMs + more.heldMs,
+    };
   }
 
   #rollBack(): void {
@@ -415,6 +457,7 @@ export class Store {
     this.#replaying.rolledBack();
     this.#indexing.rolledBack();
     this.#tallying.forget();
+    this.#publisherPending.rolledBack();
     // SQLite rolls back by itself where it can't go on: a full disk, a failed write.
     if (this.#db.isTransaction) this.#sql.rollback.run();
   }
@@ -423,6 +466,7 @@ export class Store {
     this.#healthKeeping.committed(changes, this.#indexing);
     this.#tallying.committed(changes, this.#indexing);
     this.#indexing.committed();
+    this.#publisherPending.committed();
     for (const grant of changes.granted) this.#claims.grant(grant);
     this.#keepWaiting(changes);
     for (const { subscription, seq } of changes.cancelled) {
@@ -446,11 +490,24 @@ export class Store {
     for (const delivery of created) if (!claimed.has(delivery.seq)) this.#indexing.wait(delivery);
   }
 
-  #enqueue({ events, idempotency, at }: Enqueue, changes: Changes): Enqueued {
+  #enqueue({ events, idempotency, quota, at }: Enqueue, changes: Changes): Enqueued {
     const repeat = idempotency && this.#findKey(idempotency, events[0]?.publisher);
     if (repeat) return repeat;
     const sorted = this.#eventIds.sort(events);
     if ("kind" in sorted) return sorted;
+    const more = quota === undefined ? 0 : events.reduce(
+      (sum, { deliveries }, index) => sorted[index]!.kind === "new" ? sum + deliveries.length : sum,
+      0,
+    );
+    if (quota !== undefined && more > 0) {
+      const all = () => this.#pending.values().reduce((sum, count) => sum + count, 0);
+      const pending = this.#publisherPending.admit(quota.publisher, {
+        more,
+        most: quota.most,
+        all,
+      });
+      if (pending !== undefined) return { kind: "tooManyPending", pending, more };
+    }
     const receipts: Receipt[] = [], claims: Claim[] = [], unclaimed = new Set<string>();
     const fresh = new Map<string, Receipt>();
     let stored = 0;

@@ -1,0 +1,183 @@
+import type { DatabaseSync } from "node:sqlite";
+import { type Bytes, toText } from "./bytes.ts";
+import type { Changes } from "./changes.ts";
+import { IS_FRESH } from "./reading.ts";
+import { prepareAll, type Statements } from "./statements.ts";
+
+/** Where no more than so many deliveries are pending in all, they are counted at once. */
+export const FEW_PENDING = 2_000;
+/** Else so many rows are counted at a time, which takes a millisecond or two. */
+const SLICE_ROWS = 100;
+
+/**
+ * Counts the pending deliveries of publishers that have a limit on them, those of their posts alone:
+ * what an operator sends again is not theirs. The first time a publisher has one its deliveries are
+ * counted row by row, from then on along with every change. While a large backlog is being counted, the
+ * limit holds for what was counted so far.
+ */
+export class PublisherPending {
+  readonly #sql: Statements<keyof typeof PUBLISHER_SQL>;
+  /** As of the last commit. */
+  readonly #pending = new Map<string, number>();
+  /** Those whose rows are being counted, slice by slice, in the order of their numbers. */
+  readonly #counting = new Map<string, Counting>();
+  /** Those that are counted and not written yet. */
+  readonly #unwritten = new Set<string>();
+  /** Of what is counted so far, this has ended in the open transaction. */
+  readonly #ended: Counting[] = [];
+  /** Those that the open transaction began to count. */
+  readonly #begun = new Map<string, number>();
+  /** What the open transaction has let in so far. */
+  readonly #admitted = new Map<string, number>();
+  /** What the open transaction has written. */
+  readonly #written = new Map<string, number>();
+
+  constructor(db: DatabaseSync) {
+    this.#sql = prepareAll(db, PUBLISHER_SQL);
+    for (const { name, pending } of this.#sql.limited.all() as unknown as LimitedRow[]) {
+      this.#pending.set(toText(name), pending);
+    }
+  }
+
+  /** Whether so many more may be pending; if not, how many are. `all` tells how many are of anybody. */
+  admit(
+    publisher: string,
+    { more, most, all }: { more: number; most: number; all: () => number },
+  ): number | undefined {
+    const pending = this.#pending.get(publisher) ?? this.#begun.get(publisher) ??
+      this.#counting.get(publisher)?.pending ?? this.#begin(publisher, all());
+    const admitted = this.#admitted.get(publisher) ?? 0;
+    if (pending + admitted + more > most) return pending + admitted;
+    this.#admitted.set(publisher, admitted + more);
+    return undefined;
+  }
+
+  #begin(publisher: string, all: number): number {
+    if (all > FEW_PENDING) {
+      this.#counting.set(publisher, { reached: 0, pending: 0 });
+      return 0;
+    }
+    const pending = this.#count(publisher);
+    this.#begun.set(publisher, pending);
+    return pending;
+  }
+
+  /** Whether rows are left to be counted. */
+  get isCounting(): boolean {
+    return this.#counting.size > 0;
+  }
+
+  /** Counts some rows, of those up to the last delivery. Never within a transaction. */
+  countOn(lastDelivery: number): void {
+    for (const [publisher, counting] of this.#counting) {
+      const until = Math.min(counting.reached + SLICE_ROWS, lastDelivery);
+      const request = { publisher, after: counting.reached, until };
+      counting.pending += (this.#sql.countSlice.get(request) as { pending: number }).pending;
+      counting.reached = until;
+      if (until === lastDelivery) {
+        this.#counting.delete(publisher);
+        this.#pending.set(publisher, counting.pending);
+        this.#unwritten.add(publisher);
+      }
+      return;
+    }
+  }
+
+  /** At the end of a transaction. */
+  write({ created, finished }: Changes): void {
+    if (this.#pending.size + this.#begun.size + this.#counting.size === 0) return;
+    const changed = new Map([...this.#unwritten].map((publisher) => [publisher, 0]));
+    for (const { seq, cause } of created) if (cause === "event") this.#add(changed, seq, 1);
+    for (const seq of finished) this.#add(changed, seq, -1);
+    for (const [publisher, by] of changed) {
+      const before = this.#pending.get(publisher);
+      if (before === undefined || by === 0 && !this.#unwritten.has(publisher)) continue;
+      this.#write(publisher, before + by);
+    }
+    // Counted anew: rows that this transaction changed before are in the first count already.
+    for (const publisher of this.#begun.keys()) this.#write(publisher, this.#count(publisher));
+  }
+
+  committed(): void {
+    for (const [publisher, pending] of this.#written) {
+      this.#pending.set(publisher, pending);
+      this.#unwritten.delete(publisher);
+    }
+    for (const counting of this.#ended) counting.pending--;
+    this.rolledBack();
+  }
+
+  rolledBack(): void {
+    this.#begun.clear();
+    this.#admitted.clear();
+    this.#written.clear();
+    this.#ended.length = 0;
+  }
+
+  #add(changed: Map<string, number>, seq: number, by: number): void {
+    const row = this.#sql.publisherOf.get(seq) as { publisher: string | null } | undefined;
+    if (row === undefined || row.publisher === null) return;
+    const counting = this.#counting.get(row.publisher);
+    // What is beyond is counted when its turn comes, if it is pending then.
+    if (counting && by < 0 && seq <= counting.reached) this.#ended.push(counting);
+    changed.set(row.publisher, (changed.get(row.publisher) ?? 0) + by);
+  }
+
+  #write(publisher: string, pending: number): void {
+    const known = Math.max(0, pending);
+    this.#sql.writePending.run(publisher, known);
+    this.#written.set(publisher, known);
+  }
+
+  #count(publisher: string): number {
+    const { indexed, fresh } = this.#sql.countPending.get({ publisher }) as {
+      indexed: number;
+      fresh: number;
+    };
+    return indexed + fresh;
+  }
+}
+
+interface Counting {
+  /** The last number that is counted. */
+  reached: number;
+  pending: number;
+}
+
+interface LimitedRow {
+  readonly name: Bytes;
+  readonly pending: number;
+}
+
+/** The statements by name; the tests ask SQLite how it would run each. */
+export const PUBLISHER_SQL = {
+  limited: "select name, pending from limited_publishers",
+
+  writePending: `
+    insert into limited_publishers (name, pending) values (cast(? as blob), ?)
+    on conflict (name) do update set pending = excluded.pending`,
+
+  publisherOf: `
+    select cast(e.publisher as text) as publisher
+    from deliveries d cross join events e on e.seq = d.event
+    where d.seq = ? and d.cause = 'event'`,
+
+  countSlice: `
+    select count(*) as pending from deliveries d cross join events e on e.seq = d.event
+    where d.seq > :after and d.seq <= :until and d.state = 0 and d.cause = 'event'
+      and e.publisher = cast(:publisher as blob)`,
+
+  countPending: `
+    select
+      (
+        select count(*) from deliveries d indexed by deliveries_due
+          cross join events e on e.seq = d.event
+        where d.state = 0 and d.fresh = 0 and d.cause = 'event'
+          and e.publisher = cast(:publisher as blob)
+      ) as indexed,
+      (
+        select count(*) from deliveries d cross join events e on e.seq = d.event
+        where ${IS_FRESH.replaceAll(/\b(seq|fresh)\b/g, "d.$1")} and d.state = 0
+          and d.cause = 'event' and e.publisher = cast(:publisher as blob)
+      ) as fresh`,
+} as const;
