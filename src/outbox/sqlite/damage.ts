@@ -65,29 +65,45 @@ function* unreadableRowsOf(db: DatabaseSync, table: string): Generator<string> {
   );
   const next = db.prepare(`select min(rowid) as next from ${table} where rowid >= ?`);
   const rows = db.prepare(`select * from ${table} where rowid > ? and rowid <= ?`);
-  for (let from = 0;;) {
+  const nextFrom = (row: number) => orCorrupt(() => next.get(row)!.next as number | null);
+  const isUnreadable = (from: number, until: number) =>
+    orCorrupt(() => rows.all(from, until)) === CORRUPTED;
+  for (let from = 0, told = 0; told < MOST_TOLD;) {
     const until = orCorrupt(() => last.get(from)!.last as number | null);
     if (until === null) return;
-    if (until === CORRUPTED) {
-      // Not even the numbers of the rows: looked for from twice as far on each time.
-      let found: number | null | typeof CORRUPTED = CORRUPTED, far = 1;
-      for (; found === CORRUPTED && far < 2 ** 40; far *= 2) {
-        found = orCorrupt(() => next.get(from + far)!.next as number | null);
-      }
-      const end = typeof found === "number" ? `and before row ${found} ` : "";
-      yield `rows of ${table} after row ${from} ${end}can't be read: they are damaged`;
-      if (typeof found !== "number") return;
-      from = found - 1;
+    if (until !== CORRUPTED && !isUnreadable(from, until)) {
+      from = until;
       continue;
     }
-    if (orCorrupt(() => rows.all(from, until)) === CORRUPTED) {
-      for (let row = from + 1; row <= until; row++) {
-        if (orCorrupt(() => rows.all(row - 1, row)) !== CORRUPTED) continue;
-        yield `row ${row} of ${table} can't be read: it is damaged`;
-      }
+    // One row at a time, each after the one before, whatever a damaged page says of its numbers.
+    const row = nextReadable(from, nextFrom);
+    if (row === undefined || row > from + 1 && until === CORRUPTED) {
+      const end = row === undefined ? "" : `and before row ${row} `;
+      yield `rows of ${table} after row ${from} ${end}can't be read: they are damaged`;
+      told++;
     }
-    from = until;
+    if (row === undefined) return;
+    if (isUnreadable(row - 1, row)) {
+      yield `row ${row} of ${table} can't be read: it is damaged`;
+      told++;
+    }
+    from = row;
   }
+}
+
+/** So many damaged rows of a table are enough to know. */
+const MOST_TOLD = 1_000;
+
+/** The number of a row after another, looked for from twice as far on each time. */
+function nextReadable(
+  from: number,
+  nextFrom: (row: number) => number | null | typeof CORRUPTED,
+): number | undefined {
+  for (let far = 1; far < 2 ** 40; far *= 2) {
+    const found = nextFrom(from + far);
+    if (found !== CORRUPTED) return found !== null && found > from ? found : undefined;
+  }
+  return undefined;
 }
 
 const CORRUPTED = "corrupt";
@@ -96,7 +112,9 @@ function orCorrupt<Value>(read: () => Value): Value | typeof CORRUPTED {
   try {
     return read();
   } catch (error) {
-    if (!isCorrupt(error)) throw error;
+    // A row whose number is larger than any that we give is as damaged.
+    const isTooLarge = (error as { code?: string }).code === "ERR_OUT_OF_RANGE";
+    if (!isCorrupt(error) && !isTooLarge) throw error;
     return CORRUPTED;
   }
 }
