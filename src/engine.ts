@@ -360,9 +360,11 @@ function compose(
     // Who may still listen asks again, and is let in again.
     if (!haveSameOperators(config.auth, next.auth)) endStreams();
     // What only a restart can change stays as it is, whatever the file says.
+    const { listen, socketMode, socketGroup } = config.server;
+    const { socketGroup: _, ...server } = next.server;
     config = {
       ...next,
-      server: { ...next.server, listen: config.server.listen },
+      server: { ...server, listen, socketMode, ...(socketGroup !== undefined && { socketGroup }) },
       storage: { ...next.storage, path: config.storage.path },
     };
     rejectedBefore = undefined;

@@ -14,6 +14,12 @@ export interface Config {
     readonly listen: Listen;
     readonly maxBodyBytes: number;
     readonly shutdownGraceMs: number;
+    /** The rights of a Unix socket, as `chmod` has them. */
+    readonly socketMode: number;
+    /** The group of a Unix socket, by name or number; undefined: the process's own. */
+    readonly socketGroup?: string;
+    /** What a proxy takes off the paths it passes on, as in `/bellhook`; empty: nothing. */
+    readonly basePath: string;
   };
   /** Undefined: no tokens, loopback alone. */
   readonly auth?: {

@@ -118,6 +118,9 @@ async function build(
       listen: readListen(root, words, findings),
       maxBodyBytes: parseSize(words.server?.maxBody ?? DEFAULTS.maxBody)!,
       shutdownGraceMs: parseDuration(words.server?.shutdownGrace ?? DEFAULTS.shutdownGrace)!,
+      socketMode: parseInt(words.server?.socketMode ?? DEFAULTS.socketMode, 8),
+      ...(words.server?.socketGroup === undefined ? {} : { socketGroup: words.server.socketGroup }),
+      basePath: words.server?.basePath ?? DEFAULTS.basePath,
     },
     ...(auth && { auth }),
     storage: {

@@ -28,19 +28,11 @@ export function access(
 }
 
 /** Who is asking; throws ProblemError (401) where the config wants a token and there is none of its. */
-export function callerOf(headers: Headers, { auth }: Config): Caller {
+export function callerOf(headers: Pick<Headers, "get">, { auth }: Config): Caller {
   return auth ? bearer(auth, headers.get("authorization")) : LOCAL;
 }
 
 const LOCAL: Caller = { kind: "local" };
-
-/** Without tokens, refuses what a page of another site has a browser ask. */
-export function ownPagesOnly(config: () => Config): MiddlewareHandler {
-  return (context, next) => {
-    assertOwnPage(context.req.raw.headers, config());
-    return next();
-  };
-}
 
 /** Whether the same operators may ask, by the same tokens. */
 export function haveSameOperators(one: Config["auth"], other: Config["auth"]): boolean {
@@ -55,7 +47,7 @@ export function haveSameOperators(one: Config["auth"], other: Config["auth"]): b
 }
 
 /** Throws ProblemError (403) where there are no tokens and a page of another site may be asking. */
-export function assertOwnPage(headers: Headers, { auth, server }: Config): void {
+export function assertOwnPage(headers: Pick<Headers, "get">, { auth, server }: Config): void {
   if (!auth && server.listen.kind === "tcp") {
     refuseForeign(headers.get("host"), headers.get("origin"));
   }

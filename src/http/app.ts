@@ -11,18 +11,20 @@ import {
 } from "../outbox/outbox.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
-import { access, type AccessVariables, operatorsOnly, ownPagesOnly } from "./access.ts";
+import { access, type AccessVariables, assertOwnPage, operatorsOnly } from "./access.ts";
 import { allowedMethods } from "./allowed_methods.ts";
 import type { DashboardEnv } from "./dashboard/viewer.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
-import { addressedOnly } from "./host.ts";
+import { assertAddressed } from "./host.ts";
 import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import { type Operations, whileOpen } from "./operations.ts";
+import { notePeer, peerOf } from "./peer.ts";
 import { problem, ProblemError } from "./problem.ts";
 import {
   EVENTS_PATH,
+  type Posting,
   postsEvents,
   publishing,
   type PublishPorts,
@@ -54,14 +56,19 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
 export interface App {
   /** Its methods and paths. */
   readonly routes: Hono["routes"];
-  fetch(request: Request): Response | Promise<Response>;
+  fetch(request: Request | Incoming): Response | Promise<Response>;
+}
+
+/** A request as it came, of which a Request is only made where one is needed. */
+export interface Incoming extends Posting {
+  toRequest(): Request;
 }
 
 /** Everything the daemon answers over HTTP. */
 export function createApp(given: AppPorts): App {
   const ports = { ...given, operations: whileOpen(given) };
   const app = new Hono<{ Variables: AccessVariables }>();
-  const problemOf = (error: Error, { method, url }: Request) => {
+  const problemOf = (error: Error, { method, url }: Pick<Request, "method" | "url">) => {
     if (error instanceof InvalidCursorError) {
       return problem({
         status: 422,
@@ -85,7 +92,6 @@ export function createApp(given: AppPorts): App {
   app.onError((error, context) => problemOf(error, context.req.raw));
   app.notFound((context) => nothingFound(app, context));
   app.post(EVENTS_PATH, (context) => publish(context.req.raw));
-  app.use(ownPagesOnly(ports.config), addressedOnly);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();
@@ -122,11 +128,31 @@ export function createApp(given: AppPorts): App {
       return (await dashboard).fetch(context.req.raw);
     });
   }
+  function answer(request: Request | Incoming): Response | Promise<Response> {
+    try {
+      assertOwnPage(request.headers, ports.config());
+      assertAddressed(request);
+    } catch (error) {
+      return problemOf(error as Error, request);
+    }
+    if (request instanceof Request) return app.fetch(request);
+    if (NO_REQUESTS.test(request.method)) {
+      const detail = `${request.method} is taken nowhere here`;
+      return problem({ status: 405, title: "Method Not Allowed", detail, allow: ["GET", "POST"] });
+    }
+    const made = request.toRequest();
+    notePeer(made, peerOf(request));
+    return app.fetch(made);
+  }
+
   return {
     routes: app.routes,
-    fetch: (request) => postsEvents(request) ? publish(request) : app.fetch(request),
+    fetch: (request) => postsEvents(request) ? publish(request) : answer(request),
   };
 }
+
+/** What the platform makes no request of. */
+const NO_REQUESTS = /^(CONNECT|TRACE|TRACK)$/i;
 
 /** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
 async function loadDashboard(ports: AppPorts): Promise<Hono<DashboardEnv>> {

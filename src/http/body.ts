@@ -18,6 +18,9 @@ const DRAIN_BYTES = 4 * 1024 * 1024;
  */
 const SMALL_BYTES = 16 * 1024;
 
+/** What of a request it takes to read its body. */
+export type WithBody = Pick<Request, "body" | "bytes"> & { readonly headers: Pick<Headers, "get"> };
+
 /** How a body is read. */
 export interface Reading {
   readonly maxBytes: number;
@@ -29,7 +32,7 @@ export interface Reading {
 }
 
 /** Reads a body as UTF-8 text within a size and a deadline. Throws ProblemError: 400, 408, 413. */
-export async function readText(request: Request, reading: Reading): Promise<string> {
+export async function readText(request: WithBody, reading: Reading): Promise<string> {
   let bytes: Uint8Array;
   try {
     if (isSmall(request, reading)) {
@@ -46,16 +49,16 @@ export async function readText(request: Request, reading: Reading): Promise<stri
 }
 
 /** Throws ProblemError (413) where a body says that it is too large for its publisher to be heard out. */
-function assertWorthReading({ headers }: Request, { maxBytes }: Reading): void {
+function assertWorthReading({ headers }: WithBody, { maxBytes }: Reading): void {
   const bytes = Number(headers.get("content-length") ?? 0);
   if (bytes > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(maxBytes));
 }
 
-function isSmall({ headers }: Request, { maxBytes }: Reading): boolean {
+function isSmall({ headers }: WithBody, { maxBytes }: Reading): boolean {
   return Number(headers.get("content-length") ?? Infinity) <= Math.min(SMALL_BYTES, maxBytes);
 }
 
-async function readStream(request: Request, reading: Reading): Promise<Uint8Array> {
+async function readStream(request: WithBody, reading: Reading): Promise<Uint8Array> {
   const reader = request.body?.getReader();
   if (!reader) return new Uint8Array();
   const giveUp = () => void reader.cancel().catch(() => {});

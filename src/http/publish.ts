@@ -23,6 +23,11 @@ export interface PublishPorts {
   readonly onRefused: (status: number) => void;
 }
 
+/** What of a request it takes to post events. */
+export type Posting = Pick<Request, "method" | "url" | "body" | "bytes"> & {
+  readonly headers: Pick<Headers, "get">;
+};
+
 /** The path that events are posted to. */
 export const EVENTS_PATH = "/v1/events";
 
@@ -30,7 +35,7 @@ export const EVENTS_PATH = "/v1/events";
  * Whether a request posts events, so that it may go past the router, which takes longer to find that
  * out. Where it says no, the router may still say yes: a path has more than one spelling.
  */
-export function postsEvents({ method, url }: Request): boolean {
+export function postsEvents({ method, url }: Posting): boolean {
   return method === "POST" && url.endsWith(EVENTS_PATH) &&
     url.indexOf("/", SCHEME_LENGTH) === url.length - EVENTS_PATH.length;
 }
@@ -44,8 +49,8 @@ const SCHEME_LENGTH = 8;
  */
 export function publishing(
   ports: PublishPorts,
-  problemOf: (error: Error, request: Request) => Response,
-): (request: Request) => Promise<Response> {
+  problemOf: (error: Error, request: Posting) => Response,
+): (request: Posting) => Promise<Response> {
   const intake = new Intake();
   return async (request) => {
     let response: Response;
@@ -58,7 +63,7 @@ export function publishing(
     return response;
   };
 
-  async function publish(request: Request): Promise<Response> {
+  async function publish(request: Posting): Promise<Response> {
     const { headers } = request;
     const config = ports.config();
     assertOwnPage(headers, config);
@@ -99,7 +104,7 @@ export function publishing(
 }
 
 /** What a body will take as far as is known: a length may be missing, or a lie. */
-function expectedBytes(headers: Headers): number {
+function expectedBytes(headers: Posting["headers"]): number {
   return Number(headers.get("content-length") ?? UNDECLARED_BYTES);
 }
 
@@ -121,7 +126,7 @@ const FORMATS: ReadonlyMap<string, Format> = new Map([
   ["application/cloudevents-batch+json", "cloudevents"],
 ]);
 
-function formatOf(headers: Headers): Format {
+function formatOf(headers: Posting["headers"]): Format {
   const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
     throw new ProblemError({

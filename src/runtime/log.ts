@@ -35,6 +35,8 @@ export interface Log {
   configWarning(problem: string): void;
   requestBroke(facts: { method: string; path: string }, error: unknown): void;
   storageFailed(error: unknown): void;
+  /** A connection can't be taken now, for lack of descriptors most likely; it is tried again. */
+  acceptFailed(error: unknown): void;
 }
 
 const CATEGORY = ["bellhook"];
@@ -100,6 +102,8 @@ export function systemLog(): Log {
     configWarning: (problem) => logger.warn("config", { problem }),
     requestBroke: (facts, error) =>
       logger.error("a fault inside bellhook broke a request", { ...facts, ...cause(error) }),
+    acceptFailed: (error) =>
+      logger.warn("can't accept a connection; closing idle ones and trying again", cause(error)),
     storageFailed: (error) =>
       logger.fatal("the database failed; stopping rather than trust it", cause(error)),
   };

@@ -1,0 +1,112 @@
+import { Buffer } from "node:buffer";
+
+/** What a connection is to its server. */
+export interface Wire {
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+}
+
+/** As much as one that waits for requests takes. */
+const SMALL_BYTES = 2 * 1024;
+
+/** The other end has closed. */
+export class Ended extends Error {}
+
+/** What comes in on a connection: read ahead into one buffer, taken from it piece by piece. */
+export class ByteSource {
+  readonly #wire: Wire;
+  #buffer = Buffer.alloc(SMALL_BYTES);
+  #start = 0;
+  #end = 0;
+  #reading: Promise<boolean> | undefined;
+
+  constructor(wire: Wire) {
+    this.#wire = wire;
+  }
+
+  /** Read and not taken yet. */
+  get ready(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Reads more; false where the other end has closed. Asked twice at once it reads once. */
+  more(): Promise<boolean> {
+    return this.#reading ??= this.#more();
+  }
+
+  /** Where a text begins in what is ready; -1 where it does not. */
+  indexOf(text: string): number {
+    return this.#buffer.subarray(this.#start, this.#end).indexOf(text, 0, "latin1");
+  }
+
+  byteAt(index: number): number | undefined {
+    return index < this.ready ? this.#buffer[this.#start + index] : undefined;
+  }
+
+  /** So many bytes of what is ready, as Latin-1. */
+  takeText(count: number): string {
+    const text = this.#buffer.toString("latin1", this.#start, this.#start + count);
+    this.skip(count);
+    return text;
+  }
+
+  /** A copy of at most so many bytes of what is ready. */
+  take(most: number): Uint8Array<ArrayBuffer> {
+    const bytes = Uint8Array.from(
+      this.#buffer.subarray(this.#start, this.#start + Math.min(most, this.ready)),
+    );
+    this.skip(bytes.length);
+    return bytes;
+  }
+
+  skip(count: number): void {
+    this.#start += count;
+    if (this.#start === this.#end) this.#start = this.#end = 0;
+  }
+
+  /** So many bytes, read into an array of their own. Throws Ended. */
+  async exactly(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(count);
+    let at = Math.min(count, this.ready);
+    bytes.set(this.#buffer.subarray(this.#start, this.#start + at));
+    this.skip(at);
+    while (at < count) {
+      const read = await this.#wire.read(bytes.subarray(at));
+      if (read === null) throw new Ended();
+      at += read;
+    }
+    return bytes;
+  }
+
+  /** Gives back what a large head took, where nothing is ready. */
+  shrink(): void {
+    if (this.#buffer.length > SMALL_BYTES && this.ready === 0 && !this.#reading) {
+      this.#buffer = Buffer.alloc(SMALL_BYTES);
+    }
+  }
+
+  async #more(): Promise<boolean> {
+    try {
+      if (this.#end === this.#buffer.length) this.#makeRoom();
+      const read = await this.#wire.read(this.#buffer.subarray(this.#end));
+      if (read === null) return false;
+      this.#end += read;
+      return true;
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
+  #makeRoom(): void {
+    const kept = this.#buffer.subarray(this.#start, this.#end);
+    const buffer = this.ready * 2 > this.#buffer.length
+      ? Buffer.alloc(this.#buffer.length * 2)
+      : this.#buffer;
+    buffer.set(kept);
+    this.#end -= this.#start;
+    this.#start = 0;
+    this.#buffer = buffer;
+  }
+}

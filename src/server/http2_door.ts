@@ -1,0 +1,167 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { Wire } from "./byte_source.ts";
+
+/** What requests over HTTP/2 are answered by. */
+export interface Http2Ports {
+  readonly clock: Clock;
+  readonly handle: (request: Request, peer: string | undefined) => Response | Promise<Response>;
+}
+
+const MAX_CONNECTIONS = 32;
+/** What one connection may have been answered and not have read. */
+const MAX_UNREAD_BYTES = 256 * 1024;
+/** A connection on which nothing moves for so long is closed. */
+const STILL_MS = 120_000;
+const PIECE_BYTES = 16 * 1024;
+
+/**
+ * HTTP/2 without TLS, for those who know beforehand that it is spoken here. Few do, so their bytes
+ * take a way round: to a `Deno.serve` on loopback, which answers nobody but the connections made here.
+ */
+export class Http2Door {
+  readonly #ports: Http2Ports;
+  /** By the port that our own connection to the server inside has. */
+  readonly #visits = new Map<number, Visit>();
+  #inside: Deno.HttpServer<Deno.NetAddr> | undefined;
+
+  constructor(ports: Http2Ports) {
+    this.#ports = ports;
+  }
+
+  /** Until one of both ends closes; the caller closes `wire`. */
+  async serve(
+    wire: Wire,
+    { begun, peer }: { begun: Uint8Array; peer: string | undefined },
+  ): Promise<void> {
+    if (this.#visits.size >= MAX_CONNECTIONS) return;
+    const { addr } = this.#inside ??= this.#open();
+    const inner = await Deno.connect({ hostname: addr.hostname, port: addr.port });
+    const { port } = inner.localAddr as Deno.NetAddr;
+    const visit = new Visit(peer);
+    this.#visits.set(port, visit);
+    const end = () => {
+      closeQuietly(inner);
+      closeQuietly(wire);
+    };
+    let isMoving = true;
+    let cancelTimer = () => {};
+    const watch = () => {
+      if (!isMoving) return end();
+      isMoving = false;
+      cancelTimer = this.#ports.clock.after(STILL_MS, watch);
+    };
+    watch();
+    const moved = () => isMoving = true;
+    try {
+      await writeAll(inner, begun);
+      await Promise.all([
+        pump(wire, inner, moved).finally(end),
+        pump(inner, wire, (bytes) => {
+          moved();
+          visit.read(bytes);
+        }).finally(end),
+      ]);
+    } finally {
+      cancelTimer();
+      end();
+      visit.read(Infinity);
+      this.#visits.delete(port);
+    }
+  }
+
+  async close(): Promise<void> {
+    const inside = this.#inside;
+    this.#inside = undefined;
+    await inside?.shutdown();
+  }
+
+  #open(): Deno.HttpServer<Deno.NetAddr> {
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      (request, { remoteAddr }) => this.#answer(request, (remoteAddr as Deno.NetAddr).port),
+    );
+    // Where it has ended, the next one opens another.
+    const forget = () => {
+      if (this.#inside === server) this.#inside = undefined;
+    };
+    server.finished.then(forget, forget);
+    return server;
+  }
+
+  async #answer(request: Request, port: number): Promise<Response> {
+    const visit = this.#visits.get(port);
+    if (!visit) return new Response(null, { status: 403 });
+    await visit.room();
+    const response = await this.#ports.handle(withHost(request), visit.peer);
+    const isStream = response.headers.get("content-type") === "text/event-stream";
+    if (response.body === null || isStream) return response;
+    const body = await response.bytes();
+    visit.owes(body.length);
+    const { status, headers } = response;
+    return new Response(body, { status, headers });
+  }
+}
+
+/** One connection, and how much of its answers it has not read. */
+class Visit {
+  readonly peer: string | undefined;
+  #unreadBytes = 0;
+  #read = Promise.withResolvers<void>();
+
+  constructor(peer: string | undefined) {
+    this.peer = peer;
+  }
+
+  owes(bytes: number): void {
+    this.#unreadBytes += bytes;
+  }
+
+  read(bytes: number): void {
+    this.#unreadBytes = Math.max(0, this.#unreadBytes - bytes);
+    if (this.#unreadBytes > MAX_UNREAD_BYTES) return;
+    this.#read.resolve();
+    this.#read = Promise.withResolvers();
+  }
+
+  /** Waits until so much has been read that another answer may be made. */
+  async room(): Promise<void> {
+    while (this.#unreadBytes > MAX_UNREAD_BYTES) await this.#read.promise;
+  }
+}
+
+/** HTTP/2 names the host beside the headers. */
+function withHost(request: Request): Request {
+  if (request.headers.has("host")) return request;
+  const headers = new Headers(request.headers);
+  headers.set("host", URL.parse(request.url)?.host ?? "");
+  const { method, body } = request;
+  // Not made of the request, which would touch its signal.
+  const options: RequestInit & { duplex: "half" } = { method, headers, body, duplex: "half" };
+  return new Request(request.url, options);
+}
+
+async function pump(from: Wire, to: Wire, onMoved: (bytes: number) => void): Promise<void> {
+  const piece = new Uint8Array(PIECE_BYTES);
+  try {
+    for (;;) {
+      const count = await from.read(piece);
+      if (count === null) return;
+      await writeAll(to, piece.subarray(0, count));
+      onMoved(count);
+    }
+  } catch {
+    // One of both has gone.
+  }
+}
+
+async function writeAll(wire: Wire, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await wire.write(bytes.subarray(at));
+}
+
+function closeQuietly(wire: Wire): void {
+  try {
+    wire.close();
+  } catch {
+    // It is closed.
+  }
+}
