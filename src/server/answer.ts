@@ -17,11 +17,10 @@ export type AnswerFraming =
   /** The connection ends with it. */
   | { readonly kind: "close" };
 
-/** The head, and with it the body where there is one already. */
+/** The head, and with it the body where there is one already; into `room`, where that is enough. */
 export function encodeAnswer(
   { response, keepsAlive, framing }: AnswerHead,
-  clock: Clock,
-  body?: Uint8Array,
+  { clock, body, room }: { clock: Clock; body?: Uint8Array; room?: Uint8Array },
 ): Uint8Array {
   let head = `HTTP/1.1 ${response.status} ${reasonOf(response.status)}\r\n`;
   for (const [name, value] of response.headers) {
@@ -31,10 +30,11 @@ export function encodeAnswer(
   if (framing.kind === "length") head += `content-length: ${framing.bytes}\r\n`;
   if (framing.kind === "chunked") head += "transfer-encoding: chunked\r\n";
   head += keepsAlive ? "\r\n" : "connection: close\r\n\r\n";
-  const bytes = Buffer.allocUnsafe(head.length + (body?.length ?? 0));
-  bytes.write(head, "latin1");
-  if (body) bytes.set(body, head.length);
-  return bytes;
+  const length = head.length + (body?.length ?? 0);
+  const into = room && room.length >= length ? room : new Uint8Array(length);
+  for (let at = 0; at < head.length; at++) into[at] = head.charCodeAt(at);
+  if (body) into.set(body, head.length);
+  return into.length === length ? into : into.subarray(0, length);
 }
 
 /** What says how the answer goes out is the server's to say. */

@@ -1,4 +1,4 @@
-import { Buffer } from "node:buffer";
+import { latin1 } from "../domain/latin1.ts";
 
 /** What a connection is to its server. */
 export interface Wire {
@@ -17,7 +17,7 @@ export class Ended extends Error {}
 /** What comes in on a connection: read ahead into one buffer, taken from it piece by piece. */
 export class ByteSource {
   readonly #wire: Wire;
-  #buffer = Buffer.alloc(SMALL_BYTES);
+  #buffer = new Uint8Array(SMALL_BYTES);
   #start = 0;
   #end = 0;
   #reading: Promise<boolean> | undefined;
@@ -36,9 +36,14 @@ export class ByteSource {
     return this.#reading ??= this.#more();
   }
 
-  /** Where a text begins in what is ready; -1 where it does not. */
-  indexOf(text: string): number {
-    return this.#buffer.subarray(this.#start, this.#end).indexOf(text, 0, "latin1");
+  /** Where the first line end begins that is at `from` or later in what is ready; -1 where none does. */
+  lineEnd(from: number): number {
+    for (let at = this.#start + from;;) {
+      const feed = this.#buffer.indexOf(10, at);
+      if (feed < 0 || feed >= this.#end) return -1;
+      if (feed > this.#start && this.#buffer[feed - 1] === 13) return feed - 1 - this.#start;
+      at = feed + 1;
+    }
   }
 
   byteAt(index: number): number | undefined {
@@ -47,17 +52,22 @@ export class ByteSource {
 
   /** So many bytes of what is ready, as Latin-1. */
   takeText(count: number): string {
-    const text = this.#buffer.toString("latin1", this.#start, this.#start + count);
+    const text = latin1(this.#buffer, this.#start, this.#start + count);
     this.skip(count);
     return text;
   }
 
   /** A copy of at most so many bytes of what is ready. */
   take(most: number): Uint8Array<ArrayBuffer> {
-    const bytes = Uint8Array.from(
-      this.#buffer.subarray(this.#start, this.#start + Math.min(most, this.ready)),
-    );
+    const bytes = this.#buffer.slice(this.#start, this.#start + Math.min(most, this.ready));
     this.skip(bytes.length);
+    return bytes;
+  }
+
+  /** So many bytes that are ready, as they lie there: they are good until more is read. */
+  lend(count: number): Uint8Array<ArrayBuffer> {
+    const bytes = this.#buffer.subarray(this.#start, this.#start + count);
+    this.skip(count);
     return bytes;
   }
 
@@ -83,14 +93,15 @@ export class ByteSource {
   /** Gives back what a large head took, where nothing is ready. */
   shrink(): void {
     if (this.#buffer.length > SMALL_BYTES && this.ready === 0 && !this.#reading) {
-      this.#buffer = Buffer.alloc(SMALL_BYTES);
+      this.#buffer = new Uint8Array(SMALL_BYTES);
     }
   }
 
   async #more(): Promise<boolean> {
     try {
       if (this.#end === this.#buffer.length) this.#makeRoom();
-      const read = await this.#wire.read(this.#buffer.subarray(this.#end));
+      const into = this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end);
+      const read = await this.#wire.read(into);
       if (read === null) return false;
       this.#end += read;
       return true;
@@ -102,7 +113,7 @@ export class ByteSource {
   #makeRoom(): void {
     const kept = this.#buffer.subarray(this.#start, this.#end);
     const buffer = this.ready * 2 > this.#buffer.length
-      ? Buffer.alloc(this.#buffer.length * 2)
+      ? new Uint8Array(this.#buffer.length * 2)
       : this.#buffer;
     buffer.set(kept);
     this.#end -= this.#start;

@@ -9,8 +9,10 @@ import { BadRequest, readHead, type RequestHead } from "./request_head.ts";
 const MAX_HEAD_BYTES = 64 * 1024;
 /** How much of a body that nobody wanted is still read, so that the answer is seen. */
 const DRAIN_BYTES = 4 * 1024 * 1024;
+/** What is no longer than this is kept, or used again, for the next request on a connection. */
+const ROOM_BYTES = 1_024;
 /** How HTTP/2 begins, which asks nobody first (RFC 9113, section 3.4). */
-const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE = "PRI * HTTP/2.0";
 
 /** What a connection does just now. */
 export type Phase =
@@ -38,7 +40,7 @@ export interface ConnectionPorts {
   /** Answers what is no request that can be handled. */
   readonly refuse: (refusal: BadRequest) => Response;
   /** Takes over a connection that begins as HTTP/2 does, with what has been read of it. */
-  readonly http2: (begun: Uint8Array) => Promise<void>;
+  readonly http2: (begun: readonly Uint8Array[]) => Promise<void>;
   /** Told how many bytes of an answer wait to be written, and the negative of it once they are. */
   readonly onWaiting: (bytes: number) => void;
 }
@@ -53,6 +55,10 @@ export class Connection {
   readonly #ports: ConnectionPorts;
   readonly #beat: () => number;
   #isLast = false;
+  /** Who posts events goes on sending the same. */
+  #lastHead: { readonly text: string; readonly head: RequestHead } | undefined;
+  /** Short answers are written from here. */
+  #room: Uint8Array | undefined;
 
   constructor(wire: Wire, ports: ConnectionPorts, beat: () => number) {
     this.#wire = wire;
@@ -110,7 +116,8 @@ export class Connection {
     const text = await this.#headText();
     if (text === undefined) return false;
     this.#enter("answering");
-    const head = readHead(text);
+    const head = text === this.#lastHead?.text ? this.#lastHead.head : readHead(text);
+    this.#lastHead = text.length <= ROOM_BYTES ? { text, head } : undefined;
     const body = new RequestBody(this.#source, head.framing, async () => {
       if (head.awaitsContinue) await this.#writeAll(CONTINUE);
     });
@@ -131,31 +138,31 @@ export class Connection {
 
   /** Undefined where the other end has closed, or speaks HTTP/2. Throws BadRequest. */
   async #headText(): Promise<string | undefined> {
-    for (let begins = true;;) {
-      if (begins && this.#source.ready >= 2) {
-        // A line end too many after a body is let go (RFC 9112, section 2.2).
-        if (this.#source.byteAt(0) === 13 && this.#source.byteAt(1) === 10) {
-          this.#source.skip(2);
-          continue;
-        }
-        begins = false;
+    const source = this.#source;
+    // Where the line begins whose end is looked for.
+    for (let lineAt = 0;;) {
+      const lineEnd = source.lineEnd(lineAt);
+      if (lineEnd > MAX_HEAD_BYTES || lineEnd < 0 && source.ready > MAX_HEAD_BYTES) {
+        throw new BadRequest("the head is too long");
       }
-      const end = this.#source.indexOf("\r\n\r\n");
-      if (end >= 0 && end <= MAX_HEAD_BYTES) {
-        if (
-          end === PREFACE.indexOf("\r\n\r\n") && this.#source.indexOf(PREFACE.slice(0, end)) === 0
-        ) {
+      if (lineEnd < 0) {
+        this.#assertMayBeHttp();
+        if (source.ready > 0 && this.phase !== "head") this.#enter("head");
+        if (!await source.more()) return undefined;
+      } else if (lineEnd > lineAt) {
+        lineAt = lineEnd + 2;
+      } else if (lineEnd === 0) {
+        // A line end too many after a body is let go (RFC 9112, section 2.2).
+        source.skip(2);
+      } else {
+        const text = source.takeText(lineEnd - 2);
+        if (text === PREFACE) {
           await this.#becomeHttp2();
           return undefined;
         }
-        const text = this.#source.takeText(end);
-        this.#source.skip(4);
+        source.skip(4);
         return text;
       }
-      if (this.#source.ready > MAX_HEAD_BYTES) throw new BadRequest("the head is too long");
-      this.#assertMayBeHttp();
-      if (this.#source.ready > 0 && this.phase !== "head") this.#enter("head");
-      if (!await this.#source.more()) return undefined;
     }
   }
 
@@ -172,9 +179,8 @@ export class Connection {
 
   async #becomeHttp2(): Promise<void> {
     this.#enter("http2");
-    const begun: Uint8Array[] = [];
-    while (this.#source.ready > 0) begun.push(this.#source.take(this.#source.ready));
-    await this.#ports.http2(begun[0] ?? new Uint8Array());
+    const rest = this.#source.take(this.#source.ready);
+    await this.#ports.http2([new TextEncoder().encode(PREFACE), rest]);
   }
 
   #canGoOn(head: RequestHead, body: RequestBody): boolean {
@@ -191,13 +197,15 @@ export class Connection {
     if (bodiless) {
       await response.body?.cancel();
       const framing = { kind: "none" } as const;
-      return await this.#writeAll(encodeAnswer({ response, keepsAlive, framing }, clock));
+      return await this.#writeAll(encodeAnswer({ response, keepsAlive, framing }, { clock }));
     }
     // Made in one piece, as all of the API's answers are.
     if (/^(application\/(problem\+)?json|text\/html)/.test(type) || response.body === null) {
       const body = await response.bytes();
       const framing = { kind: "length", bytes: body.length } as const;
-      return await this.#writeAll(encodeAnswer({ response, keepsAlive, framing }, clock, body));
+      const room = this.#room ??= new Uint8Array(ROOM_BYTES);
+      const head = { response, keepsAlive, framing };
+      return await this.#writeAll(encodeAnswer(head, { clock, body, room }));
     }
     await this.#stream(head, response, keepsAlive);
   }
@@ -217,7 +225,7 @@ export class Connection {
       this.#source.more().then((goesOn) => goesOn || gone(), gone);
     }
     try {
-      await this.#writeAll(encodeAnswer({ response, keepsAlive, framing }, this.#ports.clock));
+      await this.#writeAll(encodeAnswer({ response, keepsAlive, framing }, this.#ports));
       for (;;) {
         const { done, value } = await reader.read();
         if (done) break;
@@ -238,7 +246,8 @@ export class Connection {
     const response = this.#ports.refuse(refusal);
     const body = await response.bytes();
     const framing = { kind: "length", bytes: body.length } as const;
-    const answer = encodeAnswer({ response, keepsAlive: false, framing }, this.#ports.clock, body);
+    const { clock } = this.#ports;
+    const answer = encodeAnswer({ response, keepsAlive: false, framing }, { clock, body });
     await this.#writeAll(answer);
     await this.#linger();
   }

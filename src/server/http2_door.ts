@@ -31,7 +31,7 @@ export class Http2Door {
   /** Until one of both ends closes; the caller closes `wire`. */
   async serve(
     wire: Wire,
-    { begun, peer }: { begun: Uint8Array; peer: string | undefined },
+    { begun, peer }: { begun: readonly Uint8Array[]; peer: string | undefined },
   ): Promise<void> {
     if (this.#visits.size >= MAX_CONNECTIONS) return;
     const { addr } = this.#inside ??= this.#open();
@@ -53,7 +53,7 @@ export class Http2Door {
     watch();
     const moved = () => isMoving = true;
     try {
-      await writeAll(inner, begun);
+      for (const piece of begun) await writeAll(inner, piece);
       await Promise.all([
         pump(wire, inner, moved).finally(end),
         pump(inner, wire, (bytes) => {

@@ -34,9 +34,9 @@ export class IncomingRequest {
   }
 
   /** All of the body. */
-  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#body.leftBytes !== Infinity && !this.#stream) return await this.#body.whole();
-    return await new Response(this.body).bytes();
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#body.leftBytes !== Infinity && !this.#stream) return this.#body.whole();
+    return new Response(this.body).bytes();
   }
 
   /** Throws TypeError where the url, or the method, is none that a Request can have. */

@@ -60,8 +60,19 @@ export class RequestBody {
   /** All of a body whose length is known, in one array. */
   async whole(): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#isComplete) return new Uint8Array();
+    const lent = this.ready();
+    if (lent) return lent;
     await this.#want();
     const bytes = await this.#source.exactly(this.#leftBytes);
+    this.#leftBytes = 0;
+    this.#isComplete = true;
+    return bytes;
+  }
+
+  /** All of it where it has come already, good until the answer is given; undefined where not. */
+  ready(): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#framing.kind !== "length" || this.#source.ready < this.#leftBytes) return undefined;
+    const bytes = this.#source.lend(this.#leftBytes);
     this.#leftBytes = 0;
     this.#isComplete = true;
     return bytes;
@@ -95,7 +106,7 @@ export class RequestBody {
 
   async #line(): Promise<string> {
     for (;;) {
-      const end = this.#source.indexOf("\r\n");
+      const end = this.#source.lineEnd(0);
       if (end >= 0 && end <= MAX_LINE_BYTES) {
         const line = this.#source.takeText(end);
         this.#source.skip(2);

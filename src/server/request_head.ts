@@ -30,26 +30,17 @@ const MAX_HEADERS = 100;
 
 const REQUEST_LINE = /^([\w!#$%&'*+.^`|~-]+) ([!"$-~\x80-\xff]+) HTTP\/1\.(\d)$/;
 /** No white space before a colon, no line that goes on with the next, no control characters. */
-const HEADER_LINE = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([\t -~\x80-\xff]*)$/;
+const HEADER_LINES = /^(?:\r\n[\w!#$%&'*+.^`|~-]+:[\t -~\x80-\xff]*)*$/;
 
 /** Reads a head in Latin-1, without the empty line that ends it. Throws BadRequest. */
 export function readHead(text: string): RequestHead {
-  const [first = "", ...lines] = text.split("\r\n");
+  const firstEnd = text.indexOf("\r\n");
+  const first = firstEnd < 0 ? text : text.slice(0, firstEnd);
   const [, method, target, minor] = REQUEST_LINE.exec(first) ?? [];
   if (method === undefined || target === undefined) {
     throw new BadRequest("the request line cannot be read as HTTP/1.1");
   }
-  if (lines.length > MAX_HEADERS) {
-    throw new BadRequest(`there are more than ${MAX_HEADERS} headers`);
-  }
-  const headers = new RequestHeaders();
-  for (const line of lines) {
-    const [, name, value] = HEADER_LINE.exec(line) ?? [];
-    if (name === undefined || value === undefined) {
-      throw new BadRequest("a header cannot be read as HTTP/1.1");
-    }
-    headers.add(name.toLowerCase(), value.trimEnd());
-  }
+  const headers = headersIn(text.slice(first.length));
   const isHttp10 = minor === "0";
   const connection = headers.get("connection")?.toLowerCase() ?? "";
   return {
@@ -61,6 +52,26 @@ export function readHead(text: string): RequestHead {
     keepsAlive: isHttp10 ? hasWord(connection, "keep-alive") : !hasWord(connection, "close"),
     awaitsContinue: !isHttp10 && headers.get("expect")?.toLowerCase() === "100-continue",
   };
+}
+
+/** From the line end before the first of them. Throws BadRequest. */
+function headersIn(lines: string): RequestHeaders {
+  if (!HEADER_LINES.test(lines)) throw new BadRequest("a header cannot be read as HTTP/1.1");
+  const headers = new RequestHeaders();
+  for (let at = 2, count = 0; at < lines.length;) {
+    if (++count > MAX_HEADERS) throw new BadRequest(`there are more than ${MAX_HEADERS} headers`);
+    const end = lines.indexOf("\r\n", at);
+    const colon = lines.indexOf(":", at);
+    const line = end < 0 ? lines.length : end;
+    headers.add(lines.slice(at, colon).toLowerCase(), trimmed(lines.slice(colon + 1, line)));
+    at = line + 2;
+  }
+  return headers;
+}
+
+/** Without the spaces and tabs around it; trim() would take more than those. */
+function trimmed(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 /** Throws where a body could be seen to end in two places (RFC 9112, section 6.3). */
