@@ -86,7 +86,7 @@ async function listen({ server }: Config, { app }: Engine, ports: DaemonPorts) {
       return tracing.serving({ method, path, traceparent }, async () => await app.fetch(request));
     },
     refuse: refused,
-    maxConnections: MAX_CONNECTIONS,
+    maxConnections: Math.min(MAX_CONNECTIONS, ports.descriptors?.incoming ?? Infinity),
     onAcceptFailed: (error) => log.acceptFailed(error),
   });
   return {
@@ -98,5 +98,5 @@ async function listen({ server }: Config, { app }: Engine, ports: DaemonPorts) {
   };
 }
 
-/** Half of what the service's unit lets the process open. */
+/** However many descriptors there are: each connection takes some memory as well. */
 const MAX_CONNECTIONS = 4_096;

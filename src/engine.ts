@@ -21,6 +21,7 @@ import { tracedOutbox } from "./ingest/traced_outbox.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
 import { openSqliteOutbox, type SqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
 import type { Clock } from "./runtime/clock.ts";
+import type { DescriptorShares } from "./runtime/descriptors.ts";
 import { type Environment, systemEnvironment } from "./runtime/environment.ts";
 import type { Log } from "./runtime/log.ts";
 import { measuresIn } from "./runtime/measures.ts";
@@ -38,6 +39,8 @@ export interface EnginePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** How many descriptors each side may use; as many as it likes, unless given. */
+  readonly descriptors?: DescriptorShares;
   /** HTTP/1.1 on connections of its own, unless another is given. */
   readonly transport?: Transport;
   /** Opens the file, unless another is given. */

@@ -59,7 +59,7 @@ async function onSocket(path: string, { mode, group }: SocketAccess): Promise<Li
     host: "localhost",
     listener: openSocket(path, access),
     again() {
-      Deno.removeSync(path);
+      removeIfThere(path);
       return openSocket(path, access);
     },
     remove: () => Deno.remove(path).catch(() => {}),
@@ -87,8 +87,16 @@ function openSocket(
     return listener;
   } catch (error) {
     listener.close();
-    Deno.removeSync(path);
+    removeIfThere(path);
     throw error;
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
+import { openFilesLimit, sharesOf } from "../runtime/descriptors.ts";
 import { LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
 import { giveMemoryBack } from "../runtime/memory.ts";
@@ -63,6 +64,7 @@ export function addServe(program: Command, shell: Shell): void {
           clock: systemClock,
           random: systemRandom(),
           log,
+          descriptors: sharesOf(await openFilesLimit() ?? USUAL_LIMIT),
           watchLoop: (tell) => watchLoop(systemClock, tell),
           reload: load,
           onBeat: () => manager.alive(),
@@ -87,6 +89,9 @@ export function addServe(program: Command, shell: Shell): void {
       }
     }));
 }
+
+/** What systems let a process have where they say nothing else: assumed where it can't be learnt. */
+const USUAL_LIMIT = 1_024;
 
 /**
  * A terminal's Ctrl-C reaches all of its processes, and whoever started this one (deno task, npx) passes

@@ -14,9 +14,11 @@ import type { Random } from "../runtime/random.ts";
 import { access, type AccessVariables, assertOwnPage, operatorsOnly } from "./access.ts";
 import { allowedMethods } from "./allowed_methods.ts";
 import type { DashboardEnv } from "./dashboard/viewer.ts";
+import { shownUnder, withoutBasePath } from "./base_path.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
 import { assertAddressed } from "./host.ts";
+import { Intake } from "./intake.ts";
 import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import { type Operations, whileOpen } from "./operations.ts";
@@ -61,12 +63,12 @@ export interface App {
 
 /** A request as it came, of which a Request is only made where one is needed. */
 export interface Incoming extends Posting {
-  toRequest(): Request;
+  toRequest(url: string): Request;
 }
 
 /** Everything the daemon answers over HTTP. */
-export function createApp(given: AppPorts): App {
-  const ports = { ...given, operations: whileOpen(given) };
+export function createApp(given: Omit<AppPorts, "intake">): App {
+  const ports: AppPorts = { ...given, operations: whileOpen(given), intake: new Intake() };
   const app = new Hono<{ Variables: AccessVariables }>();
   const problemOf = (error: Error, { method, url }: Pick<Request, "method" | "url">) => {
     if (error instanceof InvalidCursorError) {
@@ -105,7 +107,8 @@ export function createApp(given: AppPorts): App {
   });
   app.get("/openapi.json", async (context) => {
     const { openapiText } = await import("./openapi.ts");
-    return context.body(openapiText(), 200, { "content-type": "application/json" });
+    const { basePath } = ports.config().server;
+    return context.body(openapiText(basePath), 200, { "content-type": "application/json" });
   });
   app.use("/v1/*", access(ports.config));
   app.use("/metrics", access(ports.config), operatorsOnly);
@@ -125,7 +128,8 @@ export function createApp(given: AppPorts): App {
   for (const path of ["/", "/dashboard/*", "/dashboard.css", "/dashboard.js"]) {
     app.all(path, async (context) => {
       dashboard ??= loadDashboard(ports);
-      return (await dashboard).fetch(context.req.raw);
+      const answer = await (await dashboard).fetch(context.req.raw);
+      return await shownUnder(ports.config().server.basePath, answer);
     });
   }
   function answer(request: Request | Incoming): Response | Promise<Response> {
@@ -135,12 +139,13 @@ export function createApp(given: AppPorts): App {
     } catch (error) {
       return problemOf(error as Error, request);
     }
-    if (request instanceof Request) return app.fetch(request);
+    const url = withoutBasePath(request.url, ports.config().server.basePath);
+    if (request instanceof Request && url === request.url) return app.fetch(request);
     if (NO_REQUESTS.test(request.method)) {
       const detail = `${request.method} is taken nowhere here`;
       return problem({ status: 405, title: "Method Not Allowed", detail, allow: ["GET", "POST"] });
     }
-    const made = request.toRequest();
+    const made = request instanceof Request ? at(url, request) : request.toRequest(url);
     notePeer(made, peerOf(request));
     return app.fetch(made);
   }
@@ -149,6 +154,12 @@ export function createApp(given: AppPorts): App {
     routes: app.routes,
     fetch: (request) => postsEvents(request) ? publish(request) : answer(request),
   };
+}
+
+/** The same request at another address; not made of the request, which would touch its signal. */
+function at(url: string, { method, headers, body }: Request): Request {
+  const options: RequestInit & { duplex: "half" } = { method, headers, body, duplex: "half" };
+  return new Request(url, options);
 }
 
 /** What the platform makes no request of. */

@@ -5,18 +5,17 @@ import type { Clock } from "../runtime/clock.ts";
 import { assertOwnPage, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
-import { Intake, type Passage } from "./intake.ts";
+import { expectedBytes, type Intake, type Passage } from "./intake.ts";
 import { problem, ProblemError } from "./problem.ts";
 
 /** After how many seconds a publisher may try again where the daemon cannot store now. */
 export const RETRY_AFTER_SECONDS = 5;
-/** What room is kept for a body whose length nobody has told. */
-const UNDECLARED_BYTES = 16 * 1024;
 
 export interface PublishPorts {
   readonly ingest: Ingest;
   readonly config: () => Config;
   readonly clock: Clock;
+  readonly intake: Intake;
   /** Undefined while events are taken, else why not. */
   readonly closedBecause: () => string | undefined;
   /** Told of each request that was answered with an error, by whichever rule, and its status. */
@@ -51,7 +50,7 @@ export function publishing(
   ports: PublishPorts,
   problemOf: (error: Error, request: Posting) => Response,
 ): (request: Posting) => Promise<Response> {
-  const intake = new Intake();
+  const { intake } = ports;
   return async (request) => {
     let response: Response;
     try {
@@ -101,11 +100,6 @@ export function publishing(
       onSlow: () => passage.stepAside(),
     };
   }
-}
-
-/** What a body will take as far as is known: a length may be missing, or a lie. */
-function expectedBytes(headers: Posting["headers"]): number {
-  return Number(headers.get("content-length") ?? UNDECLARED_BYTES);
 }
 
 /** What a publisher is told where nothing can be stored now. */

@@ -64,6 +64,16 @@ export class ByteSource {
     return bytes;
   }
 
+  /** What comes next, at most so many bytes, in an array of their own. Throws Ended. */
+  async piece(most: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.ready > 0) return this.take(most);
+    const room = new Uint8Array(most);
+    const count = await this.#wire.read(room);
+    if (count === null) throw new Ended();
+    // A few bytes do not hold on to all of the room.
+    return count > most / 2 ? room.subarray(0, count) : room.slice(0, count);
+  }
+
   /** So many bytes that are ready, as they lie there: they are good until more is read. */
   lend(count: number): Uint8Array<ArrayBuffer> {
     const bytes = this.#buffer.subarray(this.#start, this.#start + count);

@@ -9,6 +9,8 @@ import { BadRequest, readHead, type RequestHead } from "./request_head.ts";
 const MAX_HEAD_BYTES = 64 * 1024;
 /** How much of a body that nobody wanted is still read, so that the answer is seen. */
 const DRAIN_BYTES = 4 * 1024 * 1024;
+/** An answer of more than this is not copied to stand beside its head. */
+const LARGE_BYTES = 16 * 1024;
 /** What is no longer than this is kept, or used again, for the next request on a connection. */
 const ROOM_BYTES = 1_024;
 /** How HTTP/2 begins, which asks nobody first (RFC 9113, section 3.4). */
@@ -203,6 +205,10 @@ export class Connection {
     if (/^(application\/(problem\+)?json|text\/html)/.test(type) || response.body === null) {
       const body = await response.bytes();
       const framing = { kind: "length", bytes: body.length } as const;
+      if (body.length > LARGE_BYTES) {
+        await this.#writeAll(encodeAnswer({ response, keepsAlive, framing }, { clock }));
+        return await this.#writeAll(body);
+      }
       const room = this.#room ??= new Uint8Array(ROOM_BYTES);
       const head = { response, keepsAlive, framing };
       return await this.#writeAll(encodeAnswer(head, { clock, body, room }));

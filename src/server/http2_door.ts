@@ -4,12 +4,13 @@ import type { Wire } from "./byte_source.ts";
 /** What requests over HTTP/2 are answered by. */
 export interface Http2Ports {
   readonly clock: Clock;
+  readonly maxConnections: number;
   readonly handle: (request: Request, peer: string | undefined) => Response | Promise<Response>;
 }
 
-const MAX_CONNECTIONS = 32;
 /** What one connection may have been answered and not have read. */
 const MAX_UNREAD_BYTES = 256 * 1024;
+const ANSWER_BYTES = 16 * 1024;
 /** A connection on which nothing moves for so long is closed. */
 const STILL_MS = 120_000;
 const PIECE_BYTES = 16 * 1024;
@@ -33,7 +34,7 @@ export class Http2Door {
     wire: Wire,
     { begun, peer }: { begun: readonly Uint8Array[]; peer: string | undefined },
   ): Promise<void> {
-    if (this.#visits.size >= MAX_CONNECTIONS) return;
+    if (this.#visits.size >= this.#ports.maxConnections) return;
     const { addr } = this.#inside ??= this.#open();
     const inner = await Deno.connect({ hostname: addr.hostname, port: addr.port });
     const { port } = inner.localAddr as Deno.NetAddr;
@@ -92,11 +93,12 @@ export class Http2Door {
     const visit = this.#visits.get(port);
     if (!visit) return new Response(null, { status: 403 });
     await visit.room();
+    // Until it is known, an answer counts as so much.
+    visit.owes(ANSWER_BYTES);
     const response = await this.#ports.handle(withHost(request), visit.peer);
     const isStream = response.headers.get("content-type") === "text/event-stream";
-    if (response.body === null || isStream) return response;
-    const body = await response.bytes();
-    visit.owes(body.length);
+    const body = response.body === null || isStream ? response.body : await response.bytes();
+    visit.owes((body instanceof Uint8Array ? body.length : 0) - ANSWER_BYTES);
     const { status, headers } = response;
     return new Response(body, { status, headers });
   }
@@ -113,11 +115,15 @@ class Visit {
   }
 
   owes(bytes: number): void {
-    this.#unreadBytes += bytes;
+    this.#change(bytes);
   }
 
   read(bytes: number): void {
-    this.#unreadBytes = Math.max(0, this.#unreadBytes - bytes);
+    this.#change(-bytes);
+  }
+
+  #change(bytes: number): void {
+    this.#unreadBytes = Math.max(0, this.#unreadBytes + bytes);
     if (this.#unreadBytes > MAX_UNREAD_BYTES) return;
     this.#read.resolve();
     this.#read = Promise.withResolvers();

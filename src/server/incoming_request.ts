@@ -40,7 +40,7 @@ export class IncomingRequest {
   }
 
   /** Throws TypeError where the url, or the method, is none that a Request can have. */
-  toRequest(): Request {
+  toRequest(url = this.url): Request {
     const mayHaveBody = this.method !== "GET" && this.method !== "HEAD";
     const options: RequestInit & { duplex: "half" } = {
       method: this.method,
@@ -48,6 +48,6 @@ export class IncomingRequest {
       body: mayHaveBody ? this.body : null,
       duplex: "half",
     };
-    return new Request(this.url, options);
+    return new Request(url, options);
   }
 }

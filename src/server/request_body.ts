@@ -1,7 +1,7 @@
 import { type ByteSource, Ended } from "./byte_source.ts";
 import { BadRequest, type Framing } from "./request_head.ts";
 
-const CHUNK_BYTES = 64 * 1024;
+const PIECE_BYTES = 64 * 1024;
 /** The line that tells a chunk's size, and each of the trailer. */
 const MAX_LINE_BYTES = 4 * 1024;
 const MAX_TRAILER_LINES = 100;
@@ -51,8 +51,7 @@ export class RequestBody {
         return undefined;
       }
     }
-    if (this.#source.ready === 0) await this.#more();
-    const piece = this.#source.take(Math.min(this.#leftBytes, CHUNK_BYTES));
+    const piece = await this.#source.piece(Math.min(this.#leftBytes, PIECE_BYTES));
     await this.#took(piece.length);
     return piece;
   }

@@ -59,6 +59,8 @@ const LONGEST: { readonly [phase in Phase]?: number } = {
 const ACCEPT_PAUSE_MS = 100;
 /** So many make room at once where descriptors have run out. */
 const MAKE_ROOM = 4;
+/** How many connections may speak HTTP/2 at once. */
+const MAX_HTTP2 = 32;
 /** What all answers together may hold in memory that nobody reads. */
 const MAX_UNREAD_BYTES = 64 * 1024 * 1024;
 
@@ -85,7 +87,9 @@ class RunningServer implements Server {
   constructor(ports: ServerPorts) {
     this.#ports = ports;
     this.#listener = ports.listen();
-    this.#http2 = new Http2Door(ports);
+    // Each takes three descriptors.
+    const most = Math.max(1, Math.floor(ports.maxConnections / 8));
+    this.#http2 = new Http2Door({ ...ports, maxConnections: Math.min(MAX_HTTP2, most) });
     this.#accepting = this.#accept();
   }
 

@@ -15,13 +15,17 @@ export async function bellhook(folder: string, ...args: string[]): Promise<Ran> 
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Starts `serve` on that port, with more in its environment if need be, and waits until it takes events. */
+/**
+ * Starts `serve` on that port, with more in its environment or fewer descriptors if need be, and waits
+ * until it takes events.
+ */
 export async function serve(
   folder: string,
   port: number,
   env: Record<string, string> = {},
+  openFiles?: number,
 ): Promise<Deno.ChildProcess> {
-  const { process, ready } = startServe(folder, port, env);
+  const { process, ready } = startServe(folder, port, env, openFiles);
   await ready;
   return process;
 }
@@ -40,8 +44,9 @@ export function startServe(
   folder: string,
   port: number,
   env: Record<string, string> = {},
+  openFiles?: number,
 ): Starting {
-  const process = command(folder, ["serve"], env).spawn();
+  const process = command(folder, ["serve"], env, openFiles).spawn();
   void process.stdout.cancel();
   const said = lastOf(process.stderr);
   let hasEnded = false;
@@ -110,8 +115,15 @@ export function freePort(): number {
  * The checkout, or what `BELLHOOK_BIN` names. Deno itself runs it, so that signals reach it;
  * `deno task` would not pass them on.
  */
-function command(folder: string, args: string[], env: Record<string, string> = {}): Deno.Command {
-  const [program, ...words] = programWords();
+function command(
+  folder: string,
+  args: string[],
+  env: Record<string, string> = {},
+  openFiles?: number,
+): Deno.Command {
+  const [program, ...words] = openFiles === undefined
+    ? programWords()
+    : ["sh", "-c", `ulimit -n ${openFiles} && exec "$@"`, "sh", ...programWords()];
   return new Deno.Command(program!, {
     args: [...words, "-c", `${folder}/config.json`, ...args],
     env,

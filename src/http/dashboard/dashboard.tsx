@@ -13,6 +13,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { ChangeFeed } from "../change_feed.ts";
+import type { Intake } from "../intake.ts";
 import type { Operations } from "../operations.ts";
 import { type Problem, ProblemError } from "../problem.ts";
 import type { Reload } from "../reload.ts";
@@ -50,6 +51,7 @@ import {
   type DashboardEnv,
   door,
   form,
+  MAX_SIGN_IN_BYTES,
   pageHeaders,
   PAYLOADS_COOKIE,
   SESSION_COOKIE,
@@ -59,6 +61,7 @@ import { visible } from "./words.ts";
 export interface DashboardPorts {
   readonly config: () => Config;
   readonly clock: Clock;
+  readonly intake: Intake;
   readonly random: Random;
   readonly log: Log;
   readonly registry: Registry;
@@ -144,7 +147,7 @@ const YEAR_S = 365 * 24 * 3_600;
 
 function addSignIn(
   routes: Hono<DashboardEnv>,
-  { config, clock, sessions }: DashboardPorts & { readonly sessions: Sessions },
+  { config, clock, intake, sessions }: DashboardPorts & { readonly sessions: Sessions },
 ): void {
   routes.get(SIGN_IN, pageHeaders, (context) => {
     if (!config().auth) return context.redirect(OVERVIEW, 303);
@@ -152,7 +155,12 @@ function addSignIn(
     return context.html(signInPage({ to, csrf: sessions.localCsrf }));
   });
 
-  const checked = form({ clock, csrfOf: () => sessions.localCsrf });
+  const checked = form({
+    clock,
+    intake,
+    csrfOf: () => sessions.localCsrf,
+    maxBytes: MAX_SIGN_IN_BYTES,
+  });
   routes.post(SIGN_IN, pageHeaders, checked, (context) => {
     const sent = context.get("form");
     const to = ownPath(sent.get("to") ?? undefined);
@@ -168,7 +176,7 @@ function addSignIn(
   });
 
   const enter = door({ config, clock, sessions });
-  const ownForm = form({ clock, csrfOf: (context) => context.get("viewer").csrf });
+  const ownForm = form({ clock, intake, csrfOf: (context) => context.get("viewer").csrf });
   routes.post(SIGN_OUT, pageHeaders, enter, ownForm, (context) => {
     const cookie = deleteCookie(context, SESSION_COOKIE, COOKIE);
     if (cookie !== undefined) sessions.signOut(cookie);
