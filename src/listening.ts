@@ -113,7 +113,7 @@ function giveTo(path: string, { name, number }: Group): void {
     throw new StartError(
       `can't listen on unix:${path}: the daemon's user is no member of the group "${name}" ` +
         "that server.socketGroup names. Add it to the group (with systemd: " +
-        `SupplementaryGroups=${name}), or set another one`,
+        `Group=${name}), or set another one`,
     );
   }
 }

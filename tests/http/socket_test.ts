@@ -106,7 +106,7 @@ Deno.test("socket: a user who is no member of the group is told of it, and leave
         StartError,
       );
       assertStringIncludes(error.message, 'no member of the group "0"');
-      assertStringIncludes(error.message, "SupplementaryGroups=0");
+      assertStringIncludes(error.message, "Group=0");
     } finally {
       Deno.chownSync = chown;
     }
