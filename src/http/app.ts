@@ -136,18 +136,10 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
     try {
       assertOwnPage(request.headers, ports.config());
       assertAddressed(request);
+      return app.fetch(requestOf(request, ports.config().server.basePath));
     } catch (error) {
       return problemOf(error as Error, request);
     }
-    const url = withoutBasePath(request.url, ports.config().server.basePath);
-    if (request instanceof Request && url === request.url) return app.fetch(request);
-    if (NO_REQUESTS.test(request.method)) {
-      const detail = `${request.method} is taken nowhere here`;
-      return problem({ status: 405, title: "Method Not Allowed", detail, allow: ["GET", "POST"] });
-    }
-    const made = request instanceof Request ? at(url, request) : request.toRequest(url);
-    notePeer(made, peerOf(request));
-    return app.fetch(made);
   }
 
   return {
@@ -156,14 +148,30 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
   };
 }
 
+/** A request as the routes take it. Throws ProblemError (405) where the platform makes none of it. */
+function requestOf(request: Request | Incoming, basePath: string): Request {
+  const url = withoutBasePath(request.url, basePath);
+  if (request instanceof Request && url === request.url) return request;
+  if (NO_REQUESTS.test(request.method)) {
+    throw new ProblemError({
+      status: 405,
+      title: "Method Not Allowed",
+      detail: `${request.method} is taken nowhere here`,
+      allow: ["GET", "HEAD", "POST"],
+    });
+  }
+  const made = request instanceof Request ? at(url, request) : request.toRequest(url);
+  notePeer(made, peerOf(request));
+  return made;
+}
+
+const NO_REQUESTS = /^(CONNECT|TRACE|TRACK)$/i;
+
 /** The same request at another address; not made of the request, which would touch its signal. */
 function at(url: string, { method, headers, body }: Request): Request {
   const options: RequestInit & { duplex: "half" } = { method, headers, body, duplex: "half" };
   return new Request(url, options);
 }
-
-/** What the platform makes no request of. */
-const NO_REQUESTS = /^(CONNECT|TRACE|TRACK)$/i;
 
 /** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
 async function loadDashboard(ports: AppPorts): Promise<Hono<DashboardEnv>> {

@@ -9,7 +9,7 @@ export interface Http2Ports {
 }
 
 /** What one connection may have been answered and not have read. */
-const MAX_UNREAD_BYTES = 256 * 1024;
+const MAX_UNREAD_BYTES = 128 * 1024;
 const ANSWER_BYTES = 16 * 1024;
 /** A connection on which nothing moves for so long is closed. */
 const STILL_MS = 120_000;
@@ -21,7 +21,7 @@ const PIECE_BYTES = 16 * 1024;
  */
 export class Http2Door {
   readonly #ports: Http2Ports;
-  /** By the port that our own connection to the server inside has. */
+  /** By the port that our own connection to the server inside has; who asked last is last. */
   readonly #visits = new Map<number, Visit>();
   #inside: Deno.HttpServer<Deno.NetAddr> | undefined;
 
@@ -34,16 +34,18 @@ export class Http2Door {
     wire: Wire,
     { begun, peer }: { begun: readonly Uint8Array[]; peer: string | undefined },
   ): Promise<void> {
-    if (this.#visits.size >= this.#ports.maxConnections) return;
     const { addr } = this.#inside ??= this.#open();
     const inner = await Deno.connect({ hostname: addr.hostname, port: addr.port });
     const { port } = inner.localAddr as Deno.NetAddr;
-    const visit = new Visit(peer);
-    this.#visits.set(port, visit);
     const end = () => {
       closeQuietly(inner);
       closeQuietly(wire);
     };
+    // Who has not been answered for the longest time makes room.
+    const [first] = this.#visits.values();
+    if (this.#visits.size >= this.#ports.maxConnections) first?.end();
+    const visit = new Visit(peer, end);
+    this.#visits.set(port, visit);
     let isMoving = true;
     let cancelTimer = () => {};
     const watch = () => {
@@ -65,7 +67,7 @@ export class Http2Door {
     } finally {
       cancelTimer();
       end();
-      visit.read(Infinity);
+      visit.leave();
       this.#visits.delete(port);
     }
   }
@@ -92,7 +94,9 @@ export class Http2Door {
   async #answer(request: Request, port: number): Promise<Response> {
     const visit = this.#visits.get(port);
     if (!visit) return new Response(null, { status: 403 });
-    await visit.room();
+    this.#visits.delete(port);
+    this.#visits.set(port, visit);
+    if (!await visit.hasRoom()) return new Response(null, { status: 503 });
     // Until it is known, an answer counts as so much.
     visit.owes(ANSWER_BYTES);
     const response = await this.#ports.handle(withHost(request), visit.peer);
@@ -107,11 +111,14 @@ export class Http2Door {
 /** One connection, and how much of its answers it has not read. */
 class Visit {
   readonly peer: string | undefined;
+  readonly end: () => void;
   #unreadBytes = 0;
+  #hasEnded = false;
   #read = Promise.withResolvers<void>();
 
-  constructor(peer: string | undefined) {
+  constructor(peer: string | undefined, end: () => void) {
     this.peer = peer;
+    this.end = end;
   }
 
   owes(bytes: number): void {
@@ -129,9 +136,16 @@ class Visit {
     this.#read = Promise.withResolvers();
   }
 
-  /** Waits until so much has been read that another answer may be made. */
-  async room(): Promise<void> {
-    while (this.#unreadBytes > MAX_UNREAD_BYTES) await this.#read.promise;
+  /** It has ended: nobody will read what waits for room. */
+  leave(): void {
+    this.#hasEnded = true;
+    this.#change(-Infinity);
+  }
+
+  /** Waits until so much has been read that another answer may be made; false where none will be. */
+  async hasRoom(): Promise<boolean> {
+    while (!this.#hasEnded && this.#unreadBytes > MAX_UNREAD_BYTES) await this.#read.promise;
+    return !this.#hasEnded;
   }
 }
 

@@ -57,6 +57,8 @@ const LONGEST: { readonly [phase in Phase]?: number } = {
 };
 /** How long it waits until it accepts again where that has failed. */
 const ACCEPT_PAUSE_MS = 100;
+/** It is told once in such a time. */
+const TELL_MS = 60_000;
 /** So many make room at once where descriptors have run out. */
 const MAKE_ROOM = 4;
 /** How many connections may speak HTTP/2 at once. */
@@ -78,6 +80,7 @@ class RunningServer implements Server {
   #beats = 0;
   #cancelBeat: (() => void) | undefined;
   #unreadBytes = 0;
+  #toldAtMs = -Infinity;
   #isClosing = false;
   /** Resolves the next time that a connection closes. */
   #left = Promise.withResolvers<void>();
@@ -120,7 +123,7 @@ class RunningServer implements Server {
         if (this.#open.size >= this.#ports.maxConnections) await this.#makeRoom();
       } catch (error) {
         if (this.#isClosing) return;
-        this.#ports.onAcceptFailed(error);
+        this.#tellOfFailure(error);
         this.#closeWaiting(MAKE_ROOM);
         await this.#pause();
         if (error instanceof Deno.errors.BadResource) this.#listenAgain();
@@ -132,12 +135,20 @@ class RunningServer implements Server {
     try {
       this.#listener = this.#ports.listen();
     } catch (error) {
-      this.#ports.onAcceptFailed(error);
+      this.#tellOfFailure(error);
     }
   }
 
+  /** Not of each: it may go on for as long as another program takes all there is. */
+  #tellOfFailure(error: unknown): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (nowMs - this.#toldAtMs < TELL_MS) return;
+    this.#toldAtMs = nowMs;
+    this.#ports.onAcceptFailed(error);
+  }
+
   #serve(wire: Accepted): void {
-    const peer = wire.remoteAddr.transport === "tcp" ? wire.remoteAddr.hostname : undefined;
+    const peer = addressOf(wire.remoteAddr);
     wire.setNoDelay?.(true);
     const connection: Connection = new Connection(
       wire,
@@ -215,6 +226,9 @@ class RunningServer implements Server {
         void connection.expire();
       }
     }
+    this.#cancelBeat = undefined;
+    // Those that were closed are on their way out.
+    if ([...this.#open.keys()].every(({ phase }) => phase === "closed")) return;
     this.#cancelBeat = this.#ports.clock.after(BEAT_MS, () => this.#beat());
   }
 
@@ -237,6 +251,12 @@ function oldest(connections: readonly Connection[]): Connection | undefined {
   );
 }
 
+/** An address of IPv4 as it is, also where the socket takes both kinds. */
+function addressOf(address: Deno.Addr): string | undefined {
+  if (address.transport !== "tcp") return undefined;
+  return address.hostname.replace(/^::ffff:(?=\d+\.)/i, "");
+}
+
 function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
+  return address.startsWith("127.") || address === "::1";
 }

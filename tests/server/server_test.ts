@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { problem } from "../../src/http/problem.ts";
-import { type Server, type ServerPorts, startServer } from "../../src/server/server.ts";
+import {
+  type Accepted,
+  type Server,
+  type ServerPorts,
+  startServer,
+} from "../../src/server/server.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 
@@ -23,6 +28,7 @@ function start(
 ): Started & { readonly acceptErrors: unknown[] } {
   const clock = new FakeClock();
   const listener = given ?? Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  if (listen && !given) listener.close();
   const acceptErrors: unknown[] = [];
   const server: Server = startServer({
     clock,
@@ -307,7 +313,7 @@ Deno.test("server: an accept that fails is tried again, by a new listener where 
   const visitor = await server.connect();
   await visitor.send(get("/"));
   await visitor.saw("bytes");
-  assertEquals(server.acceptErrors.length, 2);
+  assertEquals(server.acceptErrors.length, 1, "it is told once a minute");
 });
 
 Deno.test("server: HTTPS is told that this is HTTP", async () => {
@@ -316,4 +322,54 @@ Deno.test("server: HTTPS is told that this is HTTP", async () => {
   await visitor.send("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
   assertStringIncludes(await visitor.saw("HTTP/1.1 400"), "the port speaks HTTP");
   await visitor.ended();
+});
+
+Deno.test("server: one address from outside has half of the places at most", async () => {
+  const closed = new Set<string>();
+  const waiting: Deno.NetAddr[] = [];
+  const knocking = Array.from({ length: 8 }, (_, index) => ({
+    hostname: index === 0 ? "::ffff:198.51.100.9" : "203.0.113.7",
+    port: 1_000 + index,
+    transport: "tcp" as const,
+  }));
+  waiting.push(...knocking);
+  const ended = Promise.withResolvers<never>();
+  ended.promise.catch(() => {});
+  const outside = {
+    accept(): Promise<Accepted> {
+      const remoteAddr = waiting.shift();
+      if (!remoteAddr) return ended.promise;
+      const gone = Promise.withResolvers<null>();
+      return Promise.resolve({
+        remoteAddr,
+        read: () => gone.promise,
+        write: (bytes) => Promise.resolve(bytes.length),
+        closeWrite: () => Promise.resolve(),
+        close() {
+          closed.add(`${remoteAddr.hostname}:${remoteAddr.port}`);
+          gone.resolve(null);
+        },
+      });
+    },
+    close: () => ended.reject(new Error("closed")),
+  };
+  await using server = start(echo, { maxConnections: 10, listen: () => outside });
+  await until(() => closed.size === 2, "two of seven had to go");
+  assertEquals([...closed], ["203.0.113.7:1001", "203.0.113.7:1002"]);
+  assertEquals(server.acceptErrors, []);
+});
+
+Deno.test("server: HTTP/2 from the first byte is answered, and knows who asks", async () => {
+  const peers: (string | undefined)[] = [];
+  await using server = start((request, peer) => {
+    peers.push(peer);
+    return Response.json({ host: request.headers.get("host") });
+  }, { maxConnections: 16 });
+  const http = Deno.createHttpClient({ http1: false, http2: true });
+  for (let index = 0; index < 3; index++) {
+    const answer = await fetch(`http://127.0.0.1:${server.port}/`, { client: http });
+    assertEquals(await answer.json(), { host: `127.0.0.1:${server.port}` });
+  }
+  http.close();
+  assertEquals(new Set(peers), new Set(["127.0.0.1"]));
 });
