@@ -25,6 +25,8 @@ export type WithBody = Pick<Request, "body" | "bytes"> & { readonly headers: Pic
 export interface Reading {
   readonly maxBytes: number;
   readonly clock: Clock;
+  /** What a body that is too large is told; that of events, unless given. */
+  readonly tooLarge?: string;
   /** Told of every piece as it comes; what it throws ends the reading. */
   readonly arrived?: (bytes: number) => void;
   /** Told where the body is slow. */
@@ -49,9 +51,10 @@ export async function readText(request: WithBody, reading: Reading): Promise<str
 }
 
 /** Throws ProblemError (413) where a body says that it is too large for its publisher to be heard out. */
-function assertWorthReading({ headers }: WithBody, { maxBytes }: Reading): void {
+function assertWorthReading({ headers }: WithBody, reading: Reading): void {
+  const { maxBytes } = reading;
   const bytes = Number(headers.get("content-length") ?? 0);
-  if (bytes > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(maxBytes));
+  if (bytes > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(reading));
 }
 
 function isSmall({ headers }: WithBody, { maxBytes }: Reading): boolean {
@@ -100,20 +103,21 @@ const slowTimers = new WeakMap<Clock, SharedTimer>();
 
 async function readPieces(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  { maxBytes, arrived }: Reading,
+  reading: Reading,
 ): Promise<Uint8Array> {
+  const { maxBytes, arrived } = reading;
   const chunks: Uint8Array[] = [];
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
     if (done && size <= maxBytes) return chunks.length === 1 ? chunks[0]! : concat(chunks, size);
-    if (done) throw new ProblemError(tooLarge(maxBytes));
+    if (done) throw new ProblemError(tooLarge(reading));
     size += value.length;
     if (size <= maxBytes) {
       arrived?.(value.length);
       chunks.push(value);
     } else chunks.length = 0;
-    if (size > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(maxBytes));
+    if (size > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(reading));
   }
 }
 
@@ -141,11 +145,12 @@ function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {
   return bytes;
 }
 
-const tooLarge = (maxBytes: number) => ({
+const tooLarge = ({ maxBytes, tooLarge }: Reading) => ({
   status: 413 as const,
   title: "Content Too Large",
-  detail: `the body is larger than server.maxBody, ${formatSize(maxBytes)}; ` +
-    "send fewer events at once, or raise it",
+  detail: tooLarge ??
+    `the body is larger than server.maxBody, ${formatSize(maxBytes)}; ` +
+      "send fewer events at once, or raise it",
 });
 
 const tooLate = () => ({

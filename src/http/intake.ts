@@ -32,12 +32,12 @@ export class Intake {
   }
 
   /** Reads a body, for as long as there is room for it beside all the others. */
-  async readText(request: WithBody, { maxBytes, clock }: Reading): Promise<string> {
-    const passage = this.enter(undefined, Math.min(expectedBytes(request.headers), maxBytes));
+  async readText(request: WithBody, reading: Reading): Promise<string> {
+    const expected = Math.min(expectedBytes(request.headers), reading.maxBytes);
+    const passage = this.enter(undefined, expected);
     try {
       return await readText(request, {
-        maxBytes,
-        clock,
+        ...reading,
         arrived: (bytes) => passage.arrived(bytes),
         onSlow: () => passage.stepAside(),
       });

@@ -117,3 +117,12 @@ Deno.test("sessions: they end by idleness, by a sign-out, and with the operator'
   config = aConfig({ auth: { ...AUTH, operators } });
   assertEquals(sessions.find(used.id), undefined);
 });
+
+Deno.test("sign-in: a form that is larger than any sign-in is refused, and says so", async () => {
+  await using daemon = await aDaemonWithAuth();
+  const answer = await new Visitor(daemon.url).post("/dashboard/sign-in", {
+    token: "x".repeat(9_000),
+  });
+  assertEquals(answer.status, 413);
+  assert(answer.text.includes("the form is larger than 8KiB"), answer.text);
+});

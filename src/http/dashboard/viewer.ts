@@ -1,6 +1,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { getCookie } from "hono/cookie";
 import type { Config } from "../../config/config.ts";
+import { formatSize } from "../../domain/duration.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { type AccessVariables, assertOwnPage } from "../access.ts";
@@ -126,7 +127,8 @@ export function form({ clock, intake, csrfOf, maxBytes = MAX_FORM_BYTES }: {
   readonly maxBytes?: number;
 }): MiddlewareHandler<DashboardEnv> {
   return async (context, next) => {
-    const text = await intake.readText(context.req.raw, { maxBytes, clock });
+    const tooLarge = `nothing was done: the form is larger than ${formatSize(maxBytes)}`;
+    const text = await intake.readText(context.req.raw, { maxBytes, clock, tooLarge });
     refuseOtherSites(context);
     const sent = new URLSearchParams(text);
     if (!isSameToken(sent.get("csrf") ?? "", csrfOf(context))) {
