@@ -23,6 +23,7 @@ export class Http2Door {
   readonly #ports: Http2Ports;
   /** By the port that our own connection to the server inside has; who asked last is last. */
   readonly #visits = new Map<number, Visit>();
+  readonly #closing = new AbortController();
   #inside: Deno.HttpServer<Deno.NetAddr> | undefined;
 
   constructor(ports: Http2Ports) {
@@ -75,12 +76,15 @@ export class Http2Door {
   async close(): Promise<void> {
     const inside = this.#inside;
     this.#inside = undefined;
-    await inside?.shutdown();
+    if (!inside) return;
+    // Not shutdown(), which waits for whoever reads no answer.
+    this.#closing.abort();
+    await inside.finished;
   }
 
   #open(): Deno.HttpServer<Deno.NetAddr> {
     const server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      { hostname: "127.0.0.1", port: 0, signal: this.#closing.signal, onListen() {} },
       (request, { remoteAddr }) => this.#answer(request, (remoteAddr as Deno.NetAddr).port),
     );
     // Where it has ended, the next one opens another.

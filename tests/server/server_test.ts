@@ -373,3 +373,21 @@ Deno.test("server: HTTP/2 from the first byte is answered, and knows who asks", 
   http.close();
   assertEquals(new Set(peers), new Set(["127.0.0.1"]));
 });
+
+Deno.test("server: it closes although a request over HTTP/2 has no answer yet", async () => {
+  const asked = Promise.withResolvers<void>();
+  const never = Promise.withResolvers<Response>();
+  const http = Deno.createHttpClient({ http1: false, http2: true });
+  let failed: Promise<unknown>;
+  {
+    await using server = start(() => {
+      asked.resolve();
+      return never.promise;
+    });
+    failed = fetch(`http://127.0.0.1:${server.port}/`, { client: http }).catch((error) => error);
+    await asked.promise;
+  }
+  assert(await failed instanceof Error);
+  never.resolve(new Response());
+  http.close();
+});
