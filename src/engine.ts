@@ -350,9 +350,11 @@ function compose(
   async function apply(next: Config): Promise<void> {
     // Who may still listen asks again, and is let in again.
     if (!haveSameOperators(config.auth, next.auth)) endStreams();
+    const { listen, socketMode, socketGroup } = config.server;
+    const { socketGroup: _, ...server } = next.server;
     config = {
       ...next,
-      server: { ...next.server, listen: config.server.listen },
+      server: { ...server, listen, socketMode, ...(socketGroup !== undefined && { socketGroup }) },
       storage: { ...next.storage, path: config.storage.path },
     };
     const switched = next.subscriptions.filter(({ id, enabled }) =>

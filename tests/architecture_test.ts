@@ -7,6 +7,7 @@ const ARROWS: Record<string, readonly string[]> = {
   profiles: ["domain", "runtime"],
   transport: ["domain", "runtime"],
   outbox: ["domain", "runtime"],
+  server: ["domain", "runtime"],
   config: ["domain", "runtime", "profiles", "transport"],
   ingest: ["domain", "runtime", "profiles", "config", "outbox"],
   dispatch: ["domain", "runtime", "profiles", "config", "outbox", "transport"],

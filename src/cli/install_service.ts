@@ -138,7 +138,14 @@ ${
       ).join("\n")
   }
 
-${elsewhere ? asUser(databaseFolder) : AS_NOBODY_ELSE}RuntimeDirectory=bellhook
+${
+    elsewhere
+      ? asUser(databaseFolder)
+      : AS_NOBODY_ELSE
+  }# Here a Unix socket may be: "server": {"listen": "unix:/run/bellhook/bellhook.sock"}. Another user posts
+# through it as a member of the daemon's group, for the socket's mode is 0660 (server.socketMode):
+#Group=www-data
+RuntimeDirectory=bellhook
 UMask=0077
 
 # What it never needs. MemoryDenyWriteExecute stays off: V8 writes the code that it runs. Commands that

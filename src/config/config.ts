@@ -17,6 +17,12 @@ export interface Config {
     readonly shutdownGraceMs: number;
     /** Networks of proxies whose `X-Forwarded-For` is believed; `unix` for a Unix socket's peers. */
     readonly trustProxy?: readonly string[];
+    /** The rights of a Unix socket, as `chmod` has them. */
+    readonly socketMode: number;
+    /** The group of a Unix socket, by name or number; undefined: the process's own. */
+    readonly socketGroup?: string;
+    /** What a proxy takes off the paths it passes on, as in `/bellhook`; empty: nothing. */
+    readonly basePath: string;
   };
   /** Undefined: no tokens, loopback alone. */
   readonly auth?: {

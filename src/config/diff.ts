@@ -66,7 +66,12 @@ export async function diffConfigs(
 }
 
 /** The sockets and the database are opened once. */
-const NEED_RESTART: readonly string[] = ["server.listen", "storage.url"];
+const NEED_RESTART: readonly string[] = [
+  "server.listen",
+  "server.socketMode",
+  "server.socketGroup",
+  "storage.url",
+];
 
 /** Whether there is no difference at all. */
 export function isUnchanged({ added, removed, changes }: ConfigDiff): boolean {
@@ -221,6 +226,9 @@ function settingFacets(config: Config): Facets {
   const { server, storage, auth } = config;
   return present([
     ["server.listen", shown(formatListen(server.listen))],
+    ["server.socketMode", shown(`0${server.socketMode.toString(8).padStart(3, "0")}`)],
+    ["server.socketGroup", shown(server.socketGroup ?? "none")],
+    ["server.basePath", shown(server.basePath)],
     ["server.maxBody", shown(formatSize(server.maxBodyBytes))],
     ["server.shutdownGrace", shown(formatDuration(server.shutdownGraceMs))],
     ["server.trustProxy", nonEmpty(server.trustProxy?.length ?? 0, json(server.trustProxy ?? []))],

@@ -133,6 +133,9 @@ async function build(
       maxBodyBytes: parseSize(words.server?.maxBody ?? DEFAULTS.maxBody)!,
       shutdownGraceMs: parseDuration(words.server?.shutdownGrace ?? DEFAULTS.shutdownGrace)!,
       ...readTrustProxy(root, words, findings),
+      socketMode: parseInt(words.server?.socketMode ?? DEFAULTS.socketMode, 8),
+      ...(words.server?.socketGroup === undefined ? {} : { socketGroup: words.server.socketGroup }),
+      basePath: words.server?.basePath ?? DEFAULTS.basePath,
     },
     ...(auth && { auth }),
     storage: {

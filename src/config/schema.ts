@@ -18,6 +18,8 @@ export const DEFAULTS = {
   listen: "127.0.0.1:8420",
   maxBody: "256KiB",
   shutdownGrace: "20s",
+  socketMode: "0660",
+  basePath: "",
   storageUrl: "sqlite:bellhook.db",
   keepDelivered: "30d",
   keepExhausted: "90d",
@@ -146,6 +148,30 @@ const proxy = text((value) =>
     fix: 'write it as "10.0.0.0/8", "fd00::/8", a single address, or "unix"',
   }
 );
+
+const socketMode = text((value) =>
+  /^0?[0-7]{3}$/.test(value) ? undefined : {
+    message: `${quoted(value)} is no file mode`,
+    fix: 'write it as "0660", "0600" or "0666"',
+  }, /^0?[0-7]{3}$/);
+
+const socketGroup = text((value) =>
+  /^[\w.][\w.@-]{0,254}\$?$/.test(value) ? undefined : {
+    message: `${quoted(value)} is no name of a group and no number of one`,
+    fix: 'write it as "www-data" or "33"',
+  }
+);
+
+/** Segments that no browser and no proxy reads as anything else. */
+const BASE_PATH = /^((\/(?!\.{1,2}(\/|$))[\w.~-]+)+)?$/;
+
+const basePath = text((value) => {
+  if (value.length <= 200 && BASE_PATH.test(value)) return undefined;
+  return {
+    message: `${quoted(value)} is no path that a daemon can be shown under`,
+    fix: 'write it as "/bellhook" or "/internal/bellhook", without a slash at the end',
+  };
+}, BASE_PATH);
 
 const instant = text((value) =>
   parseInstant(value) === undefined
@@ -394,6 +420,17 @@ export const configWords = z.strictObject({
       "Proxies whose `X-Forwarded-For` is believed to tell whose request it is: networks as CIDR, " +
         "`unix` for whoever connects by a Unix socket",
     ).meta({ default: [] }),
+    socketMode: socketMode.optional().describe(
+      "Who may connect to a Unix socket, as chmod has it; the umask does not change it",
+    ).meta({ default: DEFAULTS.socketMode }),
+    socketGroup: socketGroup.optional().describe(
+      "The group that a Unix socket belongs to, by name or number; the daemon's user has to be one " +
+        "of its members. Left out: the user's own group",
+    ).meta({ examples: ["www-data"] }),
+    basePath: basePath.optional().describe(
+      "The path under which a proxy shows the daemon, which links, forms and cookies then begin " +
+        "with; requests are taken with it and without it",
+    ).meta({ default: DEFAULTS.basePath, examples: ["/bellhook"] }),
   }).optional().describe("The daemon's own HTTP server"),
   auth: z.strictObject({
     publishers: z.array(publisher).optional().describe("Who may post events"),

@@ -5,6 +5,7 @@ import type { Config, Operator, Publisher } from "../config/config.ts";
 import type { Actor } from "../domain/actor.ts";
 import type { Secret } from "../domain/secret.ts";
 import { clientAddress } from "./client_address.ts";
+import { peerOf } from "./peer.ts";
 import { ProblemError } from "./problem.ts";
 
 /** Who is asking. */
@@ -39,35 +40,27 @@ export function access(
   };
 }
 
-/** Where a request comes from that the app has handed on with its peer. */
-export function addressOf({ req, env }: Context, config: Config): string {
-  const { peer } = env as { readonly peer?: string };
-  return requestAddress({ request: req.raw, peer }, config);
+/** Where a request comes from that the routes were handed. */
+export function addressOf({ req }: Context, config: Config): string {
+  return requestAddress(req.raw, config);
 }
 
 /** Where a request comes from. */
 export function requestAddress(
-  { request, peer }: { readonly request: Request; readonly peer: string | undefined },
+  request: { readonly headers: Pick<Headers, "get"> },
   { server }: Config,
 ): string {
   const forwardedFor = request.headers.get("x-forwarded-for");
-  return clientAddress({ peer, forwardedFor, trustProxy: server.trustProxy ?? [] });
+  const { trustProxy = [] } = server;
+  return clientAddress({ peer: peerOf(request), forwardedFor, trustProxy });
 }
 
 /** Who is asking; throws AccessRefused where the config wants a token and there is none of its. */
-export function callerOf(headers: Headers, { auth }: Config): Caller {
+export function callerOf(headers: Pick<Headers, "get">, { auth }: Config): Caller {
   return auth ? bearer(auth, headers.get("authorization")) : LOCAL;
 }
 
 const LOCAL: Caller = { kind: "local" };
-
-/** Without tokens, refuses what a page of another site has a browser ask. */
-export function ownPagesOnly(config: () => Config): MiddlewareHandler {
-  return (context, next) => {
-    assertOwnPage(context.req.raw.headers, config());
-    return next();
-  };
-}
 
 /** Whether the same operators may ask, by the same tokens. */
 export function haveSameOperators(one: Config["auth"], other: Config["auth"]): boolean {
@@ -82,7 +75,7 @@ export function haveSameOperators(one: Config["auth"], other: Config["auth"]): b
 }
 
 /** Throws ProblemError (403) where there are no tokens and a page of another site may be asking. */
-export function assertOwnPage(headers: Headers, { auth, server }: Config): void {
+export function assertOwnPage(headers: Pick<Headers, "get">, { auth, server }: Config): void {
   if (!auth && server.listen.kind === "tcp") {
     refuseForeign(headers.get("host"), headers.get("origin"));
   }

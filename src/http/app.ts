@@ -17,24 +17,27 @@ import {
   access,
   AccessRefused,
   type AccessVariables,
+  assertOwnPage,
   operatorsOnly,
-  ownPagesOnly,
   requestAddress,
 } from "./access.ts";
 import { allowedMethods } from "./allowed_methods.ts";
 import type { DashboardPorts } from "./dashboard/dashboard.tsx";
 import type { DashboardEnv } from "./dashboard/viewer.ts";
+import { shownUnder, withoutBasePath } from "./base_path.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
 import { eventsRoutes } from "./events.ts";
 import { historyRoutes } from "./history.ts";
-import { addressedOnly } from "./host.ts";
+import { assertAddressed } from "./host.ts";
+import { Intake } from "./intake.ts";
 import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import { type Operations, whileOpen } from "./operations.ts";
+import { notePeer, peerOf } from "./peer.ts";
 import { NOT_KEPT, problem, ProblemError } from "./problem.ts";
 import {
   EVENTS_PATH,
-  type Incoming,
+  type Posting,
   postsEvents,
   publishing,
   type PublishPorts,
@@ -70,18 +73,28 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
 export interface App {
   /** Its methods and paths. */
   readonly routes: Hono["routes"];
-  /** `peer` is the address of whoever is connected; undefined for a Unix socket's. */
-  fetch(request: Request, peer?: string): Response | Promise<Response>;
+  /** Of a request whose peer is noted, its address is known. */
+  fetch(request: Request | Incoming): Response | Promise<Response>;
+}
+
+/** A request as it came, of which a Request is only made where one is needed. */
+export interface Incoming extends Posting {
+  toRequest(url: string): Request;
 }
 
 /** Everything the daemon answers over HTTP. */
-export function createApp(given: AppPorts): App {
-  const ports = { ...given, operations: whileOpen(given), refusals: new Refusals(given) };
+export function createApp(given: Omit<AppPorts, "intake">): App {
+  const ports = {
+    ...given,
+    operations: whileOpen(given),
+    intake: new Intake(),
+    refusals: new Refusals(given),
+  };
   const app = new Hono<{ Variables: AccessVariables }>();
-  const problemOf = async (error: Error, { request, peer }: Incoming) => {
+  const problemOf = async (error: Error, request: Pick<Posting, "method" | "url" | "headers">) => {
     const { method, url } = request;
     if (error instanceof AccessRefused) {
-      const address = requestAddress({ request, peer }, ports.config());
+      const address = requestAddress(request, ports.config());
       const { reason } = error;
       const waitSeconds = await ports.refusals.note({ address, reason });
       return problem(
@@ -111,10 +124,10 @@ export function createApp(given: AppPorts): App {
     });
   };
   const publish = publishing(ports, problemOf);
-  app.onError((error, context) => problemOf(error, incoming(context)));
+  app.onError((error, context) => problemOf(error, context.req.raw));
   app.notFound((context) => nothingFound(app, context));
-  app.post(EVENTS_PATH, (context) => publish(incoming(context)));
-  app.use(notKept, ownPagesOnly(ports.config), addressedOnly);
+  app.post(EVENTS_PATH, (context) => publish(context.req.raw));
+  app.use(notKept);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();
@@ -128,7 +141,8 @@ export function createApp(given: AppPorts): App {
   });
   app.get("/openapi.json", async (context) => {
     const { openapiText } = await import("./openapi.ts");
-    return context.body(openapiText(), 200, { "content-type": "application/json" });
+    const { basePath } = ports.config().server;
+    return context.body(openapiText(basePath), 200, { "content-type": "application/json" });
   });
   app.use("/v1/*", access(ports.config));
   app.use("/metrics", access(ports.config), operatorsOnly);
@@ -149,13 +163,23 @@ export function createApp(given: AppPorts): App {
   for (const path of ["/", "/dashboard/*", "/dashboard.css", "/dashboard.js"]) {
     app.all(path, async (context) => {
       dashboard ??= loadDashboard(ports);
-      return (await dashboard).fetch(context.req.raw, context.env);
+      const answer = await (await dashboard).fetch(context.req.raw);
+      return await shownUnder(ports.config().server.basePath, answer);
     });
   }
+  function answer(request: Request | Incoming): Response | Promise<Response> {
+    try {
+      assertOwnPage(request.headers, ports.config());
+      assertAddressed(request);
+      return app.fetch(requestOf(request, ports.config().server.basePath));
+    } catch (error) {
+      return problemOf(error as Error, request);
+    }
+  }
+
   return {
     routes: app.routes,
-    fetch: (request, peer) =>
-      postsEvents(request) ? publish({ request, peer }) : app.fetch(request, { peer }),
+    fetch: (request) => postsEvents(request) ? publish(request) : answer(request),
   };
 }
 
@@ -170,8 +194,29 @@ const OPERATORS_PATHS = [
   "stream",
 ];
 
-function incoming({ req, env }: Context): Incoming {
-  return { request: req.raw, peer: (env as { readonly peer?: string }).peer };
+/** A request as the routes take it. Throws ProblemError (405) where the platform makes none of it. */
+function requestOf(request: Request | Incoming, basePath: string): Request {
+  const url = withoutBasePath(request.url, basePath);
+  if (request instanceof Request && url === request.url) return request;
+  if (NO_REQUESTS.test(request.method)) {
+    throw new ProblemError({
+      status: 405,
+      title: "Method Not Allowed",
+      detail: `${request.method} is taken nowhere here`,
+      allow: ["GET", "HEAD", "POST"],
+    });
+  }
+  const made = request instanceof Request ? at(url, request) : request.toRequest(url);
+  notePeer(made, peerOf(request));
+  return made;
+}
+
+const NO_REQUESTS = /^(CONNECT|TRACE|TRACK)$/i;
+
+/** The same request at another address; not made of the request, which would touch its signal. */
+function at(url: string, { method, headers, body }: Request): Request {
+  const options: RequestInit & { duplex: "half" } = { method, headers, body, duplex: "half" };
+  return new Request(url, options);
 }
 
 function tooManyRefused({ problem }: AccessRefused, retryAfterSeconds: number) {

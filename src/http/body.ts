@@ -18,10 +18,15 @@ const DRAIN_BYTES = 4 * 1024 * 1024;
  */
 const SMALL_BYTES = 16 * 1024;
 
+/** What of a request it takes to read its body. */
+export type WithBody = Pick<Request, "body" | "bytes"> & { readonly headers: Pick<Headers, "get"> };
+
 /** How a body is read. */
 export interface Reading {
   readonly maxBytes: number;
   readonly clock: Clock;
+  /** What a body that is too large is told; that of events, unless given. */
+  readonly tooLarge?: string;
   /** Told of every piece as it comes; what it throws ends the reading. */
   readonly arrived?: (bytes: number) => void;
   /** Told where the body is slow. */
@@ -29,7 +34,7 @@ export interface Reading {
 }
 
 /** Reads a body as UTF-8 text within a size and a deadline. Throws ProblemError: 400, 408, 413. */
-export async function readText(request: Request, reading: Reading): Promise<string> {
+export async function readText(request: WithBody, reading: Reading): Promise<string> {
   let bytes: Uint8Array;
   try {
     if (isSmall(request, reading)) {
@@ -46,16 +51,17 @@ export async function readText(request: Request, reading: Reading): Promise<stri
 }
 
 /** Throws ProblemError (413) where a body says that it is too large for its publisher to be heard out. */
-function assertWorthReading({ headers }: Request, { maxBytes }: Reading): void {
+function assertWorthReading({ headers }: WithBody, reading: Reading): void {
+  const { maxBytes } = reading;
   const bytes = Number(headers.get("content-length") ?? 0);
-  if (bytes > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(maxBytes));
+  if (bytes > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(reading));
 }
 
-function isSmall({ headers }: Request, { maxBytes }: Reading): boolean {
+function isSmall({ headers }: WithBody, { maxBytes }: Reading): boolean {
   return Number(headers.get("content-length") ?? Infinity) <= Math.min(SMALL_BYTES, maxBytes);
 }
 
-async function readStream(request: Request, reading: Reading): Promise<Uint8Array> {
+async function readStream(request: WithBody, reading: Reading): Promise<Uint8Array> {
   const reader = request.body?.getReader();
   if (!reader) return new Uint8Array();
   const giveUp = () => void reader.cancel().catch(() => {});
@@ -97,20 +103,21 @@ const slowTimers = new WeakMap<Clock, SharedTimer>();
 
 async function readPieces(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  { maxBytes, arrived }: Reading,
+  reading: Reading,
 ): Promise<Uint8Array> {
+  const { maxBytes, arrived } = reading;
   const chunks: Uint8Array[] = [];
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
     if (done && size <= maxBytes) return chunks.length === 1 ? chunks[0]! : concat(chunks, size);
-    if (done) throw new ProblemError(tooLarge(maxBytes));
+    if (done) throw new ProblemError(tooLarge(reading));
     size += value.length;
     if (size <= maxBytes) {
       arrived?.(value.length);
       chunks.push(value);
     } else chunks.length = 0;
-    if (size > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(maxBytes));
+    if (size > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(reading));
   }
 }
 
@@ -161,11 +168,12 @@ function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {
   return bytes;
 }
 
-const tooLarge = (maxBytes: number) => ({
+const tooLarge = ({ maxBytes, tooLarge }: Reading) => ({
   status: 413 as const,
   title: "Content Too Large",
-  detail: `the body is larger than server.maxBody, ${formatSize(maxBytes)}; ` +
-    "send fewer events at once, or raise it",
+  detail: tooLarge ??
+    `the body is larger than server.maxBody, ${formatSize(maxBytes)}; ` +
+      "send fewer events at once, or raise it",
 });
 
 const tooLate = () => ({

@@ -1,17 +1,12 @@
-import type { MiddlewareHandler } from "hono";
 import { ProblemError } from "./problem.ts";
-
-/** Lets those pass who say whom they ask, as assertAddressed has it. */
-export const addressedOnly: MiddlewareHandler = (context, next) => {
-  assertAddressed(context.req.raw);
-  return next();
-};
 
 /**
  * Throws ProblemError (400) where a request is for no host that can be read (RFC 9112, section 3.2):
  * its `url` can't be taken apart then.
  */
-export function assertAddressed({ url, headers }: Request): void {
+export function assertAddressed(
+  { url, headers }: { readonly url: string; readonly headers: Pick<Headers, "get"> },
+): void {
   const host = headers.get("host") ?? "";
   // Who posts events goes on asking for one host, and to parse it takes longer than to compare it.
   if (host === known.host && url.startsWith(known.start)) return;

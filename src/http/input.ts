@@ -4,7 +4,7 @@ import type { Config } from "../config/config.ts";
 import { assertWholeCharacters } from "../domain/half_characters.ts";
 import { compact } from "../domain/json_text.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { readText } from "./body.ts";
+import type { Intake } from "./intake.ts";
 import { ProblemError } from "./problem.ts";
 
 /** The query of a request by its schema. Throws a 422 that names every wrong parameter. */
@@ -29,6 +29,7 @@ export function query<Schema extends z.ZodType>(
 export interface BodyPorts {
   readonly config: () => Config;
   readonly clock: Clock;
+  readonly intake: Intake;
 }
 
 /** The JSON body of an operator's request by its schema; no body at all stands for `{}`. */
@@ -54,8 +55,8 @@ export async function jsonBody<Schema extends z.ZodType>(
 }
 
 /** The body of an operator's request, as large as one of a publisher's at the most. */
-export function bodyText(context: Context, { config, clock }: BodyPorts): Promise<string> {
-  return readText(context.req.raw, { maxBytes: config().server.maxBodyBytes, clock });
+export function bodyText(context: Context, { config, clock, intake }: BodyPorts): Promise<string> {
+  return intake.readText(context.req.raw, { maxBytes: config().server.maxBodyBytes, clock });
 }
 
 function checked<Schema extends z.ZodType>(

@@ -1,3 +1,4 @@
+import { type Reading, readText, type WithBody } from "./body.ts";
 import { type Problem, ProblemError } from "./problem.ts";
 
 /** Each request under way costs some 20 KB beside its body. */
@@ -30,6 +31,21 @@ export class Intake {
     return new Passage(rooms, bytes);
   }
 
+  /** Reads a body, for as long as there is room for it beside all the others. */
+  async readText(request: WithBody, reading: Reading): Promise<string> {
+    const expected = Math.min(expectedBytes(request.headers), reading.maxBytes);
+    const passage = this.enter(undefined, expected);
+    try {
+      return await readText(request, {
+        ...reading,
+        arrived: (bytes) => passage.arrived(bytes),
+        onSlow: () => passage.stepAside(),
+      });
+    } finally {
+      passage.leave();
+    }
+  }
+
   #share(publisher: string): Room {
     const known = this.#shares.get(publisher);
     if (known) return known;
@@ -44,6 +60,14 @@ export class Intake {
     return share;
   }
 }
+
+/** What a body will take as far as is known: a length may be missing, or a lie. */
+export function expectedBytes(headers: WithBody["headers"]): number {
+  return Number(headers.get("content-length") ?? UNDECLARED_BYTES);
+}
+
+/** What room is kept for a body whose length nobody has told. */
+const UNDECLARED_BYTES = 16 * 1024;
 
 /** One request's way in, until it leaves. Where more than it holds is too much, it throws as well. */
 export class Passage {

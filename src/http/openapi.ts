@@ -11,11 +11,24 @@ import {
   reloadQuery,
 } from "./schemas.ts";
 
+/** `GET /openapi.json`: the document of this API, as it is shown under a base path. */
+export function openapiText(basePath = ""): string {
+  return shown?.basePath === basePath ? shown.text : (shown = shownAt(basePath)).text;
+}
+
+let shown: { readonly basePath: string; readonly text: string } | undefined;
+
+function shownAt(basePath: string) {
+  const server = '"servers":[{"url":"/';
+  const text = documentText().replace(server, () => server.slice(0, -1) + (basePath || "/"));
+  return { basePath, text };
+}
+
 /**
- * `GET /openapi.json`: the OpenAPI 3.1 document of this API and of the webhooks that receivers get.
- * It is made, once, from the schemas that the routes go by, the profiles and their samples.
+ * The OpenAPI 3.1 document of this API and of the webhooks that receivers get. It is made, once, from
+ * the schemas that the routes go by, the profiles and their samples.
  */
-export function openapiText(): string {
+function documentText(): string {
   return text ??= JSON.stringify({
     openapi: "3.1.1",
     info: {

@@ -35,6 +35,18 @@ export function problem({ retryAfterSeconds, allow, rule: _, ...body }: Problem)
   });
 }
 
+/** The answer to what is no request that can be served. */
+export function refused({ status, message }: { status: keyof typeof TITLES; message: string }) {
+  return problem({ status, title: TITLES[status], detail: message });
+}
+
+const TITLES = {
+  400: "Bad Request",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  501: "Not Implemented",
+} as const;
+
 /** Thrown where a request can't be served; the app answers it as a problem. */
 export class ProblemError extends Error {
   constructor(readonly problem: Problem) {

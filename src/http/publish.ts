@@ -6,29 +6,27 @@ import type { Clock } from "../runtime/clock.ts";
 import { assertOwnPage, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
-import { Intake, type Passage } from "./intake.ts";
+import { expectedBytes, type Intake, type Passage } from "./intake.ts";
 import { NOT_KEPT, type Problem, problem, ProblemError } from "./problem.ts";
 
 /** After how many seconds a publisher may try again where the daemon cannot store now. */
 export const RETRY_AFTER_SECONDS = 5;
-/** What room is kept for a body whose length nobody has told. */
-const UNDECLARED_BYTES = 16 * 1024;
-
-/** A request, and the address of its peer; undefined for a Unix socket's. */
-export interface Incoming {
-  readonly request: Request;
-  readonly peer: string | undefined;
-}
 
 export interface PublishPorts {
   readonly ingest: Ingest;
   readonly config: () => Config;
   readonly clock: Clock;
+  readonly intake: Intake;
   /** Undefined while events are taken, else why not. */
   readonly closedBecause: () => string | undefined;
   /** Told of each request that was answered with an error, by whichever rule, and its status. */
   readonly onRefused: (status: number, rule?: string) => void;
 }
+
+/** What of a request it takes to post events. */
+export type Posting = Pick<Request, "method" | "url" | "body" | "bytes"> & {
+  readonly headers: Pick<Headers, "get">;
+};
 
 /** The path that events are posted to. */
 export const EVENTS_PATH = "/v1/events";
@@ -37,7 +35,7 @@ export const EVENTS_PATH = "/v1/events";
  * Whether a request posts events, so that it may go past the router, which takes longer to find that
  * out. Where it says no, the router may still say yes: a path has more than one spelling.
  */
-export function postsEvents({ method, url }: Request): boolean {
+export function postsEvents({ method, url }: Posting): boolean {
   return method === "POST" && url.endsWith(EVENTS_PATH) &&
     url.indexOf("/", SCHEME_LENGTH) === url.length - EVENTS_PATH.length;
 }
@@ -51,23 +49,23 @@ const SCHEME_LENGTH = 8;
  */
 export function publishing(
   ports: PublishPorts,
-  problemOf: (error: Error, from: Incoming) => Response | Promise<Response>,
-): (from: Incoming) => Promise<Response> {
-  const intake = new Intake();
-  return async (from) => {
+  problemOf: (error: Error, request: Posting) => Response | Promise<Response>,
+): (request: Posting) => Promise<Response> {
+  const { intake } = ports;
+  return async (request) => {
     let response: Response;
     let rule: string | undefined;
     try {
-      response = await publish(from.request);
+      response = await publish(request);
     } catch (error) {
-      response = await problemOf(error as Error, from);
+      response = await problemOf(error as Error, request);
       if (error instanceof ProblemError) rule = error.problem.rule;
     }
     if (response.status >= 400) ports.onRefused(response.status, rule);
     return response;
   };
 
-  async function publish(request: Request): Promise<Response> {
+  async function publish(request: Posting): Promise<Response> {
     const { headers } = request;
     const config = ports.config();
     assertOwnPage(headers, config);
@@ -107,11 +105,6 @@ export function publishing(
   }
 }
 
-/** What a body will take as far as is known: a length may be missing, or a lie. */
-function expectedBytes(headers: Headers): number {
-  return Number(headers.get("content-length") ?? UNDECLARED_BYTES);
-}
-
 /** What a publisher is told where nothing can be stored now. */
 export function unavailable(why: string) {
   return {
@@ -130,7 +123,7 @@ const FORMATS: ReadonlyMap<string, Format> = new Map([
   ["application/cloudevents-batch+json", "cloudevents"],
 ]);
 
-function formatOf(headers: Headers): Format {
+function formatOf(headers: Posting["headers"]): Format {
   const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
     throw new ProblemError({

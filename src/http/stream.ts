@@ -5,7 +5,7 @@ import type { ChangeFeed, NumberedChange } from "./change_feed.ts";
 import { deliveryView, healthView, type IsHeld } from "./views.ts";
 
 /** How often a line without meaning goes out, so that proxies and clients see the stream alive. */
-const PING_MS = 15_000;
+const PING_MS = 5_000;
 /** A client that has this many changes unread misses the rest, and is told so. */
 const MAX_UNREAD = 2_000;
 

@@ -47,6 +47,8 @@ export interface Log {
   accessRefusedToMore(facts: { count: number; addresses: number }): void;
   requestBroke(facts: { method: string; path: string }, error: unknown): void;
   storageFailed(error: unknown): void;
+  /** A connection can't be taken now, for lack of descriptors most likely; it is tried again. */
+  acceptFailed(error: unknown): void;
 }
 
 const CATEGORY = ["bellhook"];
@@ -131,6 +133,8 @@ export function systemLog(): Log {
     accessRefusedToMore: (facts) => logger.warn("access refused to more addresses", { ...facts }),
     requestBroke: (facts, error) =>
       logger.error("a fault inside bellhook broke a request", { ...facts, ...cause(error) }),
+    acceptFailed: (error) =>
+      logger.warn("can't accept a connection; closing idle ones and trying again", cause(error)),
     storageFailed: (error) =>
       logger.fatal("the database failed; stopping rather than trust it", cause(error)),
   };

@@ -4,10 +4,20 @@
  * a URL the host alone.
  */
 export interface Tracing {
+  /** A request is being answered, within whatever trace its publisher has it in. */
+  serving<T>(facts: ServingFacts, answer: () => Promise<T>): Promise<T>;
   /** An event is being stored, within whatever request it came by. */
   accepting(facts: AcceptingFacts): AcceptingSpan;
   /** An attempt begins: the root of a trace of its own, linked to the span of its event. */
   attempting(facts: AttemptingFacts): AttemptingSpan;
+}
+
+/** What the span of a request says of it. */
+export interface ServingFacts {
+  readonly method: string;
+  readonly path: string;
+  /** The header of that name. */
+  readonly traceparent: string | null;
 }
 
 /** What the span of an event says of it. */
@@ -56,10 +66,25 @@ export interface AttemptingSpan {
 
 /** The process's own traces; undefined where they are off, which then cost nothing. */
 export function systemTracing(version: string): Tracing | undefined {
-  const provider = registeredProvider();
+  const provider = registered()?.trace;
   if (!provider) return undefined;
   const tracer = provider.getTracer("bellhook", version);
   return {
+    async serving({ method, path, traceparent }, answer) {
+      const contexts = registered()?.context;
+      if (!contexts) return await answer();
+      const publisher = contextIn(traceparent ?? "");
+      const around = publisher
+        ? contexts.active().setValue(SPAN, { spanContext: () => publisher })
+        : contexts.active();
+      const attributes = { "http.request.method": method, "url.path": path };
+      const span = tracer.startSpan(`${method} ${path}`, { kind: SERVER, attributes }, around);
+      try {
+        return await contexts.with(around.setValue(SPAN, span), answer);
+      } finally {
+        span.end();
+      }
+    },
     accepting({ event, type, publisher }) {
       const attributes = {
         "bellhook.event.id": event,
@@ -120,9 +145,21 @@ export function systemTracing(version: string): Tracing | undefined {
  * What Deno registers where traces are on: at the place, and in the shape, that the OpenTelemetry API
  * for JavaScript has for it, so that no package is needed to find it.
  */
-function registeredProvider(): TracerProvider | undefined {
+function registered(): { trace?: TracerProvider; context?: ContextManager } | undefined {
   const key = Symbol.for("opentelemetry.js.api.1");
-  return (globalThis as { [key]?: { trace?: TracerProvider } })[key]?.trace;
+  return (globalThis as { [key]?: { trace?: TracerProvider; context?: ContextManager } })[key];
+}
+
+/** Where a context keeps its span. */
+const SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
+
+interface ContextManager {
+  active(): TraceContext;
+  with<T>(context: TraceContext, work: () => T): T;
+}
+
+interface TraceContext {
+  setValue(key: symbol, value: unknown): TraceContext;
 }
 
 interface TracerProvider {
@@ -135,7 +172,7 @@ interface Tracer {
     readonly attributes: Attributes;
     readonly root?: boolean;
     readonly links?: readonly { readonly context: SpanContext }[];
-  }): {
+  }, context?: TraceContext): {
     spanContext(): SpanContext;
     setAttributes(attributes: Attributes): void;
     setStatus(status: { readonly code: number; readonly message: string }): void;
@@ -151,8 +188,9 @@ interface SpanContext {
   readonly traceFlags: number;
 }
 
-/** Of the OpenTelemetry API: SpanKind.INTERNAL and CLIENT, SpanStatusCode.ERROR. */
+/** Of the OpenTelemetry API: SpanKind.INTERNAL, SERVER and CLIENT, SpanStatusCode.ERROR. */
 const INTERNAL = 0;
+const SERVER = 1;
 const CLIENT = 2;
 const ERROR = 2;
 

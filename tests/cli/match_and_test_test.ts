@@ -102,6 +102,8 @@ Deno.test("test: waits no longer than the receiver has time, and some", async ()
         listen: { kind: "tcp", host: "127.0.0.1", port: 0 },
         maxBodyBytes: 1e5,
         shutdownGraceMs: 0,
+        socketMode: 0o660,
+        basePath: "",
       },
     },
   });

@@ -12,6 +12,8 @@ Deno.test("config: an empty one has the documented defaults", async () => {
     listen: { kind: "tcp", host: "127.0.0.1", port: 8420 },
     maxBodyBytes: 262_144,
     shutdownGraceMs: 20_000,
+    socketMode: 0o660,
+    basePath: "",
   });
   assertEquals(config.storage, {
     path: "/etc/bellhook/bellhook.db",

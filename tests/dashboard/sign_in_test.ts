@@ -214,3 +214,12 @@ Deno.test("sessions: a page that asks by itself keeps nobody signed in, what a p
   clock.advance(15_000);
   await live.text();
 });
+
+Deno.test("sign-in: a form that is larger than any sign-in is refused, and says so", async () => {
+  await using daemon = await aDaemonWithAuth();
+  const answer = await new Visitor(daemon.url).post("/dashboard/sign-in", {
+    token: "x".repeat(9_000),
+  });
+  assertEquals(answer.status, 413);
+  assert(answer.text.includes("the form is larger than 8KiB"), answer.text);
+});

@@ -121,7 +121,7 @@ Deno.test("HEAD: of the stream has its headers, and leaves no stream behind", as
     after(ms, callback) {
       const timer = timers++;
       const cancel = systemClock.after(ms, callback);
-      if (ms === 15_000) waiting.add(timer);
+      if (ms === 5_000) waiting.add(timer);
       return () => {
         waiting.delete(timer);
         cancel();

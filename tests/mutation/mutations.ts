@@ -886,4 +886,55 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: "writeIfPossible(Deno.stderr, text)",
     tests: ["cli/unread_test.ts"],
   },
+  // Strangers.
+  {
+    defence: "the deadlines of heads, silence and unread answers",
+    file: "server/server.ts",
+    text: "if (longest !== undefined && this.#beats - connection.sinceBeat > longest) {",
+    replacement: "if (false) {",
+    tests: ["server/server_test.ts"],
+  },
+  {
+    defence: "the places that those who wait for nothing make",
+    file: "server/server.ts",
+    text: "if (this.#open.size >= this.#ports.maxConnections) await this.#makeRoom();",
+    replacement: "",
+    tests: ["hostile/strangers_test.ts"],
+  },
+  {
+    defence: "the patience with an accept that fails",
+    file: "server/server.ts",
+    text: "if (this.#isClosing) return;\n        this.#tellOfFailure(error);",
+    replacement: "return;",
+    tests: ["server/server_test.ts"],
+  },
+  {
+    defence: "the one way in which a body's end is told",
+    file: "server/request_head.ts",
+    text:
+      'if (length !== null) throw new BadRequest("Content-Length goes not with Transfer-Encoding");',
+    replacement: "",
+    tests: ["server/request_head_test.ts"],
+  },
+  {
+    defence: "the one Host",
+    file: "server/request_head.ts",
+    text: 'headers.count("host") > 1',
+    replacement: "false",
+    tests: ["server/request_head_test.ts"],
+  },
+  {
+    defence: "the room that answers over HTTP/2 wait for",
+    file: "server/http2_door.ts",
+    text: "if (!await visit.hasRoom()) return new Response(null, { status: 503 });",
+    replacement: "",
+    tests: ["hostile/strangers_test.ts"],
+  },
+  {
+    defence: "the rights of a socket that is not open to its group yet",
+    file: "listening.ts",
+    text: "Deno.umask(0o177)",
+    replacement: "Deno.umask()",
+    tests: ["http/socket_test.ts"],
+  },
 ];

@@ -9,6 +9,8 @@ export function aConfig(overrides: Partial<Config> = {}): Config {
       listen: { kind: "tcp", host: "127.0.0.1", port: 0 },
       maxBodyBytes: 256 * 1024,
       shutdownGraceMs: 2_000,
+      socketMode: 0o660,
+      basePath: "",
     },
     storage: {
       path: ":memory:",

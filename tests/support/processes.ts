@@ -15,13 +15,19 @@ export async function bellhook(folder: string, ...args: string[]): Promise<Ran> 
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Starts `serve` on that port, with more in its environment if need be, and waits until it takes events. */
+/**
+ * Starts `serve` on that port, with more in its environment or fewer descriptors if need be, and waits
+ * until it takes events.
+ */
 export async function serve(
   folder: string,
   port: number,
   env: Record<string, string> = {},
+  openFiles?: number,
 ): Promise<Deno.ChildProcess> {
-  const { process, ready } = startServe(folder, port, env);
+  const { process, ready } = startServe(folder, port, env, {
+    ...(openFiles !== undefined && { openFiles }),
+  });
   await ready;
   return process;
 }
@@ -117,10 +123,9 @@ function command(
   env: Record<string, string> = {},
   openFiles?: number,
 ): Deno.Command {
-  const limited = openFiles === undefined
-    ? []
-    : ["sh", "-c", `ulimit -n ${openFiles} && exec "$0" "$@"`];
-  const [program, ...words] = [...limited, ...programWords()];
+  const [program, ...words] = openFiles === undefined
+    ? programWords()
+    : ["sh", "-c", `ulimit -n ${openFiles} && exec "$@"`, "sh", ...programWords()];
   return new Deno.Command(program!, {
     args: [...words, "-c", `${folder}/config.json`, ...args],
     env,

@@ -244,7 +244,8 @@ function retry(id) {
   const csrf = document.querySelector("input[name=csrf]").value;
   const form = document.createElement("form");
   form.method = "post";
-  form.action = "/dashboard/deliveries/retry";
+  // The brand links to where the daemon is shown.
+  form.action = `${document.querySelector(".brand").href}dashboard/deliveries/retry`;
   for (
     const [name, value] of Object.entries({ csrf, back: location.pathname + location.search, id })
   ) {

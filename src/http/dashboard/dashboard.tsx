@@ -16,6 +16,7 @@ import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
 import { actorOf, addressOf } from "../access.ts";
 import type { ChangeFeed } from "../change_feed.ts";
+import type { Intake } from "../intake.ts";
 import type { Operations } from "../operations.ts";
 import { type Problem, ProblemError } from "../problem.ts";
 import type { Reload } from "../reload.ts";
@@ -54,6 +55,7 @@ import {
   type DashboardEnv,
   door,
   form,
+  MAX_SIGN_IN_BYTES,
   pageHeaders,
   PAYLOADS_COOKIE,
   SESSION_COOKIE,
@@ -63,6 +65,7 @@ import { visible } from "./words.ts";
 export interface DashboardPorts {
   readonly config: () => Config;
   readonly clock: Clock;
+  readonly intake: Intake;
   readonly random: Random;
   readonly log: Log;
   readonly registry: Registry;
@@ -150,7 +153,7 @@ const YEAR_S = 365 * 24 * 3_600;
 
 function addSignIn(
   routes: Hono<DashboardEnv>,
-  { config, clock, sessions, refusals, remember }: DashboardPorts & {
+  { config, clock, intake, sessions, refusals, remember }: DashboardPorts & {
     readonly sessions: Sessions;
   },
 ): void {
@@ -160,7 +163,12 @@ function addSignIn(
     return context.html(signInPage({ to, csrf: sessions.localCsrf }));
   });
 
-  const checked = form({ clock, csrfOf: () => sessions.localCsrf });
+  const checked = form({
+    clock,
+    intake,
+    csrfOf: () => sessions.localCsrf,
+    maxBytes: MAX_SIGN_IN_BYTES,
+  });
   routes.post(SIGN_IN, pageHeaders, checked, async (context) => {
     const sent = context.get("form");
     const to = ownPath(sent.get("to") ?? undefined);
@@ -183,7 +191,7 @@ function addSignIn(
   });
 
   const enter = door({ config, clock, sessions });
-  const ownForm = form({ clock, csrfOf: (context) => context.get("viewer").csrf });
+  const ownForm = form({ clock, intake, csrfOf: (context) => context.get("viewer").csrf });
   routes.post(SIGN_OUT, pageHeaders, enter, ownForm, async (context) => {
     const cookie = deleteCookie(context, SESSION_COOKIE, COOKIE);
     if (cookie !== undefined) sessions.signOut(cookie);

@@ -14,7 +14,7 @@ export interface LivePorts {
 
 /** However much happens, a page is told at most so often. */
 const TELL_MS = 1_000;
-const PING_MS = 15_000;
+const PING_MS = 5_000;
 /** Beyond it, the exact number is of no use to anybody. */
 const MAX_COUNTED = 1_000;
 

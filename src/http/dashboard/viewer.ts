@@ -1,10 +1,11 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { getCookie } from "hono/cookie";
 import type { Config } from "../../config/config.ts";
+import { formatSize } from "../../domain/duration.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { type AccessVariables, addressOf, assertOwnPage } from "../access.ts";
-import { readText } from "../body.ts";
+import type { Intake } from "../intake.ts";
 import { ProblemError } from "../problem.ts";
 import { isSameToken, type Sessions } from "../session.ts";
 import { SIGN_IN, withQuery } from "./paths.ts";
@@ -130,13 +131,19 @@ function signInFirst(context: Context, here: string): Response {
 }
 
 const MAX_FORM_BYTES = 512 * 1024;
+/** A token and where to go then: all that a stranger may send. */
+export const MAX_SIGN_IN_BYTES = 8 * 1024;
 
 /** Reads a form, and refuses one that no page of this session has shown. */
-export function form(
-  { clock, csrfOf }: { clock: Clock; csrfOf: (context: Context<DashboardEnv>) => string },
-): MiddlewareHandler<DashboardEnv> {
+export function form({ clock, intake, csrfOf, maxBytes = MAX_FORM_BYTES }: {
+  readonly clock: Clock;
+  readonly intake: Intake;
+  readonly csrfOf: (context: Context<DashboardEnv>) => string;
+  readonly maxBytes?: number;
+}): MiddlewareHandler<DashboardEnv> {
   return async (context, next) => {
-    const text = await readText(context.req.raw, { maxBytes: MAX_FORM_BYTES, clock });
+    const tooLarge = `nothing was done: the form is larger than ${formatSize(maxBytes)}`;
+    const text = await intake.readText(context.req.raw, { maxBytes, clock, tooLarge });
     refuseOtherSites(context);
     const sent = new URLSearchParams(text);
     if (!isSameToken(sent.get("csrf") ?? "", csrfOf(context))) {

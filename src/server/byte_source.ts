@@ -1,0 +1,133 @@
+import { latin1 } from "../domain/latin1.ts";
+
+/** What a connection is to its server. */
+export interface Wire {
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+}
+
+/** As much as one that waits for requests takes. */
+const SMALL_BYTES = 2 * 1024;
+
+/** The other end has closed. */
+export class Ended extends Error {}
+
+/** What comes in on a connection: read ahead into one buffer, taken from it piece by piece. */
+export class ByteSource {
+  readonly #wire: Wire;
+  #buffer = new Uint8Array(SMALL_BYTES);
+  #start = 0;
+  #end = 0;
+  #reading: Promise<boolean> | undefined;
+
+  constructor(wire: Wire) {
+    this.#wire = wire;
+  }
+
+  /** Read and not taken yet. */
+  get ready(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Reads more; false where the other end has closed. Asked twice at once it reads once. */
+  more(): Promise<boolean> {
+    return this.#reading ??= this.#more();
+  }
+
+  /** Where the first line end begins that is at `from` or later in what is ready; -1 where none does. */
+  lineEnd(from: number): number {
+    for (let at = this.#start + from;;) {
+      const feed = this.#buffer.indexOf(10, at);
+      if (feed < 0 || feed >= this.#end) return -1;
+      if (feed > this.#start && this.#buffer[feed - 1] === 13) return feed - 1 - this.#start;
+      at = feed + 1;
+    }
+  }
+
+  byteAt(index: number): number | undefined {
+    return index < this.ready ? this.#buffer[this.#start + index] : undefined;
+  }
+
+  /** So many bytes of what is ready, as Latin-1. */
+  takeText(count: number): string {
+    const text = latin1(this.#buffer, this.#start, this.#start + count);
+    this.skip(count);
+    return text;
+  }
+
+  /** A copy of at most so many bytes of what is ready. */
+  take(most: number): Uint8Array<ArrayBuffer> {
+    const bytes = this.#buffer.slice(this.#start, this.#start + Math.min(most, this.ready));
+    this.skip(bytes.length);
+    return bytes;
+  }
+
+  /** What comes next, at most so many bytes, in an array of their own. Throws Ended. */
+  async piece(most: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.ready > 0) return this.take(most);
+    const room = new Uint8Array(most);
+    const count = await this.#wire.read(room);
+    if (count === null) throw new Ended();
+    // A few bytes do not hold on to all of the room.
+    return count > most / 2 ? room.subarray(0, count) : room.slice(0, count);
+  }
+
+  /** So many bytes that are ready, as they lie there: they are good until more is read. */
+  lend(count: number): Uint8Array<ArrayBuffer> {
+    const bytes = this.#buffer.subarray(this.#start, this.#start + count);
+    this.skip(count);
+    return bytes;
+  }
+
+  skip(count: number): void {
+    this.#start += count;
+    if (this.#start === this.#end) this.#start = this.#end = 0;
+  }
+
+  /** So many bytes, read into an array of their own. Throws Ended. */
+  async exactly(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(count);
+    let at = Math.min(count, this.ready);
+    bytes.set(this.#buffer.subarray(this.#start, this.#start + at));
+    this.skip(at);
+    while (at < count) {
+      const read = await this.#wire.read(bytes.subarray(at));
+      if (read === null) throw new Ended();
+      at += read;
+    }
+    return bytes;
+  }
+
+  /** Gives back what a large head took, where nothing is ready. */
+  shrink(): void {
+    if (this.#buffer.length > SMALL_BYTES && this.ready === 0 && !this.#reading) {
+      this.#buffer = new Uint8Array(SMALL_BYTES);
+    }
+  }
+
+  async #more(): Promise<boolean> {
+    try {
+      if (this.#end === this.#buffer.length) this.#makeRoom();
+      const into = this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end);
+      const read = await this.#wire.read(into);
+      if (read === null) return false;
+      this.#end += read;
+      return true;
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
+  #makeRoom(): void {
+    const kept = this.#buffer.subarray(this.#start, this.#end);
+    const buffer = this.ready * 2 > this.#buffer.length
+      ? new Uint8Array(this.#buffer.length * 2)
+      : this.#buffer;
+    buffer.set(kept);
+    this.#end -= this.#start;
+    this.#start = 0;
+    this.#buffer = buffer;
+  }
+}
