@@ -1,0 +1,224 @@
+import type { DatabaseSync } from "node:sqlite";
+
+/** A statement with its parameters; what it answers with is read as a whole. */
+export interface Asked {
+  readonly sql: string;
+  readonly params?: Readonly<Record<string, string | number | Uint8Array | null>>;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** The rows of a statement, or what SQLite says where the file is so damaged that it can't read them. */
+export type Answered = { readonly rows: Row[] } | { readonly damage: string };
+
+/** SQLITE_CORRUPT */
+const CORRUPT = 11;
+
+/** Runs one statement on this thread. */
+export function answerTo(db: DatabaseSync, { sql, params }: Asked): Answered {
+  try {
+    const statement = db.prepare(sql);
+    // Not iterate(), which ends as if there were no more rows where SQLite fails.
+    return { rows: (params ? statement.all(params) : statement.all()) as Row[] };
+  } catch (error) {
+    const { errcode, errstr } = error as { errcode?: number; errstr?: string };
+    if (errcode === undefined || (errcode & 0xff) !== CORRUPT) throw error;
+    return { damage: errstr! };
+  }
+}
+
+/** How much of a piece of work is done. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Thrown where work was given up because somebody asked for that. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+
+  constructor() {
+    super("interrupted: nothing was changed");
+  }
+}
+
+/**
+ * A connection on a thread of its own. SQLite works for seconds or minutes on a large file, and
+ * meanwhile this process still hears signals and tells how far it is. A statement that is under way
+ * can't be ended: whoever gives up ends the process, as at a kill.
+ */
+export class SqliteThread {
+  readonly #worker = new Worker(`data:application/javascript,${encodeURIComponent(CODE)}`, {
+    type: "module",
+  });
+  /** Set to 1 to end a copy. */
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  #waiting: PromiseWithResolvers<unknown> | undefined;
+  #onProgress: (progress: Progress) => void = () => {};
+
+  private constructor() {
+    this.#worker.onmessage = ({ data }) => this.#hear(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#settle()?.reject(new Error(event.message));
+    };
+  }
+
+  /** Opens a file there; throws as `new DatabaseSync` does. */
+  static async open(
+    path: string,
+    { readOnly = false, settings = "" }: { readOnly?: boolean; settings?: string } = {},
+  ): Promise<SqliteThread> {
+    const thread = new SqliteThread();
+    try {
+      await thread.#ask({ kind: "open", path, readOnly, settings, stop: thread.#stop });
+    } catch (error) {
+      thread.abandon();
+      throw error;
+    }
+    return thread;
+  }
+
+  /** Runs statements one after the other, all of them as of one moment. */
+  read(statements: readonly Asked[]): Promise<Answered[]> {
+    return this.#ask({ kind: "read", statements });
+  }
+
+  /** Runs a script; its statements may open a transaction that a later call ends. */
+  exec(sql: string): Promise<void> {
+    return this.#ask({ kind: "exec", sql });
+  }
+
+  /**
+   * Copies what the connection sees to a file, as of one moment where nobody else writes: a commit of
+   * another connection has it begin anew.
+   */
+  async copyTo(
+    path: string,
+    { onProgress = () => {}, signal }: CopyOptions = {},
+  ): Promise<void> {
+    this.#onProgress = onProgress;
+    const stop = () => void Atomics.store(this.#stop, 0, 1);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
+    try {
+      await this.#ask({ kind: "copy", path });
+    } catch (error) {
+      if (signal?.aborted) throw new Interrupted();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Closes the connection, and then the thread. */
+  async close(): Promise<void> {
+    try {
+      await this.#ask({ kind: "close" });
+    } finally {
+      this.#worker.terminate();
+    }
+  }
+
+  /** Waits for nothing that is under way. The connection stays open until that ends, or the process. */
+  abandon(): void {
+    this.#worker.terminate();
+  }
+
+  #ask<Value>(request: Readonly<Record<string, unknown>>): Promise<Value> {
+    if (this.#waiting) throw new Error("this thread is asked one thing at a time");
+    const waiting = Promise.withResolvers<unknown>();
+    this.#waiting = waiting;
+    this.#worker.postMessage(request);
+    return waiting.promise as Promise<Value>;
+  }
+
+  #hear(heard: { progress?: Progress; error?: Failure; value?: unknown }): void {
+    if (heard.progress) this.#onProgress(heard.progress);
+    else if (heard.error) {
+      const { message, ...facts } = heard.error;
+      this.#settle()?.reject(Object.assign(new Error(message), facts));
+    } else this.#settle()?.resolve(heard.value);
+  }
+
+  #settle(): PromiseWithResolvers<unknown> | undefined {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    return waiting;
+  }
+}
+
+export interface CopyOptions {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Failure {
+  readonly message: string;
+  readonly errcode?: number;
+  readonly errstr?: string;
+}
+
+/**
+ * What the thread runs. It is a text, for what is bundled into one script has no file of its own that
+ * a thread could start from.
+ */
+const CODE = `
+import { backup, DatabaseSync } from "node:sqlite";
+
+let db, stop;
+const prepared = new Map();
+
+const kinds = {
+  open({ path, readOnly, settings, stop: flag }) {
+    stop = flag;
+    db = new DatabaseSync(path, { readOnly, timeout: 10_000 });
+    try {
+      db.exec(settings);
+      db.prepare("select count(*) from sqlite_schema").get();
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  },
+  read({ statements }) {
+    db.exec("begin");
+    try {
+      return statements.map(answer);
+    } finally {
+      if (db.isTransaction) db.exec("rollback");
+    }
+  },
+  exec: ({ sql }) => db.exec(sql),
+  async copy({ path }) {
+    await backup(db, path, {
+      rate: 2_048,
+      progress({ totalPages, remainingPages }) {
+        if (Atomics.load(stop, 0) === 1) throw new Error("stopped");
+        self.postMessage({ progress: { done: totalPages - remainingPages, total: totalPages } });
+      },
+    });
+  },
+  close: () => db.close(),
+};
+
+function answer({ sql, params }) {
+  try {
+    let statement = prepared.get(sql);
+    if (!statement) prepared.set(sql, statement = db.prepare(sql));
+    return { rows: params ? statement.all(params) : statement.all() };
+  } catch (error) {
+    if (error.errcode === undefined || (error.errcode & 0xff) !== ${CORRUPT}) throw error;
+    return { damage: error.errstr };
+  }
+}
+
+self.onmessage = async ({ data }) => {
+  try {
+    self.postMessage({ value: await kinds[data.kind](data) });
+  } catch (error) {
+    const { message, errcode, errstr, code } = error;
+    self.postMessage({ error: { message, errcode, errstr, code } });
+  }
+};
+`;
