@@ -18,7 +18,6 @@ import {
   type Answered,
   answerTo,
   type Asked,
-  Interrupted,
   type Progress,
   type Row,
   type SqliteThread,
@@ -39,36 +38,50 @@ export function auditDatabase(db: DatabaseSync): Audit {
 }
 
 /**
- * The same on another thread, in slices: no snapshot stands for long, except where SQLite checks a
- * table's structure. Throws Interrupted once the signal says so.
+ * The same on another thread, in slices: no snapshot stands for long, except where SQLite checks the
+ * structure of a table.
  */
 export async function auditOn(
   thread: SqliteThread,
-  { onProgress = () => {}, signal }: {
-    readonly onProgress?: ((progress: Progress) => void) | undefined;
-    readonly signal?: AbortSignal | undefined;
-  } = {},
+  onProgress: (progress: Progress) => void = () => {},
 ): Promise<Audit> {
   const asking = auditing();
   for (let next = asking.next();;) {
     if (next.done) return next.value;
-    if (signal?.aborted) throw new Interrupted();
     onProgress(next.value.progress);
     next = asking.next(await thread.read(next.value.statements));
   }
 }
 
-/** What SQLite finds wrong with the b-trees of a file, table by table. */
-export async function findDamage(thread: SqliteThread, signal?: AbortSignal): Promise<string[]> {
+/** Throws where SQLite finds the b-trees of a file damaged, table by table. */
+export async function assertSound(
+  thread: SqliteThread,
+  path: string,
+  onProgress: (progress: Progress) => void,
+): Promise<void> {
+  const [answer] = await thread.read([{ sql: TABLES }]);
+  const tables = answer !== undefined && "rows" in answer ? answer.rows : [];
   const faults = new Faults();
-  const tables = faults.rowsOf((await thread.read([{ sql: TABLES }]))[0]!);
-  for (const { name } of tables) {
-    if (signal?.aborted) throw new Interrupted();
+  for (const [done, { name }] of tables.entries()) {
+    onProgress({ done, total: tables.length });
     const asked = { sql: STRUCTURE.sql, params: { table: String(name) } };
     faults.take(STRUCTURE, (await thread.read([asked]))[0]!, ` in "${name}"`);
   }
-  return faults.all();
+  const [fault] = tables.length === 0 ? ["its schema can't be read"] : faults.all();
+  if (fault !== undefined) throw new DamagedCopyError(path, fault);
 }
+
+/** Thrown where a copy is damaged, as the database may be that it was made of. */
+export class DamagedCopyError extends Error {
+  override readonly name = "DamagedCopyError";
+
+  constructor(readonly path: string, fault: string) {
+    super(`the copy at "${path}" is damaged: ${fault}; run bellhook audit on the database itself`);
+  }
+}
+
+/** How every fault begins that is the file's own. */
+export const DAMAGED = "the file is damaged";
 
 /** A batch of statements that are to see one moment, and how far the audit is. */
 interface Batch {
@@ -219,7 +232,7 @@ class Faults {
   /** The rows of an answer; that they can't be read is a fault. */
   rowsOf(answer: Answered, where = ""): readonly Row[] {
     if ("rows" in answer) return answer.rows;
-    this.#damage.add(`the file is damaged: ${answer.damage}${where}`);
+    this.#damage.add(`${DAMAGED}: ${answer.damage}${where}`);
     return [];
   }
 

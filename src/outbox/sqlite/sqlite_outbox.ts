@@ -35,7 +35,7 @@ import type {
   Tally,
   TallyRequest,
 } from "../outbox.ts";
-import { IN_MEMORY, type Migrating, openReading, openWriter } from "./connection.ts";
+import { IN_MEMORY, openReading, openWriter } from "./connection.ts";
 import { faultOf, unopened } from "./faults.ts";
 import { Journal } from "./journal.ts";
 import { type Lock, lockDatabase } from "./lock.ts";
@@ -43,6 +43,7 @@ import type { PruneRequest } from "./pruning.ts";
 import { SqliteReader } from "./reader.ts";
 import type { ReplayBeginning } from "./replaying.ts";
 import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
+import type { Migrating } from "./upgrade.ts";
 
 /**
  * Opens the outbox in a SQLite file, creating it if need be, or in `:memory:`. One process at a time.

@@ -38,7 +38,7 @@ export class Interrupted extends Error {
   override readonly name = "Interrupted";
 
   constructor() {
-    super("interrupted: nothing was changed");
+    super("interrupted before it was done; nothing was changed");
   }
 }
 
@@ -51,12 +51,15 @@ export class SqliteThread {
   readonly #worker = new Worker(`data:application/javascript,${encodeURIComponent(CODE)}`, {
     type: "module",
   });
+  readonly #signal: AbortSignal | undefined;
   /** Set to 1 to end a copy. */
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   #waiting: PromiseWithResolvers<unknown> | undefined;
   #onProgress: (progress: Progress) => void = () => {};
 
-  private constructor() {
+  private constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#interrupt);
     this.#worker.onmessage = ({ data }) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
@@ -64,14 +67,15 @@ export class SqliteThread {
     };
   }
 
-  /** Opens a file there; throws as `new DatabaseSync` does. */
+  /** Opens a file there; throws as `new DatabaseSync` does. Interrupted at the signal. */
   static async open(
     path: string,
-    { readOnly = false, settings = "" }: { readOnly?: boolean; settings?: string } = {},
+    { readOnly = false, settings = "", defensive = true, signal }: ThreadOptions = {},
   ): Promise<SqliteThread> {
-    const thread = new SqliteThread();
+    const thread = new SqliteThread(signal);
     try {
-      await thread.#ask({ kind: "open", path, readOnly, settings, stop: thread.#stop });
+      const options = { path, readOnly, settings, defensive, stop: thread.#stop };
+      await thread.#ask({ kind: "open", ...options });
     } catch (error) {
       thread.abandon();
       throw error;
@@ -93,22 +97,9 @@ export class SqliteThread {
    * Copies what the connection sees to a file, as of one moment where nobody else writes: a commit of
    * another connection has it begin anew.
    */
-  async copyTo(
-    path: string,
-    { onProgress = () => {}, signal }: CopyOptions = {},
-  ): Promise<void> {
+  copyTo(path: string, onProgress: (progress: Progress) => void): Promise<void> {
     this.#onProgress = onProgress;
-    const stop = () => void Atomics.store(this.#stop, 0, 1);
-    if (signal?.aborted) stop();
-    signal?.addEventListener("abort", stop);
-    try {
-      await this.#ask({ kind: "copy", path });
-    } catch (error) {
-      if (signal?.aborted) throw new Interrupted();
-      throw error;
-    } finally {
-      signal?.removeEventListener("abort", stop);
-    }
+    return this.#ask({ kind: "copy", path });
   }
 
   /** Closes the connection, and then the thread. */
@@ -116,16 +107,23 @@ export class SqliteThread {
     try {
       await this.#ask({ kind: "close" });
     } finally {
-      this.#worker.terminate();
+      this.abandon();
     }
   }
 
   /** Waits for nothing that is under way. The connection stays open until that ends, or the process. */
   abandon(): void {
+    this.#signal?.removeEventListener("abort", this.#interrupt);
     this.#worker.terminate();
   }
 
+  readonly #interrupt = () => {
+    Atomics.store(this.#stop, 0, 1);
+    this.#settle()?.reject(new Interrupted());
+  };
+
   #ask<Value>(request: Readonly<Record<string, unknown>>): Promise<Value> {
+    if (this.#signal?.aborted) return Promise.reject(new Interrupted());
     if (this.#waiting) throw new Error("this thread is asked one thing at a time");
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting = waiting;
@@ -148,8 +146,12 @@ export class SqliteThread {
   }
 }
 
-export interface CopyOptions {
-  readonly onProgress?: ((progress: Progress) => void) | undefined;
+interface ThreadOptions {
+  readonly readOnly?: boolean;
+  /** Run when it is open. */
+  readonly settings?: string;
+  /** False where statements may change what could break the database: the schema's own text. */
+  readonly defensive?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -170,10 +172,11 @@ let db, stop;
 const prepared = new Map();
 
 const kinds = {
-  open({ path, readOnly, settings, stop: flag }) {
+  open({ path, readOnly, settings, defensive, stop: flag }) {
     stop = flag;
     db = new DatabaseSync(path, { readOnly, timeout: 10_000 });
     try {
+      if (!defensive) db.enableDefensive(false);
       db.exec(settings);
       db.prepare("select count(*) from sqlite_schema").get();
     } catch (error) {
