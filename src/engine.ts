@@ -19,6 +19,8 @@ import { Ingest } from "./ingest/ingest.ts";
 import { Registry } from "./ingest/registry.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
+import type { Step } from "./outbox/sqlite/copy.ts";
+import { Interrupted } from "./outbox/sqlite/sqlite_thread.ts";
 import { openSqliteOutbox, type SqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { type Environment, systemEnvironment } from "./runtime/environment.ts";
@@ -48,6 +50,10 @@ export interface EnginePorts {
   readonly onBeat?: () => void;
   /** Tells how late timers come, until its answer is called; a fake clock's are never late. */
   readonly watchLoop?: (tell: (delayMs: number) => void) => () => void;
+  /** Told while the database is brought up to date. */
+  readonly onUpgrading?: (step: Step) => void;
+  /** Ends the start: nothing is sent after it. */
+  readonly signal?: AbortSignal | undefined;
   /** What keeps traces, where they are on. */
   readonly tracing?: Tracing | undefined;
   /** Reads the config anew; without it a reload is refused. */
@@ -69,14 +75,19 @@ export interface Engine {
   stop(closeDoor?: () => Promise<void>): Promise<void>;
 }
 
-/** Opens the outbox and sets going what works on it. */
+/** Opens the outbox and sets going what works on it. Throws Interrupted at the signal. */
 export async function startEngine(config: Config, ports: EnginePorts): Promise<Engine> {
   const { path } = config.storage;
+  const { log, signal } = ports;
   const outbox = await (ports.openOutbox?.(path) ?? openSqliteOutbox(path, {
-    onCopied: (copied) => ports.log.copiedBeforeMigration({ database: path, ...copied }),
+    onOutdated: (outdated) => log.databaseOutdated({ database: path, ...outdated }),
+    onCopied: (copied) => log.copiedBeforeMigration({ database: path, ...copied }),
+    onProgress: ports.onUpgrading,
+    signal,
   }));
   try {
     const health = new HealthBoard(outbox, await outbox.health());
+    if (signal?.aborted) throw new Interrupted();
     const { start, ...engine } = compose(config, { ...ports, outbox, health });
     await start();
     return engine;

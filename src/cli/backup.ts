@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { backup } from "../outbox/sqlite/backup.ts";
 import { existingDatabase } from "./config_file.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { longWork } from "./long_work.ts";
 import type { Shell } from "./shell.ts";
 
 /** `bellhook backup`: a checked copy of the database, with or without a daemon running. */
@@ -12,18 +13,20 @@ export function addBackup(program: Command, shell: Shell): void {
     .addHelpText("after", EXAMPLES)
     .action(shell.does<unknown, [string]>(async (options, file) => {
       const path = await existingDatabase(options, shell.terminal.environment);
-      const { events, deliveries, attempts, faults } = await backup(path, resolve(file));
-      const { size } = await Deno.stat(file);
-      if (options.json) {
-        shell.print(JSON.stringify({ file, bytes: size, events, deliveries, attempts, faults }));
-      } else {
-        shell.print(`${file}: ${size} bytes, ${events} events, ${deliveries.pending} pending`);
-      }
-      if (faults.length === 0) return EXIT.done;
-      throw new CommandError(
-        EXIT.failed,
-        `the copy is true to the database, which has faults: ${faults.join("; ")}`,
-      );
+      return await longWork(options, shell, async (working) => {
+        const { events, deliveries, attempts, faults } = await backup(path, resolve(file), working);
+        const { size } = await Deno.stat(file);
+        if (options.json) {
+          shell.print(JSON.stringify({ file, bytes: size, events, deliveries, attempts, faults }));
+        } else {
+          shell.print(`${file}: ${size} bytes, ${events} events, ${deliveries.pending} pending`);
+        }
+        if (faults.length === 0) return EXIT.done;
+        throw new CommandError(
+          EXIT.failed,
+          `the copy is true to the database, which has faults: ${faults.join("; ")}`,
+        );
+      });
     }));
 }
 

@@ -118,9 +118,9 @@ Restart=on-failure
 RestartSec=2
 # A config that is not valid is not mended by trying again.
 RestartPreventExitStatus=2
-# The first start after an upgrade may have to copy the database.
-TimeoutStartSec=30min
-# More than server.shutdownGrace.
+# While the first start after an upgrade copies and changes the database, it asks for more time; so it
+# does for server.shutdownGrace when it stops.
+TimeoutStartSec=5min
 TimeoutStopSec=90
 KillMode=mixed
 # One for each connection to a receiver, idle ones too.

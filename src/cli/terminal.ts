@@ -27,7 +27,11 @@ export interface Terminal {
   hasReader(): boolean;
   /** Calls back on each of these signals; the answer takes it back. */
   onSignal(signals: readonly Deno.Signal[], callback: (signal: Deno.Signal) => void): () => void;
+  /** Ends the process, as soon as its last words are out, though a thread of it still works. */
+  exitSoon(code: number): void;
 }
+
+const LAST_WORDS_MS = 100;
 
 /** This process's own terminal, with any of its parts replaced. */
 export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
@@ -51,6 +55,7 @@ export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
     columns: isOwn ? Deno.consoleSize().columns || 80 : undefined,
     hasReader: () => hasReader,
     onSignal,
+    exitSoon: (code) => void systemClock.after(LAST_WORDS_MS, () => Deno.exit(code)),
     ...replaced,
   };
 }
