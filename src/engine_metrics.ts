@@ -74,6 +74,11 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
       for (const { id } of registry.all) yield [[id], ports.health(id).consecutiveFailures];
     },
   });
+  metrics.gauge({
+    name: "bellhook_database_free_bytes",
+    help: "How much of the database's size holds nothing: new events use it again.",
+    read: async () => (await ports.reader.space()).freeBytes,
+  });
   measureDisk(metrics, ports.databasePath);
 }
 

@@ -13,11 +13,9 @@ export function addAudit(program: Command, shell: Shell): void {
     .addHelpText("after", EXAMPLES)
     .action(shell.does(async (options) => {
       const path = await existingDatabase(options, shell.terminal.environment);
-      return await longWork(options, shell, async ({ onProgress, signal }) => {
-        const audit = await auditFile(path, { onProgress, signal });
-        print(audit, options, shell);
-        return audit.faults.length === 0 ? EXIT.done : EXIT.failed;
-      });
+      const audit = await longWork(options, shell, (working) => auditFile(path, working));
+      print(audit, options, shell);
+      return audit.faults.length === 0 ? EXIT.done : EXIT.failed;
     }));
 }
 

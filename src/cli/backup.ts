@@ -13,20 +13,22 @@ export function addBackup(program: Command, shell: Shell): void {
     .addHelpText("after", EXAMPLES)
     .action(shell.does<unknown, [string]>(async (options, file) => {
       const path = await existingDatabase(options, shell.terminal.environment);
-      return await longWork(options, shell, async (working) => {
-        const { events, deliveries, attempts, faults } = await backup(path, resolve(file), working);
-        const { size } = await Deno.stat(file);
-        if (options.json) {
-          shell.print(JSON.stringify({ file, bytes: size, events, deliveries, attempts, faults }));
-        } else {
-          shell.print(`${file}: ${size} bytes, ${events} events, ${deliveries.pending} pending`);
-        }
-        if (faults.length === 0) return EXIT.done;
-        throw new CommandError(
-          EXIT.failed,
-          `the copy is true to the database, which has faults: ${faults.join("; ")}`,
-        );
-      });
+      const { events, deliveries, attempts, faults } = await longWork(
+        options,
+        shell,
+        (working) => backup(path, resolve(file), working),
+      );
+      const { size } = await Deno.stat(file);
+      if (options.json) {
+        shell.print(JSON.stringify({ file, bytes: size, events, deliveries, attempts, faults }));
+      } else {
+        shell.print(`${file}: ${size} bytes, ${events} events, ${deliveries.pending} pending`);
+      }
+      if (faults.length === 0) return EXIT.done;
+      throw new CommandError(
+        EXIT.failed,
+        `the copy is true to the database, which has faults: ${faults.join("; ")}`,
+      );
     }));
 }
 

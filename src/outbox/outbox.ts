@@ -264,6 +264,8 @@ export interface OutboxReader {
   /** The same, and how much of it is due. Taken over several turns of the loop. */
   due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>>;
   audit(): Promise<Audit>;
+  /** How much room what is stored takes, and how much of that holds nothing. */
+  space(): Promise<Space>;
   /**
    * Tells a listener of what each commit from now on changed, right after it; the answer ends that.
    * A listener that throws is its own trouble.
@@ -385,6 +387,12 @@ export interface DeliveryFilter extends PageRequest {
   readonly until?: Instant;
   /** Text in the event's data. */
   readonly q?: string;
+}
+
+/** How large a database is, and how much of that holds nothing and will be used again. */
+export interface Space {
+  readonly bytes: number;
+  readonly freeBytes: number;
 }
 
 /** What the database says of the promises: counts, and every row that breaks one. */

@@ -34,6 +34,13 @@ export const STRUCTURE: Check = {
   say: (row) => `the file is damaged: ${row.integrity_check}`,
 };
 
+/** The same without comparing indexes with their tables: a quarter of the time. */
+export const QUICK_STRUCTURE: Check = {
+  sql:
+    "select quick_check as integrity_check from pragma_quick_check(:table) where quick_check <> 'ok'",
+  say: STRUCTURE.say,
+};
+
 /** A reference that leads nowhere. */
 export function referenceCheck({ child, column, parent, key }: Reference): Check {
   return {

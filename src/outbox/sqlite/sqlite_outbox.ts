@@ -30,6 +30,7 @@ import type {
   Replay,
   ReplayFilter,
   ReplayStep,
+  Space,
   StoredDelivery,
   StoredEvent,
   Tally,
@@ -334,6 +335,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   audit(): Promise<Audit> {
     return this.#read(() => this.#reader.audit());
+  }
+
+  space(): Promise<Space> {
+    return this.#read(() => this.#reader.space());
   }
 
   watch(listener: (changes: readonly Change[]) => void): () => void {

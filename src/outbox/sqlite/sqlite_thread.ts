@@ -83,7 +83,7 @@ export class SqliteThread {
     return thread;
   }
 
-  /** Runs statements one after the other, all of them as of one moment. */
+  /** Runs statements one after the other, all of them as of one moment, or in an open transaction. */
   read(statements: readonly Asked[]): Promise<Answered[]> {
     return this.#ask({ kind: "read", statements });
   }
@@ -185,6 +185,7 @@ const kinds = {
     }
   },
   read({ statements }) {
+    if (db.isTransaction) return statements.map(answer);
     db.exec("begin");
     try {
       return statements.map(answer);

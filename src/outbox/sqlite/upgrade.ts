@@ -11,6 +11,7 @@ import {
 } from "./copy.ts";
 import { removePartials } from "./partial.ts";
 import { MIGRATIONS, versionMark } from "./schema.ts";
+import { spaceOf } from "./space.ts";
 import { Interrupted, SqliteThread } from "./sqlite_thread.ts";
 
 /** A database that is about to be copied and brought up to date. */
@@ -52,7 +53,7 @@ export async function upgrade(
 ): Promise<void> {
   const { fromVersion, onProgress = () => {} } = working;
   const toVersion = migrations.length;
-  const bytes = sizeOf(db);
+  const { bytes } = spaceOf(db);
   onOutdated?.({ fromVersion, toVersion, bytes, freeBytes: await freeBytesIn(dirname(path)) });
   const { existing, free } = await copiesBeforeMigration(path, fromVersion);
   const kept = await firstOf(existing, (copy) => haveSameContent(path, copy, working));
@@ -96,11 +97,6 @@ export async function removeRemains(path: string): Promise<void> {
   // A folder that can't be listed has kept nobody from working so far.
   await removePartials(dirname(path), (of) => of === name || isCopyBeforeMigration(of, path))
     .catch(() => {});
-}
-
-function sizeOf(db: DatabaseSync): number {
-  const ask = (sql: string) => Number(Object.values(db.prepare(sql).get()!)[0]);
-  return ask("pragma page_count") * ask("pragma page_size");
 }
 
 async function firstOf<Item>(
