@@ -45,8 +45,9 @@ export function auditDatabase(db: DatabaseSync): Audit {
 export async function auditOn(
   thread: SqliteThread,
   onProgress: (progress: Progress) => void = () => {},
+  sliceRows = SLICE_ROWS,
 ): Promise<Audit> {
-  const asking = auditing();
+  const asking = auditing(sliceRows);
   for (let next = asking.next();;) {
     if (next.done) return next.value;
     onProgress(next.value.progress);
@@ -119,7 +120,7 @@ const COUNTS: ReadonlyMap<string, string> = new Map([
   ["deliveries", "select state as name, count(*) as n from deliveries"],
 ]);
 
-function* auditing(): Asking<Audit> {
+function* auditing(sliceRows = SLICE_ROWS): Asking<Audit> {
   const found = new Faults();
   const notes = new Faults();
   const counts = new Map<unknown, number>();
@@ -173,7 +174,7 @@ function* auditing(): Asking<Audit> {
       const params: { from: number; to: number } = { from, to: LARGEST };
       const [last] = yield* ask([{
         sql: `select rowid as "to" from "${table}" where rowid >= :from
-          order by rowid limit 1 offset ${SLICE_ROWS - 1}`,
+          order by rowid limit 1 offset ${sliceRows - 1}`,
         params: { from },
       }]);
       if (last![0]) params.to = last![0].to as number;
@@ -186,20 +187,20 @@ function* auditing(): Asking<Audit> {
         const [counted] = yield* ask([{ sql, params }]);
         for (const { name, n } of counted!) counts.set(name, (counts.get(name) ?? 0) + Number(n));
       }
-      done += rows(table) === 0 ? 0 : SLICE_ROWS;
+      done += rows(table) === 0 ? 0 : sliceRows;
       from = params.to === LARGEST ? undefined : params.to + 1;
     }
   }
   for (let place: Place | undefined = { type: -1, at: 0, event: 0 }; place !== undefined;) {
     const [next]: (readonly Row[])[] = yield* ask([{
       sql: LIST_SLICE,
-      params: { ...place, rows: SLICE_ROWS },
+      params: { ...place, rows: sliceRows },
     }]);
     const to = next![0] as unknown as Place | undefined;
     const { type, at, event } = to ?? { type: LARGEST, at: LARGEST, event: LARGEST };
     const params = { ...place, toType: type, toAt: at, toEvent: event };
     yield* hold([LIST_CHECK], params, " in events_of_type");
-    done += SLICE_ROWS;
+    done += sliceRows;
     place = to;
   }
   yield* hold([COUNTS_CHECK], undefined, ' in "deliveries" or "counts"');

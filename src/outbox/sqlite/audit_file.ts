@@ -11,14 +11,15 @@ import { SqliteThread } from "./sqlite_thread.ts";
  */
 export async function auditFile(
   path: string,
-  { onProgress = () => {}, signal }: Working = {},
+  { onProgress = () => {}, signal, sliceRows }: Working & { readonly sliceRows?: number } = {},
 ): Promise<Audit> {
   openReading(path).close();
   try {
     const thread = await SqliteThread.open(path, { readOnly: true, signal });
     return await closing(
       thread,
-      () => auditOn(thread, (progress) => onProgress({ doing: "checking", ...progress })),
+      () =>
+        auditOn(thread, (progress) => onProgress({ doing: "checking", ...progress }), sliceRows),
     );
   } catch (error) {
     throw faultOf(error, path);

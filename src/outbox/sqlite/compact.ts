@@ -29,7 +29,7 @@ export async function compact(
     using guard = new DatabaseSync(path, { timeout: 1_000 });
     // Fails where anybody else has it open. From here on there is no journal beside the file, which
     // would be taken for the new one's.
-    guard.exec("pragma journal_mode = delete");
+    guard.prepare("pragma journal_mode = delete").all();
     const before = spaceOf(guard);
     const seen = dataVersion(guard);
     await assertRoom({
@@ -42,7 +42,7 @@ export async function compact(
       await pack(path, partial.path, { ...working, pages: before });
       await giveToOwnerOf(path, partial.path);
       await sync(partial.path);
-      guard.exec("begin exclusive");
+      guard.prepare("begin exclusive").all();
       if (dataVersion(guard) !== seen) {
         throw new OutboxUnavailable(
           `"${path}" stays as it is: another program has written to it meanwhile; end that one`,

@@ -196,7 +196,7 @@ const kinds = {
   exec: ({ sql }) => db.exec(sql),
   async copy({ path }) {
     await backup(db, path, {
-      rate: 2_048,
+      rate: 256,
       progress({ totalPages, remainingPages }) {
         if (Atomics.load(stop, 0) === 1) throw new Error("stopped");
         self.postMessage({ progress: { done: totalPages - remainingPages, total: totalPages } });
