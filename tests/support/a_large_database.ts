@@ -1,6 +1,14 @@
 import { DatabaseSync } from "node:sqlite";
 import { migrate, MIGRATIONS } from "../../src/outbox/sqlite/schema.ts";
 
+/** The body of the standard profile. */
+const FORMAT = JSON.stringify({
+  format: 1,
+  body: [["type", { from: "type" }], ["timestamp", { from: "timestamp" }], ["data", {
+    from: "data",
+  }]],
+});
+
 /** Writes a database of so many delivered events, at once, as a version of the schema has it. */
 export function writeLargeDatabase(
   path: string,
@@ -12,7 +20,7 @@ export function writeLargeDatabase(
   db.exec(`
     insert into subscriptions values (1, cast('sub' as blob));
     insert into types values (1, cast('t' as blob));
-    insert into formats values (1, cast('{}' as blob));
+    insert into formats values (1, cast('${FORMAT}' as blob));
     with recursive c (x) as (select 1 union all select x + 1 from c where x < ${rows})
     insert into events (seq, id, type, occurred_at, accepted_at, delivery_count, data)
     select x, cast('evt_' || x as blob), 1, 1700000000000 + x, 1700000000000 + x, 1,

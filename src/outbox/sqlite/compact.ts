@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { dirname } from "node:path";
-import { OutboxUnavailable, type Space } from "../outbox.ts";
+import type { Space } from "../outbox.ts";
 import { assertSound } from "./audit.ts";
 import { openReading } from "./connection.ts";
 import { assertRoom, closing, sync, type Working } from "./copy.ts";
@@ -8,7 +8,7 @@ import { faultOf } from "./faults.ts";
 import { lockDatabase } from "./lock.ts";
 import { beginPartial } from "./partial.ts";
 import { spaceOf } from "./space.ts";
-import { type Answered, type Row, SqliteThread } from "./sqlite_thread.ts";
+import { type Key, SqliteThread } from "./sqlite_thread.ts";
 import { removeRemains } from "./upgrade.ts";
 
 /**
@@ -30,24 +30,20 @@ export async function compact(
     // Fails where anybody else has it open. From here on there is no journal beside the file, which
     // would be taken for the new one's.
     guard.prepare("pragma journal_mode = delete").all();
+    // And keeps everybody from writing to the file that is about to be replaced.
+    guard.prepare("begin immediate").all();
     const before = spaceOf(guard);
-    const seen = dataVersion(guard);
+    const usedBytes = before.bytes - before.freeBytes;
     await assertRoom({
-      bytes: before.bytes - before.freeBytes,
+      bytes: usedBytes,
       folder: dirname(path),
       what: `a packed copy of "${path}"`,
     });
     const partial = await beginPartial(path);
     try {
-      await pack(path, partial.path, { ...working, pages: before });
+      await pack(guard, path, partial.path, { ...working, usedBytes });
       await giveToOwnerOf(path, partial.path);
       await sync(partial.path);
-      guard.prepare("begin exclusive").all();
-      if (dataVersion(guard) !== seen) {
-        throw new OutboxUnavailable(
-          `"${path}" stays as it is: another program has written to it meanwhile; end that one`,
-        );
-      }
       await Deno.rename(partial.path, path);
     } finally {
       await partial.discard();
@@ -62,11 +58,6 @@ export async function compact(
   }
 }
 
-/** Changes when another connection has committed. */
-function dataVersion(guard: DatabaseSync): number {
-  return Number(guard.prepare("pragma data_version").get()!.data_version);
-}
-
 /** What root writes beside somebody else's database must be theirs, or they can't start any more. */
 async function giveToOwnerOf(path: string, other: string): Promise<void> {
   const [{ uid, gid, mode }, own] = await Promise.all([Deno.stat(path), Deno.stat(other)]);
@@ -76,7 +67,7 @@ async function giveToOwnerOf(path: string, other: string): Promise<void> {
   if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(other, mode & 0o777);
 }
 
-const SLICE_ROWS = 50_000;
+const SLICE_ROWS = 2_000;
 
 /** Without a journal and without waiting for the disk: until it has a name, the file is nobody's. */
 const SETTINGS = `
@@ -89,94 +80,121 @@ const SETTINGS = `
 `;
 
 const THINGS = `
-  select s.type, s.name, s.sql, l.wr
-  from source.sqlite_schema s left join pragma_table_list l
-    on l.schema = 'source' and l.name = s.name and s.type = 'table'
-  where s.sql is not null and s.name not like 'sqlite_%' order by s.rowid`;
+  select type, name, sql from sqlite_schema
+  where sql is not null and name not like 'sqlite_%' order by rowid`;
 
-const HAS_NUMBERS = "select count(*) as n from source.sqlite_schema where name = 'sqlite_sequence'";
+const COLUMNS = `
+  select c.name, c.type, c.pk, l.wr from pragma_table_list l join pragma_table_info(l.name) c
+  where l.schema = 'main' and l.name = ? order by c.cid`;
 
 /** Copies all rows in the order of their keys, then makes the indexes, which is faster than the reverse. */
 async function pack(
-  path: string,
+  guard: DatabaseSync,
+  from: string,
   to: string,
-  { pages, onProgress = () => {}, signal }: Working & { readonly pages: Space },
+  { usedBytes, onProgress = () => {}, signal }: Working & { readonly usedBytes: number },
 ): Promise<void> {
+  const things = guard.prepare(THINGS).all() as unknown as Thing[];
+  const tables = things.filter(({ type }) => type === "table");
   const thread = await SqliteThread.open(to, { defensive: false, signal, settings: SETTINGS });
-  const ask = async (sql: string) => rowsOf((await thread.read([{ sql }]))[0]!, path);
   const tell = async (doing: "copying" | "indexing") => {
-    const [row] = await ask("pragma main.page_count");
-    const total = pages.bytes - pages.freeBytes;
-    onProgress({ doing, done: Math.min(total, Number(row!.page_count) * 4_096), total });
+    const done =
+      (await thread.read([{ sql: SIZE }])).flatMap((answer) =>
+        "rows" in answer ? answer.rows.map(({ bytes }) => Number(bytes)) : []
+      )[0] ?? 0;
+    onProgress({ doing, done: Math.min(usedBytes, done), total: usedBytes });
   };
   await closing(thread, async () => {
-    await thread.exec(`attach database '${path.replaceAll("'", "''")}' as source`);
     for (const mark of ["application_id", "user_version"]) {
-      const [row] = await ask(`pragma source.${mark}`);
-      await thread.exec(`pragma main.${mark} = ${row![mark]}`);
+      await thread.exec(`pragma ${mark} = ${guard.prepare(`pragma ${mark}`).get()![mark]}`);
     }
-    // Keeps others from writing to the source as well.
-    await thread.exec("begin immediate");
-    const things = await ask(THINGS);
-    const tables = things.filter(({ type }) => type === "table");
-    for (const { sql } of tables) await thread.exec(String(sql));
-    for (const { name, wr } of tables) {
-      await copyRows(String(name), { thread, isWhole: wr === 1, ask, tell: () => tell("copying") });
+    await thread.exec("begin");
+    for (const { sql } of tables) await thread.exec(sql);
+    for (const { name } of tables) await copyTable(guard, name, { from, thread, tell });
+    for (const { name, seq } of numbersIn(guard)) {
+      const params = { name, seq };
+      await thread.read([
+        { sql: "delete from sqlite_sequence where name = :name", params: { name } },
+        { sql: "insert into sqlite_sequence (name, seq) values (:name, :seq)", params },
+      ]);
     }
-    const [numbers] = await ask(HAS_NUMBERS);
-    if (numbers!.n !== 0) {
-      await thread.exec(`
-        delete from main.sqlite_sequence;
-        insert into main.sqlite_sequence select * from source.sqlite_sequence;`);
-    }
-    for (const { type, sql } of things) {
-      if (type === "table") continue;
+    for (const { sql } of things.filter(({ type }) => type !== "table")) {
       await tell("indexing");
-      await thread.exec(String(sql));
+      await thread.exec(sql);
     }
     await thread.exec("commit");
-    await thread.exec("detach database source");
     await assertSound(thread, to, (progress) => onProgress({ doing: "checking", ...progress }));
   });
 }
 
+const SIZE = "select page_count * page_size as bytes from pragma_page_count, pragma_page_size";
+
+interface Thing {
+  readonly type: string;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** The highest numbers that were ever given, of tables that never give one twice. */
+function numbersIn(guard: DatabaseSync): { name: string; seq: number }[] {
+  const isThere = guard.prepare("select 1 from sqlite_schema where name = 'sqlite_sequence'").get();
+  if (!isThere) return [];
+  return guard.prepare("select name, seq from sqlite_sequence").all() as never;
+}
+
 interface Copying {
+  readonly from: string;
   readonly thread: SqliteThread;
-  /** One without row numbers is copied by one statement. */
-  readonly isWhole: boolean;
-  readonly ask: (sql: string) => Promise<readonly Row[]>;
-  readonly tell: () => Promise<void>;
+  readonly tell: (doing: "copying") => Promise<void>;
 }
 
-async function copyRows(name: string, { thread, isWhole, ask, tell }: Copying): Promise<void> {
-  await tell();
-  if (isWhole) await thread.exec(`insert into main."${name}" select * from source."${name}"`);
-  for (let from: number | undefined = Number.MIN_SAFE_INTEGER; !isWhole && from !== undefined;) {
-    const [last] = await ask(
-      `select rowid as last from source."${name}" where rowid >= ${from}
-      order by rowid limit 1 offset ${SLICE_ROWS - 1}`,
-    );
-    const end = last === undefined ? "" : ` and rowid <= ${last.last}`;
-    await thread.exec(
-      `insert into main."${name}" select * from source."${name}" where rowid >= ${from}${end}`,
-    );
-    await tell();
-    from = last === undefined ? undefined : Number(last.last) + 1;
+async function copyTable(
+  guard: DatabaseSync,
+  name: string,
+  { from, thread, tell }: Copying,
+): Promise<void> {
+  const columns = guard.prepare(COLUMNS).all(name) as unknown as Column[];
+  const names = columns.map((column) => `"${column.name}"`);
+  const key = columns.some(({ wr }) => wr === 1)
+    ? columns.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk).map((c) => `"${c.name}"`)
+    : ["rowid"];
+  // A text is read back cut at its first NUL.
+  const read = columns.map(({ type }, i) =>
+    type === "TEXT" ? `cast(${names[i]} as blob)` : names[i]
+  );
+  const written = columns.map(({ type }) => type === "TEXT" ? "cast(? as text)" : "?");
+  const select = (where: string) =>
+    `select ${[...read, ...key].join(", ")} from "${name}" ${where}
+    order by ${key.join(", ")} limit ${SLICE_ROWS}`;
+  const following = select(`where (${key.join(", ")}) > (${key.map(() => "?").join(", ")})`);
+  const insert = `insert into "${name}" (${names.join(", ")}) values (${written.join(", ")})`;
+  let copied = 0;
+  for (let after: Key = [];;) {
+    await tell("copying");
+    const { count, last } = await thread.copyRows({
+      from,
+      select: after.length === 0 ? select("") : following,
+      insert,
+      columns: columns.length,
+      after,
+    });
+    copied += count;
+    if (count < SLICE_ROWS) break;
+    after = last;
   }
-  const [counts] = await ask(
-    `select (select count(*) from main."${name}") as here,
-      (select count(*) from source."${name}") as there`,
+  const { n } = guard.prepare(`select count(*) as n from "${name}"`).get()!;
+  if (n === copied) return;
+  throw new Error(
+    `"${from}" stays as it is, for it is damaged: ${n} rows of "${name}" are indexed and ${copied} ` +
+      "can be read; run bellhook audit, and restore a backup",
   );
-  if (counts!.here !== counts!.there) throw damaged(`rows of "${name}" can't be read`);
 }
 
-function rowsOf(answer: Answered, path: string): readonly Row[] {
-  if ("rows" in answer) return answer.rows;
-  throw damaged(`${answer.damage} in "${path}"`);
-}
-
-function damaged(why: string): Error {
-  return new Error(
-    `the database stays as it is, for it is damaged: ${why}; run bellhook audit, and restore a backup`,
-  );
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  /** Its place in the primary key, from 1 on. */
+  readonly pk: number;
+  /** 1 where the table has no row numbers. */
+  readonly wr: number;
 }

@@ -32,19 +32,24 @@ export async function openWriter(
     await removeRemains(path);
   }
   // Opening may have to recover a large journal, or wait for another that does.
-  const db = new DatabaseSync(path, { timeout: 10_000 });
+  let db = new DatabaseSync(path, { timeout: 10_000 });
   try {
     // First, for all else would write to a file that may not be ours.
     const version = schemaVersion(db, path, migrations);
     if (version > 0 && version < migrations.length) {
-      await upgrade(db, path, { ...migrating, migrations, fromVersion: version });
-    } else migrate(db, path, migrations);
+      // What a killed process left in the journal moves into the file.
+      db.close();
+      await upgrade(path, { ...migrating, migrations, fromVersion: version });
+      db = new DatabaseSync(path, { timeout: 10_000 });
+    } else {
+      migrate(db, path, migrations);
+    }
     db.exec(SETTINGS);
     db.exec("pragma journal_mode = wal");
     db.exec(`pragma busy_timeout = ${BUSY_MS}`);
     if (path !== IN_MEMORY) await syncNames(path);
   } catch (error) {
-    db.close();
+    if (db.isOpen) db.close();
     throw error;
   }
   return db;

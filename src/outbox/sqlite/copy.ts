@@ -26,7 +26,7 @@ export interface Working {
 
 /** What long work is doing, and how much of that is done; nothing is said of what can't be known. */
 export interface Step extends Partial<Progress> {
-  readonly doing: "copying" | "checking" | "comparing" | "changing" | "indexing";
+  readonly doing: "copying" | "checking" | "changing" | "indexing";
 }
 
 /**

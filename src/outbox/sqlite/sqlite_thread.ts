@@ -102,6 +102,14 @@ export class SqliteThread {
     return this.#ask({ kind: "copy", path });
   }
 
+  /**
+   * Copies the rows of a table of another file that come after some key, so many at most, within the
+   * transaction that is open. Without the right to everything, Deno lets nobody attach a database.
+   */
+  copyRows(copying: RowCopying): Promise<{ readonly count: number; readonly last: Key }> {
+    return this.#ask({ kind: "copyRows", ...copying });
+  }
+
   /** Closes the connection, and then the thread. */
   async close(): Promise<void> {
     try {
@@ -155,6 +163,19 @@ interface ThreadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a row is found by, column by column. */
+export type Key = readonly (number | Uint8Array | null)[];
+
+/** Rows of a table, as `copyRows()` is to read and to write them. */
+export interface RowCopying {
+  readonly from: string;
+  /** Gives the columns, and after them the key, of so many rows. */
+  readonly select: string;
+  readonly insert: string;
+  readonly columns: number;
+  readonly after: Key;
+}
+
 interface Failure {
   readonly message: string;
   readonly errcode?: number;
@@ -168,7 +189,7 @@ interface Failure {
 const CODE = `
 import { backup, DatabaseSync } from "node:sqlite";
 
-let db, stop;
+let db, source, stop;
 const prepared = new Map();
 
 const kinds = {
@@ -203,7 +224,20 @@ const kinds = {
       },
     });
   },
-  close: () => db.close(),
+  copyRows({ from, select, insert, columns, after }) {
+    source ??= new DatabaseSync(from, { readOnly: true });
+    const selecting = source.prepare(select);
+    selecting.setReturnArrays(true);
+    const rows = selecting.all(...after);
+    if (!prepared.has(insert)) prepared.set(insert, db.prepare(insert));
+    const inserting = prepared.get(insert);
+    for (const row of rows) inserting.get(...row.slice(0, columns));
+    return { count: rows.length, last: rows.at(-1)?.slice(columns) ?? [] };
+  },
+  close() {
+    source?.close();
+    db.close();
+  },
 };
 
 function answer({ sql, params }) {

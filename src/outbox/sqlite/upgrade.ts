@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import { Buffer } from "node:buffer";
 import { basename, dirname } from "node:path";
 import { assertSound } from "./audit.ts";
 import {
@@ -11,7 +11,6 @@ import {
 } from "./copy.ts";
 import { removePartials } from "./partial.ts";
 import { MIGRATIONS, versionMark } from "./schema.ts";
-import { spaceOf } from "./space.ts";
 import { Interrupted, SqliteThread } from "./sqlite_thread.ts";
 
 /** A database that is about to be copied and brought up to date. */
@@ -41,11 +40,10 @@ export interface Migrating extends Working {
 
 /**
  * Copies a database of an older schema to `PATH-v1-backup`, or finds it copied, and changes it in one
- * transaction. Works on threads: the process hears signals meanwhile. Interrupted anywhere, also by a
+ * transaction. Nobody in this process has it open meanwhile. Works on threads: the process hears signals meanwhile. Interrupted anywhere, also by a
  * kill, the database is as it was, and the next start goes on from a copy that was whole.
  */
 export async function upgrade(
-  db: DatabaseSync,
   path: string,
   { migrations = MIGRATIONS, onOutdated, onCopied, ...working }: Migrating & {
     readonly fromVersion: number;
@@ -53,10 +51,10 @@ export async function upgrade(
 ): Promise<void> {
   const { fromVersion, onProgress = () => {} } = working;
   const toVersion = migrations.length;
-  const { bytes } = spaceOf(db);
+  const bytes = await sizeOf(path);
   onOutdated?.({ fromVersion, toVersion, bytes, freeBytes: await freeBytesIn(dirname(path)) });
   const { existing, free } = await copiesBeforeMigration(path, fromVersion);
-  const kept = await firstOf(existing, (copy) => haveSameContent(path, copy, working));
+  const kept = await firstOf(existing, (copy) => areTheSame(path, copy, working));
   const copy = kept ?? free;
   if (kept === undefined) {
     const inspect = (thread: SqliteThread) =>
@@ -110,52 +108,51 @@ async function firstOf<Item>(
 /** Indexes are made by sorting, which is the faster the more fits into memory; and with a helper. */
 const FASTER = "pragma cache_size = -131072; pragma threads = 2;";
 
-const TABLES = `
-  select t.name, group_concat('a."' || c.name || '" is b."' || c.name || '"', ' and ') as same,
-    group_concat(iif(c.pk > 0, 'a."' || c.name || '" = b."' || c.name || '"', null), ' and ') as key
-  from pragma_table_list t join pragma_table_xinfo(t.name, 'main') c
-  where t.schema = 'main' and t.type = 'table' and t.name not like 'sqlite_%' group by t.name`;
+/** What a copy has otherwise: how journals are kept, counters of changes, and which SQLite has written it. */
+const MARKS_IN_HEADER: readonly (readonly [from: number, to: number])[] = [
+  [18, 20],
+  [24, 28],
+  [40, 44],
+  [92, 100],
+];
+const COMPARED_BYTES = 1 << 20;
 
-const SAME_SCHEMA = `
-  select (select count(*) from (
-    select type, name, tbl_name, sql from main.sqlite_schema
-    except select type, name, tbl_name, sql from copy.sqlite_schema
-  )) + (select count(*) from (
-    select type, name, tbl_name, sql from copy.sqlite_schema
-    except select type, name, tbl_name, sql from main.sqlite_schema
-  )) as differences`;
-
-/** Whether a file is a database with the same schema and rows. */
-async function haveSameContent(
-  path: string,
-  copy: string,
-  { onProgress = () => {}, signal }: Working,
-): Promise<boolean> {
-  const attach = `attach database '${copy.replaceAll("'", "''")}' as copy`;
-  let thread: SqliteThread;
-  try {
-    thread = await SqliteThread.open(path, { readOnly: true, settings: attach, signal });
-  } catch (error) {
-    if ((error as { errcode?: number }).errcode === undefined) throw error;
-    return false; // it is no database
-  }
-  return await closing(thread, async () => {
-    const [schema, tables] = await thread.read([{ sql: SAME_SCHEMA }, { sql: TABLES }]);
-    if (!("rows" in schema!) || !("rows" in tables!)) return false;
-    if (schema.rows[0]!.differences !== 0) return false;
-    for (const [done, { name, same, key }] of tables.rows.entries()) {
-      onProgress({ doing: "comparing", done, total: tables.rows.length });
-      const [counts] = await thread.read([{
-        sql: `
-          select (select count(*) from main."${name}") as here,
-            (select count(*) from copy."${name}") as there,
-            (select count(*) from main."${name}" a join copy."${name}" b on ${key} where ${same})
-              as same`,
-      }]);
-      if (!("rows" in counts!)) return false;
-      const { here, there, same: equal } = counts.rows[0]!;
-      if (here !== there || here !== equal) return false;
+/**
+ * Whether two databases are the same, byte for byte. Nobody in this process may have them open, for to
+ * close a file lets go of every lock on it.
+ */
+async function areTheSame(path: string, copy: string, { signal }: Working): Promise<boolean> {
+  // What another program keeps in a journal can't be compared.
+  if (await sizeOf(`${path}-wal`) > 0 || await sizeOf(path) !== await sizeOf(copy)) return false;
+  using one = await Deno.open(path);
+  using other = await Deno.open(copy);
+  for (let isFirst = true;; isFirst = false) {
+    if (signal?.aborted) throw new Interrupted();
+    const [a, b] = [await read(one), await read(other)];
+    if (isFirst) {
+      for (const [from, to] of MARKS_IN_HEADER) for (const bytes of [a, b]) bytes.fill(0, from, to);
     }
-    return true;
-  });
+    if (Buffer.compare(a, b) !== 0) return false;
+    if (a.length === 0) return true;
+  }
+}
+
+async function read(file: Deno.FsFile): Promise<Uint8Array> {
+  const bytes = new Uint8Array(COMPARED_BYTES);
+  let length = 0;
+  while (length < bytes.length) {
+    const count = await file.read(bytes.subarray(length));
+    if (count === null) break;
+    length += count;
+  }
+  return bytes.subarray(0, length);
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
 }
