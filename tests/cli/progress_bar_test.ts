@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { progressBar, progressText } from "../../src/cli/progress_bar.ts";
 import { systemTerminal } from "../../src/cli/terminal.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -37,5 +37,5 @@ Deno.test("progress: is drawn on a terminal alone, ten times a second at most, a
   const drawn = drawnOn(true, false);
   assertEquals(drawn.match(/copying/g)!.length, 10);
   assertEquals(drawn.match(/checking/g)!.length, 1);
-  assertMatch(drawn, /\r\x1b\[K$/);
+  assert(drawn.endsWith("\r\x1b[K"));
 });
