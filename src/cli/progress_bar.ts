@@ -20,6 +20,7 @@ export function progressBar(terminal: Terminal, { quiet = false } = {}): Progres
   if (quiet || !terminal.stderrIsTerminal) return { show() {}, end() {} };
   const { clock } = terminal;
   let stage = { doing: "", startedAtMs: 0, startedWith: 0 };
+  const beganAtMs = clock.monotonicMs();
   let shownAtMs = -Infinity;
   let isShown = false;
   return {
@@ -28,7 +29,7 @@ export function progressBar(terminal: Terminal, { quiet = false } = {}): Progres
       const { doing, done = 0 } = advance;
       const isNew = doing !== stage.doing;
       if (isNew) stage = { doing, startedAtMs: nowMs, startedWith: done };
-      if (!isNew && nowMs - shownAtMs < REDRAW_MS) return;
+      if (nowMs - beganAtMs < SHORT_MS || !isNew && nowMs - shownAtMs < REDRAW_MS) return;
       shownAtMs = nowMs;
       isShown = true;
       const text = progressText(advance, {
@@ -44,6 +45,8 @@ export function progressBar(terminal: Terminal, { quiet = false } = {}): Progres
   };
 }
 
+/** What is over by then needs no bar. */
+const SHORT_MS = 1_000;
 const REDRAW_MS = 100;
 /** Before then a rate says nothing. */
 const FIRST_RATE_MS = 500;

@@ -19,14 +19,14 @@ Deno.test("progress: count, rate and what is left", () => {
   assertEquals(text(0, 0, 9_000), "copying …");
 });
 
-Deno.test("progress: is drawn on a terminal alone, ten times a second at most, and goes at the end", () => {
+Deno.test("progress: is drawn on a terminal alone, after a second, ten times a second at most, and goes at the end", () => {
   const clock = new FakeClock();
   const drawnOn = (stderrIsTerminal: boolean, quiet: boolean) => {
     let stderr = "";
     const terminal = systemTerminal({ stderr: (text) => stderr += text, clock });
     const bar = progressBar({ ...terminal, stderrIsTerminal }, { quiet });
-    for (let done = 0; done < 100; done++) {
-      bar.show({ doing: "copying", done, total: 100 });
+    for (let done = 0; done < 200; done++) {
+      bar.show({ doing: "copying", done, total: 200 });
       clock.advance(10);
     }
     bar.show({ doing: "checking", done: 0, total: 5 });

@@ -2,6 +2,7 @@ import type { Audit } from "../outbox.ts";
 import { auditOn, DAMAGED, DamagedCopyError } from "./audit.ts";
 import { openReading } from "./connection.ts";
 import { copyDatabase, type Working } from "./copy.ts";
+import { copyLive } from "./live_copy.ts";
 
 /**
  * Copies a database to a new file, as of one moment, beside a running daemon or without one, and
@@ -11,7 +12,7 @@ import { copyDatabase, type Working } from "./copy.ts";
  */
 export async function backup(from: string, to: string, working: Working = {}): Promise<Audit> {
   openReading(from).close();
-  const { onProgress = () => {} } = working;
+  const { onProgress = () => {}, signal } = working;
   return await copyDatabase(from, to, async (copy) => {
     const audit = await auditOn(
       copy,
@@ -20,5 +21,8 @@ export async function backup(from: string, to: string, working: Working = {}): P
     const damage = audit.faults.find((fault) => fault.startsWith(DAMAGED));
     if (damage !== undefined) throw new DamagedCopyError(to, damage);
     return audit;
-  }, working);
+  }, {
+    ...working,
+    beside: (partial, onProgress) => copyLive(from, partial, { onProgress, signal }),
+  });
 }

@@ -38,7 +38,7 @@ export async function copyDatabase<Found>(
   from: string,
   to: string,
   inspect: (copy: SqliteThread) => Promise<Found>,
-  { onProgress = () => {}, signal }: Working = {},
+  { onProgress = () => {}, signal, beside }: Copying = {},
 ): Promise<Found> {
   if (await isThere(to)) throw new BackupExistsError(to);
   try {
@@ -49,12 +49,8 @@ export async function copyDatabase<Found>(
     });
     const partial = await beginPartial(to);
     try {
-      const source = await SqliteThread.open(from, { readOnly: true, signal });
-      await closing(source, () =>
-        source.copyTo(
-          partial.path,
-          (progress) => onProgress({ doing: "copying", ...progress }),
-        ));
+      const told = (progress: Progress) => onProgress({ doing: "copying", ...progress });
+      if (!await beside?.(partial.path, told)) await copyAtOnce(from, partial.path, told, signal);
       const copy = await SqliteThread.open(partial.path, { signal });
       const found = await closing(copy, async () => {
         // One file, without a journal beside it.
@@ -73,6 +69,22 @@ export async function copyDatabase<Found>(
   } finally {
     await sync(dirname(to)).catch(() => {});
   }
+}
+
+interface Copying extends Working {
+  /** Another way to fill the copy, beside a busy writer; false where that can't be done. */
+  readonly beside?: (to: string, onProgress: (progress: Progress) => void) => Promise<boolean>;
+}
+
+/** As of one moment, which a reader stands in as long as it takes. */
+async function copyAtOnce(
+  from: string,
+  to: string,
+  onProgress: (progress: Progress) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const source = await SqliteThread.open(from, { readOnly: true, signal });
+  await closing(source, () => source.copyTo(to, onProgress));
 }
 
 /** Works with a thread and closes it; where that was interrupted, nobody waits for it. */
