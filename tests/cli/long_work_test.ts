@@ -1,5 +1,15 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { Interrupted } from "../../src/outbox/sqlite/sqlite_thread.ts";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon } from "../support/a_daemon.ts";
+import { aSubscription } from "../support/a_subscription.ts";
 import { writeLargeDatabase } from "../support/a_large_database.ts";
 import { bellhook, freePort, kill, startServe } from "../support/processes.ts";
 import { startRawServer } from "../support/raw_server.ts";
@@ -236,4 +246,27 @@ Deno.test("backup: Ctrl-C removes what it has written; kill -9 leaves what the n
   assertEquals(house.names().filter(isPartial).length, 1);
   assertEquals((await finish(args)).exitCode, 0);
   assertEquals(house.names(), ["b.db", "bellhook.db"]);
+});
+
+Deno.test("start: told to stop before it is done, nothing is sent and the database is let go", async () => {
+  let requests = 0;
+  await using receiver = startRawServer(() => {
+    requests++;
+    return {};
+  });
+  await using house = await aHouse();
+  {
+    using db = new DatabaseSync(house.database);
+    db.exec(`update deliveries set state = 0, due_at = 1, finished_at = null, finished_after = null,
+      last_status = null, attempt_count = 0 where seq = 1`);
+    db.exec("delete from attempts where delivery = 1; delete from attempts where seq > 100");
+  }
+  const local = { url: receiver.url, allowHttp: true, allowNetworks: ["127.0.0.0/8"] };
+  const config = aConfig({ subscriptions: [aSubscription({ id: "sub", ...local })] });
+  const onDisk = { ...config, storage: { ...config.storage, path: house.database } };
+  await assertRejects(() => aDaemon(onDisk, { signal: AbortSignal.abort() }), Interrupted);
+  assertEquals(requests, 0);
+  // Another may have it now, and sends.
+  await using _daemon = await aDaemon(onDisk);
+  await until(() => requests === 1, "it is sent");
 });

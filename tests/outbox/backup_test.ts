@@ -152,7 +152,7 @@ story(
         const before = stored;
         const partial = `${folder}/live-${round}.db`;
         await Deno.writeTextFile(partial, "");
-      const asked = { onProgress() {}, signal: undefined };
+        const asked = { onProgress() {}, signal: undefined };
         assertEquals(await copyLive(path, partial, asked), true);
         using copy = new DatabaseSync(partial);
         copy.exec("pragma journal_mode = delete");

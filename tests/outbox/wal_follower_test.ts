@@ -87,3 +87,29 @@ for (const seed of [1, 2, 3, 4]) {
     assert(checked > 30, `${checked} looks, ${lost} begun anew`);
   });
 }
+
+Deno.test("WalFollower: a log that was begun anew twice since has been missed", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/a.db`;
+  const db = new DatabaseSync(path);
+  db.exec("pragma journal_mode = wal; pragma wal_autocheckpoint = 0");
+  db.exec("create table t (a integer primary key, b blob)");
+  for (let row = 0; row < 50; row++) db.exec("insert into t (b) values (randomblob(3000))");
+  const follower = new WalFollower(`${path}-wal`, 4_096);
+  const take = () => {};
+  assertEquals(follower.follow(take), true);
+  const beginAnew = () => {
+    db.exec("pragma wal_checkpoint(restart)");
+    db.exec("insert into t (b) values (x'00')");
+  };
+  beginAnew();
+  assertEquals(follower.follow(take), true, "the next log");
+  for (let row = 0; row < 50; row++) db.exec("insert into t (b) values (randomblob(3000))");
+  assertEquals(follower.follow(take), true);
+  beginAnew();
+  beginAnew();
+  assertEquals(follower.follow(take), false, "the one after it");
+  follower.close();
+  db.close();
+  await Deno.remove(folder, { recursive: true });
+});
