@@ -120,7 +120,7 @@ RestartSec=2
 RestartPreventExitStatus=2
 # While the first start after an upgrade copies and changes the database, it asks for more time; so it
 # does for server.shutdownGrace when it stops.
-TimeoutStartSec=5min
+TimeoutStartSec=30min
 TimeoutStopSec=90
 KillMode=mixed
 # One for each connection to a receiver, idle ones too.

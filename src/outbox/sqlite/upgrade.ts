@@ -53,6 +53,7 @@ export async function upgrade(
   const toVersion = migrations.length;
   const bytes = await sizeOf(path);
   onOutdated?.({ fromVersion, toVersion, bytes, freeBytes: await freeBytesIn(dirname(path)) });
+  onProgress({ doing: "checking" });
   const { existing, free } = await copiesBeforeMigration(path, fromVersion);
   const kept = await firstOf(existing, (copy) => areTheSame(path, copy, working));
   const copy = kept ?? free;
