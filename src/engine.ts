@@ -20,6 +20,8 @@ import { Ingest } from "./ingest/ingest.ts";
 import { Registry } from "./ingest/registry.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
+import type { Step } from "./outbox/sqlite/copy.ts";
+import { Interrupted } from "./outbox/sqlite/sqlite_thread.ts";
 import { openSqliteOutbox, type SqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
 import { Reloading, type ReloadRequest } from "./reloading.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -54,6 +56,10 @@ export interface EnginePorts {
   readonly onBeat?: () => void;
   /** Tells how late timers come, until its answer is called; a fake clock's are never late. */
   readonly watchLoop?: (tell: (delayMs: number) => void) => () => void;
+  /** Told while the database is brought up to date. */
+  readonly onUpgrading?: (step: Step) => void;
+  /** Ends the start: nothing is sent after it. */
+  readonly signal?: AbortSignal | undefined;
   /** What keeps traces, where they are on. */
   readonly tracing?: Tracing | undefined;
   /** How many lines of the log were dropped since nobody read it. */
@@ -77,20 +83,25 @@ export interface Engine {
   stop(closeDoor?: () => Promise<void>): Promise<void>;
 }
 
-/** Opens the outbox and sets going what works on it. */
+/** Opens the outbox and sets going what works on it. Throws Interrupted at the signal. */
 export async function startEngine(config: Config, ports: EnginePorts): Promise<Engine> {
   const { path } = config.storage;
+  const { log, signal } = ports;
   const outbox = await (ports.openOutbox?.(path) ?? openSqliteOutbox(path, {
     clock: ports.clock,
-    onCopied: (copied) => ports.log.copiedBeforeMigration({ database: path, ...copied }),
+    onOutdated: (outdated) => log.databaseOutdated({ database: path, ...outdated }),
+    onCopied: (copied) => log.copiedBeforeMigration({ database: path, ...copied }),
+    onProgress: ports.onUpgrading,
+    signal,
   }));
   try {
     const health = new HealthBoard(outbox, await outbox.health());
-    const { clock, log } = ports;
+    const { clock } = ports;
     const [last, boot] = [await outbox.timeMark(), await clock.boot?.()];
     const steady = SteadyClock.carriedOn(clock, last, boot);
     const commits = () => outbox.commits;
     const timeMarks = new TimeMarks({ outbox, clock, steady, log, last, boot, commits });
+    if (signal?.aborted) throw new Interrupted();
     const { start, ...engine } = compose(config, { ...ports, outbox, health, steady, timeMarks });
     await start();
     return engine;

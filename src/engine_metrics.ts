@@ -115,6 +115,11 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
       return PRUNED_KINDS.map((kind) => [[kind], (overdue.get(kind) ?? 0) / 1_000]);
     },
   });
+  metrics.gauge({
+    name: "bellhook_database_free_bytes",
+    help: "How much of the database's size holds nothing: new events use it again.",
+    read: async () => (await ports.reader.space()).freeBytes,
+  });
   measureDisk(metrics, ports.databasePath);
 }
 

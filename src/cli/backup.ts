@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { backup } from "../outbox/sqlite/backup.ts";
 import { existingDatabase } from "./config_file.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { longWork } from "./long_work.ts";
 import type { Shell } from "./shell.ts";
 
 /** `bellhook backup`: a checked copy of the database, with or without a daemon running. */
@@ -12,7 +13,11 @@ export function addBackup(program: Command, shell: Shell): void {
     .addHelpText("after", EXAMPLES)
     .action(shell.does<unknown, [string]>(async (options, file) => {
       const path = await existingDatabase(options, shell.terminal.environment);
-      const { events, deliveries, attempts, faults } = await backup(path, resolve(file));
+      const { events, deliveries, attempts, faults } = await longWork(
+        options,
+        shell,
+        (working) => backup(path, resolve(file), working),
+      );
       const { size } = await Deno.stat(file);
       if (options.json) {
         shell.print(JSON.stringify({ file, bytes: size, events, deliveries, attempts, faults }));

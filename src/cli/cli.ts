@@ -81,6 +81,7 @@ const COMMANDS: readonly CommandSource[] = [
   { names: ["verify"], load: async () => (await import("./verify.ts")).addVerify },
   { names: ["audit"], load: async () => (await import("./audit.ts")).addAudit },
   { names: ["backup"], load: async () => (await import("./backup.ts")).addBackup },
+  { names: ["compact"], load: async () => (await import("./compact.ts")).addCompact },
   { names: ["doctor"], load: async () => (await import("./doctor.ts")).addDoctor },
   { names: ["schema"], load: async () => (await import("./schema.ts")).addSchema },
   {
@@ -130,5 +131,7 @@ function report(error: unknown, terminal: Terminal): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.notValid;
   const message = error instanceof Error ? error.message : String(error);
   terminal.stderr(`bellhook: ${message}\n`);
+  // What a thread is at when long work is interrupted can't be ended in any other way.
+  if (error instanceof Error && error.name === "Interrupted") terminal.exitSoon(EXIT.failed);
   return error instanceof CommandError ? error.exitCode : EXIT.failed;
 }

@@ -119,9 +119,9 @@ Restart=on-failure
 RestartSec=2
 # A config that is not valid is not mended by trying again.
 RestartPreventExitStatus=2
-# The first start after an upgrade may have to copy the database.
+# While the first start after an upgrade copies and changes the database, it asks for more time; so it
+# does for server.shutdownGrace when it stops.
 TimeoutStartSec=30min
-# More than server.shutdownGrace.
 TimeoutStopSec=90
 KillMode=mixed
 # One for each connection to a receiver, idle ones too.

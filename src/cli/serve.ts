@@ -3,6 +3,7 @@ import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
+import { Interrupted } from "../outbox/sqlite/sqlite_thread.ts";
 import { openFilesLimit, sharesOf } from "../runtime/descriptors.ts";
 import { droppedLine, LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
@@ -15,6 +16,7 @@ import { configPath } from "./config_file.ts";
 import { EXIT } from "./exit_code.ts";
 import { serviceManager } from "./service_manager.ts";
 import type { Shell } from "./shell.ts";
+import { upgradeReport } from "./upgrade_report.ts";
 
 /** `bellhook serve`: the daemon, until a signal or a failed database ends it. */
 export function addServe(program: Command, shell: Shell): void {
@@ -51,6 +53,7 @@ export function addServe(program: Command, shell: Shell): void {
       let reload = () => {};
       // What a second signal does: the first one's stop is under way.
       let hurry = () => {};
+      const stopStarting = new AbortController();
       let stoppedAtMs: number | undefined;
       const ignore = shell.terminal.onSignal(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
         if (signal === "SIGHUP") return reload();
@@ -58,12 +61,14 @@ export function addServe(program: Command, shell: Shell): void {
         stoppedAtMs ??= nowMs;
         if (nowMs - stoppedAtMs > ONE_SIGNAL_MS) hurry();
         asked.resolve(undefined);
+        stopStarting.abort();
       });
       // Unheard it ends the process where a file reaches its limit; heard, the write fails.
       const survive = Deno.build.os === "linux"
         ? shell.terminal.onSignal(["SIGXFSZ"], () => {})
         : () => {};
       const manager = serviceManager(environment, (trouble) => shell.say(`bellhook: ${trouble}`));
+      const upgrading = upgradeReport({ clock, log, manager });
       try {
         // Loaded here alone: the commands that only talk to a daemon start without its weight.
         const { startDaemon } = await import("../daemon.ts");
@@ -75,14 +80,17 @@ export function addServe(program: Command, shell: Shell): void {
           watchLoop: (tell) => watchLoop(systemClock, tell),
           reload: load,
           onBeat: () => manager.alive(),
+          onUpgrading: upgrading.onStep,
+          signal: stopStarting.signal,
           tracing: systemTracing(VERSION),
           droppedLogLines,
         });
+        upgrading.end();
         giveMemoryBack();
         manager.ready(`serving at ${daemon.url}`);
         reload = () => void daemon.reload().catch((error) => log.configRejected([String(error)]));
         const failure = await Promise.race([asked.promise, daemon.failed]);
-        manager.stopping();
+        manager.stopping(loaded.config.server.shutdownGraceMs + AFTER_GRACE_MS);
         hurry = () => void daemon.stop();
         const stopped = daemon.stop();
         // Where the database is not trusted any more, stopping may fail at what it can still do.
@@ -91,7 +99,14 @@ export function addServe(program: Command, shell: Shell): void {
         if (failed === undefined) return EXIT.done;
         shell.say(`bellhook: the database has failed: ${failed.message}`);
         return EXIT.failed;
+      } catch (error) {
+        if (!(error instanceof Interrupted)) throw error;
+        log.stoppedBeforeStart();
+        // A statement that a thread is at can't be ended, and is undone by the next start.
+        shell.terminal.exitSoon(EXIT.done);
+        return EXIT.done;
       } finally {
+        upgrading.end();
         manager.close();
         ignore();
         survive();
@@ -101,6 +116,8 @@ export function addServe(program: Command, shell: Shell): void {
 
 /** What systems let a process have where they say nothing else: assumed where it can't be learnt. */
 const USUAL_LIMIT = 1_024;
+/** What a stop may take when attempts have had their grace. */
+const AFTER_GRACE_MS = 30_000;
 
 /**
  * A terminal's Ctrl-C reaches all of its processes, and whoever started this one (deno task, npx) passes

@@ -6,8 +6,10 @@ export interface ServiceManager {
   ready(status: string): void;
   /** It is going its rounds: for the watchdog. */
   alive(): void;
-  /** It is ending, and may take its grace. */
-  stopping(): void;
+  /** It is not ready yet, but at work: it may take so much longer from now on. */
+  working(status: string, byMs: number): void;
+  /** It is ending, and may take so long. */
+  stopping(byMs: number): void;
   close(): void;
 }
 
@@ -30,12 +32,27 @@ export function serviceManager(
   return {
     ready: (status) => tell("READY=1", `STATUS=${status}`),
     alive: () => tell("WATCHDOG=1"),
-    stopping: () => tell("STOPPING=1"),
+    working: (status, byMs) => tell(extension(byMs), `STATUS=${status}`),
+    stopping(byMs) {
+      tell("STOPPING=1");
+      tell(extension(byMs));
+    },
     close: () => socket.close(),
   };
 }
 
-const NOBODY: ServiceManager = { ready() {}, alive() {}, stopping() {}, close() {} };
+const NOBODY: ServiceManager = {
+  ready() {},
+  alive() {},
+  working() {},
+  stopping() {},
+  close() {},
+};
+
+/** Has it wait so long at least, whatever its own limit is. */
+function extension(byMs: number): string {
+  return `EXTEND_TIMEOUT_USEC=${Math.ceil(byMs) * 1_000}`;
+}
 
 /** Deno's Unix datagram sockets, which it has under `--unstable-net` alone and types nowhere else. */
 interface UnixDatagrams {

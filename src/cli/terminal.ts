@@ -35,6 +35,8 @@ export interface Terminal {
   hasReader(): boolean;
   /** Calls back on each of these signals; the answer takes it back. */
   onSignal(signals: readonly Deno.Signal[], callback: (signal: Deno.Signal) => void): () => void;
+  /** Ends the process, as soon as its last words are out, though a thread of it still works. */
+  exitSoon(code: number): void;
 }
 
 /** So long is what has been said still written before the process ends. */
@@ -47,6 +49,7 @@ export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
   const isOwn = replaced.stdout === undefined && Deno.stdout.isTerminal();
   let hasReader = true;
   let background: BackgroundOutput | undefined;
+  const flush = async () => await background?.flush(FLUSH_MS) ?? true;
   return {
     stdout: (text) => hasReader = writeAll(Deno.stdout, text),
     stderr: (text) => background ? background.write(text) : writeIfPossible(Deno.stderr, text),
@@ -59,7 +62,7 @@ export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
       });
       return () => output.droppedLines;
     },
-    flush: async () => await background?.flush(FLUSH_MS) ?? true,
+    flush,
     environment,
     clock: systemClock,
     stdin: () => new Response(Deno.stdin.readable).text(),
@@ -73,6 +76,7 @@ export function systemTerminal(replaced: Partial<Terminal> = {}): Terminal {
     columns: isOwn ? Deno.consoleSize().columns || 80 : undefined,
     hasReader: () => hasReader,
     onSignal,
+    exitSoon: (code) => void flush().finally(() => Deno.exit(code)),
     ...replaced,
   };
 }

@@ -344,6 +344,8 @@ export interface OutboxReader {
   /** For how many milliseconds the oldest row of each kind has been overdue for pruning, if any is. */
   overdue(times: KeptTimes): Promise<ReadonlyMap<PrunedKind, number>>;
   audit(): Promise<Audit>;
+  /** How much room what is stored takes, and how much of that holds nothing. */
+  space(): Promise<Space>;
   /**
    * Tells a listener of what each commit from now on changed, right after it; the answer ends that.
    * A listener that throws is its own trouble.
@@ -480,6 +482,12 @@ export interface DeliveryFilter extends PageRequest {
   readonly until?: Instant;
   /** Text in the event's data. */
   readonly q?: string;
+}
+
+/** How large a database is, and how much of that holds nothing and will be used again. */
+export interface Space {
+  readonly bytes: number;
+  readonly freeBytes: number;
 }
 
 /** What the database says of the promises: counts, and every row that breaks one. */

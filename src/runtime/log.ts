@@ -6,10 +6,24 @@ import { configure, getLogger, type LogRecord } from "@logtape/logtape";
  */
 export interface Log {
   started(facts: { url: string; version: string; subscriptions: number; database: string }): void;
-  /** The schema is an older one: what was there is kept beside it, then it is changed. */
+  /** The schema is an older one: a copy is made, or found, and then it is changed. */
+  databaseOutdated(
+    facts: {
+      database: string;
+      fromVersion: number;
+      toVersion: number;
+      bytes: number;
+      freeBytes: number;
+    },
+  ): void;
+  /** So far is that, told every few seconds. */
+  upgradeGoesOn(facts: { doing: string; done?: number; total?: number }): void;
+  /** What was there is kept beside the database, which is changed next. */
   copiedBeforeMigration(
     facts: { database: string; copy: string; fromVersion: number; toVersion: number },
   ): void;
+  /** Told to stop before it took any events: the database is as it was. */
+  stoppedBeforeStart(): void;
   stopping(): void;
   stopped(facts: { left: number }): void;
   attempted(facts: AttemptFacts): void;
@@ -73,9 +87,16 @@ export function systemLog(): Log {
   const logger = getLogger(CATEGORY);
   return {
     started: (facts) => logger.info("bellhook is ready", { ...facts }),
+    databaseOutdated: (facts) =>
+      logger.warn("the database is of an older version: copying it, then changing it", {
+        ...facts,
+      }),
+    upgradeGoesOn: (facts) => logger.info("still bringing the database up to date", { ...facts }),
     copiedBeforeMigration: (facts) =>
       logger.warn("bringing the database up to date; a copy of it as it was is kept", { ...facts }),
     stopping: () => logger.info("stopping: no new events; attempts under way get their grace"),
+    stoppedBeforeStart: () =>
+      logger.info("stopped before the start was done: the database is as it was"),
     stopped: (facts) => logger.info("stopped", { ...facts }),
     attempted(facts) {
       const failed = facts.status === undefined || facts.verdict !== "delivered";

@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DENO_FLAGS } from "../../src/cli/program.ts";
+import { upgradeReport } from "../../src/cli/upgrade_report.ts";
+import { silentLog } from "../../src/runtime/log.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, stopAtOnce } from "../support/a_daemon.ts";
+import { writeLargeDatabase } from "../support/a_large_database.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 import { aDirectory, finish } from "./captured.ts";
@@ -57,6 +60,67 @@ Deno.test({
     assertEquals((await daemon.status).code, 0);
     assertEquals(await until(() => manager.lines[2], "it is stopping"), `"STOPPING=1"`);
   },
+});
+
+Deno.test({
+  name: "serve: a service manager gives it time while the database is brought up to date",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using directory = await aDirectory({
+      "config.json": JSON.stringify({ server: { listen: "unix:bellhook.sock" } }),
+    });
+    writeLargeDatabase(`${directory.path}/bellhook.db`, { rows: 10, version: 2 });
+    const socket = `${directory.path}/notify`;
+    await using manager = ear(socket);
+    await until(() => manager.lines[0] === "listening", "the ear is open");
+    const daemon = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", ...DENO_FLAGS, MAIN, "serve", "-c", `${directory.path}/config.json`],
+      env: { NOTIFY_SOCKET: socket },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await until(() => manager.lines.some((line) => line.includes("READY=1")), "it is ready");
+    daemon.kill("SIGTERM");
+    assertEquals((await daemon.status).code, 0);
+    await until(() => manager.lines.length >= 5, "it is stopping");
+    const [, first, ready, stopping, longer] = manager.lines;
+    assertMatch(
+      first!,
+      /^"EXTEND_TIMEOUT_USEC=120000000\\nSTATUS=bringing the database up to date/,
+    );
+    assertMatch(ready!, /^"READY=1/);
+    assertEquals([stopping, longer], [`"STOPPING=1"`, `"EXTEND_TIMEOUT_USEC=50000000"`]);
+  },
+});
+
+Deno.test("upgrade: the service manager is told every five seconds that it goes on", () => {
+  const clock = new FakeClock();
+  const told: unknown[] = [];
+  const { onStep, end } = upgradeReport({
+    clock,
+    log: { ...silentLog, upgradeGoesOn: (step) => told.push(step) },
+    manager: {
+      ready() {},
+      alive() {},
+      working: (status, byMs) => told.push([status, byMs]),
+      stopping() {},
+      close() {},
+    },
+  });
+  onStep({ doing: "copying", done: 1, total: 9 });
+  onStep({ doing: "copying", done: 2, total: 9 });
+  const goesOn = (doing: string) => [`bringing the database up to date: ${doing}`, 120_000];
+  assertEquals(told.splice(0), [goesOn("copying")]);
+  clock.advance(5_000);
+  assertEquals(told.splice(0), [{ doing: "copying", done: 2, total: 9 }, goesOn("copying")]);
+  onStep({ doing: "changing", done: 0, total: 3 });
+  clock.advance(5_000);
+  clock.advance(5_000);
+  assertEquals(told.splice(0).length, 4);
+  end();
+  clock.advance(60_000);
+  assertEquals(told, []);
 });
 
 Deno.test("watchdog: the scheduler is heard every ten seconds", async () => {

@@ -1,9 +1,13 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { auditDatabase } from "../../src/outbox/sqlite/audit.ts";
 import { backup } from "../../src/outbox/sqlite/backup.ts";
 import { BackupExistsError } from "../../src/outbox/sqlite/copy.ts";
+import { copyLive } from "../../src/outbox/sqlite/live_copy.ts";
 import { MIGRATIONS, NotOurDatabaseError } from "../../src/outbox/sqlite/schema.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { writeLargeDatabase } from "../support/a_large_database.ts";
+import { until } from "../support/until.ts";
 import { aDelivery, aNewEvent, NOON } from "./building.ts";
 
 function story(what: string, tell: (folder: string) => Promise<void>): void {
@@ -127,3 +131,42 @@ story("what a killed process left of one with our number is in nobody's way", as
   await backup(`${folder}/a.db`, `${folder}/b.db`);
   assertEquals(names(folder), ["a.db", "b.db"]);
 });
+
+story(
+  "a backup beside a busy writer is as of one moment, and stands in nobody's journal",
+  async (folder) => {
+    const path = `${folder}/a.db`;
+    writeLargeDatabase(path, { rows: 20_000 });
+    const script = new URL("./enqueue_forever.ts", import.meta.url).pathname;
+    await using writer = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "--no-check", "--allow-read", "--allow-write", script, path],
+      stdout: "piped",
+    }).spawn();
+    let stored = 0;
+    const reading = writer.stdout.pipeThrough(new TextDecoderStream()).pipeTo(
+      new WritableStream({ write: (text) => void (stored += text.split("\n").length - 1) }),
+    );
+    try {
+      await until(() => stored > 20, "it writes", { withinMs: 30_000 });
+      for (const round of [1, 2, 3]) {
+        const before = stored;
+        const partial = `${folder}/live-${round}.db`;
+        await Deno.writeTextFile(partial, "");
+        const asked = { onProgress() {}, signal: undefined };
+        assertEquals(await copyLive(path, partial, asked), true);
+        using copy = new DatabaseSync(partial);
+        copy.exec("pragma journal_mode = delete");
+        assertEquals(auditDatabase(copy).faults, []);
+        const { n, last } = copy.prepare("select count(*) as n, max(seq) as last from events")
+          .get()!;
+        assertEquals(n, last, "all up to one event, and none after it");
+        assert(Number(n) >= 20_000 + before, `${n} events, ${before} of them new`);
+      }
+      const { faults } = await backup(path, `${folder}/b.db`);
+      assertEquals(faults, []);
+    } finally {
+      writer.kill("SIGKILL");
+      await Promise.allSettled([writer.status, reading]);
+    }
+  },
+);

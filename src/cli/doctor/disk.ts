@@ -1,7 +1,9 @@
 import { statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Space } from "../../outbox/outbox.ts";
 import { openReader } from "../../outbox/sqlite/reader.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { mib } from "../byte_text.ts";
 import type { Finding } from "./finding.ts";
 
 const MIB = 1024 * 1024;
@@ -36,12 +38,25 @@ async function examineDatabase(path: string): Promise<Finding> {
     return { check, state: "ok", message: `"${path}" is not there yet; the daemon makes it` };
   }
   try {
-    openReader(path).close();
-    return { check, state: "ok", message: `"${path}", ${mib(bytes)}` };
+    const reader = openReader(path);
+    try {
+      return judgeSpace(await reader.space(), path);
+    } finally {
+      reader.close();
+    }
   } catch (error) {
     const message = (error as Error).message;
     return { check, state: "fail", message, fix: "restore a backup, or name another storage.url" };
   }
+}
+
+/** How much of the database holds nothing; much is worth giving back. */
+export function judgeSpace({ bytes, freeBytes }: Space, path: string): Finding {
+  const check = "database";
+  const message = `"${path}", ${mib(bytes)}, of which ${mib(freeBytes)} hold nothing`;
+  if (freeBytes < 1024 * MIB || freeBytes < bytes / 2) return { check, state: "ok", message };
+  const fix = "new events use it again; where it is too much for good: bellhook compact";
+  return { check, state: "ok", message, fix };
 }
 
 /** Whether there is room for what comes in. */
@@ -117,8 +132,4 @@ async function sizeOf(path: string): Promise<number | undefined> {
   } catch {
     return undefined;
   }
-}
-
-function mib(bytes: number): string {
-  return `${(bytes / MIB).toLocaleString("en", { maximumFractionDigits: 1 })} MiB`;
 }

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { OutboxFailed } from "../outbox.ts";
-import { copyDatabase, nameBeforeMigration, sync } from "./copy.ts";
+import { sync } from "./copy.ts";
 import { faultOf } from "./faults.ts";
 import { isHeldHere } from "./lock.ts";
 import { assertComplete, assertNotAbandoned, type Head, HEAD_BYTES } from "./remains.ts";
@@ -12,6 +12,7 @@ import {
   NotOurDatabaseError,
   schemaVersion,
 } from "./schema.ts";
+import { type Migrating, removeRemains, upgrade } from "./upgrade.ts";
 
 /** The name of a database without a file. */
 export const IN_MEMORY = ":memory:";
@@ -19,53 +20,37 @@ export const IN_MEMORY = ":memory:";
 /** How long the writer may wait for a foreign lock, once open: the process stands still meanwhile. */
 const BUSY_MS = 250;
 
-/** A database that was copied before its schema is brought up to date. */
-export interface CopiedBefore {
-  readonly copy: string;
-  readonly fromVersion: number;
-  readonly toVersion: number;
-}
-
-/** How a database is brought up to date. */
-export interface Migrating {
-  readonly migrations?: readonly string[];
-  /** Told of the copy, once it is whole and before anything is changed. */
-  readonly onCopied?: (copied: CopiedBefore) => void;
-}
-
 /**
  * Opens the one writing connection, creating the file if need be, at the newest schema. A file with
  * an older one is copied first: `PATH-v1-backup`.
  */
 export async function openWriter(
   path: string,
-  { migrations = MIGRATIONS, onCopied }: Migrating = {},
+  { migrations = MIGRATIONS, ...migrating }: Migrating = {},
 ): Promise<DatabaseSync> {
-  if (path !== IN_MEMORY) create(path);
+  if (path !== IN_MEMORY) {
+    create(path);
+    await removeRemains(path);
+  }
   // Opening may have to recover a large journal, or wait for another that does.
-  const db = new DatabaseSync(path, { timeout: 10_000 });
+  let db = new DatabaseSync(path, { timeout: 10_000 });
   try {
     // First, for all else would write to a file that may not be ours.
     const version = schemaVersion(db, path, migrations);
-    let copy: string | undefined;
     if (version > 0 && version < migrations.length) {
-      copy = await nameBeforeMigration(path, version);
-      await copyDatabase(db, copy);
-      onCopied?.({ copy, fromVersion: version, toVersion: migrations.length });
-    }
-    try {
+      // What a killed process left in the journal moves into the file.
+      db.close();
+      await upgrade(path, { ...migrating, migrations, fromVersion: version });
+      db = new DatabaseSync(path, { timeout: 10_000 });
+    } else {
       migrate(db, path, migrations);
-    } catch (error) {
-      // Nothing was changed, and each start that is tried again would leave one more.
-      if (copy !== undefined) await Deno.remove(copy);
-      throw error;
     }
     db.exec(SETTINGS);
     db.exec("pragma journal_mode = wal");
     db.exec(`pragma busy_timeout = ${BUSY_MS}`);
     if (path !== IN_MEMORY) await syncNames(path);
   } catch (error) {
-    db.close();
+    if (db.isOpen) db.close();
     throw error;
   }
   return db;

@@ -23,6 +23,7 @@ import type {
   RememberedEntry,
   Replay,
   ReplayFilter,
+  Space,
   StoredDelivery,
   StoredEvent,
   Tally,
@@ -61,6 +62,7 @@ import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
+import { spaceOf } from "./space.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 import {
   answersFromRows,
@@ -418,6 +420,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   // deno-lint-ignore require-await
   async audit(): Promise<Audit> {
     return auditDatabase(this.#db);
+  }
+
+  // deno-lint-ignore require-await
+  async space(): Promise<Space> {
+    return spaceOf(this.#db);
   }
 
   close(): void {

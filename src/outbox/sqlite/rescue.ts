@@ -1,6 +1,8 @@
-import type { DatabaseSync } from "node:sqlite";
-import { copyDatabase } from "./copy.ts";
+import { dirname } from "node:path";
+import { backup, DatabaseSync } from "node:sqlite";
+import { giveName, sync } from "./copy.ts";
 import type { FilesChanged } from "./own_files.ts";
+import { beginPartial } from "./partial.ts";
 
 /** Where all that was acknowledged is kept when the files of an open database are taken away. */
 export function rescuedPath(path: string): string {
@@ -18,12 +20,40 @@ export async function rescue(db: DatabaseSync, fault: FilesChanged): Promise<str
   }
   const copy = rescuedPath(path);
   try {
-    await copyDatabase(db, copy);
+    await save(db, copy);
   } catch (error) {
     return `${what}; saving what it held to "${copy}" failed (${(error as Error).message}): ` +
       `put the files back if you have them, else restore a backup; then run bellhook audit`;
   }
   return `${what}; all that was acknowledged is saved in "${copy}": ${howToRestore(path)}`;
+}
+
+const ALL_PAGES = 2 ** 31 - 1;
+
+/** By the connection itself: the files have no names any more. It gets its name once it is whole. */
+async function save(db: DatabaseSync, to: string): Promise<void> {
+  const partial = await beginPartial(to);
+  try {
+    await backup(db, partial.path, { rate: ALL_PAGES });
+    assertWhole(partial.path);
+    await sync(partial.path);
+    await giveName(partial.path, to);
+  } finally {
+    await partial.discard();
+  }
+  await sync(dirname(to));
+}
+
+function assertWhole(path: string): void {
+  const db = new DatabaseSync(path);
+  try {
+    // One file, without a journal beside it.
+    db.exec("pragma journal_mode = delete");
+    const found = Object.values(db.prepare("pragma integrity_check(1)").get()!)[0];
+    if (found !== "ok") throw new Error(`the copy is damaged: ${found}`);
+  } finally {
+    db.close();
+  }
 }
 
 function howToRestore(path: string): string {

@@ -372,8 +372,7 @@ export function migrate(db: DatabaseSync, path: string, migrations = MIGRATIONS)
   db.exec("begin immediate");
   try {
     for (const migration of migrations.slice(version)) db.exec(migration);
-    db.exec(`pragma application_id = ${APPLICATION_ID}`);
-    db.exec(`pragma user_version = ${migrations.length}`);
+    db.exec(versionMark(migrations));
     db.exec("commit");
   } catch (error) {
     if (db.isTransaction) db.exec("rollback");
@@ -381,6 +380,13 @@ export function migrate(db: DatabaseSync, path: string, migrations = MIGRATIONS)
   } finally {
     defended.enableDefensive(true);
   }
+}
+
+/** Marks a database as ours, and as having seen these migrations. */
+export function versionMark(migrations: readonly string[]): string {
+  return `
+    pragma application_id = ${APPLICATION_ID};
+    pragma user_version = ${migrations.length};`;
 }
 
 /** What the runtime's types of a database lack. */

@@ -36,12 +36,13 @@ import type {
   Replay,
   ReplayFilter,
   ReplayStep,
+  Space,
   StoredDelivery,
   StoredEvent,
   Tally,
   TallyRequest,
 } from "../outbox.ts";
-import { IN_MEMORY, type Migrating, openReading, openWriter } from "./connection.ts";
+import { IN_MEMORY, openReading, openWriter } from "./connection.ts";
 import { isCorrupt, UNREADABLE } from "./damage.ts";
 import { faultOf } from "./faults.ts";
 import { Journal } from "./journal.ts";
@@ -54,6 +55,7 @@ import { assertNothingRescued, rescue } from "./rescue.ts";
 import { unopened } from "./system_errors.ts";
 import { assertDescriptors } from "./write_probe.ts";
 import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
+import type { Migrating } from "./upgrade.ts";
 
 /**
  * Opens the outbox in a SQLite file, creating it if need be, or in `:memory:`. One process at a time.
@@ -427,6 +429,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   audit(): Promise<Audit> {
     return this.#read(() => this.#reader.audit());
+  }
+
+  space(): Promise<Space> {
+    return this.#read(() => this.#reader.space());
   }
 
   watch(listener: (changes: readonly Change[]) => void): () => void {

@@ -1,0 +1,272 @@
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { Interrupted } from "../../src/outbox/sqlite/sqlite_thread.ts";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon } from "../support/a_daemon.ts";
+import { aSubscription } from "../support/a_subscription.ts";
+import { writeLargeDatabase } from "../support/a_large_database.ts";
+import { bellhook, freePort, kill, startServe } from "../support/processes.ts";
+import { startRawServer } from "../support/raw_server.ts";
+import { until } from "../support/until.ts";
+import { aDirectory, finish } from "./captured.ts";
+
+/** Enough for each step to take longer than a look at the folder does. */
+const ROWS = 20_000;
+
+/** The real command line on a database of its own, and what it leaves there. */
+async function aHouse(version?: number) {
+  const port = freePort();
+  const directory = await aDirectory({
+    "config.json": JSON.stringify({ server: { listen: `127.0.0.1:${port}` }, subscriptions: [] }),
+  });
+  const path = `${directory.path}/bellhook.db`;
+  writeLargeDatabase(path, { rows: ROWS, ...(version !== undefined && { version }) });
+  return {
+    ...directory,
+    port,
+    database: path,
+    config: `${directory.path}/config.json`,
+    /** The files beside the config, without the journal. */
+    names: () =>
+      [...Deno.readDirSync(directory.path)].map(({ name }) => name)
+        .filter((name) => !/-(wal|shm|lock)$/.test(name) && name !== "config.json").sort(),
+  };
+}
+
+/** Starts a command as a process, and waits until it ends or is at some point; undefined if it has ended. */
+async function untilItIs(
+  args: string[],
+  isThere: (said: string) => boolean,
+): Promise<Deno.ChildProcess | undefined> {
+  const rights = ["net", "read", "write", "env", "sys", "run"].map((name) => `--allow-${name}`);
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "--no-check", ...rights, "main.ts", ...args],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let said = "";
+  void process.stderr.pipeThrough(new TextDecoderStream())
+    .pipeTo(new WritableStream({ write: (text) => void (said += text) })).catch(() => {});
+  let hasEnded = false;
+  void process.status.then(() => hasEnded = true);
+  await until(() => hasEnded || isThere(said), "it is there", { withinMs: 60_000 });
+  return hasEnded ? undefined : process;
+}
+
+function isPartial(name: string): boolean {
+  return name.endsWith(".partial");
+}
+
+function sizeOf(folder: string, is: (name: string) => boolean): number {
+  let bytes = 0;
+  for (const { name } of Deno.readDirSync(folder)) {
+    try {
+      if (is(name)) bytes += Deno.statSync(`${folder}/${name}`).size;
+    } catch {
+      // It has just gone.
+    }
+  }
+  return bytes;
+}
+
+function rowsIn(path: string): number[] {
+  using db = new DatabaseSync(path, { readOnly: true });
+  return ["events", "deliveries", "attempts"].map((table) =>
+    Number(db.prepare(`select count(*) as n from ${table}`).get()!.n)
+  );
+}
+
+const ALL = [ROWS, ROWS, ROWS];
+
+Deno.test("story: an upgrade killed with -9 at any moment is done by the next start, with one copy", async () => {
+  await using house = await aHouse(2);
+  const { path: folder, database, config } = house;
+  const copy = "bellhook.db-v2-backup";
+  const whole = Deno.statSync(database).size;
+  const has = (name: string) => house.names().includes(name);
+  const isChanging = (said: string) => said.includes("a copy of it as it was is kept");
+  const moments: ((said: string) => boolean)[] = [
+    (said) => said.includes("is of an older version"),
+    () => house.names().some(isPartial),
+    () => sizeOf(folder, isPartial) > whole / 2,
+    () => sizeOf(folder, isPartial) >= whole,
+    () => has(copy),
+    isChanging,
+    isChanging,
+  ];
+  let kills = 0;
+  for (const isThere of moments) {
+    const process = await untilItIs(["serve", "-c", config], isThere);
+    if (!process) continue;
+    await kill(process);
+    kills++;
+    // Whatever is there is a whole copy, or has not got its name.
+    if (has(copy)) assertEquals(rowsIn(`${folder}/${copy}`), ALL);
+  }
+  assertEquals(kills, moments.length);
+  const madeAt = Deno.statSync(`${folder}/${copy}`).mtime!.getTime();
+  const { process, ready } = startServe(folder, house.port);
+  await ready;
+  process.kill("SIGTERM");
+  assertEquals((await process.status).code, 0);
+  assertEquals(house.names(), ["bellhook.db", copy]);
+  assertEquals(Deno.statSync(`${folder}/${copy}`).mtime!.getTime(), madeAt, "it was used again");
+  assertEquals([rowsIn(database), rowsIn(`${folder}/${copy}`)], [ALL, ALL]);
+  const { code, stdout } = await bellhook(folder, "audit");
+  assertEquals(code, 0, stdout);
+});
+
+Deno.test("story: an upgrade that is told to stop ends with 0, sends nothing, and goes on later", async () => {
+  let requests = 0;
+  await using receiver = startRawServer(() => {
+    requests++;
+    return {};
+  });
+  await using house = await aHouse(2);
+  {
+    using db = new DatabaseSync(house.database);
+    db.exec(`update deliveries set state = 0, due_at = 1, finished_at = null, finished_after = null,
+      last_status = null, attempt_count = 0 where seq > ${ROWS - 5}`);
+    db.exec(`delete from attempts where delivery > ${ROWS - 5}`);
+    db.exec("update counts set pending = 5, delivered = delivered - 5");
+  }
+  const subscription = { id: "sub", url: receiver.url, events: ["*"], allowHttp: true };
+  const secret = `whsec_${btoa("x".repeat(32))}\n`;
+  await Deno.writeTextFile(`${house.path}/secret`, secret);
+  await Deno.writeTextFile(
+    house.config,
+    JSON.stringify({
+      server: { listen: `127.0.0.1:${house.port}` },
+      subscriptions: [{
+        ...subscription,
+        allowNetworks: ["127.0.0.0/8"],
+        secret: { file: "secret" },
+      }],
+    }),
+  );
+  const copy = "bellhook.db-v2-backup";
+  const moments: (() => boolean)[] = [
+    () => house.names().some(isPartial),
+    () => house.names().includes(copy),
+  ];
+  for (const [index, isThere] of moments.entries()) {
+    const process = await untilItIs(["serve", "-c", house.config], isThere);
+    process!.kill("SIGTERM");
+    assertEquals((await process!.status).code, 0);
+    assertEquals(requests, 0, "it was told to stop before it sent anything");
+    assertEquals(house.names(), ["bellhook.db", ...(index === 0 ? [] : [copy]), "secret"]);
+  }
+  const { process, ready } = startServe(house.path, house.port);
+  await ready;
+  await until(() => requests === 5, "the rest is sent");
+  process.kill("SIGTERM");
+  assertEquals((await process.status).code, 0);
+  assertEquals(house.names(), ["bellhook.db", copy, "secret"]);
+});
+
+Deno.test("upgrade: what an older Bellhook has changed since is copied again", async () => {
+  await using house = await aHouse(2);
+  const { path: folder, database, config } = house;
+  const copy = "bellhook.db-v2-backup";
+  await kill((await untilItIs(["serve", "-c", config], () => house.names().includes(copy)))!);
+  {
+    using db = new DatabaseSync(database);
+    db.exec("update attempts set duration_ms = 21 where seq = 17");
+  }
+  const { process, ready, said } = startServe(folder, house.port);
+  await ready;
+  process.kill("SIGTERM");
+  await process.status;
+  assertEquals(house.names(), ["bellhook.db", copy, `${copy}-2`]);
+  assertMatch(await said, /the database is of an older version.*bytes=\d+ freeBytes=\d+/);
+});
+
+Deno.test("story: a compaction killed with -9 at any moment loses nothing and leaves nothing", async () => {
+  await using house = await aHouse();
+  const { path: folder, database, config } = house;
+  {
+    using db = new DatabaseSync(database);
+    db.exec(`delete from attempts where seq <= 10000; delete from deliveries where seq <= 10000;
+      delete from events_of_type where event <= 10000; delete from events where seq <= 10000;
+      update counts set delivered = 10000`);
+  }
+  const rest = [10_000, 10_000, 10_000];
+  const whole = Deno.statSync(database).size;
+  for (const share of [0, 0.2, 0.4]) {
+    const process = await untilItIs(
+      ["compact", "-c", config],
+      () => house.names().some(isPartial) && sizeOf(folder, isPartial) >= share * whole,
+    );
+    if (process) await kill(process);
+    assertEquals(rowsIn(database), rest);
+  }
+  const { code, stdout, stderr } = await bellhook(folder, "compact", "--json");
+  assertEquals(code, 0, stderr);
+  const { bytesBefore, bytesAfter } = JSON.parse(stdout);
+  assert(bytesAfter <= bytesBefore * 0.7, stdout);
+  assertEquals(Deno.statSync(database).size, bytesAfter);
+  assertEquals(house.names(), ["bellhook.db"]);
+  assertEquals((await bellhook(folder, "audit")).code, 0);
+  assertEquals(rowsIn(database), rest);
+});
+
+Deno.test("compact: a dry run tells sizes and changes nothing; beside a daemon it names the process", async () => {
+  await using house = await aHouse();
+  const before = await Deno.readFile(house.database);
+  const { exitCode, stdout } = await finish(["compact", "--dry-run", "--json", "-c", house.config]);
+  const facts = JSON.parse(stdout);
+  assertEquals([exitCode, facts.bytes, facts.freeBytes], [0, before.length, 0]);
+  assertEquals((await Deno.readFile(house.database)).length, before.length);
+  const { process, ready } = startServe(house.path, house.port);
+  await ready;
+  const refused = await finish(["compact", "-c", house.config]);
+  assertEquals(refused.exitCode, 1);
+  assertStringIncludes(refused.stderr, `process ${process.pid} is running on it`);
+  process.kill("SIGTERM");
+  assertEquals((await process.status).code, 0);
+});
+
+Deno.test("backup: Ctrl-C removes what it has written; kill -9 leaves what the next one removes", async () => {
+  await using house = await aHouse();
+  const args = ["backup", `${house.path}/b.db`, "-c", house.config];
+  const begun = () => house.names().some(isPartial);
+  const interrupted = await untilItIs(args, begun);
+  interrupted!.kill("SIGINT");
+  assertEquals((await interrupted!.status).code, 1);
+  assertEquals(house.names(), ["bellhook.db"]);
+
+  await kill((await untilItIs(args, begun))!);
+  assertEquals(house.names().filter(isPartial).length, 1);
+  assertEquals((await finish(args)).exitCode, 0);
+  assertEquals(house.names(), ["b.db", "bellhook.db"]);
+});
+
+Deno.test("start: told to stop before it is done, nothing is sent and the database is let go", async () => {
+  let requests = 0;
+  await using receiver = startRawServer(() => {
+    requests++;
+    return {};
+  });
+  await using house = await aHouse();
+  {
+    using db = new DatabaseSync(house.database);
+    db.exec(`update deliveries set state = 0, due_at = 1, finished_at = null, finished_after = null,
+      last_status = null, attempt_count = 0 where seq = 1`);
+    db.exec("delete from attempts where delivery = 1; delete from attempts where seq > 100");
+  }
+  const local = { url: receiver.url, allowHttp: true, allowNetworks: ["127.0.0.0/8"] };
+  const config = aConfig({ subscriptions: [aSubscription({ id: "sub", ...local })] });
+  const onDisk = { ...config, storage: { ...config.storage, path: house.database } };
+  await assertRejects(() => aDaemon(onDisk, { signal: AbortSignal.abort() }), Interrupted);
+  assertEquals(requests, 0);
+  // Another may have it now, and sends.
+  await using _daemon = await aDaemon(onDisk);
+  await until(() => requests === 1, "it is sent");
+});

@@ -1,0 +1,44 @@
+import { DatabaseSync } from "node:sqlite";
+import { migrate, MIGRATIONS } from "../../src/outbox/sqlite/schema.ts";
+
+/** The body of the standard profile. */
+const FORMAT = JSON.stringify({
+  format: 1,
+  body: [["type", { from: "type" }], ["timestamp", { from: "timestamp" }], ["data", {
+    from: "data",
+  }]],
+});
+
+/** Writes a database of so many delivered events, at once, as a version of the schema has it. */
+export function writeLargeDatabase(
+  path: string,
+  { rows, version = MIGRATIONS.length }: { readonly rows: number; readonly version?: number },
+): void {
+  using db = new DatabaseSync(path);
+  migrate(db, path, MIGRATIONS.slice(0, version));
+  db.exec("pragma journal_mode = wal; pragma synchronous = off; begin");
+  db.exec(`
+    insert into subscriptions values (1, cast('sub' as blob));
+    insert into types values (1, cast('t' as blob));
+    insert into formats values (1, cast('${FORMAT}' as blob));
+    with recursive c (x) as (select 1 union all select x + 1 from c where x < ${rows})
+    insert into events (seq, id, type, occurred_at, accepted_at, delivery_count, data)
+    select x, cast('evt_' || x as blob), 1, 1700000000000 + x, 1700000000000 + x, 1,
+      cast('"' || hex(randomblob(200)) || '"' as blob) from c;
+    insert into deliveries (seq, event, subscription, type, format, cause, state, attempt_count,
+      created_at, finished_at, finished_after, last_status)
+    select seq, seq, 1, 1, 1, 'event', 1, 1, accepted_at, accepted_at + 50, 0, 200 from events;
+    insert into attempts (seq, delivery, number, started_at, duration_ms, succeeded, url,
+      request_headers, status, response_headers, response_body, truncated)
+    select seq, seq, 1, created_at + 5, 20, 1, cast('https://app.example' as blob),
+      cast('{}' as blob), 200, cast('{}' as blob), x'6f6b', 0 from deliveries;
+    insert into counts values (1, 0, ${rows}, 0, 0);
+  `);
+  if (version >= 3) {
+    db.exec(`
+      insert into events_of_type select type, accepted_at, seq from events;
+      update indexed_until set event = ${rows}, delivery = ${rows};`);
+  }
+  if (version >= 5) db.exec("insert into events_of_type select 0, accepted_at, seq from events");
+  db.exec("commit; pragma wal_checkpoint(truncate)");
+}
