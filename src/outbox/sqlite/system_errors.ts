@@ -1,7 +1,9 @@
 import { dirname } from "node:path";
+import { Interrupted } from "./sqlite_thread.ts";
 
 /** An error of the system on opening a file of the outbox, in words that name it and what to do. */
 export function unopened(error: Error, path: string): Error {
+  if (error instanceof Interrupted) return error;
   const reason = REASONS.get(codeOf(error))?.(dirname(path));
   if (reason !== undefined) {
     return new Error(`cannot open "${path}": ${reason}`, { cause: error });
