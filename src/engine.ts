@@ -155,6 +155,7 @@ function compose(
   const ingest = new Ingest({
     outbox: tracing ? tracedOutbox(outbox, tracing) : outbox,
     registry,
+    clock,
     steady,
     random,
     measures,

@@ -152,7 +152,19 @@ function isSpace(code: number): boolean {
 
 /** A JSON number by its digits. */
 export class NumberText {
+  #decimal: Decimal | undefined;
+
   constructor(readonly text: string) {}
+
+  /** Compares exactly: negative, zero or positive, as a sort wants it. */
+  compare(other: NumberText): number {
+    return compareDecimals(this.#digits(), other.#digits());
+  }
+
+  /** Worked out once: a number may be as long as a body, and be compared with all others in it. */
+  #digits(): Decimal {
+    return this.#decimal ??= decimalOf(this.text);
+  }
 }
 
 /** A parsed JSON value whose numbers are NumberText. */
@@ -201,7 +213,10 @@ const MAX_ZEROS = 30;
 
 /** Compares two JSON numbers exactly: negative, zero or positive, as a sort wants it. */
 export function compareNumbers(a: string, b: string): number {
-  const left = decimalOf(a), right = decimalOf(b);
+  return compareDecimals(decimalOf(a), decimalOf(b));
+}
+
+function compareDecimals(left: Decimal, right: Decimal): number {
   const sign = signOf(left) - signOf(right);
   if (sign !== 0) return sign;
   const magnitude = compareMagnitudes(left, right);
@@ -235,7 +250,6 @@ function signOf(decimal: Decimal): number {
 function compareMagnitudes(a: Decimal, b: Decimal): number {
   const leading = (a.digits.length + a.exponent) - (b.digits.length + b.exponent);
   if (leading !== 0) return leading;
-  const length = Math.max(a.digits.length, b.digits.length);
-  const left = a.digits.padEnd(length, "0"), right = b.digits.padEnd(length, "0");
-  return left < right ? -1 : left > right ? 1 : 0;
+  // No zeros at their ends: where one is the other's beginning, it is the smaller.
+  return a.digits < b.digits ? -1 : a.digits > b.digits ? 1 : 0;
 }

@@ -3,6 +3,7 @@ import { receiverName } from "../domain/subscription.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import { parseEvents } from "../ingest/posted_event.ts";
 import type { Registry } from "../ingest/registry.ts";
+import { Turn } from "../runtime/turn.ts";
 import type { AccessVariables } from "./access.ts";
 import { type BodyPorts, bodyText } from "./input.ts";
 import { ProblemError } from "./problem.ts";
@@ -30,19 +31,18 @@ export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariable
     if (previewed.kind === "undeclared") {
       throw new ProblemError(invalid("the event type is not declared", previewed.faults));
     }
-    const explained = ports.registry.explain(previewed.event);
-    return context.json({
-      matches: explained.flatMap(({ subscription, match }) =>
-        !match.matches ? [] : [{
-          subscription: subscription.id,
-          type: receiverName(subscription, previewed.event.type),
-          held: ports.isHeld(subscription.id),
-        }]
-      ),
-      others: explained.flatMap(({ subscription, match }) =>
-        match.matches ? [] : [{ subscription: subscription.id, rule: match.rule, why: match.why }]
-      ),
-    });
+    const matches: unknown[] = [], others: unknown[] = [];
+    const turn = new Turn(ports.clock);
+    for (const { subscription, match } of ports.registry.explaining(previewed.event)) {
+      const { id } = subscription;
+      if (match.matches) {
+        const type = receiverName(subscription, previewed.event.type);
+        matches.push({ subscription: id, type, held: ports.isHeld(id) });
+      } else others.push({ subscription: id, rule: match.rule, why: match.why });
+      const pause = turn.step();
+      if (pause) await pause;
+    }
+    return context.json({ matches, others });
   });
   return routes;
 }

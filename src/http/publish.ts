@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import type { Ingest, Submitted } from "../ingest/ingest.ts";
+import { type Ingest, MAX_DELIVERIES, type Submitted } from "../ingest/ingest.ts";
 import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { assertOwnPage, callerOf, nameOf } from "./access.ts";
@@ -202,6 +202,15 @@ function answer(submitted: Submitted, isArray: boolean): Response {
         title: "Unprocessable Content",
         detail: "an event type is not declared; nothing was stored",
         errors: submitted.faults,
+      });
+    case "tooManyDeliveries":
+      return problem({
+        status: 413,
+        title: "Content Too Large",
+        detail:
+          `these events come to ${submitted.deliveries} deliveries, and one request may have ` +
+          `${MAX_DELIVERIES}; nothing was stored. Post them in ` +
+          `${Math.ceil(submitted.deliveries / MAX_DELIVERIES)} or more requests, or one by one`,
       });
     case "idConflict":
       return problem({

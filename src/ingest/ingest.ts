@@ -2,13 +2,16 @@ import { createHash } from "node:crypto";
 import type { Config, Publisher } from "../config/config.ts";
 import type { DeliveryCause } from "../domain/delivery.ts";
 import { type Event, unmetScope } from "../domain/event.ts";
+import { canonicalScalar } from "../domain/json_text.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, Enqueued, NewDelivery, NewEvent, Outbox, Receipt } from "../outbox/outbox.ts";
 import { formatOf } from "../profiles/render.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Measures } from "../runtime/measures.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
+import { Turn } from "../runtime/turn.ts";
 import type { Fault, PostedEvent } from "./posted_event.ts";
 import type { Registry } from "./registry.ts";
 import { testEvent, type TestRequest } from "./test_event.ts";
@@ -16,6 +19,7 @@ import { testEvent, type TestRequest } from "./test_event.ts";
 export interface IngestPorts {
   readonly outbox: Pick<Outbox, "enqueue">;
   readonly registry: Registry;
+  readonly clock: Clock;
   readonly steady: SteadyClock;
   readonly random: Random;
   readonly measures: Measures;
@@ -40,6 +44,8 @@ export type Submitted =
   | { readonly kind: "accepted"; readonly isNew: boolean; readonly receipts: readonly Receipt[] }
   | { readonly kind: "forbidden"; readonly faults: readonly Fault[] }
   | { readonly kind: "undeclared"; readonly faults: readonly Fault[] }
+  /** Its events would come to so many deliveries. */
+  | { readonly kind: "tooManyDeliveries"; readonly deliveries: number }
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
   | { readonly kind: "keyConflict" };
 
@@ -47,6 +53,13 @@ export type Submitted =
 export type Previewed =
   | { readonly kind: "accepted"; readonly event: Event }
   | Submitted & { readonly kind: "undeclared" };
+
+/**
+ * The most deliveries that several events of one request may come to. They are stored in one
+ * transaction, during which nothing else is: 10 000 take 30 to 40 ms of it. An event alone can't be
+ * split, so it has as many as there are subscriptions that want it.
+ */
+export const MAX_DELIVERIES = 10_000;
 
 /** An event in, its deliveries out, in one transaction. */
 export class Ingest {
@@ -63,8 +76,13 @@ export class Ingest {
     const undeclared = this.#undeclared(events, isArray);
     if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
     const at = this.#ports.steady.now();
+    const routed = await this.#routeAll(events, { at, publisher });
+    const { deliveries } = routed;
+    if (events.length > 1 && deliveries > MAX_DELIVERIES) {
+      return { kind: "tooManyDeliveries", deliveries };
+    }
     const enqueued = await this.#ports.outbox.enqueue({
-      events: events.map((posted) => this.#route(posted, { at, publisher })),
+      events: routed.events,
       ...(idempotencyKey === undefined ? {} : {
         idempotency: {
           key: hash16([publisher?.name ?? "", idempotencyKey]),
@@ -117,18 +135,35 @@ export class Ingest {
     return { kind: "accepted", event: this.#event(posted, this.#ports.steady.now()) };
   }
 
-  #route(
-    posted: PostedEvent,
-    { at, publisher }: { at: Instant; publisher: Publisher | undefined },
-  ): NewEvent {
+  /** All events with their deliveries; where those are too many, they are only counted. */
+  async #routeAll(posted: readonly PostedEvent[], stamp: Stamp): Promise<Routed> {
+    const turn = new Turn(this.#ports.clock);
+    const events: NewEvent[] = [];
+    let deliveries = 0;
+    for (const one of posted) {
+      const event = await this.#route(one, stamp, turn);
+      deliveries += event.deliveries.length;
+      if (posted.length > 1 && deliveries > MAX_DELIVERIES) events.length = 0;
+      else events.push(event);
+      if (posted.length > 1) await turn.look();
+    }
+    return { events, deliveries };
+  }
+
+  async #route(posted: PostedEvent, { at, publisher }: Stamp, turn: Turn): Promise<NewEvent> {
     const event = this.#event(posted, at);
+    const { candidates, match } = this.#ports.registry.ask(event);
+    const deliveries: NewDelivery[] = [];
+    for (const subscription of candidates) {
+      if (match(subscription).matches) deliveries.push(this.#delivery(subscription, "event"));
+      const pause = turn.step();
+      if (pause) await pause;
+    }
     return {
       event,
       ...(publisher ? { publisher: publisher.name } : {}),
       ...(posted.id === undefined ? {} : { contentHash: contentHash(posted) }),
-      deliveries: this.#ports.registry.matching(event).map((subscription) =>
-        this.#delivery(subscription, "event")
-      ),
+      deliveries,
     };
   }
 
@@ -164,6 +199,18 @@ export class Ingest {
   }
 }
 
+/** When the events of a request came, and from whom. */
+interface Stamp {
+  readonly at: Instant;
+  readonly publisher: Publisher | undefined;
+}
+
+interface Routed {
+  readonly events: readonly NewEvent[];
+  /** Of all of them. */
+  readonly deliveries: number;
+}
+
 function notAllowed(
   events: readonly PostedEvent[],
   { name, types, scope }: Publisher,
@@ -176,7 +223,10 @@ function notAllowed(
       const message = `publisher "${name}" may not post "${event.type}"`;
       faults.push({ path: `${path}type`, message });
     }
-    const unmet = scope && unmetScope(scope, event.scope);
+    const unmet = scope && unmetScope(scope, (name) => {
+      const value = event.scope.get(name);
+      return value === undefined ? undefined : canonicalScalar(value);
+    });
     if (unmet !== undefined) {
       faults.push({
         path: `${path}scope.${unmet}`,

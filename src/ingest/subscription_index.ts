@@ -1,7 +1,7 @@
 import type { Event, ScopeCondition } from "../domain/event.ts";
-import { canonicalScalar } from "../domain/json_text.ts";
+import { type DataPaths, EventValues } from "../domain/event_values.ts";
 import type { Pattern } from "../domain/pattern.ts";
-import { matches, type Subscription } from "../domain/subscription.ts";
+import { type Match, matches, pathsOf, type Subscription } from "../domain/subscription.ts";
 
 /**
  * Finds who gets an event among tens of thousands without asking each: by the patterns, told apart by
@@ -13,6 +13,7 @@ export class SubscriptionIndex {
   readonly #literal = new Map<string, Group>();
   readonly #remembered = new RememberedGroups();
   readonly #subscriptions: readonly Subscription[];
+  #paths: DataPaths | undefined;
 
   constructor(subscriptions: readonly Subscription[]) {
     this.#subscriptions = subscriptions;
@@ -32,9 +33,21 @@ export class SubscriptionIndex {
 
   /** Who gets the event, in the order that the subscriptions were given in. */
   matching(event: Event): Subscription[] {
-    const lists = this.#groupsFor(event.type).flatMap((group) => group.listsFor(event));
-    return inOrder(lists).map((position) => this.#subscriptions[position]!)
-      .filter((subscription) => matches(subscription, event).matches);
+    const { candidates, match } = this.ask(event);
+    return candidates.filter((subscription) => match(subscription).matches);
+  }
+
+  /**
+   * Those who may get the event, in the same order, and the question that tells whether one of all does:
+   * there may be tens of thousands, and whoever asks them lets others have their turn.
+   */
+  ask(event: Event): Asking {
+    const values = new EventValues(event, () => this.#paths ??= pathsOf(this.#subscriptions));
+    const lists = this.#groupsFor(event.type).flatMap((group) => group.listsFor(values));
+    return {
+      candidates: inOrder(lists).map((position) => this.#subscriptions[position]!),
+      match: (subscription) => matches(subscription, event, values),
+    };
   }
 
   #add(group: Group): void {
@@ -65,6 +78,12 @@ export class SubscriptionIndex {
   }
 }
 
+/** An event that subscriptions are asked about. */
+export interface Asking {
+  readonly candidates: readonly Subscription[];
+  match(subscription: Subscription): Match;
+}
+
 /** A subscription by its place in the config. */
 type Position = number;
 
@@ -89,11 +108,11 @@ class Group {
   }
 
   /** Lists in order, of all that an event's scope can be meant for, and maybe others. */
-  listsFor(event: Event): (readonly Position[])[] {
+  listsFor(values: EventValues): (readonly Position[])[] {
     const lists = this.#anyScope.length > 0 ? [this.#anyScope] : [];
     for (const [name, byValue] of this.#byScope ?? []) {
-      const value = event.scope.get(name);
-      const list = value === undefined ? undefined : byValue.get(canonicalScalar(value));
+      const value = values.scope(name);
+      const list = value === undefined ? undefined : byValue.get(value);
       if (list) lists.push(list);
     }
     return lists;
