@@ -157,7 +157,8 @@ export class Store {
     try {
       answers = operations.map((operation) => this.#run(operation, changes));
       subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
-      if (this.#indexing.isDue(this.#insertion.last)) this.#index();
+      const { last } = this.#insertion;
+      if (this.#indexing.isDue(last)) this.#indexing.takeInSome(last);
       this.#writeCounts(changes);
       this.#healthKeeping.write(changes, this.#indexing);
       this.#tallying.write(changes, this.#indexing);
