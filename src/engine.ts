@@ -15,6 +15,7 @@ import { createApp } from "./http/app.ts";
 import { ChangeFeed } from "./http/change_feed.ts";
 import type { Operations } from "./http/operations.ts";
 import type { ReloadReport } from "./http/reload.ts";
+import { Admission } from "./ingest/admission.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Registry } from "./ingest/registry.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
@@ -98,11 +99,14 @@ function compose(
   const measures = measuresIn(metrics, clock.wall());
   measureProcess(metrics);
   let unwatchLoop: (() => void) | undefined;
-  outbox.timeCommits(async (commit) => {
+  outbox.timeCommits(async (commit, { ofEvents } = { ofEvents: 0 }) => {
     const startedMs = clock.monotonicMs();
     let ok = false;
     try {
-      const answer = await commit();
+      const committing = commit();
+      // All of it that holds the loop is over: the rest waits for the disk.
+      if (ofEvents > 0) admission.spent((clock.monotonicMs() - startedMs) * ofEvents);
+      const answer = await committing;
       ok = true;
       return answer;
     } finally {
@@ -152,6 +156,11 @@ function compose(
       exhaustedMs: config.storage.keepExhaustedMs,
     }),
   });
+  const admission: Admission = new Admission({
+    clock,
+    isBehind: () => scheduler.isBehind,
+    lagMs: () => scheduler.lagMs,
+  });
   const ingest = new Ingest({
     outbox: tracing ? tracedOutbox(outbox, tracing) : outbox,
     registry,
@@ -161,6 +170,7 @@ function compose(
     measures,
     config: () => config,
     hasRoom: (id) => scheduler.hasRoom(id),
+    onWorked: (ms) => admission.spent(ms),
     onStored: (claims, unclaimed) => scheduler.accept(claims, unclaimed),
   });
   const replayer = new Replayer({
@@ -234,6 +244,7 @@ function compose(
   });
   const app = createApp({
     ingest,
+    admission,
     registry,
     reader: outbox,
     clock,
@@ -286,6 +297,7 @@ function compose(
   async function stop(closeDoor = () => Promise.resolve()): Promise<void> {
     closedBecause = "the daemon is stopping";
     log.stopping();
+    admission.stop();
     retention.stop();
     replayer.stop();
     unwatchLoop?.();

@@ -12,6 +12,8 @@ const MAX_QUEUED = 4_096;
 const MAX_QUEUED_PER_LANE = 256;
 /** How many rows one claim on the outbox takes. */
 const CLAIM_SIZE = 128;
+/** It is looked at once in so many starts how long a delivery has waited, and holds for so long. */
+const STARTS_PER_LAG = 16, LAG_HOLDS_MS = 1_000;
 /** How long a lane waits after a fault of our own or of the database. */
 const FAULT_PAUSE_MS = 5_000;
 /** How often the wall clock is compared where nothing else wakes the scheduler. */
@@ -55,6 +57,9 @@ export class Scheduler {
   readonly #wakes = new DueHeap<Lane>();
   #queued = 0;
   #inFlight = 0;
+  /** How long the last first attempts that were started had waited, and when that was. */
+  #lag = { ms: 0, at: 0 };
+  #starts = 0;
   /** Lanes with attempts under way. */
   #busyLanes = 0;
   #running = false;
@@ -74,6 +79,17 @@ export class Scheduler {
   /** Attempts under way. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** Whether deliveries that are due wait in memory to be sent. */
+  get isBehind(): boolean {
+    return this.#queued > 0;
+  }
+
+  /** How long what is sent now has waited since it was accepted; 0 where nothing waits. */
+  get lagMs(): number {
+    if (this.#lag.ms === 0 || !this.isBehind) return 0;
+    return this.#now() - this.#lag.at < LAG_HOLDS_MS ? this.#lag.ms : 0;
   }
 
   /** Reads what is pending from the outbox and begins. */
@@ -284,10 +300,18 @@ export class Scheduler {
     }
     lane.take();
     this.#queued--;
+    if (++this.#starts % STARTS_PER_LAG === 0) this.#noteLag(claim);
     if (rateLimit === undefined) lane.forgetStarts();
     else lane.noteStart(rateLimit, this.#ports.steady.justAfter());
     void this.#carryOut(lane, claim, subscription);
     return true;
+  }
+
+  /** Retries and what is sent again wait for other reasons. */
+  #noteLag({ delivery: { attemptCount, cause, createdAt } }: Claim): void {
+    if (attemptCount > 0 || cause !== "event") return;
+    const at = this.#now();
+    this.#lag = { ms: Math.max(0, at - createdAt), at };
   }
 
   async #carryOut(lane: Lane, claim: Claim, subscription: Subscription): Promise<void> {

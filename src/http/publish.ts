@@ -1,8 +1,9 @@
 import type { Config } from "../config/config.ts";
+import type { Admission } from "../ingest/admission.ts";
 import { type Ingest, MAX_DELIVERIES, type Submitted } from "../ingest/ingest.ts";
 import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { assertOwnPage, callerOf, nameOf } from "./access.ts";
+import { assertOwnPage, type Caller, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
 import { Intake, type Passage } from "./intake.ts";
@@ -13,8 +14,12 @@ export const RETRY_AFTER_SECONDS = 5;
 /** What room is kept for a body whose length nobody has told. */
 const UNDECLARED_BYTES = 16 * 1024;
 
+/** A longer body is a large request, and so is a list of events. */
+const SMALL_CHARACTERS = 16 * 1024;
+
 export interface PublishPorts {
   readonly ingest: Ingest;
+  readonly admission: Admission;
   readonly config: () => Config;
   readonly clock: Clock;
   /** Undefined while events are taken, else why not. */
@@ -71,19 +76,39 @@ export function publishing(
       const format = formatOf(headers);
       const text = await readText(request, readingInto(passage, maxBodyBytes));
       passage.complete();
-      const closed = ports.closedBecause();
-      if (closed !== undefined) throw new ProblemError(unavailable(closed));
-      const { events, isArray } = postedIn(text, format);
       const key = idempotencyKey(headers.get("idempotency-key"));
-      const submitted = await ports.ingest.submit({
-        events,
-        isArray,
-        ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
-        ...(key === undefined ? {} : { idempotencyKey: key }),
-      });
-      return answer(submitted, isArray);
+      const take = () => store(text, { format, caller, key });
+      return isSmall(text) ? await take() : await takeInLine(take);
     } finally {
       passage.leave();
+    }
+  }
+
+  async function store(text: string, { format, caller, key }: Posting): Promise<Response> {
+    const closed = ports.closedBecause() ??
+      (ports.admission.isOverloaded ? "deliveries wait for the daemon to keep up" : undefined);
+    if (closed !== undefined) throw new ProblemError(unavailable(closed));
+    const startedMs = ports.clock.monotonicMs();
+    const { events, isArray } = postedIn(text, format);
+    ports.admission.spent(ports.clock.monotonicMs() - startedMs);
+    const submitted = await ports.ingest.submit({
+      events,
+      isArray,
+      ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+    });
+    return answer(submitted, isArray);
+  }
+
+  /** Large requests take turns with each other, and with what is to be sent. */
+  async function takeInLine(take: () => Promise<Response>): Promise<Response> {
+    if (!await ports.admission.enter()) {
+      throw new ProblemError(unavailable("too many large requests wait in line"));
+    }
+    try {
+      return await take();
+    } finally {
+      ports.admission.leave();
     }
   }
 
@@ -96,6 +121,17 @@ export function publishing(
       onSlow: () => passage.stepAside(),
     };
   }
+}
+
+/** A body that was read, and what its head said. */
+interface Posting {
+  readonly format: Format;
+  readonly caller: Caller;
+  readonly key: string | undefined;
+}
+
+function isSmall(text: string): boolean {
+  return text.length <= SMALL_CHARACTERS && !/^\s*\[/.test(text);
 }
 
 /** What a body will take as far as is known: a length may be missing, or a lie. */

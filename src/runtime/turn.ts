@@ -15,6 +15,7 @@ export class Turn {
   readonly #clock: Clock;
   #startedMs: number | undefined;
   #steps = 0;
+  #workedMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -32,7 +33,15 @@ export class Turn {
     return nowMs - this.#startedMs < LONGEST_MS ? undefined : this.#next();
   }
 
+  /** For how long it has held the loop in all. */
+  get workedMs(): number {
+    if (this.#startedMs === undefined) return this.#workedMs;
+    return this.#workedMs + this.#clock.monotonicMs() - this.#startedMs;
+  }
+
   async #next(): Promise<void> {
+    this.#workedMs = this.workedMs;
+    this.#startedMs = undefined;
     await nextTurn();
     this.#startedMs = this.#clock.monotonicMs();
   }
