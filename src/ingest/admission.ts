@@ -93,11 +93,12 @@ export class Admission {
   }
 
   async #rest(atMostUntilMs: number): Promise<void> {
-    const untilMs = Math.min(this.#freeAtMs, atMostUntilMs);
     this.#isResting = true;
     let quietLooks = 0;
+    // What was let in before may go on taking time, which this rest then makes up for as well.
     do quietLooks = await this.#isLoopBusy() ? 0 : quietLooks + 1; while (
-      !this.#isStopped && quietLooks < QUIET_LOOKS && this.#ports.clock.monotonicMs() < untilMs
+      !this.#isStopped && quietLooks < QUIET_LOOKS &&
+      this.#ports.clock.monotonicMs() < Math.min(this.#freeAtMs, atMostUntilMs)
     );
     this.#isResting = false;
     this.#freeAtMs = 0;
