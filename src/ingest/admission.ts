@@ -6,8 +6,8 @@ const AT_ONCE = 2;
 const LONGEST_REST_MS = 500;
 /** Once the first in line has waited so long, whoever comes is to come again later. */
 const LONGEST_WAIT_MS = 2_000;
-/** The longer deliveries wait for the loop, the longer the rests: twice as long for each so long. */
-const LAG_PER_REST_MS = 5_000;
+/** How long a rest is for what was taken, and for how long a lag it is longer by as much again. */
+const RESTS = 1.5, LAG_PER_REST_MS = 5_000;
 /** From here on a busy loop takes in nothing more. */
 const LONGEST_LAG_MS = 30_000;
 /** How often the loop is looked at, and how much later than that it is busy with something. */
@@ -27,9 +27,10 @@ export interface AdmissionPorts {
 
 /**
  * Shares the loop between taking events in and sending them. While deliveries wait to be sent, what a
- * request has taken of the loop's time is followed by a rest at least as long, which the next large
- * request waits for in line; a loop with nothing to do ends it. Who would wait for too long is refused
- * (503), and so is everybody where the loop is busy and deliveries have waited for half a minute.
+ * request has taken of the loop's time is followed by a rest of one and a half times that, longer the
+ * longer deliveries have waited, which the next large request waits for in line; a loop with nothing to
+ * do ends it. Who would wait for too long is refused (503), and so is everybody where the loop is busy
+ * and deliveries have waited for half a minute.
  */
 export class Admission {
   readonly #ports: AdmissionPorts;
@@ -49,7 +50,7 @@ export class Admission {
   /** So much of the loop's time went into taking events in. */
   spent(ms: number): void {
     if (!this.#ports.isBehind()) return;
-    const rests = 1 + this.#ports.lagMs() / LAG_PER_REST_MS;
+    const rests = RESTS + this.#ports.lagMs() / LAG_PER_REST_MS;
     this.#freeAtMs = Math.max(this.#freeAtMs, this.#ports.clock.monotonicMs()) + ms * rests;
   }
 

@@ -140,3 +140,37 @@ function watchLoop(): { stop(): number } {
     },
   };
 }
+
+Deno.test("while lists are posted as fast as they are answered, their events are delivered", async () => {
+  let arrived = 0;
+  await using receiver = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => {
+      arrived++;
+      return new Response();
+    },
+  );
+  const types = list(10, (i) => `type.${i}`) as string[];
+  await using daemon = await aDaemon(aConfig({
+    subscriptions: types.map((type) =>
+      aSubscription({
+        id: type,
+        events: [compilePattern(type)],
+        url: `http://127.0.0.1:${receiver.addr.port}/`,
+        allowHttp: true,
+        allowNetworks: ["127.0.0.0/8"],
+      })
+    ),
+  }));
+  const body = JSON.stringify(list(1_000, (i) => ({ type: types[i % 10], data: i })));
+  let accepted = 0;
+  await Promise.all(list(4, async () => {
+    while (accepted < 12_000) {
+      const { status } = await daemon.call("POST", "/v1/events", body);
+      assertEquals(status, 202);
+      accepted += 1_000;
+    }
+  }));
+  // Receivers and publishers share the test's loop: apart from it the share is twice as large.
+  assert(arrived / accepted > 0.12, `${arrived} of ${accepted} events were delivered meanwhile`);
+});
