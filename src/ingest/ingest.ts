@@ -148,10 +148,13 @@ export class Ingest {
     const events: NewEvent[] = [];
     let deliveries = 0;
     for (const one of posted) {
-      const event = await this.#route(one, stamp, turn);
-      deliveries += event.deliveries.length;
-      if (deliveries > MAX_DELIVERIES) events.length = 0;
-      else events.push(event);
+      if (deliveries > MAX_DELIVERIES) {
+        await this.#forEachGetting(this.#event(one, stamp.at), turn, () => deliveries++);
+      } else {
+        const event = await this.#route(one, stamp, turn);
+        deliveries += event.deliveries.length;
+        events.push(event);
+      }
       await turn.look();
     }
     this.#ports.onWorked(turn.workedMs);
@@ -160,19 +163,29 @@ export class Ingest {
 
   async #route(posted: PostedEvent, { at, publisher }: Stamp, turn: Turn): Promise<NewEvent> {
     const event = this.#event(posted, at);
-    const { candidates, match } = this.#ports.registry.ask(event);
     const deliveries: NewDelivery[] = [];
-    for (const subscription of candidates) {
-      if (match(subscription).matches) deliveries.push(this.#delivery(subscription, "event"));
-      const pause = turn.step();
-      if (pause) await pause;
-    }
+    await this.#forEachGetting(event, turn, (subscription) => {
+      deliveries.push(this.#delivery(subscription, "event"));
+    });
     return {
       event,
       ...(publisher ? { publisher: publisher.name } : {}),
       ...(posted.id === undefined ? {} : { contentHash: contentHash(posted) }),
       deliveries,
     };
+  }
+
+  async #forEachGetting(
+    event: Event,
+    turn: Turn,
+    tell: (subscription: Subscription) => void,
+  ): Promise<void> {
+    const { candidates, gets } = this.#ports.registry.ask(event);
+    for (const subscription of candidates) {
+      if (gets(subscription)) tell(subscription);
+      const pause = turn.step();
+      if (pause) await pause;
+    }
   }
 
   #event(posted: PostedEvent, at: Instant): Event {

@@ -33,19 +33,20 @@ export class SubscriptionIndex {
 
   /** Who gets the event, in the order that the subscriptions were given in. */
   matching(event: Event): Subscription[] {
-    const { candidates, match } = this.ask(event);
-    return candidates.filter((subscription) => match(subscription).matches);
+    const { candidates, gets } = this.ask(event);
+    return candidates.filter(gets);
   }
 
   /**
-   * Those who may get the event, in the same order, and the question that tells whether one of all does:
-   * there may be tens of thousands, and whoever asks them lets others have their turn.
+   * Those who may get the event, in the same order, and the questions that tell who does: there may be
+   * tens of thousands, and whoever asks them lets others have their turn.
    */
   ask(event: Event): Asking {
     const values = new EventValues(event, () => this.#paths ??= pathsOf(this.#subscriptions));
     const lists = this.#groupsFor(event.type).flatMap((group) => group.listsFor(values));
     return {
       candidates: inOrder(lists).map((position) => this.#subscriptions[position]!),
+      gets: (candidate) => wantsAll(candidate) || matches(candidate, event, values).matches,
       match: (subscription) => matches(subscription, event, values),
     };
   }
@@ -81,7 +82,17 @@ export class SubscriptionIndex {
 /** An event that subscriptions are asked about. */
 export interface Asking {
   readonly candidates: readonly Subscription[];
+  /** Whether one of the candidates gets it. */
+  gets(candidate: Subscription): boolean;
+  /** What any subscription has to say of it. */
   match(subscription: Subscription): Match;
+}
+
+/** Whether it gets every event of its patterns: most do, and where there are thousands asking takes long. */
+function wantsAll(candidate: Subscription): boolean {
+  const { scope, profile } = candidate;
+  return scope.size === 0 && !profile.events && profile.admission.length === 0 &&
+    candidate.match.length === 0;
 }
 
 /** A subscription by its place in the config. */

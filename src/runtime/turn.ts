@@ -1,15 +1,15 @@
-import { setImmediate } from "node:timers";
 import type { Clock } from "./clock.ts";
 
-/** So long may one piece of work hold the loop. */
-const LONGEST_MS = 10;
+/** So long may one piece of work hold the loop, and as long it rests then. */
+const LONGEST_MS = 5;
 /** The clock is looked at once in so many steps: each takes about as long as the look. */
 const STEPS_PER_LOOK = 64;
 
 /**
  * Work of many small steps that lets everything else have its turn: after each step it asks whether it
- * has held the loop for long enough. Such works take turns with each other as well, one at a time, so
- * that twenty of them at once hold the loop no longer than one.
+ * has held the loop for long enough. A rest is as long, not one turn of the loop, for to answer a small
+ * request takes several. Such works take turns with each other as well, one at a time, so that twenty
+ * of them at once hold the loop no longer than one.
  */
 export class Turn {
   readonly #clock: Clock;
@@ -30,7 +30,7 @@ export class Turn {
   look(): Promise<void> | undefined {
     const nowMs = this.#clock.monotonicMs();
     this.#startedMs ??= nowMs;
-    return nowMs - this.#startedMs < LONGEST_MS ? undefined : this.#next();
+    return nowMs - this.#startedMs < LONGEST_MS ? undefined : this.#rest();
   }
 
   /** For how long it has held the loop in all. */
@@ -39,25 +39,23 @@ export class Turn {
     return this.#workedMs + this.#clock.monotonicMs() - this.#startedMs;
   }
 
-  async #next(): Promise<void> {
+  async #rest(): Promise<void> {
     this.#workedMs = this.workedMs;
     this.#startedMs = undefined;
-    await nextTurn();
+    await new Promise<void>((resolve) => {
+      resting.push(resolve);
+      if (resting.length === 1) wakeNext(this.#clock);
+    });
     this.#startedMs = this.#clock.monotonicMs();
   }
 }
 
-/** Resolves in a later turn of the loop, which no other that waits for one has. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    waiting.push(resolve);
-    if (waiting.length === 1) setImmediate(serveNext);
+const resting: (() => void)[] = [];
+
+/** The first goes on after a rest, and the next after another. */
+function wakeNext(clock: Clock): void {
+  clock.after(LONGEST_MS, () => {
+    resting.shift()!();
+    if (resting.length > 0) wakeNext(clock);
   });
-}
-
-const waiting: (() => void)[] = [];
-
-function serveNext(): void {
-  waiting.shift()!();
-  if (waiting.length > 0) setImmediate(serveNext);
 }
