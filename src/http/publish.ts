@@ -1,8 +1,9 @@
 import type { Config } from "../config/config.ts";
 import type { Admission } from "../ingest/admission.ts";
 import { type Ingest, MAX_DELIVERIES, type Submitted } from "../ingest/ingest.ts";
-import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
+import { type Parsed, parseEventsInTurns } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { Turn } from "../runtime/turn.ts";
 import { assertOwnPage, type Caller, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
@@ -88,9 +89,9 @@ export function publishing(
     const closed = ports.closedBecause() ??
       (ports.admission.isOverloaded ? "deliveries wait for the daemon to keep up" : undefined);
     if (closed !== undefined) throw new ProblemError(unavailable(closed));
-    const startedMs = ports.clock.monotonicMs();
-    const { events, isArray } = postedIn(text, format);
-    ports.admission.spent(ports.clock.monotonicMs() - startedMs);
+    const turn = new Turn(ports.clock);
+    const { events, isArray } = postedIn(await parseEventsInTurns(text, format, turn));
+    ports.admission.spent(turn.workedMs);
     const submitted = await ports.ingest.submit({
       events,
       isArray,
@@ -189,8 +190,7 @@ function typeInUtf8(contentType: string): string | undefined {
   return charset === undefined || /^charset="?utf-?8"?$/.test(charset) ? type : undefined;
 }
 
-function postedIn(text: string, format: Format): Parsed & { kind: "parsed" } {
-  const parsed = parseEvents(text, format);
+function postedIn(parsed: Parsed): Parsed & { kind: "parsed" } {
   if (parsed.kind === "malformed") {
     throw new ProblemError({
       status: 400,

@@ -10,6 +10,7 @@ import {
   membersOf,
 } from "../domain/json_text.ts";
 import { plainMembersOf } from "../domain/plain_json.ts";
+import type { Turn } from "../runtime/turn.ts";
 
 /** The most events one request may hold. */
 export const MAX_EVENTS = 1_000;
@@ -81,7 +82,33 @@ export type Parsed =
   | { readonly kind: "invalid"; readonly faults: readonly Fault[] };
 
 /** Reads a request's body: one event or an array of them. */
-export function parseEvents(text: string, format: "events" | "cloudevents"): Parsed {
+export function parseEvents(text: string, format: Format): Parsed {
+  const parsing = parsingSteps(text, format);
+  for (;;) {
+    const { done, value } = parsing.next();
+    if (done) return value;
+  }
+}
+
+/** The same, where the events of an array let everything else have its turn. */
+export async function parseEventsInTurns(
+  text: string,
+  format: Format,
+  turn: Turn,
+): Promise<Parsed> {
+  const parsing = parsingSteps(text, format);
+  for (;;) {
+    const { done, value } = parsing.next();
+    if (done) return value;
+    const pause = turn.look();
+    if (pause) await pause;
+  }
+}
+
+type Format = "events" | "cloudevents";
+
+/** Stops after each event of an array. */
+function* parsingSteps(text: string, format: Format): Generator<undefined, Parsed> {
   try {
     const plain = plainMembersOf(text);
     if (plain) return oneOf(readMembers(plain, format, ""));
@@ -93,7 +120,7 @@ export function parseEvents(text: string, format: "events" | "cloudevents"): Par
       const message = `${elements.length} events in one request; at most ${MAX_EVENTS} are taken`;
       return invalid("", message);
     }
-    return manyOf(elements, format);
+    return yield* manyOf(elements, format);
   } catch (error) {
     if (error instanceof JsonTextError) return { kind: "malformed", message: error.message };
     throw error;
@@ -103,7 +130,7 @@ export function parseEvents(text: string, format: "events" | "cloudevents"): Par
 /** Nobody mends more at once, and finding the nearest names of thousands takes seconds. */
 const MAX_FAULTS = 100;
 
-function manyOf(elements: readonly JsonText[], format: "events" | "cloudevents"): Parsed {
+function* manyOf(elements: readonly JsonText[], format: Format): Generator<undefined, Parsed> {
   const events: PostedEvent[] = [];
   const faults: Fault[] = [];
   for (const [index, element] of elements.entries()) {
@@ -111,6 +138,7 @@ function manyOf(elements: readonly JsonText[], format: "events" | "cloudevents")
     if (Array.isArray(read)) faults.push(...read);
     else events.push(read);
     if (faults.length >= MAX_FAULTS) break;
+    yield;
   }
   return faults.length > 0
     ? { kind: "invalid", faults: faults.slice(0, MAX_FAULTS) }
@@ -129,7 +157,7 @@ function invalid(path: string, message: string): Parsed {
 
 function readEvent(
   text: JsonText,
-  format: "events" | "cloudevents",
+  format: Format,
   path: string,
 ): PostedEvent | Fault[] {
   const members = membersOf(text);
@@ -139,7 +167,7 @@ function readEvent(
 
 function readMembers(
   members: Members,
-  format: "events" | "cloudevents",
+  format: Format,
   path: string,
 ): PostedEvent | Fault[] {
   const twice = repeated(members);

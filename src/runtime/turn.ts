@@ -13,12 +13,15 @@ const STEPS_PER_LOOK = 64;
  */
 export class Turn {
   readonly #clock: Clock;
+  /** Undefined while it rests. */
   #startedMs: number | undefined;
   #steps = 0;
   #workedMs = 0;
 
+  /** The work begins now. */
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#startedMs = clock.monotonicMs();
   }
 
   /** After a small step: undefined while it may go on, else what to wait for before it does. */
@@ -28,9 +31,8 @@ export class Turn {
 
   /** After a step that may have taken a while: the same. */
   look(): Promise<void> | undefined {
-    const nowMs = this.#clock.monotonicMs();
-    this.#startedMs ??= nowMs;
-    return nowMs - this.#startedMs < LONGEST_MS ? undefined : this.#rest();
+    const heldMs = this.#clock.monotonicMs() - this.#startedMs!;
+    return heldMs < LONGEST_MS ? undefined : this.#rest();
   }
 
   /** For how long it has held the loop in all. */
@@ -44,7 +46,7 @@ export class Turn {
     this.#startedMs = undefined;
     await new Promise<void>((resolve) => {
       resting.push(resolve);
-      if (resting.length === 1) wakeNext(this.#clock);
+      if (resting.length === 1) wakeFirst(this.#clock, LONGEST_MS);
     });
     this.#startedMs = this.#clock.monotonicMs();
   }
@@ -52,10 +54,10 @@ export class Turn {
 
 const resting: (() => void)[] = [];
 
-/** The first goes on after a rest, and the next after another. */
-function wakeNext(clock: Clock): void {
-  clock.after(LONGEST_MS, () => {
+/** The next goes on when that one has worked, and all have rested again. */
+function wakeFirst(clock: Clock, inMs: number): void {
+  clock.after(inMs, () => {
     resting.shift()!();
-    if (resting.length > 0) wakeNext(clock);
+    if (resting.length > 0) wakeFirst(clock, 2 * LONGEST_MS);
   });
 }
