@@ -139,19 +139,21 @@ export class Ingest {
 
   /** All events with their deliveries; where those are too many, they are only counted. */
   async #routeAll(posted: readonly PostedEvent[], stamp: Stamp): Promise<Routed> {
-    const turn = new Turn(this.#ports.clock);
+    // One config for all of them: another may be put in force meanwhile.
+    const how = { turn: new Turn(this.#ports.clock), index: this.#ports.registry.now() };
+    const { turn } = how;
     const [only] = posted;
     if (posted.length === 1) {
-      const event = await this.#route(only!, stamp, turn);
+      const event = await this.#route(only!, stamp, how);
       return { events: [event], deliveries: event.deliveries.length };
     }
     const events: NewEvent[] = [];
     let deliveries = 0;
     for (const one of posted) {
       if (deliveries > MAX_DELIVERIES) {
-        await this.#forEachGetting(this.#event(one, stamp.at), turn, () => deliveries++);
+        await this.#forEachGetting(this.#event(one, stamp.at), how, () => deliveries++);
       } else {
-        const event = await this.#route(one, stamp, turn);
+        const event = await this.#route(one, stamp, how);
         deliveries += event.deliveries.length;
         events.push(event);
       }
@@ -161,10 +163,10 @@ export class Ingest {
     return { events, deliveries };
   }
 
-  async #route(posted: PostedEvent, { at, publisher }: Stamp, turn: Turn): Promise<NewEvent> {
+  async #route(posted: PostedEvent, { at, publisher }: Stamp, how: Routing): Promise<NewEvent> {
     const event = this.#event(posted, at);
     const deliveries: NewDelivery[] = [];
-    await this.#forEachGetting(event, turn, (subscription) => {
+    await this.#forEachGetting(event, how, (subscription) => {
       deliveries.push(this.#delivery(subscription, "event"));
     });
     return {
@@ -177,10 +179,10 @@ export class Ingest {
 
   async #forEachGetting(
     event: Event,
-    turn: Turn,
+    { turn, index }: Routing,
     tell: (subscription: Subscription) => void,
   ): Promise<void> {
-    const { candidates, gets } = this.#ports.registry.ask(event);
+    const { candidates, gets } = index.ask(event);
     for (const subscription of candidates) {
       if (gets(subscription)) tell(subscription);
       const pause = turn.step();
@@ -224,6 +226,12 @@ export class Ingest {
 interface Stamp {
   readonly at: Instant;
   readonly publisher: Publisher | undefined;
+}
+
+/** By which config a request's events find their subscriptions, letting others have their turn. */
+interface Routing {
+  readonly turn: Turn;
+  readonly index: ReturnType<Registry["now"]>;
 }
 
 interface Routed {

@@ -49,9 +49,9 @@ export class Registry {
     return this.#index.matching(event);
   }
 
-  /** The same one by one, in steps. */
-  ask(event: Event): Asking {
-    return this.#index.ask(event);
+  /** The same one by one, in steps, by what is in force now however long that takes. */
+  now(): Pick<SubscriptionIndex, "ask"> {
+    return this.#index;
   }
 
   /** What every subscription has to say of the event. */

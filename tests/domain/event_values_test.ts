@@ -116,7 +116,9 @@ Deno.test("event values: what is shown of a value stays short, however long it i
 });
 
 // Each took from half a minute to hours when every subscription walked the data for itself.
-const COUNT = 20_000;
+const COUNT = 10_000;
+/** For a machine that has much else to do. */
+const LONGEST_MS = 10_000;
 const numbers = Array.from({ length: 40_000 }, (_, i) => 100_000 - i);
 const giant = `1${"0".repeat(100_000)}1`;
 const HUGE = {
@@ -153,7 +155,7 @@ for (const [name, data] of Object.entries(HUGE)) {
     const startedMs = performance.now();
     assertEquals(index.matching(anEvent({ data })), []);
     const tookMs = performance.now() - startedMs;
-    assert(tookMs < 2_500, `it took ${tookMs} ms`);
+    assert(tookMs < LONGEST_MS, `it took ${tookMs} ms`);
   });
 }
 
@@ -168,5 +170,5 @@ Deno.test("event values: a long value of a scope is looked at once, not by every
   const startedMs = performance.now();
   for (const subscription of subscriptions) assert(!match(subscription).matches);
   const tookMs = performance.now() - startedMs;
-  assert(tookMs < 2_500, `it took ${tookMs} ms`);
+  assert(tookMs < LONGEST_MS, `it took ${tookMs} ms`);
 });
