@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { Admission } from "../ingest/admission.ts";
 import { type Ingest, MAX_DELIVERIES, type Submitted } from "../ingest/ingest.ts";
-import { type Parsed, parseEventsInTurns } from "../ingest/posted_event.ts";
+import { type Parsed, parsingSteps } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Turn } from "../runtime/turn.ts";
 import { assertOwnPage, type Caller, callerOf, nameOf } from "./access.ts";
@@ -90,7 +90,7 @@ export function publishing(
       (ports.admission.isOverloaded ? "deliveries wait for the daemon to keep up" : undefined);
     if (closed !== undefined) throw new ProblemError(unavailable(closed));
     const turn = new Turn(ports.clock);
-    const { events, isArray } = postedIn(await parseEventsInTurns(text, format, turn));
+    const { events, isArray } = postedIn(await turn.run(parsingSteps(text, format)));
     ports.admission.spent(turn.workedMs);
     const submitted = await ports.ingest.submit({
       events,

@@ -11,7 +11,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Measures } from "../runtime/measures.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
-import { Turn } from "../runtime/turn.ts";
+import { type Steps, Turn } from "../runtime/turn.ts";
 import type { Fault, PostedEvent } from "./posted_event.ts";
 import type { Registry } from "./registry.ts";
 import { testEvent, type TestRequest } from "./test_event.ts";
@@ -139,34 +139,33 @@ export class Ingest {
 
   /** All events with their deliveries; where those are too many, they are only counted. */
   async #routeAll(posted: readonly PostedEvent[], stamp: Stamp): Promise<Routed> {
+    const turn = new Turn(this.#ports.clock);
     // One config for all of them: another may be put in force meanwhile.
-    const how = { turn: new Turn(this.#ports.clock), index: this.#ports.registry.now() };
-    const { turn } = how;
-    const [only] = posted;
-    if (posted.length === 1) {
-      const event = await this.#route(only!, stamp, how);
-      return { events: [event], deliveries: event.deliveries.length };
-    }
+    const routed = await turn.run(this.#routing(posted, stamp, this.#ports.registry.now()));
+    if (posted.length > 1) this.#ports.onWorked(turn.workedMs);
+    return routed;
+  }
+
+  *#routing(posted: readonly PostedEvent[], stamp: Stamp, index: Index): Steps<Routed> {
     const events: NewEvent[] = [];
     let deliveries = 0;
     for (const one of posted) {
-      if (deliveries > MAX_DELIVERIES) {
-        await this.#forEachGetting(this.#event(one, stamp.at), how, () => deliveries++);
+      if (posted.length > 1 && deliveries > MAX_DELIVERIES) {
+        yield* getting(this.#event(one, stamp.at), index, () => deliveries++);
       } else {
-        const event = await this.#route(one, stamp, how);
+        const event = yield* this.#route(one, stamp, index);
         deliveries += event.deliveries.length;
         events.push(event);
       }
-      await turn.look();
+      if (posted.length > 1) yield;
     }
-    this.#ports.onWorked(turn.workedMs);
     return { events, deliveries };
   }
 
-  async #route(posted: PostedEvent, { at, publisher }: Stamp, how: Routing): Promise<NewEvent> {
+  *#route(posted: PostedEvent, { at, publisher }: Stamp, index: Index): Steps<NewEvent> {
     const event = this.#event(posted, at);
     const deliveries: NewDelivery[] = [];
-    await this.#forEachGetting(event, how, (subscription) => {
+    yield* getting(event, index, (subscription) => {
       deliveries.push(this.#delivery(subscription, "event"));
     });
     return {
@@ -175,19 +174,6 @@ export class Ingest {
       ...(posted.id === undefined ? {} : { contentHash: contentHash(posted) }),
       deliveries,
     };
-  }
-
-  async #forEachGetting(
-    event: Event,
-    { turn, index }: Routing,
-    tell: (subscription: Subscription) => void,
-  ): Promise<void> {
-    const { candidates, gets } = index.ask(event);
-    for (const subscription of candidates) {
-      if (gets(subscription)) tell(subscription);
-      const pause = turn.step();
-      if (pause) await pause;
-    }
   }
 
   #event(posted: PostedEvent, at: Instant): Event {
@@ -228,11 +214,23 @@ interface Stamp {
   readonly publisher: Publisher | undefined;
 }
 
-/** By which config a request's events find their subscriptions, letting others have their turn. */
-interface Routing {
-  readonly turn: Turn;
-  readonly index: ReturnType<Registry["now"]>;
+/** By what a request's events find their subscriptions. */
+type Index = ReturnType<Registry["now"]>;
+
+/** Tells of each subscription that gets an event. */
+function* getting(
+  event: Event,
+  index: Index,
+  tell: (subscription: Subscription) => void,
+): Steps<void> {
+  const { candidates, gets } = index.ask(event);
+  for (let at = 0; at < candidates.length; at++) {
+    if (gets(candidates[at]!)) tell(candidates[at]!);
+    if (at % CANDIDATES_A_STEP === CANDIDATES_A_STEP - 1) yield;
+  }
 }
+
+const CANDIDATES_A_STEP = 64;
 
 interface Routed {
   readonly events: readonly NewEvent[];

@@ -10,7 +10,7 @@ import {
   membersOf,
 } from "../domain/json_text.ts";
 import { plainMembersOf } from "../domain/plain_json.ts";
-import type { Turn } from "../runtime/turn.ts";
+import type { Steps } from "../runtime/turn.ts";
 
 /** The most events one request may hold. */
 export const MAX_EVENTS = 1_000;
@@ -90,25 +90,10 @@ export function parseEvents(text: string, format: Format): Parsed {
   }
 }
 
-/** The same, where the events of an array let everything else have its turn. */
-export async function parseEventsInTurns(
-  text: string,
-  format: Format,
-  turn: Turn,
-): Promise<Parsed> {
-  const parsing = parsingSteps(text, format);
-  for (;;) {
-    const { done, value } = parsing.next();
-    if (done) return value;
-    const pause = turn.look();
-    if (pause) await pause;
-  }
-}
-
 type Format = "events" | "cloudevents";
 
-/** Stops after each event of an array. */
-function* parsingSteps(text: string, format: Format): Generator<undefined, Parsed> {
+/** The same, which can be interrupted after each event of an array. */
+export function* parsingSteps(text: string, format: Format): Steps<Parsed> {
   try {
     const plain = plainMembersOf(text);
     if (plain) return oneOf(readMembers(plain, format, ""));
@@ -130,7 +115,7 @@ function* parsingSteps(text: string, format: Format): Generator<undefined, Parse
 /** Nobody mends more at once, and finding the nearest names of thousands takes seconds. */
 const MAX_FAULTS = 100;
 
-function* manyOf(elements: readonly JsonText[], format: Format): Generator<undefined, Parsed> {
+function* manyOf(elements: readonly JsonText[], format: Format): Steps<Parsed> {
   const events: PostedEvent[] = [];
   const faults: Fault[] = [];
   for (const [index, element] of elements.entries()) {

@@ -1,6 +1,6 @@
 import type { Event } from "../domain/event.ts";
 import type { Match, Subscription } from "../domain/subscription.ts";
-import { type Asking, SubscriptionIndex } from "./subscription_index.ts";
+import { SubscriptionIndex } from "./subscription_index.ts";
 
 /** The subscriptions of the config in force, found by id or by the event they want. */
 export class Registry {

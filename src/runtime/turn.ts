@@ -2,11 +2,12 @@ import type { Clock } from "./clock.ts";
 
 /** So long may one piece of work hold the loop, and as long it rests then. */
 const LONGEST_MS = 5;
-/** The clock is looked at once in so many steps: each takes about as long as the look. */
-const STEPS_PER_LOOK = 64;
+
+/** Work that can be interrupted wherever it yields, which should be every tenth of a millisecond or so. */
+export type Steps<Value> = Generator<undefined, Value>;
 
 /**
- * Work of many small steps that lets everything else have its turn: after each step it asks whether it
+ * Work of many small steps that lets everything else have its turn: after each step it looks whether it
  * has held the loop for long enough. A rest is as long, not one turn of the loop, for to answer a small
  * request takes several. Such works take turns with each other as well, one at a time, so that twenty
  * of them at once hold the loop no longer than one.
@@ -15,7 +16,6 @@ export class Turn {
   readonly #clock: Clock;
   /** Undefined while it rests. */
   #startedMs: number | undefined;
-  #steps = 0;
   #workedMs = 0;
 
   /** The work begins now. */
@@ -24,15 +24,13 @@ export class Turn {
     this.#startedMs = clock.monotonicMs();
   }
 
-  /** After a small step: undefined while it may go on, else what to wait for before it does. */
-  step(): Promise<void> | undefined {
-    return ++this.#steps % STEPS_PER_LOOK === 0 ? this.look() : undefined;
-  }
-
-  /** After a step that may have taken a while: the same. */
-  look(): Promise<void> | undefined {
-    const heldMs = this.#clock.monotonicMs() - this.#startedMs!;
-    return heldMs < LONGEST_MS ? undefined : this.#rest();
+  /** Carries all steps out; where they are few, at once. */
+  async run<Value>(steps: Steps<Value>): Promise<Value> {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      if (this.#clock.monotonicMs() - this.#startedMs! >= LONGEST_MS) await this.#rest();
+    }
   }
 
   /** For how long it has held the loop in all. */

@@ -1,16 +1,20 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { Turn } from "../../src/runtime/turn.ts";
 import { settled } from "../dispatch/an_engine.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 /** Work of so many steps, each of which takes a millisecond; tells of each step it has done. */
-async function work(clock: FakeClock, steps: number, done: number[], name = 0): Promise<Turn> {
-  const turn = new Turn(clock);
-  for (let step = 0; step < steps; step++) {
+function* steps(clock: FakeClock, count: number, done: number[], name: number) {
+  for (let step = 0; step < count; step++) {
     clock.advance(1);
     done.push(name);
-    await turn.look();
+    yield;
   }
+}
+
+async function work(clock: FakeClock, count: number, done: number[], name = 0): Promise<Turn> {
+  const turn = new Turn(clock);
+  await turn.run(steps(clock, count, done, name));
   return turn;
 }
 
@@ -30,37 +34,34 @@ Deno.test("turn: long work stops every five milliseconds, and goes on after as l
   assertEquals((await working).workedMs, 12);
 });
 
-Deno.test("turn: of several works only one goes on after a rest, in their order", async () => {
+Deno.test("turn: of several works one goes on after a rest, and the next after another", async () => {
   const clock = new FakeClock();
   const done: number[] = [];
-  const all = [1, 2, 3].map((name) => work(clock, 10, done, name));
-  await settled();
-  done.length = 0;
-  for (const name of [1, 2, 3]) {
-    // What one takes of the time is no rest for the others.
-    const before = done.length;
+  // Each at its second step, so that all of them rest when time begins to pass.
+  const slow = function* (name: number) {
+    clock.advance(name === 1 ? 5 : 0);
+    yield;
+    for (let step = 0; step < 3; step++) {
+      done.push(name);
+      yield;
+    }
+  };
+  const turns = [1, 2, 3].map(() => new Turn(clock));
+  const all = turns.map((turn, i) => turn.run(slow(i + 1)));
+  const told: number[][] = [];
+  for (let ms = 0; ms < 25; ms += 5) {
     clock.advance(5);
     await settled();
-    assertEquals(done.slice(before), Array(5).fill(name));
+    told.push(done.splice(0));
   }
-  for (let rest = 0; rest < 6; rest++) {
-    clock.advance(10);
-    await settled();
-  }
+  assertEquals(told, [[1, 1, 1], [], [2, 2, 2], [], [3, 3, 3]]);
   await Promise.all(all);
 });
 
-Deno.test("turn: short work is not interrupted, nor is the clock asked after every small step", () => {
+Deno.test("turn: short work is done at once", async () => {
   const clock = new FakeClock();
-  let looks = 0;
-  const turn = new Turn({ ...clockOf(clock), monotonicMs: () => looks++ });
-  for (let step = 0; step < 128; step++) assert(turn.step() === undefined);
-  assertEquals(looks, 3);
+  const done: number[] = [];
+  const working = work(clock, 4, done);
+  assertEquals(done.length, 4);
+  assertEquals((await working).workedMs, 4);
 });
-
-function clockOf(clock: FakeClock) {
-  return {
-    wall: () => clock.wall(),
-    after: (ms: number, callback: () => void) => clock.after(ms, callback),
-  };
-}
