@@ -11,6 +11,8 @@ export class Lane {
   dueInOutboxAt: Instant | undefined;
   /** The last attempt that ended had run into its deadline. */
   hangs = false;
+  /** Since when nothing but the daemon itself keeps its deliveries waiting. */
+  freeSince: Instant = 0;
   /** A claim on the outbox is under way. */
   fetching = false;
   /** It stands in the scheduler's ring of lanes that can start an attempt. */
@@ -79,6 +81,7 @@ export class Lane {
     // What is due already stays so: set back alone, the clock would make it wait.
     const moves = this.dueInOutboxAt !== undefined && (this.dueInOutboxAt > from || byMs < 0);
     if (moves) this.dueInOutboxAt! += byMs;
+    this.freeSince += byMs;
     this.#startedAt = this.#startedAt.map((at) => at + byMs);
   }
 }

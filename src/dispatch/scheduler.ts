@@ -42,6 +42,8 @@ export interface Attempted {
   readonly dueAt?: Instant | undefined;
   /** It ran into its deadline. */
   readonly hung: boolean;
+  /** It failed, or the receiver took its time. */
+  readonly slow?: boolean;
 }
 
 /**
@@ -86,7 +88,7 @@ export class Scheduler {
     return this.#queued > 0;
   }
 
-  /** How long what is sent now has waited since it was accepted; 0 where nothing waits. */
+  /** How long what is sent now has waited for the daemon alone; 0 where nothing waits. */
   get lagMs(): number {
     if (this.#lag.ms === 0 || !this.isBehind) return 0;
     return this.#now() - this.#lag.at < LAG_HOLDS_MS ? this.#lag.ms : 0;
@@ -180,7 +182,10 @@ export class Scheduler {
 
   #lane(id: string): Lane {
     let lane = this.#lanes.get(id);
-    if (!lane) this.#lanes.set(id, lane = new Lane(id));
+    if (!lane) {
+      this.#lanes.set(id, lane = new Lane(id));
+      lane.freeSince = this.#now();
+    }
     return lane;
   }
 
@@ -205,7 +210,10 @@ export class Scheduler {
   #look(lane: Lane): void {
     if (!this.#running) return;
     const held = this.#isHeld(lane.id);
-    if (held) void this.#giveBack(lane, (claim) => claim.delivery.cause !== "test");
+    if (held) {
+      lane.freeSince = this.#now();
+      void this.#giveBack(lane, (claim) => claim.delivery.cause !== "test");
+    }
     if (lane.queued > 0) this.#ready(lane);
     if (lane.dueInOutboxAt === undefined || lane.fetching) return;
     if (lane.dueInOutboxAt > this.#now()) this.#wakeAt(lane, lane.dueInOutboxAt);
@@ -295,31 +303,33 @@ export class Scheduler {
     const paceAt = lane.paceAt(rateLimit);
     // The time is asked for only where it matters: it takes as long to tell as all else here.
     if (paceAt > 0 && paceAt > this.#now()) {
+      lane.freeSince = this.#now();
       this.#wakeAt(lane, paceAt);
       return false;
     }
     lane.take();
     this.#queued--;
-    if (++this.#starts % STARTS_PER_LAG === 0) this.#noteLag(claim);
+    if (++this.#starts % STARTS_PER_LAG === 0) this.#noteLag(lane, claim);
     if (rateLimit === undefined) lane.forgetStarts();
     else lane.noteStart(rateLimit, this.#ports.steady.justAfter());
     void this.#carryOut(lane, claim, subscription);
     return true;
   }
 
-  /** Retries and what is sent again wait for other reasons. */
-  #noteLag({ delivery: { attemptCount, cause, createdAt } }: Claim): void {
+  /** What a receiver, a pause or a rate limit keeps waiting is not counted, nor are retries. */
+  #noteLag(lane: Lane, { delivery: { attemptCount, cause, createdAt } }: Claim): void {
     if (attemptCount > 0 || cause !== "event") return;
     const at = this.#now();
-    this.#lag = { ms: Math.max(0, at - createdAt), at };
+    this.#lag = { ms: Math.max(0, at - Math.max(createdAt, lane.freeSince)), at };
   }
 
   async #carryOut(lane: Lane, claim: Claim, subscription: Subscription): Promise<void> {
     if (lane.inFlight++ === 0) this.#busyLanes++;
     this.#inFlight++;
     try {
-      const { dueAt, hung } = await this.#ports.attempt(claim, subscription);
+      const { dueAt, hung, slow = hung } = await this.#ports.attempt(claim, subscription);
       lane.hangs = hung;
+      if (slow) lane.freeSince = this.#now();
       if (dueAt !== undefined) this.noteDue(lane.id, dueAt);
     } catch (error) {
       this.#ports.log.attemptBroke(claim.delivery.id, error);

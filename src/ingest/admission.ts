@@ -11,7 +11,7 @@ const RESTS = 1.5, LAG_PER_REST_MS = 5_000;
 /** From here on a busy loop takes in nothing more. */
 const LONGEST_LAG_MS = 30_000;
 /** How often the loop is looked at, and how much later than that it is busy with something. */
-const LOOK_EVERY_MS = 2, LATE_MS = 1;
+const LOOK_EVERY_MS = 2, LATE_MS = 2;
 /** After so many looks in a row that came in time there is nothing else to do. */
 const QUIET_LOOKS = 4;
 /** What the last look counts for, and from which share of late ones on the loop is busy. */
