@@ -1,3 +1,4 @@
+import { batches } from "./measures/batches.ts";
 import { crash, crashWithMillion } from "./measures/crash.ts";
 import { noisyNeighbour, pace, slowFsync } from "./measures/latency.ts";
 import { measureLimits } from "./measures/limits.ts";
@@ -23,6 +24,7 @@ export const MEASURES: readonly Measure[] = [
   slowFsync,
   fanOut,
   receivers,
+  batches,
   tls,
   noisyNeighbour,
   crash,

@@ -3,6 +3,7 @@ import { dashboard } from "./dashboard/dashboard.ts";
 import { profile } from "./profile.ts";
 import { growth } from "./growth/growth.ts";
 import { FULL, QUICK, SHORT } from "./measures/measure.ts";
+import { neighbours } from "./neighbours/neighbours.ts";
 import { soak } from "./soak.ts";
 import { bellhook } from "./systems/bellhook.ts";
 import { bullmq, bullmqEverysec } from "./systems/bullmq.ts";
@@ -14,6 +15,7 @@ const USAGE =
   `usage: deno task bench [--quick | --short] [--against bullmq,pgboss] [--only MEASURE,…]
        deno task bench growth [--quick]
        deno task bench dashboard [--quick]
+       deno task bench neighbours
        deno task bench soak [--minutes 60]
        deno task bench profile [--quick] [--only ingest,steady,drain]
 
@@ -87,6 +89,8 @@ async function main(): Promise<number> {
       return await growth({ isQuick: values.quick, folder }) ? 0 : 1;
     case "dashboard":
       return await dashboard({ isQuick: values.quick, folder }) ? 0 : 1;
+    case "neighbours":
+      return await neighbours({ folder }) ? 0 : 1;
     case "soak":
       return await soak({ minutes: Number(values.minutes ?? 60), folder }) ? 0 : 1;
     default:

@@ -155,9 +155,11 @@ export class Rig {
       count?: number;
       seconds: number;
       batch?: number;
+      isSmall?: boolean;
     },
   ): Promise<Posted> {
-    const { connections = CONNECTIONS, count = Infinity, seconds, batch = 1 } = order;
+    const { connections = CONNECTIONS, count = Infinity, seconds, batch = 1, isSmall = false } =
+      order;
     return this.#book(
       await this.#workbench.generator.ask("flood", {
         ...this.#order(seconds),
@@ -165,6 +167,7 @@ export class Rig {
         // JSON has no infinity.
         count: Math.min(count, Number.MAX_SAFE_INTEGER),
         batch,
+        isSmall,
       }),
     );
   }

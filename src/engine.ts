@@ -16,6 +16,7 @@ import { createApp } from "./http/app.ts";
 import { ChangeFeed } from "./http/change_feed.ts";
 import type { Operations } from "./http/operations.ts";
 import type { ReloadReport } from "./http/reload.ts";
+import { Admission } from "./ingest/admission.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Registry } from "./ingest/registry.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
@@ -32,9 +33,9 @@ import { measuresIn } from "./runtime/measures.ts";
 import { Metrics } from "./runtime/metrics.ts";
 import { measureProcess } from "./runtime/process_metrics.ts";
 import type { Random } from "./runtime/random.ts";
-import { Slices } from "./runtime/slices.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
 import type { Tracing } from "./runtime/tracing.ts";
+import type { Turn } from "./runtime/turn.ts";
 import { noticeTransport } from "./transport/notice_transport.ts";
 import type { Transport } from "./transport/transport.ts";
 import { type Http1Connections, http1Transport } from "./transport/http1_transport.ts";
@@ -65,7 +66,7 @@ export interface EnginePorts {
   /** How many lines of the log were dropped since nobody read it. */
   readonly droppedLogLines?: () => number;
   /** Reads the config anew, in slices; without it a reload is refused. */
-  readonly reload?: (slices: Slices) => Promise<Loaded>;
+  readonly reload?: (turn: Turn) => Promise<Loaded>;
 }
 
 /** Everything of a daemon but its socket. */
@@ -127,11 +128,14 @@ function compose(
   const measures = measuresIn(metrics, clock.wall());
   measureProcess(metrics);
   let unwatchLoop: (() => void) | undefined;
-  outbox.timeCommits(async (commit) => {
+  outbox.timeCommits(async (commit, { ofEvents } = { ofEvents: 0 }) => {
     const startedMs = clock.monotonicMs();
     let ok = false;
     try {
-      const answer = await commit();
+      const committing = commit();
+      // All of it that holds the loop is over: the rest waits for the disk.
+      if (ofEvents > 0) admission.spent((clock.monotonicMs() - startedMs) * ofEvents);
+      const answer = await committing;
       ok = true;
       return answer;
     } finally {
@@ -181,15 +185,21 @@ function compose(
     exhaustedMs: config.storage.keepExhaustedMs,
   });
   const retention = new Retention({ outbox, clock, steady, log, keep });
+  const admission: Admission = new Admission({
+    clock,
+    isBehind: () => scheduler.isBehind,
+    lagMs: () => scheduler.lagMs,
+  });
   const ingest = new Ingest({
     outbox: tracing ? tracedOutbox(outbox, tracing) : outbox,
     registry,
-    steady,
     clock,
+    steady,
     random,
     measures,
     config: () => config,
     hasRoom: (id) => scheduler.hasRoom(id),
+    onWorked: (ms) => admission.spent(ms),
     onStored: (claims, unclaimed) => scheduler.accept(claims, unclaimed),
   });
   const replayer = new Replayer({
@@ -251,7 +261,7 @@ function compose(
     },
   };
   const reloading = new Reloading({
-    slices: new Slices(clock),
+    clock,
     log,
     config: () => config,
     load: ports.reload,
@@ -280,6 +290,7 @@ function compose(
   });
   const app = createApp({
     ingest,
+    admission,
     registry,
     reader: outbox,
     clock,
@@ -334,6 +345,7 @@ function compose(
   async function stop(closeDoor = () => Promise.resolve()): Promise<void> {
     closedBecause = "the daemon is stopping";
     log.stopping();
+    admission.stop();
     retention.stop();
     replayer.stop();
     unwatchLoop?.();

@@ -8,7 +8,8 @@ import type { HistoryEntry } from "./outbox/outbox.ts";
 import { type Actor, actorName, credit } from "./domain/actor.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Log } from "./runtime/log.ts";
-import type { Slices } from "./runtime/slices.ts";
+import type { Clock } from "./runtime/clock.ts";
+import { Turn } from "./runtime/turn.ts";
 
 /** How many changes, or problems, a log line, a history entry or a notice lists. */
 const LISTED = 10;
@@ -23,11 +24,11 @@ export interface ReloadRequest {
 
 /** What reloading asks of the rest of the daemon. */
 export interface ReloadingPorts {
-  readonly slices: Slices;
+  readonly clock: Clock;
   readonly log: Log;
   readonly config: () => Config;
   /** Reads the config file; undefined where the daemon has none. */
-  readonly load: ((slices: Slices) => Promise<Loaded>) | undefined;
+  readonly load: ((turn: Turn) => Promise<Loaded>) | undefined;
   /** Deliveries that wait, by subscription. */
   readonly pending: () => Promise<ReadonlyMap<string, number>>;
   readonly now: () => Instant;
@@ -74,9 +75,10 @@ export class Reloading {
   async #reloadNow(
     { dryRun, by }: { readonly dryRun: boolean; readonly by: readonly Actor[] },
   ): Promise<ReloadReport> {
-    const { slices, load, config } = this.#ports;
+    const { clock, load, config } = this.#ports;
     if (!load) return rejected([{ path: "", message: "this daemon has no config file" }]);
-    const loaded = await load(slices);
+    const turn = new Turn(clock);
+    const loaded = await load(turn);
     if (!loaded.ok) {
       if (!dryRun) await this.#reject(loaded.problems.map(formatProblem), by);
       return rejected(
@@ -90,7 +92,7 @@ export class Reloading {
       return rejected([{ path: "auth", message }]);
     }
     const pending = await this.#ports.pending();
-    const diff = await diffConfigs(config(), loaded.config, slices);
+    const diff = await diffConfigs(config(), loaded.config, turn);
     const report: ReloadReport & { kind: "reloaded" } = {
       kind: "reloaded",
       ...diff,

@@ -4,7 +4,6 @@ import type { Loaded } from "../src/config/load.ts";
 import type { HistoryEntry } from "../src/outbox/outbox.ts";
 import { Reloading } from "../src/reloading.ts";
 import { silentLog } from "../src/runtime/log.ts";
-import { Slices } from "../src/runtime/slices.ts";
 import { aConfig } from "./support/a_config.ts";
 import { aSubscription } from "./support/a_subscription.ts";
 import { FakeClock } from "./support/fake_clock.ts";
@@ -18,7 +17,7 @@ function aReloading() {
   let config: Config = aConfig();
   const clock = new FakeClock();
   const reloading = new Reloading({
-    slices: new Slices(clock),
+    clock,
     log: {
       ...silentLog,
       configReloaded: (summary) => void logged.push(summary),

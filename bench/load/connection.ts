@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 export class Connection {
   readonly #conn: Deno.Conn;
   readonly #head: string;
-  readonly #buffer = new Uint8Array(64 * 1024);
+  readonly #buffer = new Uint8Array(256 * 1024);
 
   private constructor(conn: Deno.Conn, url: URL) {
     this.#conn = conn;
@@ -48,9 +48,8 @@ export class Connection {
       const count = await this.#conn.read(this.#buffer.subarray(filled));
       if (count === null) throw new Error("the server closed the connection");
       filled += count;
-      const text = Buffer.from(this.#buffer.buffer, 0, filled).toString(
-        "latin1",
-      );
+      const text = Buffer.from(this.#buffer.buffer, 0, Math.min(filled, HEAD_BYTES))
+        .toString("latin1");
       const headEnd = text.indexOf("\r\n\r\n");
       if (headEnd < 0) continue;
       const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1];
@@ -66,3 +65,6 @@ export class Connection {
     }
   }
 }
+
+/** No head of ours is longer. */
+const HEAD_BYTES = 4_096;

@@ -13,9 +13,14 @@ export function typeName(index: number): string {
 
 /**
  * An event as a publisher posts it, of one of so many types in turn: its number and the time ride
- * along in its data.
+ * along in its data. A small one has nothing else, so that a thousand of them are a body within the
+ * default of `server.maxBody`.
  */
-export function eventText(seq: number, types: number): string {
+export function eventText(seq: number, types: number, { isSmall = false } = {}): string {
+  if (isSmall) {
+    const data = `{"seq":${seq},"sentAt":${now().toFixed(3)}}`;
+    return `{"type":"${typeName(seq % types)}","data":${data}}`;
+  }
   const head = `{"seq":${seq},"sentAt":${now().toFixed(3)},${BOOKING},"note":"`;
   const data = `${head}${"n".repeat(DATA_BYTES - head.length - 2)}"}`;
   return `{"type":"${typeName(seq % types)}","data":${data}}`;

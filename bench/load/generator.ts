@@ -27,6 +27,8 @@ export interface FloodOrder extends Order {
   readonly count: number;
   /** Events a request, as an array where it is more than one. */
   readonly batch?: number;
+  /** Whether events are as small as can be. */
+  readonly isSmall?: boolean;
 }
 
 export interface PaceOrder extends Order {
@@ -57,7 +59,10 @@ async function flood(order: FloodOrder): Promise<Posted> {
       connection && tally.used < order.count && !tally.isOver && !tally.isBroken
     ) {
       const seqs = tally.take(Math.min(batch, order.count - tally.used));
-      if (!await tally.post(connection, seqs)) return;
+      const status = await tally.post(connection, seqs, order);
+      if (status === undefined) return;
+      // As Retry-After says.
+      if (status === 429 || status === 503) await new Promise((go) => setTimeout(go, 1_000));
     }
     connection?.close();
   }
@@ -75,7 +80,7 @@ async function pace(order: PaceOrder): Promise<Posted> {
     const connection = idle.pop() ??
       await Connection.open(url).catch(() => undefined);
     if (!connection) return tally.unanswered(seqs);
-    if (await tally.post(connection, seqs)) idle.push(connection);
+    if (await tally.post(connection, seqs) !== undefined) idle.push(connection);
   }
   let nextAt = now();
   const random = seeded(order.from + 1);
@@ -125,12 +130,13 @@ class Tally {
     return Array.from({ length: count }, (_, i) => first + i);
   }
 
-  /** False where the connection broke. */
+  /** Answers the status; undefined where the connection broke. */
   async post(
     connection: Connection,
     seqs: readonly number[],
-  ): Promise<boolean> {
-    const texts = seqs.map((seq) => eventText(seq, this.#order.types));
+    { isSmall = false }: { isSmall?: boolean } = {},
+  ): Promise<number | undefined> {
+    const texts = seqs.map((seq) => eventText(seq, this.#order.types, { isSmall }));
     const startedAt = now();
     try {
       const status = await connection.post(
@@ -141,10 +147,10 @@ class Tally {
       }
       if (status === 202) this.#accepted += seqs.length;
       else this.#refused.push(...seqs);
-      return true;
+      return status;
     } catch {
       this.unanswered(seqs);
-      return false;
+      return undefined;
     }
   }
 

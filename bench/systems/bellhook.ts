@@ -123,10 +123,11 @@ class Bellhook implements Running {
       server: { listen: `127.0.0.1:${this.#port}`, shutdownGrace: "5s" },
       storage: { url: `sqlite:${folder}/data/bellhook.db`, ...storage },
       delivery: { allowHttp: true, allowNetworks: ["127.0.0.0/8"] },
-      subscriptions: subscriptions.map(({ id, url, type }) => ({
+      subscriptions: subscriptions.map(({ id, url, type, match }) => ({
         id,
         url,
         events: [type],
+        ...(match && { match }),
         secret: { env: "BENCH_SECRET" },
         enabled,
       })),

@@ -13,6 +13,8 @@ export interface Subscribed {
   readonly url: string;
   /** `*` for all. */
   readonly type: string;
+  /** Conditions on the event's data, as Bellhook's config has them. */
+  readonly match?: Readonly<Record<string, unknown>>;
 }
 
 export interface Setting {

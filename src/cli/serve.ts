@@ -8,7 +8,7 @@ import { openFilesLimit, sharesOf } from "../runtime/descriptors.ts";
 import { droppedLine, LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
 import { giveMemoryBack } from "../runtime/memory.ts";
-import type { Slices } from "../runtime/slices.ts";
+import type { Turn } from "../runtime/turn.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { systemTracing } from "../runtime/tracing.ts";
 import { VERSION } from "../version.ts";
@@ -31,8 +31,8 @@ export function addServe(program: Command, shell: Shell): void {
     )
     .addHelpText("after", EXAMPLES)
     .action(shell.does<{ readonly log?: LogFormat }>(async (options) => {
-      const load = (slices?: Slices) =>
-        loadConfig(configPath(options, environment), systemSecretSources(environment), slices);
+      const load = (turn?: Turn) =>
+        loadConfig(configPath(options, environment), systemSecretSources(environment), turn);
       const loaded = await load();
       if (!loaded.ok) {
         for (const problem of loaded.problems) shell.say(formatProblem(problem));

@@ -6,7 +6,7 @@ import type { NoticeChannel } from "../domain/notice.ts";
 import type { Profile } from "../domain/profile.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { Slices } from "../runtime/slices.ts";
+import type { Turn } from "../runtime/turn.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import type { Config, Listen, Operator, Publisher } from "./config.ts";
 import { formatPath } from "./problem.ts";
@@ -39,9 +39,8 @@ export interface Change {
 export async function diffConfigs(
   before: Config,
   after: Config,
-  slices: Slices,
+  turn: Turn,
 ): Promise<ConfigDiff> {
-  const slice = slices.begin();
   const old = new Map(before.subscriptions.map((one) => [one.id, one]));
   const now = new Map(after.subscriptions.map((one) => [one.id, one]));
   const ofSubscriptions: (Change & { readonly subscription: string })[] = [];
@@ -51,7 +50,7 @@ export async function diffConfigs(
     for (
       const change of changesBetween(subscriptionFacets(earlier), subscriptionFacets(subscription))
     ) ofSubscriptions.push({ subscription: id, ...change });
-    if (slice.isOver) await slice.rest();
+    if (turn.isOver) await turn.rest();
   }
   const ofSettings = changesBetween(settingFacets(before), settingFacets(after));
   const settings = ofSettings.map((change) => change.key);

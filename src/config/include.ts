@@ -1,6 +1,6 @@
 import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { quoted } from "../domain/quoted.ts";
-import type { Slice } from "../runtime/slices.ts";
+import type { Turn } from "../runtime/turn.ts";
 import type { Findings } from "./problem.ts";
 import { reasonOf } from "./secrets.ts";
 import { type Place, readSource } from "./source.ts";
@@ -40,7 +40,8 @@ async function leadsToDirectory(path: string): Promise<boolean> {
 export interface Including {
   readonly files: ConfigFiles;
   readonly findings: Findings;
-  readonly slice: Slice | undefined;
+  /** Where others need the loop meanwhile. */
+  readonly turn: Turn | undefined;
 }
 
 /** The subscriptions of all included files: a place each, files in order, each file once. */
@@ -83,7 +84,7 @@ function placesOn(files: ConfigFiles): (path: string) => Promise<string> {
 
 async function readInclude(
   path: string,
-  { from, files, findings, slice }: Including & { readonly from: Place },
+  { from, files, findings, turn }: Including & { readonly from: Place },
 ): Promise<Iterable<Place>> {
   let text: string;
   try {
@@ -93,7 +94,7 @@ async function readInclude(
     findings.add(from.problem(message, "add the file, or take its name out"));
     return [];
   }
-  const { root, problems } = await readSource(path, text, slice);
+  const { root, problems } = await readSource(path, text, turn);
   findings.add(...problems);
   if (root === undefined) return [];
   return root.kind === "array" ? root.eachElement() : [root];

@@ -3,7 +3,7 @@ import { parseDuration, parseSize } from "../domain/duration.ts";
 import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { quoted } from "../domain/quoted.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
-import type { Slice, Slices } from "../runtime/slices.ts";
+import type { Turn } from "../runtime/turn.ts";
 import { parseNetwork } from "../transport/address_guard.ts";
 import { readAuth } from "./access.ts";
 import type { Config, EventType, Listen, Problem } from "./config.ts";
@@ -36,12 +36,12 @@ export type Loaded =
   };
 
 /**
- * Reads, checks and fills in a config file with all that it includes; in slices, where there are any.
+ * Reads, checks and fills in a config file with all that it includes; with a turn, in slices.
  */
 export async function loadConfig(
   path: string,
   sources: SecretSources,
-  slices?: Slices,
+  turn?: Turn,
 ): Promise<Loaded> {
   const file = resolve(path);
   let text: string;
@@ -52,7 +52,7 @@ export async function loadConfig(
     const fix = 'name another with "-c FILE", or make one with "bellhook init"';
     return { ok: false, problems: [{ file, path: "", message, fix }], warnings: [] };
   }
-  return await readConfig({ path: file, text, sources, ...(slices && { slices }) });
+  return await readConfig({ path: file, text, sources, ...(turn && { turn }) });
 }
 
 /** A config's text, and the world it is read in. */
@@ -66,20 +66,19 @@ export interface ReadRequest {
   /** Tells whether a rotation is over; the machine's own by default. */
   readonly clock?: Clock;
   /** Where others need the loop meanwhile: for tens of thousands of subscriptions it takes seconds. */
-  readonly slices?: Slices;
+  readonly turn?: Turn;
 }
 
 /** As loadConfig, for a text that is at hand. */
 export async function readConfig(request: ReadRequest): Promise<Loaded> {
   const path = resolve(request.path);
   const findings = new Findings();
-  const slice = request.slices?.begin();
-  const { root, problems } = await readSource(path, request.text, slice);
+  const { root, problems } = await readSource(path, request.text, request.turn);
   findings.add(...problems);
   // Subscriptions are checked one by one as they are read: all at once they take a lot of room.
   const value = root?.valueEmptied("subscriptions");
   const words = root && checkShape({ place: root, schema: configWords, value }, findings);
-  const config = root && words && await build({ root, words, request, findings, slice });
+  const config = root && words && await build({ root, words, request, findings });
   const warnings = inOrder(findings.warnings, path);
   if (config === undefined || findings.problems.length > 0) {
     return { ok: false, problems: inOrder(findings.problems, path), warnings };
@@ -92,12 +91,11 @@ interface Building {
   readonly root: Place;
   readonly request: ReadRequest;
   readonly findings: Findings;
-  readonly slice: Slice | undefined;
 }
 
 /** The config; complete only where no problem was found. */
 async function build(
-  { root, words, request, findings, slice }: Building & { readonly words: Sound<ConfigWords> },
+  { root, words, request, findings }: Building & { readonly words: Sound<ConfigWords> },
 ): Promise<Config> {
   const directory = dirname(root.file);
   const secrets = new SecretReader(request.sources, directory);
@@ -116,7 +114,7 @@ async function build(
     findings,
   });
   const subscriptions = await readSubscriptions(
-    readEntries({ root, request, findings, slice }),
+    readEntries({ root, request, findings }),
     {
       profiles,
       defaults,
@@ -180,18 +178,19 @@ function readEventTypes(place: Place, findings: Findings): ReadonlyMap<string, E
 
 /** The file's own entries, then those of the files it includes. */
 async function* readEntries(
-  { root, request, findings, slice }: Building,
+  { root, request, findings }: Building,
 ): AsyncGenerator<Entry> {
+  const { turn } = request;
   for (const place of root.at("subscriptions").eachElement()) {
     const words = checkShape({ place, schema: subscriptionWords }, findings);
     if (words) yield { place, words };
-    if (slice?.isOver) await slice.rest();
+    if (turn?.isOver) await turn.rest();
   }
   const files = request.files ?? systemFiles;
-  for await (const place of readIncludes(root.at("include"), { files, findings, slice })) {
+  for await (const place of readIncludes(root.at("include"), { files, findings, turn })) {
     const words = checkShape({ place, schema: includedWords }, findings);
     if (words) yield { place, words };
-    if (slice?.isOver) await slice.rest();
+    if (turn?.isOver) await turn.rest();
   }
 }
 

@@ -1,6 +1,6 @@
 import { createScanner } from "jsonc-parser";
 import { MAX_DEPTH } from "../domain/json_text.ts";
-import type { Slice } from "../runtime/slices.ts";
+import type { Turn } from "../runtime/turn.ts";
 
 /** Tokens between two looks at the clock. */
 const TOKENS = 1_000;
@@ -13,7 +13,7 @@ export type Ends = ReadonlyMap<number, number>;
  * twice. Only then the parser has to be asked what is wrong, which holds the loop for as long as it
  * reads.
  */
-export async function surveySound(text: string, slice: Slice): Promise<Ends | undefined> {
+export async function surveySound(text: string, turn: Turn): Promise<Ends | undefined> {
   const scanner = createScanner(text);
   const reading = new Reading();
   for (let tokens = 1;; tokens++) {
@@ -22,7 +22,7 @@ export async function surveySound(text: string, slice: Slice): Promise<Ends | un
     if (token === EOF) return reading.isWhole ? reading.ends : undefined;
     const key = token === STRING ? () => scanner.getTokenValue() : undefined;
     if (!TRIVIA.has(token) && !reading.take(token, scanner.getTokenOffset(), key)) return undefined;
-    if (tokens % TOKENS === 0 && slice.isOver) await slice.rest();
+    if (tokens % TOKENS === 0 && turn.isOver) await turn.rest();
   }
 }
 

@@ -1,7 +1,7 @@
 import { createScanner, type ParseError, printParseErrorCode, visit } from "jsonc-parser";
 import { compact, type JsonText, JsonTextError, MAX_DEPTH } from "../domain/json_text.ts";
 import { quoted } from "../domain/quoted.ts";
-import type { Slice } from "../runtime/slices.ts";
+import type { Turn } from "../runtime/turn.ts";
 import type { Problem } from "./config.ts";
 import { type Ends, surveySound } from "./sound_survey.ts";
 import { formatPath, type Path } from "./problem.ts";
@@ -23,8 +23,8 @@ export function parseSource(
 }
 
 /** As parseSource; in slices, where there are any. */
-export async function readSource(file: string, text: string, slice: Slice | undefined) {
-  return parseSource(file, text, slice && await surveySound(withoutMark(text), slice));
+export async function readSource(file: string, text: string, turn: Turn | undefined) {
+  return parseSource(file, text, turn && await surveySound(withoutMark(text), turn));
 }
 
 /** Without the byte order mark that editors put before a text. */

@@ -21,6 +21,8 @@ import type { Attempted } from "./scheduler.ts";
 import type { HealthBoard } from "./health_board.ts";
 import { CHANGE_KINDS, type Notice, type Notices } from "./notices.ts";
 
+/** A receiver that takes so long keeps its deliveries waiting, not a busy daemon. */
+const SLOW_MS = 1_000;
 /** How long a recording that the database refused waits before it is tried again. */
 const RECORD_AGAIN_MS = 1_000;
 
@@ -90,7 +92,8 @@ export class Dispatcher {
     };
     const judged = this.#judge(claim, subscription, facts);
     span?.end(spanEnd(judged));
-    return { dueAt: await this.#record(judged, subscription), hung };
+    const slow = !judged.succeeded || facts.durationMs >= SLOW_MS;
+    return { dueAt: await this.#record(judged, subscription), hung, slow };
   }
 
   #render(claim: Claim, subscription: Subscription, span: AttemptingSpan | undefined): Sent {

@@ -15,6 +15,8 @@ export class Lane {
   dueInOutboxAt: Instant | undefined;
   /** The last attempt that ended had run into its deadline. */
   hangs = false;
+  /** Since when nothing but the daemon itself keeps its deliveries waiting. */
+  freeSince: Instant = 0;
   /** A claim on the outbox is under way. */
   fetching = false;
   /** It stands in the scheduler's ring of lanes that can start an attempt. */
@@ -122,6 +124,7 @@ export class Lane {
     const moves = this.dueInOutboxAt !== undefined && (this.dueInOutboxAt > from || byMs < 0);
     if (moves) this.dueInOutboxAt! += byMs;
     if (this.#restsUntil > 0) this.#restsUntil += byMs;
+    this.freeSince += byMs;
     this.#startedAt = this.#startedAt.map((at) => at + byMs);
   }
 }

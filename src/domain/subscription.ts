@@ -1,13 +1,7 @@
 import { type Event, type ScopeCondition, unmetScope } from "./event.ts";
 import type { Instant } from "./instant.ts";
-import {
-  canonicalScalar,
-  compareNumbers,
-  type ExactValue,
-  NumberText,
-  plainScalar,
-} from "./json_text.ts";
-import { type JsonText, parseExact } from "./json_text.ts";
+import { DataPaths, EventValues, shortened, type ValuesAtPath } from "./event_values.ts";
+import { type JsonText, type NumberText, plainScalar } from "./json_text.ts";
 import type { Pattern } from "./pattern.ts";
 import type { Profile } from "./profile.ts";
 import type { Secret } from "./secret.ts";
@@ -79,134 +73,117 @@ export function receiverName(subscription: Subscription, type: string): string {
   return subscription.rename.get(type) ?? type;
 }
 
-/** Decides from the event and the config alone: paused and disabled subscriptions match as well. */
-export function matches(subscription: Subscription, event: Event): Match {
-  if (!subscription.events.some((pattern) => pattern.matches(event.type))) {
-    const patterns = subscription.events.map((pattern) => `"${pattern.text}"`).join(", ");
-    return no("events", `"${event.type}" fits none of ${patterns}`);
-  }
-  const unmet = unmetScope(subscription.scope, event.scope);
-  if (unmet !== undefined) {
-    const wanted = subscription.scope.get(unmet)!.map(plainScalar).join(" or ");
-    return no("scope", `scope.${unmet} is ${event.scope.get(unmet) ?? "missing"}, not ${wanted}`);
-  }
-  const failing = unmetCondition(subscription.match, event);
-  if (failing) return no("match", failing);
-  return admits(subscription, event);
+/** The paths that the conditions of subscriptions look at. */
+export function pathsOf(subscriptions: readonly Subscription[]): DataPaths {
+  const paths = new Set<string>();
+  for (const { match } of subscriptions) for (const { path } of match) paths.add(path);
+  return new DataPaths(paths);
 }
 
-function no(rule: (Match & { matches: false })["rule"], why: string): Match {
-  return { matches: false, rule, why };
+/**
+ * Decides from the event and the config alone: paused and disabled subscriptions match as well. Whoever
+ * asks many about one event hands over its `values`, prepared for the paths of all.
+ */
+export function matches(
+  subscription: Subscription,
+  event: Event,
+  values = new EventValues(event, () => pathsOf([subscription])),
+): Match {
+  if (!subscription.events.some((pattern) => pattern.matches(event.type))) {
+    return no("events", () => {
+      const patterns = subscription.events.map((pattern) => `"${pattern.text}"`).join(", ");
+      return `"${event.type}" fits none of ${patterns}`;
+    });
+  }
+  const unmet = unmetScope(subscription.scope, (name) => values.scope(name));
+  if (unmet !== undefined) {
+    return no("scope", () => {
+      const wanted = subscription.scope.get(unmet)!.map(plainScalar).join(" or ");
+      return `scope.${unmet} is ${shownScope(event, unmet)}, not ${wanted}`;
+    });
+  }
+  const failing = unmetCondition(subscription.match, values);
+  if (failing) {
+    const found = values.at(failing.path);
+    return no("match", () => {
+      return `data.${failing.path} is ${found.isEmpty ? "missing" : found.shown()}`;
+    });
+  }
+  return admits(subscription, event, values);
+}
+
+/** Why is spelled when somebody asks: of those who do not get an event, hardly anybody does. */
+function no(rule: (Match & { matches: false })["rule"], why: () => string): Match {
+  return {
+    matches: false,
+    rule,
+    get why() {
+      return why();
+    },
+  };
+}
+
+function shownScope(event: Event, name: string): string {
+  return shortened(event.scope.get(name) ?? "missing");
 }
 
 /** The profile's own rules: the names it has, and what its platform asks of an event. */
-function admits(subscription: Subscription, event: Event): Match {
+function admits(subscription: Subscription, event: Event, values: EventValues): Match {
   const { profile } = subscription;
   const name = receiverName(subscription, event.type);
   if (profile.events && !profile.events.some((known) => known.matches(name))) {
-    return no("catalogue", `profile "${profile.name}" has no event "${name}"`);
+    return no("catalogue", () => `profile "${profile.name}" has no event "${name}"`);
   }
   for (const rule of profile.admission) {
     if (rule.kind === "permission") {
       const resource = name.split(/[:|]/, 1)[0]!;
       if (!subscription.permissions.includes(resource)) {
-        return no("admission", `"${resource}" is not among the subscription's permissions`);
+        return no("admission", () => `"${resource}" is not among the subscription's permissions`);
       }
-    } else if (holds(event, rule.when) && !holds(event, rule.require)) {
-      const { name, values } = rule.require;
-      const found = event.scope.get(name) ?? "missing";
-      return no(
-        "admission",
-        `scope.${name} is ${found}, not ${values.map(plainScalar).join(" or ")}`,
-      );
+    } else if (holds(values, rule.when) && !holds(values, rule.require)) {
+      const { name, values: allowed } = rule.require;
+      return no("admission", () => {
+        const wanted = allowed.map(plainScalar).join(" or ");
+        return `scope.${name} is ${shownScope(event, name)}, not ${wanted}`;
+      });
     }
   }
   return { matches: true };
 }
 
-function holds(event: Event, { name, values }: { name: string; values: readonly string[] }) {
-  const value = event.scope.get(name);
-  return value !== undefined && values.includes(canonicalScalar(value));
+function holds(
+  values: EventValues,
+  { name, values: allowed }: { name: string; values: readonly string[] },
+): boolean {
+  const value = values.scope(name);
+  return value !== undefined && allowed.includes(value);
 }
 
-/** Says which condition the data does not meet; undefined where it meets all. */
+/** The first condition that the data does not meet; undefined where it meets all. */
 function unmetCondition(
   conditions: readonly DataCondition[],
-  event: Event,
-): string | undefined {
-  if (conditions.length === 0) return undefined;
-  const value = exactData(event);
-  for (const { path, anyOf } of conditions) {
-    const found = valuesAt(value, path.split("."));
-    if (!anyOf.some((test) => meets(found, test))) {
-      const some = found.slice(0, MAX_SHOWN).map(show);
-      if (found.length > MAX_SHOWN) some.push("…");
-      return `data.${path} is ${found.length === 0 ? "missing" : some.join(", ")}`;
-    }
-  }
-  return undefined;
-}
-
-/** An event's data, parsed once for all the subscriptions that look into it in turn. */
-function exactData(event: Event): ExactValue {
-  if (latest?.event !== event) latest = { event, data: parseExact(event.data) };
-  return latest.data;
-}
-
-/** One alone: parsed, data takes many times the room of its text. */
-let latest: { readonly event: Event; readonly data: ExactValue } | undefined;
-const MAX_SHOWN = 5;
-
-/** The values at a path; an array stands for each of its elements. */
-function valuesAt(value: ExactValue, path: readonly string[]): ExactValue[] {
-  if (Array.isArray(value)) return value.flatMap((element) => valuesAt(element, path));
-  if (path.length === 0) return [value];
-  if (value === null || typeof value !== "object" || value instanceof NumberText) return [];
-  const [name, ...rest] = path as [string, ...string[]];
-  return Object.hasOwn(value, name) ? valuesAt(value[name]!, rest) : [];
-}
-
-function meets(found: ExactValue[], test: ValueTest): boolean {
-  if (test.kind === "equals") return found.some((value) => canonical(value) === test.value);
-  return test.operators.every((operator) => {
-    switch (operator.name) {
-      case "exists":
-        return (found.length > 0) === operator.operand;
-      case "!=":
-        return !found.some((value) => canonical(value) === operator.operand);
-      case "prefix":
-        return found.some((v) => typeof v === "string" && v.startsWith(operator.operand));
-      case "suffix":
-        return found.some((v) => typeof v === "string" && v.endsWith(operator.operand));
-      default:
-        return found.some((value) => compares(value, operator.name, operator.operand));
-    }
+  values: EventValues,
+): DataCondition | undefined {
+  return conditions.find(({ path, anyOf }) => {
+    const found = values.at(path);
+    return !anyOf.some((test) => meets(found, test));
   });
 }
 
-/** Numbers compare exactly, texts by code unit (so ISO dates compare by time); mixed never hold. */
-function compares(
-  value: ExactValue,
-  operator: ">" | ">=" | "<" | "<=",
-  operand: NumberText | string,
-): boolean {
-  let order: number;
-  if (value instanceof NumberText && operand instanceof NumberText) {
-    order = compareNumbers(value.text, operand.text);
-  } else if (typeof value === "string" && typeof operand === "string") {
-    order = value < operand ? -1 : value > operand ? 1 : 0;
-  } else return false;
-  if (order === 0) return operator === ">=" || operator === "<=";
-  return order > 0 ? operator.startsWith(">") : operator.startsWith("<");
-}
-
-/** A scalar's canonical text, as canonicalScalar spells it; undefined for objects. */
-function canonical(value: ExactValue): string | undefined {
-  if (value instanceof NumberText) return canonicalScalar(value.text);
-  return value !== null && typeof value === "object" ? undefined : JSON.stringify(value);
-}
-
-function show(value: ExactValue): string {
-  if (value instanceof NumberText) return value.text;
-  return value !== null && typeof value === "object" ? "an object" : JSON.stringify(value);
+function meets(values: ValuesAtPath, test: ValueTest): boolean {
+  if (test.kind === "equals") return values.has(test.value);
+  return test.operators.every((operator) => {
+    switch (operator.name) {
+      case "exists":
+        return !values.isEmpty === operator.operand;
+      case "!=":
+        return !values.has(operator.operand);
+      case "prefix":
+        return values.hasPrefix(operator.operand);
+      case "suffix":
+        return values.hasSuffix(operator.operand);
+      default:
+        return values.compares(operator.name, operator.operand);
+    }
+  });
 }

@@ -1,8 +1,10 @@
 import { Hono } from "hono";
+import type { Event } from "../domain/event.ts";
 import { receiverName } from "../domain/subscription.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import { parseEvents } from "../ingest/posted_event.ts";
 import type { Registry } from "../ingest/registry.ts";
+import { type Steps, Turn } from "../runtime/turn.ts";
 import type { AccessVariables } from "./access.ts";
 import { type BodyPorts, bodyText } from "./input.ts";
 import { ProblemError } from "./problem.ts";
@@ -30,22 +32,25 @@ export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariable
     if (previewed.kind === "undeclared") {
       throw new ProblemError(invalid("the event type is not declared", previewed.faults));
     }
-    const explained = ports.registry.explain(previewed.event);
-    return context.json({
-      matches: explained.flatMap(({ subscription, match }) =>
-        !match.matches ? [] : [{
-          subscription: subscription.id,
-          type: receiverName(subscription, previewed.event.type),
-          held: ports.isHeld(subscription.id),
-        }]
-      ),
-      others: explained.flatMap(({ subscription, match }) =>
-        match.matches ? [] : [{ subscription: subscription.id, rule: match.rule, why: match.why }]
-      ),
-    });
+    return context.json(await new Turn(ports.clock).run(explaining(previewed.event)));
   });
   return routes;
+
+  function* explaining(event: Event): Steps<unknown> {
+    const matches: unknown[] = [], others: unknown[] = [];
+    for (const { subscription, match } of ports.registry.explaining(event)) {
+      const { id } = subscription;
+      if (match.matches) {
+        const type = receiverName(subscription, event.type);
+        matches.push({ subscription: id, type, held: ports.isHeld(id) });
+      } else others.push({ subscription: id, rule: match.rule, why: match.why });
+      if ((matches.length + others.length) % SUBSCRIPTIONS_A_STEP === 0) yield;
+    }
+    return { matches, others };
+  }
 }
+
+const SUBSCRIPTIONS_A_STEP = 32;
 
 function invalid(detail: string, errors?: readonly { path: string; message: string }[]) {
   return {

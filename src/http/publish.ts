@@ -1,9 +1,11 @@
 import type { Config } from "../config/config.ts";
 import { formatRate } from "../domain/duration.ts";
-import type { Ingest, Submitted } from "../ingest/ingest.ts";
-import { type Parsed, parseEvents } from "../ingest/posted_event.ts";
+import type { Admission } from "../ingest/admission.ts";
+import { type Ingest, MAX_DELIVERIES, type Submitted } from "../ingest/ingest.ts";
+import { type Parsed, parsingSteps } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { assertOwnPage, callerOf, nameOf } from "./access.ts";
+import { Turn } from "../runtime/turn.ts";
+import { assertOwnPage, type Caller, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
 import { expectedBytes, type Intake, type Passage } from "./intake.ts";
@@ -12,8 +14,12 @@ import { NOT_KEPT, type Problem, problem, ProblemError } from "./problem.ts";
 /** After how many seconds a publisher may try again where the daemon cannot store now. */
 export const RETRY_AFTER_SECONDS = 5;
 
+/** A longer body is a large request, and so is a list of events. */
+const SMALL_CHARACTERS = 16 * 1024;
+
 export interface PublishPorts {
   readonly ingest: Ingest;
+  readonly admission: Admission;
   readonly config: () => Config;
   readonly clock: Clock;
   readonly intake: Intake;
@@ -78,19 +84,40 @@ export function publishing(
       const format = formatOf(headers);
       const text = await readText(request, readingInto(passage, maxBodyBytes));
       passage.complete();
-      const closed = ports.closedBecause();
-      if (closed !== undefined) throw new ProblemError(unavailable(closed));
-      const { events, isArray } = postedIn(text, format);
       const key = idempotencyKey(headers.get("idempotency-key"));
-      const submitted = await ports.ingest.submit({
-        events,
-        isArray,
-        ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
-        ...(key === undefined ? {} : { idempotencyKey: key }),
-      });
-      return answer(submitted, { isArray, events: events.length, publisher });
+      const take = () => store(text, { format, caller, key });
+      return isSmall(text) ? await take() : await takeInLine(take);
     } finally {
       passage.leave();
+    }
+  }
+
+  async function store(text: string, { format, caller, key }: PostedText): Promise<Response> {
+    const closed = ports.closedBecause() ??
+      (ports.admission.isOverloaded ? "deliveries wait for the daemon to keep up" : undefined);
+    if (closed !== undefined) throw new ProblemError(unavailable(closed));
+    const turn = new Turn(ports.clock);
+    const { events, isArray } = postedIn(await turn.run(parsingSteps(text, format)));
+    ports.admission.spent(turn.workedMs);
+    const submitted = await ports.ingest.submit({
+      events,
+      isArray,
+      ...(caller.kind === "publisher" ? { publisher: caller.publisher } : {}),
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+    });
+    const publisher = caller.kind === "local" ? undefined : nameOf(caller);
+    return answer(submitted, { isArray, events: events.length, publisher });
+  }
+
+  /** Large requests take turns with each other, and with what is to be sent. */
+  async function takeInLine(take: () => Promise<Response>): Promise<Response> {
+    if (!await ports.admission.enter()) {
+      throw new ProblemError(unavailable("too many large requests wait in line"));
+    }
+    try {
+      return await take();
+    } finally {
+      ports.admission.leave();
     }
   }
 
@@ -103,6 +130,17 @@ export function publishing(
       onSlow: () => passage.stepAside(),
     };
   }
+}
+
+/** A body that was read, and what its head said. */
+interface PostedText {
+  readonly format: Format;
+  readonly caller: Caller;
+  readonly key: string | undefined;
+}
+
+function isSmall(text: string): boolean {
+  return text.length <= SMALL_CHARACTERS && !/^\s*\[/.test(text);
 }
 
 /** What a publisher is told where nothing can be stored now. */
@@ -155,8 +193,7 @@ function typeInUtf8(contentType: string): string | undefined {
   return charset === undefined || /^charset="?utf-?8"?$/.test(charset) ? type : undefined;
 }
 
-function postedIn(text: string, format: Format): Parsed & { kind: "parsed" } {
-  const parsed = parseEvents(text, format);
+function postedIn(parsed: Parsed): Parsed & { kind: "parsed" } {
   if (parsed.kind === "malformed") {
     throw new ProblemError({
       status: 400,
@@ -207,6 +244,15 @@ function answer(
         title: "Unprocessable Content",
         detail: "an event type is not declared; nothing was stored",
         errors: submitted.faults,
+      });
+    case "tooManyDeliveries":
+      return problem({
+        status: 413,
+        title: "Content Too Large",
+        detail:
+          `these events come to ${submitted.deliveries} deliveries, and one request may have ` +
+          `${MAX_DELIVERIES}; nothing was stored. Post them in ` +
+          `${Math.ceil(submitted.deliveries / MAX_DELIVERIES)} or more requests, or one by one`,
       });
     case "idConflict":
       return problem({

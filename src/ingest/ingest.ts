@@ -3,6 +3,7 @@ import type { Config, Publisher } from "../config/config.ts";
 import type { DeliveryCause } from "../domain/delivery.ts";
 import type { Rate } from "../domain/duration.ts";
 import { type Event, unmetScope } from "../domain/event.ts";
+import { canonicalScalar } from "../domain/json_text.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, Enqueued, NewDelivery, NewEvent, Outbox, Receipt } from "../outbox/outbox.ts";
@@ -12,6 +13,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Measures } from "../runtime/measures.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
+import { type Steps, Turn } from "../runtime/turn.ts";
 import { PublisherRates } from "./publisher_rates.ts";
 import type { Fault, PostedEvent } from "./posted_event.ts";
 import type { Registry } from "./registry.ts";
@@ -20,13 +22,15 @@ import { testEvent, type TestRequest } from "./test_event.ts";
 export interface IngestPorts {
   readonly outbox: Pick<Outbox, "enqueue">;
   readonly registry: Registry;
-  readonly steady: SteadyClock;
   readonly clock: Clock;
+  readonly steady: SteadyClock;
   readonly random: Random;
   readonly measures: Measures;
   readonly config: () => Config;
   /** Whether one more delivery of the subscription may wait in memory. */
   readonly hasRoom: (subscription: string) => boolean;
+  /** Told of how much of the loop's time it took to find out who gets the events of a list. */
+  readonly onWorked: (ms: number) => void;
   /** Told of what was stored, to send it at once. */
   readonly onStored: (claims: readonly Claim[], unclaimed: readonly string[]) => void;
 }
@@ -45,6 +49,8 @@ export type Submitted =
   | { readonly kind: "accepted"; readonly isNew: boolean; readonly receipts: readonly Receipt[] }
   | { readonly kind: "forbidden"; readonly faults: readonly Fault[] }
   | { readonly kind: "undeclared"; readonly faults: readonly Fault[] }
+  /** Its events would come to so many deliveries. */
+  | { readonly kind: "tooManyDeliveries"; readonly deliveries: number }
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
   | { readonly kind: "keyConflict" }
   /** The publisher has posted as many events as its rate allows. */
@@ -61,6 +67,13 @@ export type Submitted =
 export type Previewed =
   | { readonly kind: "accepted"; readonly event: Event }
   | Submitted & { readonly kind: "undeclared" };
+
+/**
+ * The most deliveries that several events of one request may come to. They are stored in one
+ * transaction, during which nothing else is: 10 000 take 30 to 40 ms of it. An event alone can't be
+ * split, so it has as many as there are subscriptions that want it.
+ */
+export const MAX_DELIVERIES = 10_000;
 
 /** An event in, its deliveries out, in one transaction. */
 export class Ingest {
@@ -81,9 +94,15 @@ export class Ingest {
     const pace = publisher && this.#rates.take(publisher, events.length);
     if (pace?.kind === "tooFast") return pace;
     const at = this.#ports.steady.now();
+    const routed = await this.#routeAll(events, { at, publisher });
+    const { deliveries } = routed;
+    if (events.length > 1 && deliveries > MAX_DELIVERIES) {
+      pace?.giveBack();
+      return { kind: "tooManyDeliveries", deliveries };
+    }
     const most = publisher?.maxPending;
     const enqueued = await this.#ports.outbox.enqueue({
-      events: events.map((posted) => this.#route(posted, { at, publisher })),
+      events: routed.events,
       ...(publisher && most !== undefined && { quota: { publisher: publisher.name, most } }),
       ...(idempotencyKey === undefined ? {} : {
         idempotency: {
@@ -145,18 +164,42 @@ export class Ingest {
     return { kind: "accepted", event: this.#event(posted, this.#ports.steady.now()) };
   }
 
-  #route(
-    posted: PostedEvent,
-    { at, publisher }: { at: Instant; publisher: Publisher | undefined },
-  ): NewEvent {
+  /** All events with their deliveries; where those are too many, they are only counted. */
+  async #routeAll(posted: readonly PostedEvent[], stamp: Stamp): Promise<Routed> {
+    const turn = new Turn(this.#ports.clock);
+    // One config for all of them: another may be put in force meanwhile.
+    const routed = await turn.run(this.#routing(posted, stamp, this.#ports.registry.now()));
+    if (posted.length > 1) this.#ports.onWorked(turn.workedMs);
+    return routed;
+  }
+
+  *#routing(posted: readonly PostedEvent[], stamp: Stamp, index: Index): Steps<Routed> {
+    const events: NewEvent[] = [];
+    let deliveries = 0;
+    for (const one of posted) {
+      if (posted.length > 1 && deliveries > MAX_DELIVERIES) {
+        yield* getting(this.#event(one, stamp.at), index, () => deliveries++);
+      } else {
+        const event = yield* this.#route(one, stamp, index);
+        deliveries += event.deliveries.length;
+        events.push(event);
+      }
+      if (posted.length > 1) yield;
+    }
+    return { events, deliveries };
+  }
+
+  *#route(posted: PostedEvent, { at, publisher }: Stamp, index: Index): Steps<NewEvent> {
     const event = this.#event(posted, at);
+    const deliveries: NewDelivery[] = [];
+    yield* getting(event, index, (subscription) => {
+      deliveries.push(this.#delivery(subscription, "event"));
+    });
     return {
       event,
       ...(publisher ? { publisher: publisher.name } : {}),
       ...(posted.id === undefined ? {} : this.#ownId(posted, at)),
-      deliveries: this.#ports.registry.matching(event).map((subscription) =>
-        this.#delivery(subscription, "event")
-      ),
+      deliveries,
     };
   }
 
@@ -203,6 +246,36 @@ export class Ingest {
   }
 }
 
+/** When the events of a request came, and from whom. */
+interface Stamp {
+  readonly at: Instant;
+  readonly publisher: Publisher | undefined;
+}
+
+/** By what a request's events find their subscriptions. */
+type Index = ReturnType<Registry["now"]>;
+
+/** Tells of each subscription that gets an event. */
+function* getting(
+  event: Event,
+  index: Index,
+  tell: (subscription: Subscription) => void,
+): Steps<void> {
+  const { candidates, gets } = index.ask(event);
+  for (let at = 0; at < candidates.length; at++) {
+    if (gets(candidates[at]!)) tell(candidates[at]!);
+    if (at % CANDIDATES_A_STEP === CANDIDATES_A_STEP - 1) yield;
+  }
+}
+
+const CANDIDATES_A_STEP = 64;
+
+interface Routed {
+  readonly events: readonly NewEvent[];
+  /** Of all of them. */
+  readonly deliveries: number;
+}
+
 function notAllowed(
   events: readonly PostedEvent[],
   { name, types, scope }: Publisher,
@@ -215,7 +288,10 @@ function notAllowed(
       const message = `publisher "${name}" may not post "${event.type}"`;
       faults.push({ path: `${path}type`, message });
     }
-    const unmet = scope && unmetScope(scope, event.scope);
+    const unmet = scope && unmetScope(scope, (name) => {
+      const value = event.scope.get(name);
+      return value === undefined ? undefined : canonicalScalar(value);
+    });
     if (unmet !== undefined) {
       faults.push({
         path: `${path}scope.${unmet}`,

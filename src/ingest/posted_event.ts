@@ -1,7 +1,7 @@
 import { distance } from "fastest-levenshtein";
 import * as z from "zod";
 import { LONGEST_TYPE, type Scope, VISIBLE } from "../domain/event.ts";
-import { HALF_CHARACTER, halfCharacterIn, type Steps } from "../domain/half_characters.ts";
+import { HALF_CHARACTER, halfCharacterIn, type Way } from "../domain/half_characters.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
 import {
   assertJson,
@@ -11,6 +11,7 @@ import {
   membersOf,
 } from "../domain/json_text.ts";
 import { plainMembersOf } from "../domain/plain_json.ts";
+import type { Steps } from "../runtime/turn.ts";
 
 /** The most events one request may hold. */
 export const MAX_EVENTS = 1_000;
@@ -84,7 +85,18 @@ export type Parsed =
   | { readonly kind: "invalid"; readonly faults: readonly Fault[] };
 
 /** Reads a request's body: one event or an array of them. */
-export function parseEvents(text: string, format: "events" | "cloudevents"): Parsed {
+export function parseEvents(text: string, format: Format): Parsed {
+  const parsing = parsingSteps(text, format);
+  for (;;) {
+    const { done, value } = parsing.next();
+    if (done) return value;
+  }
+}
+
+type Format = "events" | "cloudevents";
+
+/** The same, which can be interrupted after each event of an array. */
+export function* parsingSteps(text: string, format: Format): Steps<Parsed> {
   try {
     const plain = plainMembersOf(text);
     if (plain) return oneOf(readMembers(plain, format, ""));
@@ -98,7 +110,7 @@ export function parseEvents(text: string, format: "events" | "cloudevents"): Par
       const message = `${elements.length} events in one request; at most ${MAX_EVENTS} are taken`;
       return invalid("", message);
     }
-    return manyOf(elements, format);
+    return yield* manyOf(elements, format);
   } catch (error) {
     if (error instanceof JsonTextError) return { kind: "malformed", message: error.message };
     throw error;
@@ -108,7 +120,7 @@ export function parseEvents(text: string, format: "events" | "cloudevents"): Par
 /** Nobody mends more at once, and finding the nearest names of thousands takes seconds. */
 const MAX_FAULTS = 100;
 
-function manyOf(elements: readonly JsonText[], format: "events" | "cloudevents"): Parsed {
+function* manyOf(elements: readonly JsonText[], format: Format): Steps<Parsed> {
   const events: PostedEvent[] = [];
   const faults: Fault[] = [];
   for (const [index, element] of elements.entries()) {
@@ -116,6 +128,7 @@ function manyOf(elements: readonly JsonText[], format: "events" | "cloudevents")
     if (Array.isArray(read)) faults.push(...read);
     else events.push(read);
     if (faults.length >= MAX_FAULTS) break;
+    yield;
   }
   return faults.length > 0
     ? { kind: "invalid", faults: faults.slice(0, MAX_FAULTS) }
@@ -134,7 +147,7 @@ function invalid(path: string, message: string): Parsed {
 
 function readEvent(
   text: JsonText,
-  format: "events" | "cloudevents",
+  format: Format,
   path: string,
 ): PostedEvent | Fault[] {
   const members = membersOf(text);
@@ -144,7 +157,7 @@ function readEvent(
 
 function readMembers(
   members: Members,
-  format: "events" | "cloudevents",
+  format: Format,
   path: string,
 ): PostedEvent | Fault[] {
   const twice = repeated(members);
@@ -315,7 +328,7 @@ function isNear(name: string, known: string): boolean {
   return Math.abs(name.length - known.length) <= 2 && distance(name, known) <= 2;
 }
 
-function pathOf(steps: Steps): string {
+function pathOf(steps: Way): string {
   return steps.reduce<string>(
     (path, step) => typeof step === "number" ? `${path}[${step}]` : join(path, step),
     "",

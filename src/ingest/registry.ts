@@ -1,5 +1,5 @@
 import type { Event } from "../domain/event.ts";
-import { type Match, matches, type Subscription } from "../domain/subscription.ts";
+import type { Match, Subscription } from "../domain/subscription.ts";
 import { SubscriptionIndex } from "./subscription_index.ts";
 
 /** The subscriptions of the config in force, found by id or by the event they want. */
@@ -49,11 +49,21 @@ export class Registry {
     return this.#index.matching(event);
   }
 
+  /** The same one by one, in steps, by what is in force now however long that takes. */
+  now(): Pick<SubscriptionIndex, "ask"> {
+    return this.#index;
+  }
+
   /** What every subscription has to say of the event. */
   explain(event: Event): { subscription: Subscription; match: Match }[] {
-    return [...this.#byId.values()].map((subscription) => ({
-      subscription,
-      match: matches(subscription, event),
-    }));
+    return [...this.explaining(event)];
+  }
+
+  /** The same one by one, in steps. */
+  *explaining(event: Event): Iterable<{ subscription: Subscription; match: Match }> {
+    const { match } = this.#index.ask(event);
+    for (const subscription of this.#byId.values()) {
+      yield { subscription, match: match(subscription) };
+    }
   }
 }

@@ -1,7 +1,7 @@
 import type { Event, ScopeCondition } from "../domain/event.ts";
-import { canonicalScalar } from "../domain/json_text.ts";
+import { type DataPaths, EventValues } from "../domain/event_values.ts";
 import type { Pattern } from "../domain/pattern.ts";
-import { matches, type Subscription } from "../domain/subscription.ts";
+import { type Match, matches, pathsOf, type Subscription } from "../domain/subscription.ts";
 
 /**
  * Finds who gets an event among tens of thousands without asking each: by the patterns, told apart by
@@ -13,6 +13,7 @@ export class SubscriptionIndex {
   readonly #literal = new Map<string, Group>();
   readonly #remembered = new RememberedGroups();
   readonly #subscriptions: readonly Subscription[];
+  #paths: DataPaths | undefined;
 
   constructor(subscriptions: readonly Subscription[]) {
     this.#subscriptions = subscriptions;
@@ -32,9 +33,22 @@ export class SubscriptionIndex {
 
   /** Who gets the event, in the order that the subscriptions were given in. */
   matching(event: Event): Subscription[] {
-    const lists = this.#groupsFor(event.type).flatMap((group) => group.listsFor(event));
-    return inOrder(lists).map((position) => this.#subscriptions[position]!)
-      .filter((subscription) => matches(subscription, event).matches);
+    const { candidates, gets } = this.ask(event);
+    return candidates.filter(gets);
+  }
+
+  /**
+   * Those who may get the event, in the same order, and the questions that tell who does: there may be
+   * tens of thousands, and whoever asks them lets others have their turn.
+   */
+  ask(event: Event): Asking {
+    const values = new EventValues(event, () => this.#paths ??= pathsOf(this.#subscriptions));
+    const lists = this.#groupsFor(event.type).flatMap((group) => group.listsFor(values));
+    return {
+      candidates: inOrder(lists).map((position) => this.#subscriptions[position]!),
+      gets: (candidate) => wantsAll(candidate) || matches(candidate, event, values).matches,
+      match: (subscription) => matches(subscription, event, values),
+    };
   }
 
   #add(group: Group): void {
@@ -65,6 +79,22 @@ export class SubscriptionIndex {
   }
 }
 
+/** An event that subscriptions are asked about. */
+export interface Asking {
+  readonly candidates: readonly Subscription[];
+  /** Whether one of the candidates gets it. */
+  gets(candidate: Subscription): boolean;
+  /** What any subscription has to say of it. */
+  match(subscription: Subscription): Match;
+}
+
+/** Whether it gets every event of its patterns: most do, and where there are thousands asking takes long. */
+function wantsAll(candidate: Subscription): boolean {
+  const { scope, profile } = candidate;
+  return scope.size === 0 && !profile.events && profile.admission.length === 0 &&
+    candidate.match.length === 0;
+}
+
 /** A subscription by its place in the config. */
 type Position = number;
 
@@ -89,11 +119,11 @@ class Group {
   }
 
   /** Lists in order, of all that an event's scope can be meant for, and maybe others. */
-  listsFor(event: Event): (readonly Position[])[] {
+  listsFor(values: EventValues): (readonly Position[])[] {
     const lists = this.#anyScope.length > 0 ? [this.#anyScope] : [];
     for (const [name, byValue] of this.#byScope ?? []) {
-      const value = event.scope.get(name);
-      const list = value === undefined ? undefined : byValue.get(canonicalScalar(value));
+      const value = values.scope(name);
+      const list = value === undefined ? undefined : byValue.get(value);
       if (list) lists.push(list);
     }
     return lists;

@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { diffConfigs, formatDiff, isUnchanged } from "../../src/config/diff.ts";
-import { Slices } from "../../src/runtime/slices.ts";
+import { Turn } from "../../src/runtime/turn.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { configOf, entry } from "./a_reading.ts";
 
 async function diffOf(before: unknown, after: unknown, env?: Record<string, string>) {
   const configs = [await configOf(before), await configOf(after, env ? { env } : {})] as const;
-  return await diffConfigs(...configs, new Slices(new FakeClock()));
+  return await diffConfigs(...configs, new Turn(new FakeClock()));
 }
 
 /** All of its text, for a look at what it shows. */

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { parseSource, readSource } from "../../src/config/source.ts";
 import { surveySound } from "../../src/config/sound_survey.ts";
-import { Slices } from "../../src/runtime/slices.ts";
+import { Turn } from "../../src/runtime/turn.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fc } from "../support/properties.ts";
 
-const slice = () => new Slices(new FakeClock()).begin();
+const turn = () => new Turn(new FakeClock());
 const isSound = async (text: string) =>
-  await surveySound(text.replace(/^\ufeff/, ""), slice()) !== undefined;
+  await surveySound(text.replace(/^\ufeff/, ""), turn()) !== undefined;
 
 function parserIsContent(text: string): boolean {
   const { root, problems } = parseSource("config.json", text);
@@ -72,7 +72,7 @@ Deno.test("surveySound(): any text, spoiled at any place, is judged as by the pa
 Deno.test("readSource(): in slices it reads what it reads at once, long values too", async () => {
   const long = Array.from({ length: 2_000 }, (_, i) => ({ id: `s${i}`, list: [i, [i]], o: {} }));
   const text = `\ufeff// A comment\n${JSON.stringify({ a: 1, long, b: { c: long }, d: "x" })}`;
-  const { root } = await readSource("config.json", text, slice());
+  const { root } = await readSource("config.json", text, turn());
   assertEquals(root!.value(), parseSource("config.json", text).root!.value());
   assertEquals([...root!.at("long").eachElement()].map((place) => place.value()), long);
   assertEquals(root!.at("long", 1_999, "list").value(), [1_999, [1_999]]);

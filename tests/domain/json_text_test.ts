@@ -99,6 +99,11 @@ Deno.test("compareNumbers(): orders as numbers are ordered, exactly", () => {
   }
 });
 
+Deno.test("compareNumbers(): a zero is one, however it is spelled", () => {
+  const zeros = ["0", "-0", "0.0", "0e5", "0.000e-7"];
+  for (const a of zeros) for (const b of zeros) assertEquals(compareNumbers(a, b), 0, `${a} ${b}`);
+});
+
 Deno.test("compareNumbers(): agrees with JavaScript wherever that is exact", () => {
   const doubles = fc.double({ noNaN: true, noDefaultInfinity: true });
   fc.assert(

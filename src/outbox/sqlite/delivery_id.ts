@@ -21,8 +21,15 @@ export function parseDeliveryId(id: string): Position | undefined {
 
 /** 26 characters that sort as positions do. */
 export function encodePosition({ createdAt, seq }: Position): string {
-  return base32(createdAt, 10) + base32(seq, 16);
+  const thirtyTwo = Math.floor(seq / 32);
+  if (createdAt !== last.createdAt || thirtyTwo !== last.thirtyTwo) {
+    last = { createdAt, thirtyTwo, head: base32(createdAt, 10) + base32(thirtyTwo, 15) };
+  }
+  return last.head + ALPHABET[seq % 32];
 }
+
+/** All but the last character, which numbers that follow each other share: spelling it took 1 µs. */
+let last = { createdAt: NaN, thirtyTwo: NaN, head: "" };
 
 /** The position that encodePosition wrote so; undefined where it wrote no such text. */
 export function decodePosition(text: string): Position | undefined {

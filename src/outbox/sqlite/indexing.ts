@@ -75,15 +75,26 @@ export class Indexing {
     return rows >= SMALL_BITE_ROWS && rows <= this.#transactions * FEW_ROWS;
   }
 
-  /** Within a transaction: all rows up to the last numbers. */
-  takeIn(last: LastNumbers): void {
+  /**
+   * Within a transaction: a bite of the oldest rows, and of the others what is not pending, for the
+   * tallies and health count all that was attempted so far. One request may bring five bites at once.
+   */
+  takeInSome(last: LastNumbers): void {
+    this.takeIn({
+      event: Math.min(last.event, this.#taken.event + this.#biteRows),
+      delivery: Math.min(last.delivery, this.#taken.delivery + this.#biteRows),
+    });
+  }
+
+  /** Within a transaction: all rows up to these numbers, and all that is not pending. */
+  takeIn(until: LastNumbers): void {
     const { event, delivery } = this.#taken;
-    if (last.event === event && last.delivery === delivery) return;
-    this.#sql.takeInCounts.run(delivery);
-    this.#sql.takeInDeliveries.run(delivery);
-    this.#sql.takeInEvents.run(event);
-    this.#sql.moveOn.run(last.event, last.delivery);
-    this.#taken = last;
+    if (until.event === event && until.delivery === delivery) return;
+    this.#sql.takeInCounts.run(delivery, until.delivery);
+    this.#sql.takeInDeliveries.run(delivery, until.delivery);
+    this.#sql.takeInEvents.run(event, until.event);
+    this.#sql.moveOn.run(until.event, until.delivery);
+    this.#taken = until;
   }
 
   committed(): void {
@@ -91,7 +102,10 @@ export class Indexing {
     if (!this.takesIn) return;
     this.#transactions = 0;
     this.#until = this.#taken;
-    this.#waiting.clear();
+    for (const [subscription, waiting] of this.#waiting) {
+      for (const seq of waiting.keys()) if (seq <= this.#until.delivery) waiting.delete(seq);
+      if (waiting.size === 0) this.#waiting.delete(subscription);
+    }
   }
 
   rolledBack(): void {
@@ -132,15 +146,17 @@ export const INDEXING_SQL = {
   takeInCounts: `
     insert into counts (subscription, pending, delivered, exhausted, cancelled)
     select subscription, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3)
-    from deliveries where seq > ? and fresh = 1 group by subscription ${ADD_TO_COUNTS}`,
+    from deliveries where seq > ? and fresh = 1 and (seq <= ? or state <> 0)
+    group by subscription ${ADD_TO_COUNTS}`,
 
-  takeInDeliveries: "update deliveries set fresh = 0 where seq > ? and fresh = 1",
+  takeInDeliveries: `
+    update deliveries set fresh = 0 where seq > ? and fresh = 1 and (seq <= ? or state <> 0)`,
 
   takeInEvents: `
     insert into events_of_type (type, accepted_at, event)
     select iif(list = 'all', ${ALL_TYPES}, type), accepted_at, seq
     from events cross join (select 'all' as list union all select 'type')
-    where seq > ? order by 1, 2, 3`,
+    where seq > ? and seq <= ? order by 1, 2, 3`,
 
   moveOn: "update indexed_until set event = ?, delivery = ?",
 } as const;

@@ -4,7 +4,7 @@ import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
-import { Slices } from "../../runtime/slices.ts";
+import { Turn } from "../../runtime/turn.ts";
 import { DataDamaged, InvalidCursorError } from "../outbox.ts";
 import type {
   AnswerCount,
@@ -104,13 +104,12 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   readonly #types: Names;
   readonly #formats: Names;
   readonly #replayScan: ReplayScan;
-  /** What may look at many rows shares these, so that nobody else waits for it. */
-  readonly slices: Slices;
+  readonly #clock: Clock;
   readonly #overdue: Overdue;
 
   constructor(db: DatabaseSync, clock: Clock = systemClock) {
     this.#db = db;
-    this.slices = new Slices(clock);
+    this.#clock = clock;
     this.#sql = prepareAll(db, READER_SQL);
     this.#subscriptions = new Names(db, SUBSCRIPTION_NAMES, { writes: false });
     this.#types = new Names(db, TYPE_NAMES, { writes: false });
@@ -120,6 +119,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
       types: this.#types,
     });
     this.#overdue = new Overdue(db);
+  }
+
+  /** For what may look at many rows, so that nobody else waits for it. */
+  turn(): Turn {
+    return new Turn(this.#clock);
   }
 
   // Asynchronous as the port is: what SQLite throws becomes a rejection.
@@ -184,7 +188,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async deliveries(filter: DeliveryFilter): Promise<Page<Delivery>> {
     const scan = this.#scanFor(filter);
     if (!scan) return { items: [] };
-    const slice = this.slices.begin();
+    const turn = this.turn();
     const searched = { bytes: 0 };
     const fits = this.#testFor(filter, searched);
     const items: Delivery[] = [];
@@ -202,11 +206,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
         before = { createdAt: row.created_at, seq: row.seq };
         if (fits(row)) items.push(...this.#delivery(row.seq));
         if (searched.bytes >= SEARCHED_BYTES) return { items, next: encodePosition(before) };
-        if (searched.bytes > 0 && slice.isOver) await slice.rest();
+        if (searched.bytes > 0 && turn.isOver) await turn.rest();
       }
       if (rows.length < limit) return { items };
       scanned += rows.length;
-      if (slice.isOver) await slice.rest();
+      if (turn.isOver) await turn.rest();
     }
     return { items, next: encodePosition(before) };
   }
@@ -267,14 +271,14 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   async countReplay(filter: ReplayFilter, number = Number.MAX_SAFE_INTEGER): Promise<number> {
     const scan = this.#replayScan.over(filter, number);
     if (!scan) return 0;
-    const slice = this.slices.begin();
+    const turn = this.turn();
     let after: Position = { createdAt: filter.since, seq: 0 };
     for (let count = 0;;) {
       const looked = scan.look({ after, until: filter.until, rows: CHUNK_ROWS });
       count += scan.count(looked);
       if (looked.length < CHUNK_ROWS) return count;
       after = looked.at(-1)!;
-      if (slice.isOver) await slice.rest();
+      if (turn.isOver) await turn.rest();
     }
   }
 
@@ -362,14 +366,14 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     now: Instant,
     tell: (span: DueSpan) => Told,
   ): Promise<ReadonlyMap<string, Told>> {
-    const slice = this.slices.begin();
+    const turn = this.turn();
     const found = new Map<string, Told>();
     for (let after = 0;;) {
       const { spans, until } = this.#dueSpans({ after, limit: CHUNK_ROWS, now });
       for (const span of spans) {
         if (span.dueAt < Infinity) found.set(toText(span.name), tell(span));
         // To count what is due of one may take some milliseconds.
-        if (slice.isOver) await slice.rest();
+        if (turn.isOver) await turn.rest();
       }
       if (until === Infinity) return found;
       after = until;

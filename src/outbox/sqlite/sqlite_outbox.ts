@@ -132,6 +132,9 @@ async function resolve(path: string): Promise<string> {
 /** At most this many rows a commit, so that none holds up the loop for long. */
 const COMMIT_ROWS = 500;
 
+/** So many changed deliveries are read at once for whoever watches. */
+const TOLD_AT_ONCE = 500;
+
 /**
  * How many pages (4 KiB each) may wait in the journal before they are moved into the database. Few, for
  * while the database is synced the commits' own syncs take as long: the pages of an old one lie
@@ -176,8 +179,14 @@ const LOOK_MS = 1_000;
 /** So long publishers and load balancers hear 503 before the door closes. */
 const LAST_WORDS_MS = 1_000;
 
-/** Carries a commit out, and measures it. */
-export type TimedCommit = <Value>(commit: () => Promise<Value>) => Promise<Value>;
+/**
+ * Carries a commit out, and measures it: what holds the loop is over when `commit` returns, and the
+ * disk when it resolves. `ofEvents` is the share of its rows that publishers' events have.
+ */
+export type TimedCommit = <Value>(
+  commit: () => Promise<Value>,
+  about?: { readonly ofEvents: number },
+) => Promise<Value>;
 
 interface Waiting {
   readonly operation: Operation;
@@ -346,7 +355,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   nextDue(): Promise<ReadonlyMap<string, Instant>> {
-    return this.#read(() => this.#store.nextDue(this.#reader.slices.begin()));
+    return this.#read(() => this.#store.nextDue(this.#reader.turn()));
   }
 
   pending(): Promise<ReadonlyMap<string, number>> {
@@ -526,14 +535,24 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     });
   }
 
-  /** The oldest operations that fit into a commit; one that is too large alone goes alone. */
+  /**
+   * What the next commit carries out: of new events and of everything else the oldest, each as much as
+   * fits. Apart, since what is on its way out would otherwise wait behind lists of a thousand events.
+   * One that is too large for a commit has one without others of its sort.
+   */
   #takeBatch(): Waiting[] {
-    let count = 0;
-    for (let rows = 0; count < this.#queue.length; count++) {
-      rows += rowsOf(this.#queue[count]!.operation);
-      if (rows > COMMIT_ROWS && count > 0) break;
+    const batch: Waiting[] = [], later: Waiting[] = [];
+    const rows = { events: 0, others: 0 };
+    // What came before a step of the clock moves with it, and what came after it does not.
+    const isOrdered = this.#queue.some(({ operation: { kind } }) => kind === "shiftDue");
+    for (const waiting of this.#queue) {
+      const sort = waiting.operation.kind === "enqueue" && !isOrdered ? "events" : "others";
+      const before = rows[sort];
+      rows[sort] += rowsOf(waiting.operation);
+      (rows[sort] > COMMIT_ROWS && before > 0 ? later : batch).push(waiting);
     }
-    return this.#queue.splice(0, count);
+    this.#queue = later;
+    return batch;
   }
 
   /** Answers all of a batch, once it is durable or is not stored. */
@@ -541,7 +560,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     let applied: Applied;
     try {
       if (this.#failure) throw this.#failure;
-      applied = await this.#timed(() => this.#apply(batch.map(({ operation }) => operation)));
+      const operations = batch.map(({ operation }) => operation);
+      applied = await this.#timed(() => this.#apply(operations), {
+        ofEvents: shareOfEvents(operations),
+      });
       this.#unavailable = undefined;
     } catch (error) {
       const judged = this.#judge(error);
@@ -554,7 +576,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       return;
     }
     for (const [i, { resolve }] of batch.entries()) resolve(applied.answers[i]!);
-    this.#tell(applied);
+    await this.#tell(applied);
   }
 
   /** Others may read meanwhile what is not durable yet; nobody is told that it is. */
@@ -566,20 +588,31 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   /** Nothing that goes wrong here undoes the commit, or may look as if it had. */
-  #tell({ deliveries, subscriptions }: Applied): void {
-    if (deliveries.size + subscriptions.size === 0) return;
-    const changes: Change[] = [];
-    try {
-      for (const delivery of this.#store.deliveries(deliveries)) {
-        changes.push({ kind: "delivery", delivery });
+  async #tell({ deliveries, subscriptions }: Applied): Promise<void> {
+    const changed = [...deliveries];
+    for (let from = 0; from < changed.length; from += TOLD_AT_ONCE) {
+      if (from > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      const some = changed.slice(from, from + TOLD_AT_ONCE);
+      try {
+        this.#tellAll(
+          this.#store.deliveries(some).map((delivery) => ({ kind: "delivery", delivery })),
+        );
+      } catch (error) {
+        this.#judge(error);
       }
-    } catch (error) {
-      this.#judge(error);
     }
-    for (const [subscription, health] of subscriptions) {
-      const pending = this.#store.pendingOf(subscription);
-      changes.push({ kind: "subscription", subscription, health, pending });
-    }
+    if (subscriptions.size === 0) return;
+    this.#tellAll(
+      Array.from(subscriptions, ([subscription, health]) => ({
+        kind: "subscription",
+        subscription,
+        health,
+        pending: this.#store.pendingOf(subscription),
+      })),
+    );
+  }
+
+  #tellAll(changes: readonly Change[]): void {
     for (const listener of [...this.#listeners]) {
       try {
         listener(changes);
@@ -715,6 +748,17 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     if (this.#lock) this.#reader.close();
     this.#journal?.leave();
   }
+}
+
+/** How much of a commit's rows are publishers' events and their deliveries. */
+function shareOfEvents(operations: readonly Operation[]): number {
+  let events = 0, all = 0;
+  for (const operation of operations) {
+    const rows = rowsOf(operation);
+    all += rows;
+    if (operation.kind === "enqueue") events += rows;
+  }
+  return all === 0 ? 0 : events / all;
 }
 
 /** About how many rows an operation writes. */

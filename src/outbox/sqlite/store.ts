@@ -6,7 +6,7 @@ import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
 import type { Verdict } from "../../domain/verdict.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
-import type { Slice } from "../../runtime/slices.ts";
+import type { Turn } from "../../runtime/turn.ts";
 import type {
   Claim,
   Claimed,
@@ -195,7 +195,8 @@ export class Store {
     try {
       answers = operations.map((operation) => this.#run(operation, changes));
       subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
-      if (this.#indexing.isDue(this.#insertion.last)) this.#index();
+      const { last } = this.#insertion;
+      if (this.#indexing.isDue(last)) this.#indexing.takeInSome(last);
       this.#writeCounts(changes);
       this.#healthKeeping.write(changes, this.#indexing);
       this.#tallying.write(changes, this.#indexing);
@@ -267,12 +268,12 @@ export class Store {
     }
   }
 
-  async nextDue(slice: Slice): Promise<Map<string, Instant>> {
+  async nextDue(turn: Turn): Promise<Map<string, Instant>> {
     const next = new Map<string, Instant>();
     for (const id of [...this.#pending.keys()]) {
       const dueAt = this.#nextDueOf(id);
       if (dueAt < Infinity) next.set(this.#names.subscriptions.name(id), dueAt);
-      if (slice.isOver) await slice.rest();
+      if (turn.isOver) await turn.rest();
     }
     return next;
   }
