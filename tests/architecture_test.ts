@@ -12,12 +12,13 @@ const ARROWS: Record<string, readonly string[]> = {
   ingest: ["domain", "runtime", "profiles", "config", "outbox"],
   dispatch: ["domain", "runtime", "profiles", "config", "outbox", "transport"],
   receivers: ["domain", "runtime", "profiles"],
-  http: ["domain", "runtime", "profiles", "config", "outbox", "ingest", "transport"],
+  http: ["domain", "runtime", "profiles", "config", "outbox", "ingest", "transport", "server"],
 };
 
 /** Files that a folder outside may import of a folder: its port, not its adapters. */
 const DOORS: Record<string, RegExp> = {
   outbox: /^src\/outbox\/outbox\.ts$/,
+  server: /^src\/server\/answer\.ts$/,
   transport: /^src\/transport\/(transport|address_guard)\.ts$/,
 };
 

@@ -12,6 +12,7 @@ import {
   OutboxUnavailable,
 } from "../outbox/outbox.ts";
 import type { Log } from "../runtime/log.ts";
+import { type Answer, toResponse } from "../server/answer.ts";
 import type { Random } from "../runtime/random.ts";
 import {
   access,
@@ -74,7 +75,8 @@ export interface App {
   /** Its methods and paths. */
   readonly routes: Hono["routes"];
   /** Of a request whose peer is noted, its address is known. */
-  fetch(request: Request | Incoming): Response | Promise<Response>;
+  fetch(request: Request): Response | Promise<Response>;
+  fetch(request: Request | Incoming): Answer | Promise<Answer>;
 }
 
 /** A request as it came, of which a Request is only made where one is needed. */
@@ -126,7 +128,7 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
   const publish = publishing(ports, problemOf);
   app.onError((error, context) => problemOf(error, context.req.raw));
   app.notFound((context) => nothingFound(app, context));
-  app.post(EVENTS_PATH, (context) => publish(context.req.raw));
+  app.post(EVENTS_PATH, async (context) => toResponse(await publish(context.req.raw)));
   app.use(notKept);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
@@ -177,10 +179,14 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
     }
   }
 
-  return {
-    routes: app.routes,
-    fetch: (request) => postsEvents(request) ? publish(request) : answer(request),
-  };
+  function fetch(request: Request): Response | Promise<Response>;
+  function fetch(request: Request | Incoming): Answer | Promise<Answer>;
+  function fetch(request: Request | Incoming): Answer | Promise<Answer> {
+    if (!postsEvents(request)) return answer(request);
+    return request instanceof Request ? publish(request).then(toResponse) : publish(request);
+  }
+
+  return { routes: app.routes, fetch };
 }
 
 /** Below `/v1`; publishers post events, which goes past this. */

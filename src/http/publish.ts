@@ -5,6 +5,7 @@ import { type Ingest, MAX_DELIVERIES, type Submitted } from "../ingest/ingest.ts
 import { type Parsed, parsingSteps } from "../ingest/posted_event.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Turn } from "../runtime/turn.ts";
+import type { Answer } from "../server/answer.ts";
 import { assertOwnPage, type Caller, callerOf, nameOf } from "./access.ts";
 import { type Reading, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
@@ -56,10 +57,10 @@ const SCHEME_LENGTH = 8;
 export function publishing(
   ports: PublishPorts,
   problemOf: (error: Error, request: Posting) => Response | Promise<Response>,
-): (request: Posting) => Promise<Response> {
+): (request: Posting) => Promise<Answer> {
   const { intake } = ports;
   return async (request) => {
-    let response: Response;
+    let response: Answer;
     let rule: string | undefined;
     try {
       response = await publish(request);
@@ -71,7 +72,7 @@ export function publishing(
     return response;
   };
 
-  async function publish(request: Posting): Promise<Response> {
+  async function publish(request: Posting): Promise<Answer> {
     const { headers } = request;
     const config = ports.config();
     assertOwnPage(headers, config);
@@ -92,7 +93,7 @@ export function publishing(
     }
   }
 
-  async function store(text: string, { format, caller, key }: PostedText): Promise<Response> {
+  async function store(text: string, { format, caller, key }: PostedText): Promise<Answer> {
     const closed = ports.closedBecause() ??
       (ports.admission.isOverloaded ? "deliveries wait for the daemon to keep up" : undefined);
     if (closed !== undefined) throw new ProblemError(unavailable(closed));
@@ -110,7 +111,7 @@ export function publishing(
   }
 
   /** Large requests take turns with each other, and with what is to be sent. */
-  async function takeInLine(take: () => Promise<Response>): Promise<Response> {
+  async function takeInLine(take: () => Promise<Answer>): Promise<Answer> {
     if (!await ports.admission.enter()) {
       throw new ProblemError(unavailable("too many large requests wait in line"));
     }
@@ -222,14 +223,17 @@ function idempotencyKey(header: string | null): string | undefined {
   });
 }
 
+const JSON_HEADERS = Object.entries({ "content-type": "application/json", ...NOT_KEPT });
+
 function answer(
   submitted: Submitted,
   { isArray, ...request }: { isArray: boolean; events: number; publisher: string | undefined },
-): Response {
+): Answer {
   switch (submitted.kind) {
     case "accepted": {
       const body = isArray ? submitted.receipts : submitted.receipts[0];
-      return Response.json(body, { status: submitted.isNew ? 202 : 200, headers: NOT_KEPT });
+      const status = submitted.isNew ? 202 : 200;
+      return { status, headers: JSON_HEADERS, text: JSON.stringify(body) };
     }
     case "forbidden":
       return problem({

@@ -17,14 +17,13 @@ const freeAtMs = new WeakMap<Clock, number>();
  */
 export class Turn {
   readonly #clock: Clock;
-  /** Undefined while it rests. */
+  /** Undefined before its first look at the clock, and while it rests. */
   #startedMs: number | undefined;
   #workedMs = 0;
 
-  /** The work begins now. */
+  /** The work begins with its first look at the clock: most work is over before it. */
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#startedMs = clock.monotonicMs();
   }
 
   /** Carries all steps out; where they are few, at once. */
@@ -38,7 +37,9 @@ export class Turn {
 
   /** Whether the work should rest() before it goes on. */
   get isOver(): boolean {
-    return this.#clock.monotonicMs() - this.#startedMs! >= LONGEST_MS;
+    const nowMs = this.#clock.monotonicMs();
+    this.#startedMs ??= nowMs;
+    return nowMs - this.#startedMs >= LONGEST_MS;
   }
 
   /** For how long it has held the loop in all. */

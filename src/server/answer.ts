@@ -1,9 +1,26 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "../runtime/clock.ts";
 
+/** An answer that is there as a text: a Response takes longer to make and to read than to send. */
+export interface PlainAnswer {
+  readonly status: number;
+  /** By names in lower case. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly text: string;
+}
+
+export type Answer = Response | PlainAnswer;
+
+/** The same for whoever wants a Response. */
+export function toResponse(answer: Answer): Response {
+  if (answer instanceof Response) return answer;
+  const { status, headers, text } = answer;
+  return new Response(text, { status, headers: Object.fromEntries(headers) });
+}
+
 /** How an answer goes out on a connection of HTTP/1.1. */
 export interface AnswerHead {
-  readonly response: Response;
+  readonly response: Answer;
   readonly keepsAlive: boolean;
   readonly framing: AnswerFraming;
 }

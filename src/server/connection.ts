@@ -1,5 +1,12 @@
 import type { Clock } from "../runtime/clock.ts";
-import { type AnswerFraming, CONTINUE, encodeAnswer, encodeChunk, LAST_CHUNK } from "./answer.ts";
+import {
+  type Answer,
+  type AnswerFraming,
+  CONTINUE,
+  encodeAnswer,
+  encodeChunk,
+  LAST_CHUNK,
+} from "./answer.ts";
 import { ByteSource, type Wire } from "./byte_source.ts";
 import { IncomingRequest } from "./incoming_request.ts";
 import { RequestBody } from "./request_body.ts";
@@ -15,6 +22,8 @@ const LARGE_BYTES = 16 * 1024;
 const ROOM_BYTES = 1_024;
 /** How HTTP/2 begins, which asks nobody first (RFC 9113, section 3.4). */
 const PREFACE = "PRI * HTTP/2.0";
+
+const encoder = new TextEncoder();
 
 /** What a connection does just now. */
 export type Phase =
@@ -38,7 +47,7 @@ export interface ConnectionPorts {
   readonly clock: Clock;
   /** `127.0.0.1:8420`, for a request that names no host. */
   readonly ownHost: string;
-  readonly handle: (request: IncomingRequest) => Response | Promise<Response>;
+  readonly handle: (request: IncomingRequest) => Answer | Promise<Answer>;
   /** Answers what is no request that can be handled. */
   readonly refuse: (refusal: BadRequest) => Response;
   /** Takes over a connection that begins as HTTP/2 does, with what has been read of it. */
@@ -182,7 +191,7 @@ export class Connection {
   async #becomeHttp2(): Promise<void> {
     this.#enter("http2");
     const rest = this.#source.take(this.#source.ready);
-    await this.#ports.http2([new TextEncoder().encode(PREFACE), rest]);
+    await this.#ports.http2([encoder.encode(PREFACE), rest]);
   }
 
   #canGoOn(head: RequestHead, body: RequestBody): boolean {
@@ -192,8 +201,11 @@ export class Connection {
     return body.leftBytes <= DRAIN_BYTES && !body.isWanted;
   }
 
-  async #answer(head: RequestHead, response: Response, keepsAlive: boolean): Promise<void> {
+  async #answer(head: RequestHead, response: Answer, keepsAlive: boolean): Promise<void> {
     const { clock } = this.#ports;
+    if (!(response instanceof Response)) {
+      return await this.#writeWhole({ response, keepsAlive }, encoder.encode(response.text));
+    }
     const type = response.headers.get("content-type") ?? "";
     const bodiless = head.method === "HEAD" || response.status === 204 || response.status === 304;
     if (bodiless) {
@@ -203,17 +215,23 @@ export class Connection {
     }
     // Made in one piece, as all of the API's answers are.
     if (/^(application\/(problem\+)?json|text\/html)/.test(type) || response.body === null) {
-      const body = await response.bytes();
-      const framing = { kind: "length", bytes: body.length } as const;
-      if (body.length > LARGE_BYTES) {
-        await this.#writeAll(encodeAnswer({ response, keepsAlive, framing }, { clock }));
-        return await this.#writeAll(body);
-      }
-      const room = this.#room ??= new Uint8Array(ROOM_BYTES);
-      const head = { response, keepsAlive, framing };
-      return await this.#writeAll(encodeAnswer(head, { clock, body, room }));
+      return await this.#writeWhole({ response, keepsAlive }, await response.bytes());
     }
     await this.#stream(head, response, keepsAlive);
+  }
+
+  async #writeWhole(
+    about: { readonly response: Answer; readonly keepsAlive: boolean },
+    body: Uint8Array,
+  ): Promise<void> {
+    const { clock } = this.#ports;
+    const head = { ...about, framing: { kind: "length", bytes: body.length } } as const;
+    if (body.length > LARGE_BYTES) {
+      await this.#writeAll(encodeAnswer(head, { clock }));
+      return await this.#writeAll(body);
+    }
+    const room = this.#room ??= new Uint8Array(ROOM_BYTES);
+    await this.#writeAll(encodeAnswer(head, { clock, body, room }));
   }
 
   /** Piece by piece: the next is asked for when the one before is written. */

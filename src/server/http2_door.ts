@@ -1,11 +1,12 @@
 import type { Clock } from "../runtime/clock.ts";
+import { type Answer, toResponse } from "./answer.ts";
 import type { Wire } from "./byte_source.ts";
 
 /** What requests over HTTP/2 are answered by. */
 export interface Http2Ports {
   readonly clock: Clock;
   readonly maxConnections: number;
-  readonly handle: (request: Request, peer: string | undefined) => Response | Promise<Response>;
+  readonly handle: (request: Request, peer: string | undefined) => Answer | Promise<Answer>;
 }
 
 /** What one connection may have been answered and not have read. */
@@ -103,7 +104,7 @@ export class Http2Door {
     if (!await visit.hasRoom()) return new Response(null, { status: 503 });
     // Until it is known, an answer counts as so much.
     visit.owes(ANSWER_BYTES);
-    const response = await this.#ports.handle(withHost(request), visit.peer);
+    const response = toResponse(await this.#ports.handle(withHost(request), visit.peer));
     const isStream = response.headers.get("content-type") === "text/event-stream";
     const body = response.body === null || isStream ? response.body : await response.bytes();
     visit.owes((body instanceof Uint8Array ? body.length : 0) - ANSWER_BYTES);

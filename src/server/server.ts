@@ -1,3 +1,4 @@
+import type { Answer } from "./answer.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Wire } from "./byte_source.ts";
 import { Connection, type ConnectionPorts, type Phase } from "./connection.ts";
@@ -25,7 +26,7 @@ export interface ServerPorts {
   readonly handle: (
     request: IncomingRequest | Request,
     peer: string | undefined,
-  ) => Response | Promise<Response>;
+  ) => Answer | Promise<Answer>;
   readonly refuse: (refusal: BadRequest) => Response;
   /** How many connections may be open at once. */
   readonly maxConnections: number;

@@ -23,15 +23,24 @@ Deno.test("turn: long work stops every five milliseconds, and goes on after as l
   const done: number[] = [];
   const working = work(clock, 12, done);
   await settled();
-  assertEquals(done.length, 5);
+  // Its time counts from the first look at the clock, after the first step.
+  assertEquals(done.length, 6);
   clock.advance(4);
   await settled();
-  assertEquals(done.length, 5);
+  assertEquals(done.length, 6);
   clock.advance(1);
   await settled();
-  assertEquals(done.length, 10);
+  assertEquals(done.length, 11);
   clock.advance(5);
-  assertEquals((await working).workedMs, 12);
+  assertEquals((await working).workedMs, 11);
+});
+
+Deno.test("turn: work of a single step never looks at the clock", async () => {
+  const clock = new FakeClock();
+  clock.monotonicMs = () => {
+    throw new Error("it was asked for the time");
+  };
+  assertEquals(await new Turn(clock).run(steps(clock, 0, [], 0)), undefined);
 });
 
 Deno.test("turn: of several works one goes on after a rest, and the next after another", async () => {
@@ -47,6 +56,7 @@ Deno.test("turn: of several works one goes on after a rest, and the next after a
     }
   };
   const turns = [1, 2, 3].map(() => new Turn(clock));
+  for (const turn of turns) assertEquals(turn.isOver, false);
   const all = turns.map((turn, i) => turn.run(slow(i + 1)));
   const told: number[][] = [];
   for (let ms = 0; ms < 25; ms += 5) {
@@ -63,5 +73,5 @@ Deno.test("turn: short work is done at once", async () => {
   const done: number[] = [];
   const working = work(clock, 4, done);
   assertEquals(done.length, 4);
-  assertEquals((await working).workedMs, 4);
+  assertEquals((await working).workedMs, 3);
 });
