@@ -1,5 +1,5 @@
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
-import type { Store } from "./store.ts";
+import { FRAME_HEAD_BYTES, type Store } from "./store.ts";
 
 /** Thrown where another program has taken the files of an open database away, or cut them short. */
 export class FilesChanged extends OutboxFailed {
@@ -32,6 +32,10 @@ export class OwnFiles {
   readonly #database: Known;
   readonly #journal: Known;
   readonly #index: Known;
+  /** The journal as it is open, for its length: to close it drops no lock of SQLite's. */
+  readonly #journalFile: Deno.FsFile;
+  readonly #frameBytes: number;
+  readonly #frameHead = new Uint8Array(FRAME_HEAD_BYTES);
 
   /** Right after they were opened. */
   constructor(path: string, store: Store) {
@@ -40,6 +44,40 @@ export class OwnFiles {
     this.#database = this.#look(path);
     this.#journal = this.#look(`${path}-wal`);
     this.#index = this.#look(`${path}-shm`);
+    this.#journalFile = Deno.openSync(`${path}-wal`);
+    this.#frameBytes = store.frameBytes();
+  }
+
+  /**
+   * Right after a commit was written: by the next one the journal may not be shorter. Where it was cut
+   * short after the look before the commit, what stood before the commit is a hole now.
+   */
+  committed(): void {
+    const before = this.#journal.size;
+    const size = this.#journal.size = this.#journalFile.seekSync(0, Deno.SeekMode.End);
+    const isWhole = size === before || before === 0 ||
+      (size > before ? this.#hasFrameBefore(before) : this.#hasAllFrames(size));
+    if (!isWhole) this.#cutShort("-wal", before, size);
+  }
+
+  /** Whether the last page that ended there still does, as its head tells, which is never empty. */
+  #hasFrameBefore(end: number): boolean {
+    this.#journalFile.seekSync(end - this.#frameBytes, Deno.SeekMode.Start);
+    this.#journalFile.readSync(this.#frameHead);
+    return this.#frameHead.some((byte) => byte !== 0);
+  }
+
+  #hasAllFrames(size: number): boolean {
+    const needed = this.#store.journalBytes();
+    if (size < needed) return false;
+    for (let end = needed; end > this.#frameBytes; end -= this.#frameBytes) {
+      if (!this.#hasFrameBefore(end)) return false;
+    }
+    return true;
+  }
+
+  close(): void {
+    this.#journalFile.close();
   }
 
   /** Throws FilesChanged unless all three are what they were; costs some 10 µs. */

@@ -583,6 +583,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   async #apply(operations: readonly Operation[]): Promise<Applied> {
     this.#guard?.files.assertJournal();
     const applied = this.#store.apply(operations, { watched: this.#listeners.size > 0 });
+    this.#guard?.files.committed();
     await this.#journal?.sync();
     return applied;
   }
@@ -725,6 +726,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       closed.reject(this.#judge(error));
     } finally {
       this.#journal?.close();
+      this.#guard?.files.close();
       this.#lock?.release();
     }
   }

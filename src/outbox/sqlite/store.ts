@@ -347,7 +347,12 @@ export class Store {
   /** How long the journal's file is at least, by what it holds. */
   journalBytes(): number {
     const { all } = this.journal();
-    return all === 0 ? 0 : JOURNAL_HEAD_BYTES + all * (FRAME_HEAD_BYTES + this.#pageBytes());
+    return all === 0 ? 0 : JOURNAL_HEAD_BYTES + all * this.frameBytes();
+  }
+
+  /** How long a page in the journal is, with its head. */
+  frameBytes(): number {
+    return FRAME_HEAD_BYTES + this.#pageBytes();
   }
 
   /** How long the database's file is once all of the journal is in it. */
@@ -985,7 +990,8 @@ type ClaimedRow = readonly [
 ];
 
 /** Of the journal (sqlite.org, WAL format): before all of it, and before each page. */
-const JOURNAL_HEAD_BYTES = 32, FRAME_HEAD_BYTES = 24;
+const JOURNAL_HEAD_BYTES = 32;
+export const FRAME_HEAD_BYTES = 24;
 
 interface CheckpointRow {
   readonly log: number;
