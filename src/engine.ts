@@ -35,7 +35,7 @@ import { measureProcess } from "./runtime/process_metrics.ts";
 import type { Random } from "./runtime/random.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
 import type { Tracing } from "./runtime/tracing.ts";
-import type { Turn } from "./runtime/turn.ts";
+import { Turn } from "./runtime/turn.ts";
 import { noticeTransport } from "./transport/notice_transport.ts";
 import type { Transport } from "./transport/transport.ts";
 import { type Http1Connections, http1Transport } from "./transport/http1_transport.ts";
@@ -304,7 +304,7 @@ function compose(
     config: () => config,
     closedBecause: () => closedBecause,
     notReadyBecause,
-    metrics: () => metrics.expose(),
+    metrics: () => metrics.expose(new Turn(clock)),
     onRefused: measures.refused,
     onAccessRefused: measures.accessRefused,
     remember: (entry) => remember({ at: steady.now(), ...entry }),

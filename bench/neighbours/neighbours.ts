@@ -61,11 +61,13 @@ async function send(
 ): Promise<string> {
   const startedMs = performance.now();
   const response = await fetch(new URL(path, rig.running.url), {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body: typeof body === "string" ? body : body(time),
+    ...(body !== undefined && {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: typeof body === "string" ? body : body(time),
+    }),
   });
-  await response.body?.cancel();
+  await response.arrayBuffer();
   return `${response.status} in ${Math.round(performance.now() - startedMs)} ms`;
 }
 

@@ -2,8 +2,8 @@
 export interface LargeRequest {
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Where each has to differ, by how often it was sent before. */
-  readonly body: string | ((time: number) => string);
+  /** Where each has to differ, by how often it was sent before. Left out, it is a GET. */
+  readonly body?: string | ((time: number) => string);
 }
 
 /** Who gets the events: so many subscriptions to each type. */
@@ -80,6 +80,19 @@ export const REQUESTS: Readonly<Record<string, LargeRequest>> = {
   "the question who would get an event": {
     path: "/v1/match",
     body: matched(`[${filled('{"v":1}')}]`),
+  },
+  "a search for a text that is nowhere": { path: "/v1/deliveries?q=nowhere&limit=500" },
+  "the dashboard's overview": { path: "/" },
+  "the dashboard's config page": { path: "/dashboard/config" },
+  "all subscriptions": { path: "/v1/subscriptions?limit=500" },
+  "a page of one subscription": { path: "/dashboard/subscriptions/2-0" },
+  "the metrics": { path: "/metrics" },
+  "the pause of a subscription": { path: "/v1/subscriptions/2-0/pause", body: "" },
+  "its end": { path: "/v1/subscriptions/2-0/resume", body: "" },
+  "a reload": { path: "/-/reload", body: "" },
+  "the dry run of a replay": {
+    path: "/v1/replays",
+    body: '{"since":"2020-01-01T00:00:00Z","dryRun":true}',
   },
   "the question about a long scope": {
     path: "/v1/match",

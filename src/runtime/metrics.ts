@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers";
+import type { Turn } from "./turn.ts";
 
 /**
  * The numbers of a running daemon, in Prometheus' text format 0.0.4. Counting is a look-up and an
@@ -33,7 +33,7 @@ export class Metrics {
   }
 
   /** All of it, piece by piece, for it may be tens of megabytes. What can't be read now is left out. */
-  async *expose(): AsyncGenerator<string> {
+  async *expose(turn?: Turn): AsyncGenerator<string> {
     // All at once, so that several can share one reading.
     const bodies = await Promise.all(
       [...this.#families.values()].map((family) => family.read().catch(() => [])),
@@ -47,8 +47,8 @@ export class Metrics {
         if (piece.length < PIECE_LENGTH) continue;
         yield piece;
         piece = "";
-        // Turn by turn of the loop, for thousands of subscriptions have some ten lines each.
-        await new Promise((resolve) => setImmediate(resolve));
+        // Thousands of subscriptions have some ten lines each.
+        if (turn?.isOver) await turn.rest();
       }
     }
     if (piece !== "") yield piece;
@@ -62,8 +62,8 @@ export class Metrics {
   }
 }
 
-/** About a thousand lines. */
-const PIECE_LENGTH = 64 * 1024;
+/** Some hundred lines. */
+const PIECE_LENGTH = 16 * 1024;
 
 /** What one metric is. */
 export interface About {

@@ -193,8 +193,9 @@ async function wrongsOf(
     });
   }
   for (const glance of glances) {
+    if (wrongs.length >= 3 * EXPLAINED) break;
     const wrong = waitingWrong(glance, viewer);
-    if (wrong && wrongs.length < 3 * EXPLAINED) wrongs.push(wrong);
+    if (wrong) wrongs.push(wrong);
   }
   const day = statistics.find(({ name }) => name === "day")!;
   if (day.failed > 0) {
