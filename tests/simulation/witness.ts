@@ -281,7 +281,9 @@ export class Witness {
       return only("delivered");
     }
     if (!subscription.waitForConfirmation) return only(status > 0 ? "delivered" : "exhausted");
-    if (status === 410) return only("cancelled");
+    // An operator's own channel is asked again: nobody else would tell them.
+    const isNotice = subscription.id.startsWith("notify:");
+    if (status === 410 && !isNotice) return only("cancelled");
     const { ladder, jitter } = subscription;
     const rungMs = ladder.waitsMs[known.attempts - 1] ?? ladder.thenEveryMs;
     if (rungMs === undefined) return only("exhausted");
