@@ -990,7 +990,7 @@ type ClaimedRow = readonly [
 ];
 
 /** Of the journal (sqlite.org, WAL format): before all of it, and before each page. */
-const JOURNAL_HEAD_BYTES = 32;
+export const JOURNAL_HEAD_BYTES = 32;
 export const FRAME_HEAD_BYTES = 24;
 
 interface CheckpointRow {
