@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type Bytes, toText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
+import { ifReadable, orRemember } from "./damage.ts";
 import { IS_FRESH } from "./reading.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
@@ -13,7 +14,7 @@ const SLICE_ROWS = 100;
  * Counts the pending deliveries of publishers that have a limit on them, those of their posts alone:
  * what an operator sends again is not theirs. The first time a publisher has one its deliveries are
  * counted row by row, from then on along with every change. While a large backlog is being counted, the
- * limit holds for what was counted so far.
+ * limit holds for what was counted so far. What is on damaged pages is left out: whose it is can't be read.
  */
 export class PublisherPending {
   readonly #sql: Statements<keyof typeof PUBLISHER_SQL>;
@@ -54,12 +55,18 @@ export class PublisherPending {
 
   #begin(publisher: string, all: number): number {
     if (all > FEW_PENDING) {
-      this.#counting.set(publisher, { reached: 0, pending: 0 });
+      this.#countInSlices(publisher);
       return 0;
     }
-    const pending = this.#count(publisher);
+    let pending = 0;
+    // Slices are counted outside of transactions, where a damaged page does no harm.
+    orRemember(() => pending = this.#count(publisher), () => this.#countInSlices(publisher));
     this.#begun.set(publisher, pending);
     return pending;
+  }
+
+  #countInSlices(publisher: string): void {
+    this.#counting.set(publisher, { reached: 0, pending: 0 });
   }
 
   /** Whether rows are left to be counted. */
@@ -71,8 +78,7 @@ export class PublisherPending {
   countOn(lastDelivery: number): void {
     for (const [publisher, counting] of this.#counting) {
       const until = Math.min(counting.reached + SLICE_ROWS, lastDelivery);
-      const request = { publisher, after: counting.reached, until };
-      counting.pending += (this.#sql.countSlice.get(request) as { pending: number }).pending;
+      counting.pending += this.#countSlice({ publisher, after: counting.reached, until });
       counting.reached = until;
       if (until === lastDelivery) {
         this.#counting.delete(publisher);
@@ -136,6 +142,25 @@ export class PublisherPending {
     };
     return indexed + fresh;
   }
+
+  #countSlice(slice: { publisher: string; after: number; until: number }): number {
+    const [count] = ifReadable(() => this.#sql.countSlice.get(slice) as unknown as CountRow);
+    if (count) return count.pending;
+    const { publisher, after, until } = slice;
+    return Array.from({ length: until - after }, (_, index) => after + 1 + index)
+      .reduce((sum, seq) => sum + this.#countOne(publisher, seq), 0);
+  }
+
+  /** 1 where it is one of theirs. */
+  #countOne(publisher: string, seq: number): number {
+    const slice = { publisher, after: seq - 1, until: seq };
+    const [count] = ifReadable(() => this.#sql.countSlice.get(slice) as unknown as CountRow);
+    return count?.pending ?? 0;
+  }
+}
+
+interface CountRow {
+  readonly pending: number;
 }
 
 interface Counting {

@@ -240,7 +240,10 @@ export class Store {
       this.#claims.grant(grant);
       this.#indexing.leave(grant);
     }
-    return damaged;
+    // One whose own row can't be written any more stays set aside, and spoils no other.
+    return damaged.filter(({ seq }) =>
+      this.#unlessCorrupt(() => this.#sql.ownRow.get(seq)) !== undefined
+    );
   }
 
   /** What was set aside and could not be ended is to be found again. */
@@ -703,25 +706,19 @@ export class Store {
     return isSound;
   }
 
-  /** Each by itself: one whose own row can't be written any more stays set aside, and spoils no other. */
   #endDamaged({ damaged, now }: Operation & { kind: "endDamaged" }, changes: Changes): void {
     for (const grant of damaged) {
       const { seq, subscription } = grant;
       if (!this.#claims.holds(grant)) continue;
-      this.#sql.savepoint.run();
-      const row = this.#unlessCorrupt(() =>
-        this.#sql.endDamaged.get({
-          seq,
-          now: Math.round(now),
-          replays: this.#replaying.last,
-          reason: toBytes(DAMAGED),
-        }) as { fresh: number } | undefined
-      );
-      if (!row) this.#sql.rollbackToSavepoint.run();
-      this.#sql.releaseSavepoint.run();
+      const row = this.#sql.endDamaged.get({
+        seq,
+        now: Math.round(now),
+        replays: this.#replaying.last,
+        reason: toBytes(DAMAGED),
+      }) as { fresh: number } | undefined;
       if (!row) continue;
       changes.ended.push(grant);
-      changes.finish({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
+      changes.finishDamaged({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
     }
   }
 
@@ -1005,9 +1002,6 @@ export const SQL = {
   beginReading: "begin",
   commit: "commit",
   rollback: "rollback",
-  savepoint: "savepoint damaged",
-  rollbackToSavepoint: "rollback to damaged",
-  releaseSavepoint: "release damaged",
 
   journal: "pragma wal_checkpoint(noop)",
   checkpoint: "pragma wal_checkpoint(passive)",
@@ -1050,6 +1044,8 @@ export const SQL = {
       cross join events e on e.seq = d.event`,
 
   delivery: DELIVERY_BY_SEQ,
+
+  ownRow: "select * from deliveries where seq = ?",
 
   finish: `
     update deliveries
