@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { openSqliteOutbox, type SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
 import type { Enqueue } from "../../src/outbox/outbox.ts";
-import { accepted, aDelivery, anEvent, aNewEvent, exhausted, NOON } from "./building.ts";
+import { accepted, aDelivery, anEvent, aNewEvent, delivered, exhausted, NOON } from "./building.ts";
 
 const PAGE = 4_096;
 
@@ -170,6 +170,31 @@ for (const page of ["data", "row"] as const) {
   });
 }
 
+Deno.test("damaged rows: deliveries on a damaged page are set aside, and the others go on", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/outbox.db`;
+    const before = await openSqliteOutbox(path);
+    await before.enqueue({ events: Array.from({ length: 1_000 }, () => aNewEvent()), at: NOON });
+    await before.countReplay({ since: 0, until: NOON + 1 });
+    await before.close();
+    await overwritePageOf(path, "deliveries");
+
+    const outbox = await openSqliteOutbox(path);
+    const { claims } = await outbox.claim({ subscription: "crm", now: NOON, limit: 2_000 });
+    assert(claims.length > 800 && claims.length < 1_000, `${claims.length} claims`);
+    for (const claim of [claims[0]!, claims.at(-1)!]) {
+      assert(await outbox.record(delivered(claim, NOON)));
+    }
+    const again = await outbox.claim({ subscription: "crm", now: NOON, limit: 2_000 });
+    assertEquals(again.claims, []);
+    assertEquals(await outbox.unavailableBecause(), undefined);
+    await outbox.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("damaged rows: a publisher's pending deliveries are counted without them", async () => {
   const folder = await Deno.makeTempDir();
   try {
@@ -234,15 +259,22 @@ function change(path: string, sql: string): void {
 
 /** The one page that holds an event's row, and no other's. */
 async function overwriteRow(path: string, id: string): Promise<void> {
+  const page = await overwritePageOf(path, "events", "and ncell = 1");
+  assertStringIncludes(new TextDecoder().decode(page), id);
+}
+
+/** The fourth page of a table's rows; answers what it was. */
+async function overwritePageOf(path: string, table: string, where = ""): Promise<Uint8Array> {
   using db = new DatabaseSync(path);
-  const { pageno } = db.prepare(`select pageno from dbstat where name = 'events' and ncell = 1
-    and pagetype = 'leaf' limit 1 offset 3`).get()!;
+  const { pageno } = db.prepare(`select pageno from dbstat where name = ? and pagetype = 'leaf'
+    ${where} order by path limit 1 offset 3`).get(table)!;
   db.close();
   const bytes = await Deno.readFile(path);
   const page = bytes.subarray((Number(pageno) - 1) * PAGE, Number(pageno) * PAGE);
-  assertStringIncludes(new TextDecoder().decode(page), id);
+  const before = page.slice();
   page.fill(0xff);
   await Deno.writeFile(path, bytes);
+  return before;
 }
 
 /** As a disk does that gives back other pages than were written. */
