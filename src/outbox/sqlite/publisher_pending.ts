@@ -30,6 +30,10 @@ export class PublisherPending {
   readonly #begun = new Map<string, number>();
   /** What the open transaction has let in so far. */
   readonly #admitted = new Map<string, number>();
+  /** By how much the open transaction changes each, as far as it is known whose they are. */
+  readonly #changed = new Map<string, number>();
+  /** Of what it has created and finished, so many are in there. */
+  #seen = { created: 0, finished: 0 };
   /** What the open transaction has written. */
   readonly #written = new Map<string, number>();
 
@@ -89,13 +93,23 @@ export class PublisherPending {
     }
   }
 
-  /** At the end of a transaction. */
-  write({ created, finished }: Changes): void {
+  /** Looks up whose the changes so far are: within a transaction, before rows are deleted. */
+  attribute({ created, finished }: Changes): void {
     if (this.#pending.size + this.#begun.size + this.#counting.size === 0) return;
-    const changed = new Map([...this.#unwritten].map((publisher) => [publisher, 0]));
-    for (const { seq, cause } of created) if (cause === "event") this.#add(changed, seq, 1);
-    for (const seq of finished) this.#add(changed, seq, -1);
-    for (const [publisher, by] of changed) {
+    for (const { seq, cause } of created.slice(this.#seen.created)) {
+      if (cause === "event") this.#add(seq, 1);
+    }
+    for (const seq of finished.slice(this.#seen.finished)) this.#add(seq, -1);
+    this.#seen = { created: created.length, finished: finished.length };
+  }
+
+  /** At the end of a transaction. */
+  write(changes: Changes): void {
+    this.attribute(changes);
+    for (const publisher of this.#unwritten) {
+      this.#changed.set(publisher, this.#changed.get(publisher) ?? 0);
+    }
+    for (const [publisher, by] of this.#changed) {
       const before = this.#pending.get(publisher);
       if (before === undefined || by === 0 && !this.#unwritten.has(publisher)) continue;
       this.#write(publisher, before + by);
@@ -117,16 +131,18 @@ export class PublisherPending {
     this.#begun.clear();
     this.#admitted.clear();
     this.#written.clear();
+    this.#changed.clear();
+    this.#seen = { created: 0, finished: 0 };
     this.#ended.length = 0;
   }
 
-  #add(changed: Map<string, number>, seq: number, by: number): void {
+  #add(seq: number, by: number): void {
     const row = this.#sql.publisherOf.get(seq) as { publisher: string | null } | undefined;
     if (row === undefined || row.publisher === null) return;
     const counting = this.#counting.get(row.publisher);
     // What is beyond is counted when its turn comes, if it is pending then.
     if (counting && by < 0 && seq <= counting.reached) this.#ended.push(counting);
-    changed.set(row.publisher, (changed.get(row.publisher) ?? 0) + by);
+    this.#changed.set(row.publisher, (this.#changed.get(row.publisher) ?? 0) + by);
   }
 
   #write(publisher: string, pending: number): void {

@@ -444,6 +444,7 @@ export class Store {
 
   /** What is fresh is mostly too young to go: it is looked at where nothing else is old enough. */
   #prune(request: PruneRequest, changes: Changes): Pruned {
+    this.#publisherPending.attribute(changes);
     const pruned = this.#pruning.batch(request, this.#indexing.taken, changes);
     const isOutOfTime = request.hold !== undefined && pruned.heldMs >= request.hold.maxMs;
     if (pruned.deliveries + pruned.events > 0 || isOutOfTime) return pruned;
