@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteOutbox, type SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { accepted, aDelivery, anEvent, aNewEvent, NOON } from "./building.ts";
+import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
+import type { Enqueue } from "../../src/outbox/outbox.ts";
+import { accepted, aDelivery, anEvent, aNewEvent, delivered, exhausted, NOON } from "./building.ts";
 
 const PAGE = 4_096;
 
@@ -113,16 +115,117 @@ Deno.test("damaged rows: JSON that is nested deeper than SQLite reads is as soun
   }
 });
 
+for (const page of ["data", "row"] as const) {
+  Deno.test(`damaged rows: what comes upon one whose ${page} is gone goes on with the others`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const path = `${folder}/outbox.db`;
+      const quota = { publisher: "shop", most: 100 };
+      await store(path, { quota });
+      if (page === "data") await overwritePages(path, "the fourth event");
+      else await overwriteRow(path, "ev-4");
+
+      const outbox = await openSqliteOutbox(path);
+      const { claims, damaged } = await outbox.claim({ subscription: "crm", now: NOON, limit: 20 });
+      assertEquals([claims.length, damaged], [9, 1]);
+      const last = claims.pop()!;
+      for (const claim of claims) assert(await outbox.record(exhausted(claim, NOON)));
+      const more = await outbox.enqueue({
+        events: [aNewEvent({ publisher: "shop" })],
+        quota,
+        at: NOON,
+      });
+      assertEquals(more.kind, "accepted");
+      // In one commit with what can be done.
+      const [again, cancelled] = await Promise.allSettled([
+        outbox.redeliver(deliveryId({ createdAt: NOON, seq: 4 }), NOON),
+        outbox.cancel([last.delivery.id], "no need", NOON),
+      ]);
+      assertEquals(again.status, "rejected");
+      assertTold((again as PromiseRejectedResult).reason);
+      assertEquals((cancelled as PromiseFulfilledResult<number>).value, 1);
+
+      const filter = { state: "exhausted", since: 0, until: NOON + 1 } as const;
+      const { id } = await outbox.startReplay({ filter, by: "anna", at: NOON });
+      assertEquals(await outbox.stepReplay(id, { limit: 100, at: NOON }), {
+        subscriptions: ["crm"],
+        finished: true,
+      });
+      assertEquals(await outbox.pending(), new Map([["crm", 9]]));
+
+      const times = { delivered: NOON + 1, exhausted: NOON + 1, limit: 4 };
+      const pruned = { deliveries: 0, events: 0 };
+      for (let batch = 0; batch < 8; batch++) {
+        const { deliveries, events } = await outbox.prune(times);
+        pruned.deliveries += deliveries;
+        pruned.events += events;
+      }
+      // What is sent again keeps its event.
+      assertEquals(pruned, { deliveries: 10, events: 1 });
+      assertEquals(await outbox.unavailableBecause(), undefined);
+      await outbox.close();
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+Deno.test("damaged rows: deliveries on a damaged page are set aside, and the others go on", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/outbox.db`;
+    const before = await openSqliteOutbox(path);
+    await before.enqueue({ events: Array.from({ length: 1_000 }, () => aNewEvent()), at: NOON });
+    await before.countReplay({ since: 0, until: NOON + 1 });
+    await before.close();
+    await overwritePageOf(path, "deliveries");
+
+    const outbox = await openSqliteOutbox(path);
+    const { claims } = await outbox.claim({ subscription: "crm", now: NOON, limit: 2_000 });
+    assert(claims.length > 800 && claims.length < 1_000, `${claims.length} claims`);
+    for (const claim of [claims[0]!, claims.at(-1)!]) {
+      assert(await outbox.record(delivered(claim, NOON)));
+    }
+    const again = await outbox.claim({ subscription: "crm", now: NOON, limit: 2_000 });
+    assertEquals(again.claims, []);
+    assertEquals(await outbox.unavailableBecause(), undefined);
+    await outbox.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("damaged rows: a publisher's pending deliveries are counted without them", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/outbox.db`;
+    await store(path);
+    await overwriteRow(path, "ev-4");
+    const outbox = await openSqliteOutbox(path);
+    const quota = { publisher: "shop", most: 10 };
+    const post = () =>
+      outbox.enqueue({ events: [aNewEvent({ publisher: "shop" })], quota, at: NOON });
+    // While they are being counted it holds for what is counted so far.
+    assertEquals((await post()).kind, "accepted");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assertEquals(await post(), { kind: "tooManyPending", pending: 10, more: 1 });
+    await outbox.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 /** Ten events, the fourth on pages of its own. */
-async function store(path: string): Promise<void> {
+async function store(path: string, options: Partial<Enqueue> = {}): Promise<void> {
   const outbox = await openSqliteOutbox(path);
   for (let number = 1; number <= 10; number++) {
-    const filler = number === 4 ? "the fourth event ".repeat(3_000) : "x";
+    const filler = number === 4 ? "the fourth event ".repeat(3_000) : "x".repeat(2_500);
     const event = anEvent({ id: `ev-${number}`, data: JSON.stringify({ number, filler }) });
-    accepted(
-      await outbox.enqueue({ events: [aNewEvent({ event, deliveries: [aDelivery()] })], at: NOON }),
-    );
+    const events = [aNewEvent({ event, publisher: "shop", deliveries: [aDelivery()] })];
+    accepted(await outbox.enqueue({ events, at: NOON, ...options }));
   }
+  // Has the indexes take them in, as all but the newest rows are.
+  await outbox.countReplay({ since: 0, until: NOON + 1 });
   await outbox.close();
 }
 
@@ -152,6 +255,26 @@ function assertTold(error: Error): undefined {
 function change(path: string, sql: string): void {
   using db = new DatabaseSync(path);
   db.exec(sql);
+}
+
+/** The one page that holds an event's row, and no other's. */
+async function overwriteRow(path: string, id: string): Promise<void> {
+  const page = await overwritePageOf(path, "events", "and ncell = 1");
+  assertStringIncludes(new TextDecoder().decode(page), id);
+}
+
+/** The fourth page of a table's rows; answers what it was. */
+async function overwritePageOf(path: string, table: string, where = ""): Promise<Uint8Array> {
+  using db = new DatabaseSync(path);
+  const { pageno } = db.prepare(`select pageno from dbstat where name = ? and pagetype = 'leaf'
+    ${where} order by path limit 1 offset 3`).get(table)!;
+  db.close();
+  const bytes = await Deno.readFile(path);
+  const page = bytes.subarray((Number(pageno) - 1) * PAGE, Number(pageno) * PAGE);
+  const before = page.slice();
+  page.fill(0xff);
+  await Deno.writeFile(path, bytes);
+  return before;
 }
 
 /** As a disk does that gives back other pages than were written. */

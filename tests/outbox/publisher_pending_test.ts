@@ -48,3 +48,22 @@ Deno.test("a publisher's pending: a large backlog is counted in slices, while it
   await outbox.close();
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("a publisher's pending: what ends and is pruned in one commit is pending no more", async () => {
+  const outbox = await openSqliteOutbox(":memory:");
+  const post = () =>
+    outbox.enqueue({
+      events: [aNewEvent({ publisher: "pms", deliveries: [aDelivery({ claim: true })] })],
+      quota: { publisher: "pms", most: 1 },
+      at: NOON,
+    });
+  for (let round = 0; round < 2; round++) {
+    const { claims } = accepted(await post());
+    await Promise.all([
+      outbox.record(delivered(claims[0]!, NOON)),
+      outbox.prune({ delivered: NOON + 1, exhausted: NOON + 1, limit: 64 }),
+    ]);
+  }
+  assertEquals((await post()).kind, "accepted");
+  await outbox.close();
+});

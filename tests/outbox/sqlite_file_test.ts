@@ -737,3 +737,15 @@ function change(path: string, sql: string): void {
   db.exec(sql);
   db.close();
 }
+
+for (const bytes of [40, 3 * 4_096, 4 * 4_096]) {
+  story(`half a page of ${bytes} bytes that a full disk left is no sign of a cut`, async (path) => {
+    const outbox = await openSqliteOutbox(path);
+    await Deno.truncate(`${path}-wal`, bytes);
+    const data = JSON.stringify("x".repeat(40_000));
+    const event = aNewEvent({ event: anEvent({ data }), deliveries: [aDelivery({ claim: true })] });
+    const { claims } = accepted(await outbox.enqueue({ events: [event], at: NOON }));
+    assertEquals(await outbox.record(delivered(claims[0]!, NOON)), true);
+    await outbox.close();
+  });
+}

@@ -10,7 +10,7 @@ export class Changes {
   readonly created: CreatedDelivery[] = [];
   readonly granted: Grant[] = [];
   readonly ended: DeliveryNumbers[] = [];
-  /** The numbers of deliveries that became final. */
+  /** The numbers of deliveries that became final, but for damaged ones. */
   readonly finished: number[] = [];
   /** Ended from outside, maybe under the hands of who attempts them. */
   readonly cancelled: DeliveryNumbers[] = [];
@@ -49,8 +49,13 @@ export class Changes {
 
   /** A delivery became final. */
   finish({ subscription, seq, fresh }: FinishedDelivery, state: DeliveryState): void {
-    this.#wait(subscription, -1);
     this.finished.push(seq);
+    this.finishDamaged({ subscription, seq, fresh }, state);
+  }
+
+  /** The same of one whose event can't be read any more: nobody is to ask whose it was. */
+  finishDamaged({ subscription, seq, fresh }: FinishedDelivery, state: DeliveryState): void {
+    this.#wait(subscription, -1);
     if (!fresh) {
       this.count(subscription, "pending", -1);
       this.count(subscription, state, 1);

@@ -11,6 +11,19 @@ export function isCorrupt(error: unknown): boolean {
   return ((errcodeOf(error) ?? 0) & 0xff) === CORRUPT;
 }
 
+/**
+ * Does something within a transaction. SQLite commits none that has come upon a damaged page: what it was
+ * about is remembered, so that the next try goes without it.
+ */
+export function orRemember(work: () => void, remember: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (isCorrupt(error)) remember();
+    throw error;
+  }
+}
+
 /** What is said of a row that is asked for by itself. */
 export const UNREADABLE =
   `a row that this needs cannot be read: ${DAMAGED}; run bellhook audit, which names it`;

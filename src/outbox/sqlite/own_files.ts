@@ -1,5 +1,5 @@
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
-import { FRAME_HEAD_BYTES, type Store } from "./store.ts";
+import { FRAME_HEAD_BYTES, JOURNAL_HEAD_BYTES, type Store } from "./store.ts";
 
 /** Thrown where another program has taken the files of an open database away, or cut them short. */
 export class FilesChanged extends OutboxFailed {
@@ -60,9 +60,15 @@ export class OwnFiles {
     if (!isWhole) this.#cutShort("-wal", before, size);
   }
 
-  /** Whether the last page that ended there still does, as its head tells, which is never empty. */
+  /**
+   * Whether the last whole page up to there is still one, as its head tells, which is never empty. A
+   * write that failed, or a limit on the length, may have left half a page behind it.
+   */
   #hasFrameBefore(end: number): boolean {
-    this.#journalFile.seekSync(end - this.#frameBytes, Deno.SeekMode.Start);
+    const frames = Math.floor((end - JOURNAL_HEAD_BYTES) / this.#frameBytes);
+    if (frames < 1) return true;
+    const start = JOURNAL_HEAD_BYTES + (frames - 1) * this.#frameBytes;
+    this.#journalFile.seekSync(start, Deno.SeekMode.Start);
     this.#journalFile.readSync(this.#frameHead);
     return this.#frameHead.some((byte) => byte !== 0);
   }

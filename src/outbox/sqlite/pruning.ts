@@ -3,6 +3,7 @@ import type { Instant } from "../../domain/instant.ts";
 import { type KeptTimes, PRUNED_KINDS, type PrunedKind, type PruneRequest } from "../outbox.ts";
 import type { Pruned } from "../outbox.ts";
 import type { Changes } from "./changes.ts";
+import { orRemember } from "./damage.ts";
 import type { LastNumbers } from "./indexing.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
 import { prepareAll, type Statements } from "./statements.ts";
@@ -12,6 +13,12 @@ export class Pruning {
   readonly #sql: Statements<keyof typeof PRUNING_SQL>;
   /** The kind that the next batch begins with: when one ran out of time, the others go first. */
   #turn = 0;
+  /** What can't be deleted, for its pages are damaged: the rest is, without it. */
+  readonly #stuck = {
+    kinds: new Set<PrunedKind>(),
+    deliveries: new Set<number>(),
+    events: new Set<number>(),
+  };
 
   constructor(db: DatabaseSync) {
     this.#sql = prepareAll(db, PRUNING_SQL);
@@ -34,7 +41,8 @@ export class Pruning {
     for (let i = 0; i < PRUNED_KINDS.length; i++) {
       const kind = PRUNED_KINDS[this.#turn]!;
       this.#turn = (this.#turn + 1) % PRUNED_KINDS.length;
-      const rows = this.#prune(kind, batch);
+      if (this.#stuck.kinds.has(kind)) continue;
+      const rows = this.#pruneOrGiveUp(kind, batch);
       if (isFinalState(kind)) pruned.deliveries += rows;
       else if (kind === "events") batch.events += rows;
       else pruned.others += rows;
@@ -45,6 +53,16 @@ export class Pruning {
       }
     }
     return { ...pruned, events: batch.events, mayHaveMore, heldMs: heldMs() };
+  }
+
+  #pruneOrGiveUp(kind: PrunedKind, batch: Batch): number {
+    const { deliveries, events } = this.#stuck;
+    const known = deliveries.size + events.size;
+    let rows = 0;
+    orRemember(() => rows = this.#prune(kind, batch), () => {
+      if (deliveries.size + events.size === known) this.#stuck.kinds.add(kind);
+    });
+    return rows;
   }
 
   /** Answers how many rows of the kind it deleted. */
@@ -75,13 +93,14 @@ export class Pruning {
       STATES.indexOf(state),
       before,
       indexed.delivery,
-      request.limit,
+      request.limit + this.#stuck.deliveries.size,
     ) as unknown as FinishedRow[];
     const removed = new Map<number, number>();
     let deleted = 0;
     for (const { seq, event, subscription } of rows) {
-      this.#sql.deleteAttempts.get(seq);
-      this.#sql.deleteDelivery.get(seq);
+      const { deliveries } = this.#stuck;
+      if (deliveries.has(seq)) continue;
+      orRemember(() => this.#removeDelivery(seq), () => deliveries.add(seq));
       removed.set(event, (removed.get(event) ?? 0) + 1);
       changes.count(subscription, state, -1);
       deleted++;
@@ -92,10 +111,13 @@ export class Pruning {
   }
 
   #pruneBareEvents(before: Instant, { request, indexed, isOver }: Batch): number {
-    const rows = this.#sql.bareEvents.all(before, indexed.event, request.limit);
+    const limit = request.limit + this.#stuck.events.size;
+    const rows = this.#sql.bareEvents.all(before, indexed.event, limit);
     let deleted = 0;
     for (const event of rows as unknown as EventNumbers[]) {
-      this.#removeEvent(event);
+      const { events } = this.#stuck;
+      if (events.has(event.seq)) continue;
+      orRemember(() => this.#removeEvent(event), () => events.add(event.seq));
       deleted++;
       if (isOver()) break;
     }
@@ -104,17 +126,37 @@ export class Pruning {
 
   /** Events go with their last delivery; those too young to go are found later, being bare. */
   #settleEvents(removed: ReadonlyMap<number, number>, acceptedBefore: Instant): number {
+    const stuck = this.#stuck.events;
     let events = 0;
     for (const [seq, count] of removed) {
-      const { delivery_count, ...numbers } = this.#sql.findEventNumbers.get(seq) as unknown as
-        & Omit<EventNumbers, "seq">
-        & { delivery_count: number };
-      if (delivery_count === count && numbers.accepted_at < acceptedBefore) {
-        this.#removeEvent({ seq, ...numbers });
-        events++;
-      } else this.#sql.lowerCount.get(count, seq);
+      if (stuck.has(seq)) continue;
+      orRemember(() => events += this.#settleEvent({ seq, count, acceptedBefore }), () => {
+        stuck.add(seq);
+      });
     }
     return events;
+  }
+
+  #settleEvent(
+    { seq, count, acceptedBefore }: { seq: number; count: number; acceptedBefore: Instant },
+  ): number {
+    const found = this.#sql.findEventNumbers.get(seq) as unknown as
+      | Omit<EventNumbers, "seq"> & { delivery_count: number }
+      | undefined;
+    // It has gone, as an audit tells.
+    if (!found) return 0;
+    const { delivery_count, ...numbers } = found;
+    if (delivery_count === count && numbers.accepted_at < acceptedBefore) {
+      this.#removeEvent({ seq, ...numbers });
+      return 1;
+    }
+    this.#sql.lowerCount.get(count, seq);
+    return 0;
+  }
+
+  #removeDelivery(seq: number): void {
+    this.#sql.deleteAttempts.get(seq);
+    this.#sql.deleteDelivery.get(seq);
   }
 
   #removeEvent({ seq, type, accepted_at }: EventNumbers): void {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type Bytes, toText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
+import { ifReadable, orRemember } from "./damage.ts";
 import { IS_FRESH } from "./reading.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
@@ -13,7 +14,7 @@ const SLICE_ROWS = 100;
  * Counts the pending deliveries of publishers that have a limit on them, those of their posts alone:
  * what an operator sends again is not theirs. The first time a publisher has one its deliveries are
  * counted row by row, from then on along with every change. While a large backlog is being counted, the
- * limit holds for what was counted so far.
+ * limit holds for what was counted so far. What is on damaged pages is left out: whose it is can't be read.
  */
 export class PublisherPending {
   readonly #sql: Statements<keyof typeof PUBLISHER_SQL>;
@@ -29,6 +30,10 @@ export class PublisherPending {
   readonly #begun = new Map<string, number>();
   /** What the open transaction has let in so far. */
   readonly #admitted = new Map<string, number>();
+  /** By how much the open transaction changes each, as far as it is known whose they are. */
+  readonly #changed = new Map<string, number>();
+  /** Of what it has created and finished, so many are in there. */
+  #seen = { created: 0, finished: 0 };
   /** What the open transaction has written. */
   readonly #written = new Map<string, number>();
 
@@ -54,12 +59,18 @@ export class PublisherPending {
 
   #begin(publisher: string, all: number): number {
     if (all > FEW_PENDING) {
-      this.#counting.set(publisher, { reached: 0, pending: 0 });
+      this.#countInSlices(publisher);
       return 0;
     }
-    const pending = this.#count(publisher);
+    let pending = 0;
+    // Slices are counted outside of transactions, where a damaged page does no harm.
+    orRemember(() => pending = this.#count(publisher), () => this.#countInSlices(publisher));
     this.#begun.set(publisher, pending);
     return pending;
+  }
+
+  #countInSlices(publisher: string): void {
+    this.#counting.set(publisher, { reached: 0, pending: 0 });
   }
 
   /** Whether rows are left to be counted. */
@@ -71,8 +82,7 @@ export class PublisherPending {
   countOn(lastDelivery: number): void {
     for (const [publisher, counting] of this.#counting) {
       const until = Math.min(counting.reached + SLICE_ROWS, lastDelivery);
-      const request = { publisher, after: counting.reached, until };
-      counting.pending += (this.#sql.countSlice.get(request) as { pending: number }).pending;
+      counting.pending += this.#countSlice({ publisher, after: counting.reached, until });
       counting.reached = until;
       if (until === lastDelivery) {
         this.#counting.delete(publisher);
@@ -83,13 +93,23 @@ export class PublisherPending {
     }
   }
 
-  /** At the end of a transaction. */
-  write({ created, finished }: Changes): void {
+  /** Looks up whose the changes so far are: within a transaction, before rows are deleted. */
+  attribute({ created, finished }: Changes): void {
     if (this.#pending.size + this.#begun.size + this.#counting.size === 0) return;
-    const changed = new Map([...this.#unwritten].map((publisher) => [publisher, 0]));
-    for (const { seq, cause } of created) if (cause === "event") this.#add(changed, seq, 1);
-    for (const seq of finished) this.#add(changed, seq, -1);
-    for (const [publisher, by] of changed) {
+    for (const { seq, cause } of created.slice(this.#seen.created)) {
+      if (cause === "event") this.#add(seq, 1);
+    }
+    for (const seq of finished.slice(this.#seen.finished)) this.#add(seq, -1);
+    this.#seen = { created: created.length, finished: finished.length };
+  }
+
+  /** At the end of a transaction. */
+  write(changes: Changes): void {
+    this.attribute(changes);
+    for (const publisher of this.#unwritten) {
+      this.#changed.set(publisher, this.#changed.get(publisher) ?? 0);
+    }
+    for (const [publisher, by] of this.#changed) {
       const before = this.#pending.get(publisher);
       if (before === undefined || by === 0 && !this.#unwritten.has(publisher)) continue;
       this.#write(publisher, before + by);
@@ -111,16 +131,18 @@ export class PublisherPending {
     this.#begun.clear();
     this.#admitted.clear();
     this.#written.clear();
+    this.#changed.clear();
+    this.#seen = { created: 0, finished: 0 };
     this.#ended.length = 0;
   }
 
-  #add(changed: Map<string, number>, seq: number, by: number): void {
+  #add(seq: number, by: number): void {
     const row = this.#sql.publisherOf.get(seq) as { publisher: string | null } | undefined;
     if (row === undefined || row.publisher === null) return;
     const counting = this.#counting.get(row.publisher);
     // What is beyond is counted when its turn comes, if it is pending then.
     if (counting && by < 0 && seq <= counting.reached) this.#ended.push(counting);
-    changed.set(row.publisher, (changed.get(row.publisher) ?? 0) + by);
+    this.#changed.set(row.publisher, (this.#changed.get(row.publisher) ?? 0) + by);
   }
 
   #write(publisher: string, pending: number): void {
@@ -136,6 +158,25 @@ export class PublisherPending {
     };
     return indexed + fresh;
   }
+
+  #countSlice(slice: { publisher: string; after: number; until: number }): number {
+    const [count] = ifReadable(() => this.#sql.countSlice.get(slice) as unknown as CountRow);
+    if (count) return count.pending;
+    const { publisher, after, until } = slice;
+    return Array.from({ length: until - after }, (_, index) => after + 1 + index)
+      .reduce((sum, seq) => sum + this.#countOne(publisher, seq), 0);
+  }
+
+  /** 1 where it is one of theirs. */
+  #countOne(publisher: string, seq: number): number {
+    const slice = { publisher, after: seq - 1, until: seq };
+    const [count] = ifReadable(() => this.#sql.countSlice.get(slice) as unknown as CountRow);
+    return count?.pending ?? 0;
+  }
+}
+
+interface CountRow {
+  readonly pending: number;
 }
 
 interface Counting {

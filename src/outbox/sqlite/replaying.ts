@@ -3,6 +3,7 @@ import type { Instant } from "../../domain/instant.ts";
 import type { Replay, ReplayFilter, ReplayStep } from "../outbox.ts";
 import { type Bytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
+import { orRemember } from "./damage.ts";
 import { deliveryId, type Position } from "./delivery_id.ts";
 import type { Insertion, NameTables } from "./insertion.ts";
 import { IS_FRESH } from "./reading.ts";
@@ -20,6 +21,8 @@ export class Replaying {
   readonly #names: NameTables;
   readonly #insertion: Insertion;
   readonly #scan: ReplayScan;
+  /** Events on damaged pages, which can't be sent again. */
+  readonly #damaged = new Set<number>();
   /** How many have begun: what finishes now finishes after that many. */
   #last: number;
   #lastCommitted: number;
@@ -111,8 +114,13 @@ export class Replaying {
       const taken = scan.take(positions, limit - sent);
       for (const row of taken) {
         const redeliveryOf = deliveryId({ createdAt: row.created_at, seq: row.seq });
-        this.#insertion.delivery({ ...row, cause: "redelivery", redeliveryOf }, at, changes);
-        this.#sql.raiseCount.run({ event: row.event });
+        const { event } = row;
+        if (this.#damaged.has(event)) continue;
+        const again = { ...row, cause: "redelivery", redeliveryOf } as const;
+        orRemember(() => {
+          this.#insertion.delivery(again, at, changes);
+          this.#sql.raiseCount.run({ event });
+        }, () => this.#damaged.add(event));
         subscriptions.add(row.subscription);
       }
       sent += taken.length;

@@ -188,6 +188,18 @@ export type TimedCommit = <Value>(
   about?: { readonly ofEvents: number },
 ) => Promise<Value>;
 
+/** Where a damaged row stands in the way of these, they are refused, and nothing else is. */
+const DISPENSABLE: ReadonlySet<Operation["kind"]> = new Set([
+  "hasten",
+  "redeliver",
+  "cancel",
+  "stepReplay",
+  "prune",
+]);
+
+/** So often something is tried that comes upon damaged pages, each time upon others. */
+const MOST_TRIES = 10;
+
 interface Waiting {
   readonly operation: Operation;
   resolve(answer: Answer): void;
@@ -556,8 +568,9 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   /** Answers all of a batch, once it is durable or is not stored. */
-  async #commit(batch: readonly Waiting[]): Promise<void> {
+  async #commit(batch: readonly Waiting[], tries = 1): Promise<void> {
     let applied: Applied;
+    const { commits } = this.#store;
     try {
       if (this.#failure) throw this.#failure;
       const operations = batch.map(({ operation }) => operation);
@@ -566,11 +579,20 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       });
       this.#unavailable = undefined;
     } catch (error) {
-      const judged = this.#judge(error);
+      const isUndone = this.#store.commits === commits;
+      const isDamage = isUndone && this.#isDamage(error);
+      // What is damaged is remembered, and the next try goes without it.
+      if (isDamage && batch.length === 1 && tries < MOST_TRIES) {
+        return await this.#commit(batch, tries + 1);
+      }
+      const canDoWithout = batch.length > 1 || DISPENSABLE.has(batch[0]!.operation.kind);
+      const isRefused = isDamage && canDoWithout;
+      const judged = isRefused ? new DataDamaged(UNREADABLE, { cause: error }) : this.#judge(error);
       if (judged instanceof OutboxUnavailable) this.#unavailable = judged;
-      const isOurs = judged === error && judged !== this.#failure;
-      // One that can't be stored, by a fault of ours, must not take its neighbours along.
-      if (isOurs && batch.length > 1) {
+      const isOfOne = isRefused || judged === error && judged !== this.#failure;
+      // One that can't be stored, by a fault of ours or a damaged row, must not take its neighbours
+      // along. What is committed all the same must not be done twice.
+      if (isOfOne && isUndone && batch.length > 1) {
         for (const waiting of batch) await this.#commit([waiting]);
       } else for (const { reject } of batch) reject(judged);
       return;
@@ -659,6 +681,13 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     } finally {
       this.#moving = undefined;
     }
+  }
+
+  /** Whether a row could not be read though nobody took the files away. */
+  #isDamage(error: unknown): boolean {
+    if (this.#failure || !isCorrupt(error)) return false;
+    this.#look();
+    return !this.#failure;
   }
 
   /** What a thrown thing means to callers; marks the outbox as failed where it must be. */

@@ -240,7 +240,10 @@ export class Store {
       this.#claims.grant(grant);
       this.#indexing.leave(grant);
     }
-    return damaged;
+    // One whose own row can't be written any more stays set aside, and spoils no other.
+    return damaged.filter(({ seq }) =>
+      this.#unlessCorrupt(() => this.#sql.ownRow.get(seq)) !== undefined
+    );
   }
 
   /** What was set aside and could not be ended is to be found again. */
@@ -441,6 +444,7 @@ export class Store {
 
   /** What is fresh is mostly too young to go: it is looked at where nothing else is old enough. */
   #prune(request: PruneRequest, changes: Changes): Pruned {
+    this.#publisherPending.attribute(changes);
     const pruned = this.#pruning.batch(request, this.#indexing.taken, changes);
     const isOutOfTime = request.hold !== undefined && pruned.heldMs >= request.hold.maxMs;
     if (pruned.deliveries + pruned.events > 0 || isOutOfTime) return pruned;
@@ -703,25 +707,19 @@ export class Store {
     return isSound;
   }
 
-  /** Each by itself: one whose own row can't be written any more stays set aside, and spoils no other. */
   #endDamaged({ damaged, now }: Operation & { kind: "endDamaged" }, changes: Changes): void {
     for (const grant of damaged) {
       const { seq, subscription } = grant;
       if (!this.#claims.holds(grant)) continue;
-      this.#sql.savepoint.run();
-      const row = this.#unlessCorrupt(() =>
-        this.#sql.endDamaged.get({
-          seq,
-          now: Math.round(now),
-          replays: this.#replaying.last,
-          reason: toBytes(DAMAGED),
-        }) as { fresh: number } | undefined
-      );
-      if (!row) this.#sql.rollbackToSavepoint.run();
-      this.#sql.releaseSavepoint.run();
+      const row = this.#sql.endDamaged.get({
+        seq,
+        now: Math.round(now),
+        replays: this.#replaying.last,
+        reason: toBytes(DAMAGED),
+      }) as { fresh: number } | undefined;
       if (!row) continue;
       changes.ended.push(grant);
-      changes.finish({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
+      changes.finishDamaged({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
     }
   }
 
@@ -990,7 +988,7 @@ type ClaimedRow = readonly [
 ];
 
 /** Of the journal (sqlite.org, WAL format): before all of it, and before each page. */
-const JOURNAL_HEAD_BYTES = 32;
+export const JOURNAL_HEAD_BYTES = 32;
 export const FRAME_HEAD_BYTES = 24;
 
 interface CheckpointRow {
@@ -1005,9 +1003,6 @@ export const SQL = {
   beginReading: "begin",
   commit: "commit",
   rollback: "rollback",
-  savepoint: "savepoint damaged",
-  rollbackToSavepoint: "rollback to damaged",
-  releaseSavepoint: "release damaged",
 
   journal: "pragma wal_checkpoint(noop)",
   checkpoint: "pragma wal_checkpoint(passive)",
@@ -1050,6 +1045,8 @@ export const SQL = {
       cross join events e on e.seq = d.event`,
 
   delivery: DELIVERY_BY_SEQ,
+
+  ownRow: "select * from deliveries where seq = ?",
 
   finish: `
     update deliveries
