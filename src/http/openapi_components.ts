@@ -164,7 +164,7 @@ const PROBLEMS: readonly ProblemRow[] = [
     429,
     "Too Many Requests",
     'nothing was stored: publisher "booking-app" may post 200/s (its "rate" in the config), ' +
-    "and this would be more; try again in 1 s",
+    "and this request would exceed it; try again in 1 s",
     {
       header: "Retry-After",
       example: "1",
