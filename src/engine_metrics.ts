@@ -107,7 +107,7 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
   metrics.gauge({
     name: "bellhook_oldest_overdue_row_age_seconds",
     help:
-      "For how long the oldest row that is kept no longer has waited to be pruned, by kind; up to a " +
+      "For how long the oldest row whose time is over has waited to be deleted, by kind; up to a " +
       "minute is usual.",
     labels: ["kind"],
     async read() {
@@ -117,7 +117,7 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
   });
   metrics.gauge({
     name: "bellhook_database_free_bytes",
-    help: "How much of the database's size holds nothing: new events use it again.",
+    help: "How much of the database's size is free for new events.",
     read: async () => (await ports.reader.space()).freeBytes,
   });
   measureDisk(metrics, ports.databasePath);

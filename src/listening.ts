@@ -111,7 +111,7 @@ function giveTo(path: string, { name, number }: Group): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
     throw new StartError(
-      `can't listen on unix:${path}: the daemon's user is no member of the group "${name}" ` +
+      `can't listen on unix:${path}: the daemon's user is not a member of the group "${name}" ` +
         "that server.socketGroup names. Add it to the group (with systemd: " +
         `Group=${name}), or set another one`,
     );
@@ -151,7 +151,7 @@ interface Trouble {
 function addressTrouble(host: string, error: Error): Trouble {
   if (error instanceof Deno.errors.AddrInUse) {
     return {
-      why: "another program does",
+      why: "another program already does",
       mend: "Stop it, or set server.listen to another port",
     };
   }
@@ -187,7 +187,7 @@ function socketTrouble(path: string, error: Error): Trouble {
   if (error instanceof Deno.errors.PermissionDenied) {
     return {
       why: `Bellhook may not write in "${folder}"`,
-      mend: "Let it, or set server.listen to another path",
+      mend: "Allow it, or set server.listen to another path",
     };
   }
   return { why: error.message, mend: "Set server.listen to another path" };
@@ -203,14 +203,14 @@ function spelled(where: Listen): string {
 async function freeSocket(path: string): Promise<void> {
   if (await isListening(path)) {
     throw new StartError(
-      `can't listen on unix:${path}: another program does. ` +
+      `can't listen on unix:${path}: another program already does. ` +
         "Stop it, or set server.listen to another socket",
     );
   }
   try {
     if (!Deno.lstatSync(path).isSocket) {
       throw new StartError(
-        `can't listen on unix:${path}: it is there and no socket. ` +
+        `can't listen on unix:${path}: a file that is not a socket is there. ` +
           "Move it away, or set server.listen to another path",
       );
     }

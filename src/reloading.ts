@@ -138,7 +138,7 @@ export class Reloading {
         command: "bellhook check",
       }).then(
         () => this.#rejectedBefore = words,
-        (error) => log.configRejected([`nobody can be told of it now: ${error}`]),
+        (error) => log.configRejected([`no notice of it can be stored now: ${error}`]),
       ),
     ]);
   }

@@ -14,15 +14,17 @@ import type { Shell } from "./shell.ts";
 export function addCompact(program: Command, shell: Shell): void {
   program.command("compact")
     .description("make the database file as small as what it holds, while no daemon runs")
-    .option("--dry-run", "say how much room that takes and gives back, and change nothing")
+    .option("--dry-run", "say how much space that takes and frees, and change nothing")
     .addHelpText("after", EXAMPLES)
     .action(shell.does<{ readonly dryRun?: boolean }>(async (options) => {
       const file = await existingDatabase(options, shell.terminal.environment);
       const { bytes, freeBytes } = await space(file);
       const takesBytes = bytes - freeBytes;
       const diskFreeBytes = await freeBytesIn(dirname(file));
-      const outlook = `${mib(freeBytes)} of ${mib(bytes)} hold nothing; ` +
-        `a packed file takes about ${mib(takesBytes)}, and its disk has ${mib(diskFreeBytes)} free`;
+      const outlook = `${mib(freeBytes)} of ${mib(bytes)} are free for new events; ` +
+        `a compact file takes about ${mib(takesBytes)}, and the disk has ${
+          mib(diskFreeBytes)
+        } free`;
       if (options.dryRun) {
         const facts = { file, bytes, freeBytes, takesBytes, diskFreeBytes };
         shell.print(options.json ? JSON.stringify(facts) : `${file}: ${outlook}`);
@@ -38,7 +40,7 @@ export function addCompact(program: Command, shell: Shell): void {
       shell.print(
         options.json
           ? JSON.stringify(facts)
-          : `${file}: ${mib(after.bytes)}, it was ${mib(before.bytes)}`,
+          : `${file}: ${mib(after.bytes)}, before ${mib(before.bytes)}`,
       );
       return EXIT.done;
     }));
@@ -54,8 +56,8 @@ function space(path: string) {
 }
 
 const EXAMPLES = `
-Stop the daemon first. What is deleted leaves free pages, which new events use again: this is worth
-it where much is free for good, for example after storage.keepDelivered was made shorter.
+Stop the daemon first. Deleted rows leave free space in the file, which new events reuse. Compacting
+is worth it if much will stay free, for example after storage.keepDelivered was made shorter.
 
 Examples:
   $ bellhook compact --dry-run

@@ -119,8 +119,8 @@ Restart=on-failure
 RestartSec=2
 # A config that is not valid is not mended by trying again.
 RestartPreventExitStatus=2
-# While the first start after an upgrade copies and changes the database, it asks for more time; so it
-# does for server.shutdownGrace when it stops.
+# The first start after an upgrade copies and changes the database, and asks for the time that takes.
+# A stop asks for the time of server.shutdownGrace.
 TimeoutStartSec=30min
 TimeoutStopSec=90
 KillMode=mixed
@@ -142,8 +142,8 @@ ${
     elsewhere
       ? asUser(databaseFolder)
       : AS_NOBODY_ELSE
-  }# Here a Unix socket may be: "server": {"listen": "unix:/run/bellhook/bellhook.sock"}. Another user posts
-# through it as a member of the daemon's group, for the socket's mode is 0660 (server.socketMode):
+  }# The place for a Unix socket: "server": {"listen": "unix:/run/bellhook/bellhook.sock"}. Its mode is 0660
+# (server.socketMode), so another user can post as a member of the daemon's group:
 #Group=www-data
 RuntimeDirectory=bellhook
 UMask=0077

@@ -21,7 +21,7 @@ export function upgradeReport(
   let latest: Step | undefined;
   let cancelTimer = () => {};
   function tellManager(step: Step) {
-    manager.working(`bringing the database up to date: ${step.doing}`, PATIENCE_MS);
+    manager.working(`upgrading the database: ${step.doing}`, PATIENCE_MS);
   }
   function goOn(step: Step) {
     tellManager(step);

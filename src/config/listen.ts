@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from "node:path";
+import { isLoopback } from "../domain/loopback.ts";
 import { hostKind } from "../transport/address_guard.ts";
 import type { Listen } from "./config.ts";
 
@@ -44,5 +45,5 @@ export function isLocal(listen: Listen): boolean {
   if (listen.kind === "unix") return true;
   const host = hostKind(listen.host);
   if (host.kind === "loopbackName") return true;
-  return host.kind === "address" && (host.address === "::1" || host.address.startsWith("127."));
+  return host.kind === "address" && isLoopback(host.address);
 }

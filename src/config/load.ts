@@ -199,7 +199,7 @@ function readTrustProxy(root: Place, words: Sound<ConfigWords>, findings: Findin
   for (const place of root.at("server", "trustProxy").elements()) {
     if (parseNetwork(String(place.value()))?.bits !== 0) continue;
     findings.warn(place.problem(
-      "everybody is believed to be a proxy, and can say to be at any address",
+      "everybody counts as a proxy, so any client can claim any address",
       "name the addresses of your proxies",
     ));
   }

@@ -108,7 +108,7 @@ const keptSize = text((value) => {
   return {
     message: bytes === undefined
       ? `${quoted(value)} is no size`
-      : `${quoted(value)} is more than is ever kept of a response`,
+      : `${quoted(value)} is more than can be kept of a response`,
     fix: 'write it as "512B" or "4KiB"; "64KiB" is the most, "0B" keeps none',
   };
 }, /^\d{1,9}(B|KiB)$/);
@@ -157,7 +157,7 @@ const socketMode = text((value) =>
 
 const socketGroup = text((value) =>
   /^[\w.][\w.@-]{0,254}\$?$/.test(value) ? undefined : {
-    message: `${quoted(value)} is no name of a group and no number of one`,
+    message: `${quoted(value)} is no group's name or number`,
     fix: 'write it as "www-data" or "33"',
   }
 );
@@ -168,7 +168,7 @@ const BASE_PATH = /^((\/(?!\.{1,2}(\/|$))[\w.~-]+)+)?$/;
 const basePath = text((value) => {
   if (value.length <= 200 && BASE_PATH.test(value)) return undefined;
   return {
-    message: `${quoted(value)} is no path that a daemon can be shown under`,
+    message: `${quoted(value)} is no path that a daemon can be served under`,
     fix: 'write it as "/bellhook" or "/internal/bellhook", without a slash at the end',
   };
 }, BASE_PATH);
@@ -284,7 +284,7 @@ const SETTINGS = {
   rateLimit: rateLimit.optional().describe("How many attempts may start in a length of time")
     .meta({ examples: ["10/s"] }),
   keepResponse: keptSize.optional().describe(
-    "How much of the body of a response that counts as success is kept; of any other, 64KiB are",
+    "How much of a successful response's body is kept, at most `64KiB`; of any other, 64KiB are kept",
   ).meta({ default: DEFAULTS.keepResponse }),
   standardHeaders: z.boolean().optional().describe(
     "Whether webhook-id, webhook-timestamp and webhook-signature go out beside the profile's own",
@@ -350,16 +350,16 @@ const publisher = z.strictObject({
   types: z.array(pattern).min(1).optional().describe("The types it may post; left out: any"),
   scope: scope.optional().describe("What the scope of its events must hold"),
   rate: rateLimit.optional().describe(
-    "How many events it may post in a length of time; what is more is answered 429",
+    "How many events it may post in a second, minute, hour or day; more are answered 429",
   ).meta({ examples: ["200/s"] }),
   maxPending: count(1_000_000_000).optional().describe(
-    "How many deliveries of its events may be pending at once; a request that would bring more is " +
+    "How many deliveries of its events may be pending at once; a request that would exceed this is " +
       "answered 429",
   ).meta({ examples: [100_000] }),
 }).meta({ id: "Publisher" });
 
 const operator = z.strictObject({
-  name: line.describe("Who it is, in the log"),
+  name: line.describe("Who it is, in the log and the history"),
   token: reference.describe("The bearer token"),
 }).meta({ id: "Operator" });
 
@@ -417,19 +417,19 @@ export const configWords = z.strictObject({
     shutdownGrace: duration.optional().describe("What running attempts get when the daemon stops")
       .meta({ default: DEFAULTS.shutdownGrace }),
     trustProxy: z.array(proxy).optional().describe(
-      "Proxies whose `X-Forwarded-For` is believed to tell whose request it is: networks as CIDR, " +
-        "`unix` for whoever connects by a Unix socket",
+      "Proxies whose `X-Forwarded-For` is believed: addresses, networks (CIDR), or `unix` for a " +
+        "proxy that connects by the Unix socket",
     ).meta({ default: [] }),
     socketMode: socketMode.optional().describe(
-      "Who may connect to a Unix socket, as chmod has it; the umask does not change it",
+      "The file mode of a Unix socket, which says who may connect; the umask does not change it",
     ).meta({ default: DEFAULTS.socketMode }),
     socketGroup: socketGroup.optional().describe(
-      "The group that a Unix socket belongs to, by name or number; the daemon's user has to be one " +
-        "of its members. Left out: the user's own group",
+      "The group that a Unix socket belongs to; left out: the own group of the daemon's user, who " +
+        "must be a member. A name or a number",
     ).meta({ examples: ["www-data"] }),
     basePath: basePath.optional().describe(
-      "The path under which a proxy shows the daemon, which links, forms and cookies then begin " +
-        "with; requests are taken with it and without it",
+      "The path under which a proxy serves the daemon: links, forms and cookies begin with it, and " +
+        "requests are taken with it and without it",
     ).meta({ default: DEFAULTS.basePath, examples: ["/bellhook"] }),
   }).optional().describe("The daemon's own HTTP server"),
   auth: z.strictObject({

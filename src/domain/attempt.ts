@@ -50,7 +50,7 @@ export function responseOf(outcome: Outcome): Response | undefined {
 /** Says of a body that could not be unpacked that it is as it came; undefined for any other. */
 export function packingNote({ packing }: Response): string | undefined {
   return packing &&
-    `the body says it is packed as "${packing}" and can't be unpacked: it is kept as it came`;
+    `the body is marked as compressed with "${packing}" but can't be unpacked: it is kept as received`;
 }
 
 /** One HTTP request of a delivery, as it is kept on record. */

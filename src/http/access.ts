@@ -119,7 +119,7 @@ function bearer(auth: NonNullable<Config["auth"]>, header: string | null): Calle
   if (caller) return caller;
   throw new AccessRefused(
     "unknown_token",
-    "the token is none of auth.publishers or auth.operators",
+    "the token is not one of auth.publishers or auth.operators",
   );
 }
 

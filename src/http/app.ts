@@ -208,7 +208,7 @@ function requestOf(request: Request | Incoming, basePath: string): Request {
     throw new ProblemError({
       status: 405,
       title: "Method Not Allowed",
-      detail: `${request.method} is taken nowhere here`,
+      detail: `${request.method} is not supported on any path`,
       allow: ["GET", "HEAD", "POST"],
     });
   }
@@ -229,8 +229,8 @@ function tooManyRefused({ problem }: AccessRefused, retryAfterSeconds: number) {
   return {
     status: 429,
     title: "Too Many Requests",
-    detail: `${problem.detail}; too many requests of this address were refused. ` +
-      `Wait ${retryAfterSeconds} s, or send the right token, which is taken at once`,
+    detail: `${problem.detail}; too many requests from this address were refused. ` +
+      `Wait ${retryAfterSeconds} s; a right token is accepted at once`,
     retryAfterSeconds,
   } as const;
 }

@@ -1,3 +1,4 @@
+import { MAX_DELIVERIES } from "../ingest/ingest.ts";
 import { MAX_EVENTS } from "../ingest/posted_event.ts";
 import { VERSION } from "../version.ts";
 import { type Json, parametersOf, responses, schemaRef, schemas } from "./openapi_components.ts";
@@ -99,8 +100,10 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       summary: "Post one event, or several",
       description:
         "202 means stored: the event and all its deliveries are on disk. An array of up " +
-        `to ${MAX_EVENTS} is stored as a whole or not at all, and is answered with an array. An ` +
-        "`id`, or an `Idempotency-Key`, makes it safe to repeat.",
+        `to ${MAX_EVENTS} is stored as a whole or not at all, and is answered with an array; one ` +
+        `that comes to more than ${MAX_DELIVERIES} deliveries is refused (413). An \`id\`, or an ` +
+        "`Idempotency-Key`, makes it safe to repeat. 429 means that the publisher has too much under " +
+        "way, or is over its `rate` or `maxPending`.",
       who: "publishers",
       parameters: [{
         name: "Idempotency-Key",
@@ -139,8 +142,8 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       summary: "One event and its deliveries",
       description:
         "Numbers in `data`, `metadata` and `scope` have the digits they were posted with. " +
-        "Of several events with this id, from several publishers or sources, it is the one that " +
-        "receivers know by it; `sameId` names the others, and `sentAs` finds them.",
+        "Several publishers or sources may use the same id. Then this is the event that receivers " +
+        "know by it; `sameId` lists the others, each with its `publisher`, `source` and `sentAs`.",
       who: "operators",
       parameters: parametersOf(eventQuery),
       answers: [[200, json("The event", "EventWithDeliveries")], 404, 422],
@@ -216,8 +219,9 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       id: "listHistory",
       tag: "daemon",
       summary: "Who did what, and what happened",
-      description: "Sign-ins, operators' actions and reloads, with name and address, and " +
-        "subscriptions that failed, recovered or were paused.",
+      description:
+        "Sign-ins, operators' actions and reloads, with the operator's name and address, and " +
+        "subscriptions that began to fail, recovered or were paused.",
       who: "operators",
       parameters: parametersOf(historyQuery),
       answers: [[200, json("A page of the history", "HistoryPage")], 422],

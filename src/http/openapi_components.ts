@@ -163,10 +163,11 @@ const PROBLEMS: readonly ProblemRow[] = [
   [
     429,
     "Too Many Requests",
-    "more than can be stored now, or than the publisher's quota allows; send it later",
+    'nothing was stored: publisher "booking-app" may post 200/s (its "rate" in the config), ' +
+    "and this request would exceed it; try again in 1 s",
     {
       header: "Retry-After",
-      example: "5",
+      example: "1",
     },
   ],
   [500, "Internal Server Error", "a fault inside bellhook; its log says more"],

@@ -254,7 +254,7 @@ function answer(
         status: 413,
         title: "Content Too Large",
         detail:
-          `these events come to ${submitted.deliveries} deliveries, and one request may have ` +
+          `these events would make ${submitted.deliveries} deliveries, and one request may make ` +
           `${MAX_DELIVERIES}; nothing was stored. Post them in ` +
           `${Math.ceil(submitted.deliveries / MAX_DELIVERIES)} or more requests, or one by one`,
       });
@@ -289,7 +289,7 @@ function overQuota(
     const retryAfterSeconds = Math.max(1, Math.ceil(over.waitMs / 1_000));
     const rate = formatRate(over.rate);
     const large = events > over.rate.count
-      ? `; a request of ${events} events is taken when nothing else counts, smaller ones sooner`
+      ? `; a request of ${events} events is taken once no earlier event counts, smaller ones sooner`
       : "";
     return {
       ...refusal,
@@ -297,19 +297,19 @@ function overQuota(
       retryAfterSeconds,
       detail:
         `nothing was stored: publisher "${publisher}" may post ${rate} (its "rate" in the config), ` +
-        `and this would be more; try again in ${retryAfterSeconds} s${large}`,
+        `and this request would exceed it; try again in ${retryAfterSeconds} s${large}`,
     };
   }
   const { pending, more, most } = over;
   const advice = more > most
-    ? "this request alone has more than that: post fewer events at a time, or have the limit raised"
-    : "try again when some of them have ended";
+    ? "this request alone exceeds it: post fewer events at a time, or have the limit raised"
+    : "try again once some of them have ended";
   return {
     ...refusal,
     rule: "max_pending",
     retryAfterSeconds: RETRY_AFTER_SECONDS,
     detail:
-      `nothing was stored: of the events of publisher "${publisher}", ${pending} deliveries are ` +
-      `pending and this would add ${more}; ${most} may be (its "maxPending" in the config); ${advice}`,
+      `nothing was stored: publisher "${publisher}" has ${pending} pending deliveries, and this ` +
+      `request would add ${more}; its "maxPending" in the config is ${most}; ${advice}`,
   };
 }

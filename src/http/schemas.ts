@@ -37,7 +37,7 @@ export const eventsQuery = pageQuery.extend({
 
 export const eventQuery = z.strictObject({
   publisher: z.string().optional().describe(
-    "Only this publisher's event; empty: one that was posted by an operator or without a token",
+    "Only this publisher's event; empty: the one posted by an operator or without a token",
   ),
 });
 
@@ -46,7 +46,9 @@ export const deliveriesQuery = pageQuery.extend({
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
   event: z.string().optional()
-    .describe("The event's id, for all events that have it, or the id that receivers get"),
+    .describe(
+      "The event's id, as it was posted or as receivers get it; several events may have the same",
+    ),
   status: wholeNumber(100, 999).optional()
     .describe("The status of the last answer"),
   since: instantQuery.optional().describe("Created at or after"),
@@ -84,7 +86,8 @@ export const receipt = z.object({
   deliveries: z.array(z.object({ id: z.string(), subscription: z.string() })),
 }).describe("An event that is stored, and who gets it");
 
-const SENT_AS = "The id that receivers get of the event, where another event had its own already";
+const SENT_AS =
+  "The id that receivers get for the event, where another event already had the same id";
 
 export const delivery = z.object({
   id: z.string(),
@@ -107,11 +110,13 @@ export const attempt = z.object({
   startedAt: instant,
   durationMs: z.number().int(),
   result: z.enum(["success", "failure"]),
-  status: z.number().int().optional(),
+  status: z.number().int().optional().describe(
+    "The status of the answer; beside an `error` where the answer broke off in its body",
+  ),
   error: z.object({
     kind: z.enum(["dns", "connect", "tls", "timeout", "reset", "blocked", "protocol"]),
     message: z.string(),
-  }).optional(),
+  }).optional().describe("Why there was no answer, or none to its end"),
   diagnosis: z.string().optional().describe("What a failure means and what to do about it"),
   remoteAddress: z.string().optional(),
   request: z.object({
@@ -121,8 +126,9 @@ export const attempt = z.object({
   }),
   response: z.object({
     headers: z.record(z.string(), z.string()),
-    body: z.string(),
-    truncated: z.boolean(),
+    body: z.string().describe("Unpacked, where it came as gzip, deflate or br"),
+    truncated: z.boolean().describe("Whether there was more than is kept"),
+    note: z.string().optional().describe("Why the body is shown as it came, packed"),
   }).optional(),
 }).describe("One HTTP request of a delivery");
 
@@ -136,7 +142,9 @@ export const storedEvent = z.object({
   data: z.json(),
   metadata: z.json().optional(),
   acceptedAt: instant,
-  publisher: z.string().optional().describe("Who posted it; none for operators, or without tokens"),
+  publisher: z.string().optional().describe(
+    "Who posted it; left out for operators and posts without a token",
+  ),
   sentAs: z.string().optional().describe(SENT_AS),
 });
 
@@ -144,8 +152,8 @@ export const eventWithDeliveries = storedEvent.extend({
   sameId: z.array(z.object({
     publisher: z.string().optional(),
     source: z.string().optional().describe("Of a CloudEvent"),
-    sentAs: z.string().optional().describe("GET /v1/events/{id} finds it by this as well"),
-  })).optional().describe("Events of the same id from other publishers or sources, 20 at most"),
+    sentAs: z.string().optional().describe("GET /v1/events/{id} finds the event by this id too"),
+  })).optional().describe("Up to 20 events with the same id from other publishers or sources"),
   deliveries: z.array(delivery),
 });
 
@@ -216,7 +224,7 @@ export const historyEntry = z.object({
   subscription: z.string().optional(),
   delivery: z.string().optional(),
   cause: z.string().describe("Why, or what was done, for people"),
-  by: z.string().optional().describe("The operator who did it; none where nobody did"),
+  by: z.string().optional().describe("The operator who did it; left out where nobody did"),
   address: z.string().optional().describe(
     "Where the operator's request came from; `unix` for a Unix socket",
   ),

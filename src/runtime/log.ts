@@ -88,15 +88,14 @@ export function systemLog(): Log {
   return {
     started: (facts) => logger.info("bellhook is ready", { ...facts }),
     databaseOutdated: (facts) =>
-      logger.warn("the database is of an older version: copying it, then changing it", {
+      logger.warn("the database is from an older version: copying it, then upgrading it", {
         ...facts,
       }),
-    upgradeGoesOn: (facts) => logger.info("still bringing the database up to date", { ...facts }),
+    upgradeGoesOn: (facts) => logger.info("still upgrading the database", { ...facts }),
     copiedBeforeMigration: (facts) =>
       logger.warn("bringing the database up to date; a copy of it as it was is kept", { ...facts }),
     stopping: () => logger.info("stopping: no new events; attempts under way get their grace"),
-    stoppedBeforeStart: () =>
-      logger.info("stopped before the start was done: the database is as it was"),
+    stoppedBeforeStart: () => logger.info("stopped while starting: the database is as it was"),
     stopped: (facts) => logger.info("stopped", { ...facts }),
     attempted(facts) {
       const failed = facts.status === undefined || facts.verdict !== "delivered";
@@ -117,14 +116,14 @@ export function systemLog(): Log {
     claimFailed: (subscription, error) =>
       logger.error("can't read what is due; trying again", { subscription, ...cause(error) }),
     dataDamaged: (subscription, deliveries) =>
-      logger.error("deliveries have ended: their data is damaged; run bellhook audit", {
+      logger.error("deliveries ended because their data is damaged; run bellhook audit", {
         subscription,
         deliveries,
       }),
     attemptBroke: (delivery, error) =>
       logger.error("a fault inside bellhook kept an attempt back", { delivery, ...cause(error) }),
     attemptsHeldBack: (subscription, lack) =>
-      logger.warn("attempts wait for what this machine lacks; none is lost", {
+      logger.warn("attempts wait because this machine runs short; none is lost", {
         subscription,
         lack,
       }),
@@ -136,7 +135,10 @@ export function systemLog(): Log {
     clockStepped: (byMs) =>
       logger.warn("the wall clock was stepped; due times move with it", { byMs }),
     timeNotKept: (error) =>
-      logger.error("could not store where the schedule's time stands; trying again", cause(error)),
+      logger.error(
+        "could not store the time that retries are measured by; trying again",
+        cause(error),
+      ),
     shiftFailed: (byMs, error) =>
       logger.error("due times could not follow the wall clock", { byMs, ...cause(error) }),
     replayFailed: (error) => logger.error("a replay can't go on now; trying again", cause(error)),
@@ -151,7 +153,8 @@ export function systemLog(): Log {
       }),
     configWarning: (problem) => logger.warn("config", { problem }),
     accessRefused: (facts) => logger.warn("access refused", { ...facts }),
-    accessRefusedToMore: (facts) => logger.warn("access refused to more addresses", { ...facts }),
+    accessRefusedToMore: (facts) =>
+      logger.warn("access refused to further addresses", { ...facts }),
     requestBroke: (facts, error) =>
       logger.error("a fault inside bellhook broke a request", { ...facts, ...cause(error) }),
     acceptFailed: (error) =>

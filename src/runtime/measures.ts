@@ -70,7 +70,7 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
   });
   const heldBack = metrics.counter({
     name: "bellhook_attempts_held_back_total",
-    help: "Attempts that could not begin and were put off, for this machine lacked something.",
+    help: "Attempts that were put off because this machine lacked something.",
   });
   // There from the start, so that the first one is seen as a rise.
   heldBack.add(0);

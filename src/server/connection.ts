@@ -183,7 +183,7 @@ export class Connection {
     if (first === undefined || first > 32 && first < 127 || first === 13) return;
     throw new BadRequest(
       first === 22
-        ? "this is HTTPS, and the port speaks HTTP; put a proxy that ends TLS before it"
+        ? "this is HTTPS, and the port speaks HTTP; put a proxy that ends TLS in front of it"
         : "this cannot be read as HTTP/1.1",
     );
   }
@@ -328,5 +328,5 @@ function urlOf({ target, headers, method }: RequestHead, ownHost: string): strin
   if (target.startsWith("/")) return `http://${headers.get("host") || ownHost}${target}`;
   if (/^https?:\/\//i.test(target)) return target;
   if (target === "*" && method === "OPTIONS") return `http://${headers.get("host") || ownHost}/*`;
-  throw new BadRequest("the target is no path of this server");
+  throw new BadRequest("the request's target is not a path on this server");
 }

@@ -93,7 +93,7 @@ export class RequestBody {
   async #chunkSize(): Promise<number> {
     const line = await this.#line();
     const [, size] = /^([\da-f]{1,12})[ \t]*(?:;[\t -~\x80-\xff]*)?$/i.exec(line) ?? [];
-    if (size === undefined) throw new BadRequest("a chunk's size cannot be read");
+    if (size === undefined) throw new BadRequest("a chunk's size can't be read");
     return parseInt(size, 16);
   }
 

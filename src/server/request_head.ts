@@ -38,7 +38,7 @@ export function readHead(text: string): RequestHead {
   const first = firstEnd < 0 ? text : text.slice(0, firstEnd);
   const [, method, target, minor] = REQUEST_LINE.exec(first) ?? [];
   if (method === undefined || target === undefined) {
-    throw new BadRequest("the request line cannot be read as HTTP/1.1");
+    throw new BadRequest("the request line can't be read as HTTP/1.1");
   }
   const headers = headersIn(text.slice(first.length));
   const isHttp10 = minor === "0";
@@ -80,15 +80,15 @@ function framingOf(headers: RequestHeaders, isHttp10: boolean): Framing {
   const length = headers.get("content-length");
   const coding = headers.get("transfer-encoding");
   if (coding !== null) {
-    if (length !== null) throw new BadRequest("Content-Length goes not with Transfer-Encoding");
-    if (isHttp10) throw new BadRequest("HTTP/1.0 knows no Transfer-Encoding");
+    if (length !== null) throw new BadRequest("the head has Content-Length and Transfer-Encoding");
+    if (isHttp10) throw new BadRequest("HTTP/1.0 has no Transfer-Encoding");
     if (coding.toLowerCase() !== "chunked") {
-      throw new BadRequest("the Transfer-Encoding is not taken; send it chunked", 501);
+      throw new BadRequest("this Transfer-Encoding is not supported; send the body chunked", 501);
     }
     return { kind: "chunked" };
   }
   if (length === null) return { kind: "none" };
-  if (!/^\d{1,15}$/.test(length)) throw new BadRequest("the Content-Length is no length");
+  if (!/^\d{1,15}$/.test(length)) throw new BadRequest("the Content-Length is not a number");
   const bytes = Number(length);
   return bytes === 0 ? { kind: "none" } : { kind: "length", bytes };
 }

@@ -1,3 +1,4 @@
+import { isLoopback } from "../domain/loopback.ts";
 import type { Answer } from "./answer.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Wire } from "./byte_source.ts";
@@ -256,8 +257,4 @@ function oldest(connections: readonly Connection[]): Connection | undefined {
 function addressOf(address: Deno.Addr): string | undefined {
   if (address.transport !== "tcp") return undefined;
   return address.hostname.replace(/^::ffff:(?=\d+\.)/i, "");
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
 }

@@ -1,3 +1,4 @@
+import { isLoopback } from "../domain/loopback.ts";
 import { MachineFault } from "./transport.ts";
 
 /** What the system's error says that the machine lacks; undefined where it says nothing of the kind. */
@@ -11,9 +12,9 @@ export function machineFault(error: unknown, address?: string): MachineFault | u
     case "ENOMEM":
     case "ENOBUFS":
     case "EAI_MEMORY":
-      return new MachineFault("memory", `this machine has no memory left for it: ${message}`);
+      return new MachineFault("memory", `this machine has no memory left: ${message}`);
     case "EAGAIN":
-      return new MachineFault("processes", `this machine starts no more processes: ${message}`);
+      return new MachineFault("processes", `this machine can start no more processes: ${message}`);
     case "ENETDOWN":
       return new MachineFault("network", "this machine's network is down");
     case "ENETUNREACH":
@@ -51,10 +52,6 @@ function hasFamilyOf(address: string): boolean {
 
 function interfaces(): string[] {
   return Deno.networkInterfaces().map(({ address }) => address);
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
 }
 
 function isLinkLocal(address: string): boolean {

@@ -308,6 +308,6 @@ Deno.test("serve: a file in the place of its socket is left alone", async () => 
   });
   const { exitCode, stderr } = await finish(["serve", "-c", `${directory.path}/config.json`]);
   assertEquals(exitCode, 1);
-  assertStringIncludes(stderr, "it is there and no socket. Move it away");
+  assertStringIncludes(stderr, "a file that is not a socket is there. Move it away");
   assertEquals(await Deno.readTextFile(`${directory.path}/notes.txt`), "mine");
 });

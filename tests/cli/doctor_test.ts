@@ -195,7 +195,7 @@ Deno.test("doctor: a limit of open files is told with what it suffices for", () 
   assertEquals(
     message,
     "at most 128: enough for 40 connections to receivers and 40 from publishers and operators at " +
-      "once; delivery.totalConcurrency asks for 256, the rest waits",
+      "once; delivery.totalConcurrency is 256; attempts beyond the limit wait",
   );
   assertStringIncludes(fix ?? "", "LimitNOFILE=65536");
 });

@@ -93,7 +93,7 @@ Deno.test("story: an upgrade killed with -9 at any moment is done by the next st
   const has = (name: string) => house.names().includes(name);
   const isChanging = (said: string) => said.includes("a copy of it as it was is kept");
   const moments: ((said: string) => boolean)[] = [
-    (said) => said.includes("is of an older version"),
+    (said) => said.includes("is from an older version"),
     () => house.names().some(isPartial),
     () => sizeOf(folder, isPartial) > whole / 2,
     () => sizeOf(folder, isPartial) >= whole,
@@ -185,7 +185,7 @@ Deno.test("upgrade: what an older Bellhook has changed since is copied again", a
   process.kill("SIGTERM");
   await process.status;
   assertEquals(house.names(), ["bellhook.db", copy, `${copy}-2`]);
-  assertMatch(await said, /the database is of an older version.*bytes=\d+ freeBytes=\d+/);
+  assertMatch(await said, /the database is from an older version.*bytes=\d+ freeBytes=\d+/);
 });
 
 Deno.test("story: a compaction killed with -9 at any moment loses nothing and leaves nothing", async () => {

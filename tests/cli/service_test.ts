@@ -87,7 +87,7 @@ Deno.test({
     const [, first, ready, stopping, longer] = manager.lines;
     assertMatch(
       first!,
-      /^"EXTEND_TIMEOUT_USEC=120000000\\nSTATUS=bringing the database up to date/,
+      /^"EXTEND_TIMEOUT_USEC=120000000\\nSTATUS=upgrading the database/,
     );
     assertMatch(ready!, /^"READY=1/);
     assertEquals([stopping, longer], [`"STOPPING=1"`, `"EXTEND_TIMEOUT_USEC=50000000"`]);
@@ -110,7 +110,7 @@ Deno.test("upgrade: the service manager is told every five seconds that it goes 
   });
   onStep({ doing: "copying", done: 1, total: 9 });
   onStep({ doing: "copying", done: 2, total: 9 });
-  const goesOn = (doing: string) => [`bringing the database up to date: ${doing}`, 120_000];
+  const goesOn = (doing: string) => [`upgrading the database: ${doing}`, 120_000];
   assertEquals(told.splice(0), [goesOn("copying")]);
   clock.advance(5_000);
   assertEquals(told.splice(0), [{ doing: "copying", done: 2, total: 9 }, goesOn("copying")]);

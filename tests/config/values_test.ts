@@ -80,12 +80,12 @@ Deno.test("wrong value: a rate", async () => {
   );
 });
 
-Deno.test("wrong value: more of a response than is ever kept", async () => {
+Deno.test("wrong value: more of a response than can be kept", async () => {
   assertEquals(
     await problemsOf(withText(`"keepResponse": "65KiB"`)),
     [
       "config.json:7:21  subscriptions[0].keepResponse",
-      '  "65KiB" is more than is ever kept of a response',
+      '  "65KiB" is more than can be kept of a response',
       '  fix: write it as "512B" or "4KiB"; "64KiB" is the most, "0B" keeps none',
     ].join("\n"),
   );

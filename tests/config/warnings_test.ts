@@ -26,7 +26,7 @@ Deno.test("warning: everybody as a proxy to trust", async () => {
       await warningsOf({ server: { trustProxy: ["10.0.0.0/8", network] } }),
       [
         `config.json:5:${column}  server.trustProxy[1]`,
-        "  everybody is believed to be a proxy, and can say to be at any address",
+        "  everybody counts as a proxy, so any client can claim any address",
         "  fix: name the addresses of your proxies",
       ].join("\n"),
     );

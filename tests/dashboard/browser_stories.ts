@@ -204,7 +204,7 @@ story("every button does what it says, and who pressed it is on record", async (
   await press("Sign out");
   await page.getByLabel("Token").fill("not a token");
   await press("Sign in");
-  await told("The token is none of auth.operators.");
+  await told("The token is not one of auth.operators.");
 });
 
 story(

@@ -61,7 +61,7 @@ Deno.test("sign-in: only an operator's token will do", async () => {
     const visitor = new Visitor(daemon.url);
     const answer = await signIn(visitor, token);
     assertEquals(answer.status, 403);
-    assert(answer.text.includes("The token is none of auth.operators."));
+    assert(answer.text.includes("The token is not one of auth.operators."));
     assertEquals((await visitor.open("/")).title, "Sign in · Bellhook");
   }
 });

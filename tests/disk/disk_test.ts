@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { canRun } from "../support/can_run.ts";
 import { canBuildLibraries, WITHOUT_COMPILER } from "../support/shared_library.ts";
 import { until } from "../support/until.ts";
 import { type Answer, House } from "./a_house.ts";
@@ -131,14 +132,6 @@ async function limitFileSize({ pid }: House, limit: string): Promise<void> {
   const args = [`--pid=${pid}`, `--fsize=${limit}:unlimited`];
   const { success, stderr } = await new Deno.Command("prlimit", { args }).output();
   assert(success, new TextDecoder().decode(stderr));
-}
-
-async function canRun(program: string): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
-  } catch {
-    return false;
-  }
 }
 
 Deno.test({

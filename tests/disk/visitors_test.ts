@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { canRun } from "../support/can_run.ts";
 import { bellhook } from "../support/processes.ts";
 import { until } from "../support/until.ts";
 import { House } from "./a_house.ts";
@@ -125,13 +126,5 @@ async function beVisited(visitors: readonly Visitor[]): Promise<void> {
     assertEquals(house.accepted.filter((id) => !stored.has(id)), [], "answered 202, and lost");
   } finally {
     await Deno.remove(folder, { recursive: true });
-  }
-}
-
-async function canRun(program: string): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
-  } catch {
-    return false;
   }
 }

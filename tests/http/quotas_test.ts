@@ -79,7 +79,10 @@ Deno.test("a publisher's rate: a batch larger than it is told when it is taken, 
   const batch = Array.from({ length: 10 }, () => EVENT);
   const refused = await post(daemon, batch);
   assertEquals([refused.status, refused.headers.get("retry-after")], [429, "1"]);
-  assertStringIncludes(refused.body.detail, "a request of 10 events is taken when nothing else");
+  assertStringIncludes(
+    refused.body.detail,
+    "a request of 10 events is taken once no earlier event counts",
+  );
   clock.advance(1_001);
   assertEquals((await post(daemon, batch)).status, 202);
   const later = await post(daemon, EVENT);
@@ -101,7 +104,7 @@ Deno.test("maxPending: no more deliveries of a publisher's events wait than that
   assertEquals([refused.status, refused.headers.get("retry-after")], [429, "5"]);
   assertStringIncludes(
     refused.body.detail,
-    "4 deliveries are pending and this would add 2; 5 may be",
+    'has 4 pending deliveries, and this request would add 2; its "maxPending" in the config is 5',
   );
   assertEquals(await storedEvents(daemon), 2);
   // A repeat adds nothing, and other publishers have none of it.
@@ -119,7 +122,7 @@ Deno.test("maxPending: a request that can never fit says so", async () => {
   await using daemon = await aDaemon(limited({ maxPending: 5 }));
   const { status, body } = await post(daemon, [EVENT, EVENT, EVENT]);
   assertEquals(status, 429);
-  assertStringIncludes(body.detail, "this request alone has more than that");
+  assertStringIncludes(body.detail, "this request alone exceeds it");
   assertEquals(await storedEvents(daemon), 0);
 });
 
@@ -161,13 +164,13 @@ Deno.test("quotas: a reload changes them at once, and a restart knows what is pe
     assertStringIncludes((await post(daemon, EVENT)).body.detail, "may post 1/h");
     file = within({ maxPending: 7 });
     await daemon.reload();
-    assertStringIncludes((await post(daemon, EVENT)).body.detail, "6 deliveries are pending");
+    assertStringIncludes((await post(daemon, EVENT)).body.detail, "6 pending deliveries");
   }
   {
     await using daemon = await aDaemon(within({ maxPending: 8 }));
     assertStringIncludes(
       (await post(daemon, [EVENT, EVENT])).body.detail,
-      "6 deliveries are pending",
+      "6 pending deliveries",
     );
     assertEquals((await post(daemon, EVENT)).status, 202);
   }

@@ -93,7 +93,7 @@ Deno.test("socket: a group that is not there is told of, and nothing is left beh
   });
 });
 
-Deno.test("socket: a user who is no member of the group is told of it, and leaves no socket", async () => {
+Deno.test("socket: a user who is not a member of the group gets an error, and leaves no socket", async () => {
   await inFolder(async (path) => {
     const chown = Deno.chownSync;
     try {
@@ -105,7 +105,7 @@ Deno.test("socket: a user who is no member of the group is told of it, and leave
         () => aDaemon(withSocket(path, { socketGroup: "0" })),
         StartError,
       );
-      assertStringIncludes(error.message, 'no member of the group "0"');
+      assertStringIncludes(error.message, 'not a member of the group "0"');
       assertStringIncludes(error.message, "Group=0");
     } finally {
       Deno.chownSync = chown;

@@ -63,6 +63,24 @@ Deno.test("monitoring: every metric that an alert or the dashboard names is in a
   assertEquals(unused, [], "these are shown nowhere");
 });
 
+Deno.test("monitoring: the handbook lists every metric with its labels, and no other", async () => {
+  const scraped = await aWholeScrape();
+  const handbook = await Deno.readTextFile("docs/operations.md");
+  const listed = new Map(
+    [...handbook.matchAll(/^\| `(\w+)` +\|([^|]*)\|/gm)]
+      .filter(([, name]) => /^(bellhook|process)_/.test(name!))
+      .map(([, name, labels]) => [name!, [...labels!.matchAll(/`(\w+)`/g)].map(([, one]) => one!)]),
+  );
+  // Where the process may not read /proc, it has no such number.
+  const found = new Set([...scraped.keys(), "process_open_fds"]);
+  assertEquals([...listed.keys()].sort(), [...found].sort());
+  for (const [name, { samples }] of scraped) {
+    const labels = new Set(samples.flatMap(({ labels }) => Object.keys(labels)));
+    labels.delete("le");
+    assertEquals(new Set(listed.get(name)), labels, name);
+  }
+});
+
 Deno.test("monitoring: every label that an alert or the dashboard selects by has such values", async () => {
   const scraped = await aWholeScrape();
   const exprs = [RULES, ...exprsOf(DASHBOARD)].join("\n");

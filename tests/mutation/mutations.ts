@@ -982,7 +982,7 @@ export const MUTATIONS: readonly Mutation[] = [
     defence: "the one way in which a body's end is told",
     file: "server/request_head.ts",
     text:
-      'if (length !== null) throw new BadRequest("Content-Length goes not with Transfer-Encoding");',
+      'if (length !== null) throw new BadRequest("the head has Content-Length and Transfer-Encoding");',
     replacement: "",
     tests: ["server/request_head_test.ts"],
   },

@@ -19,14 +19,14 @@ interface Damage {
 
 const DAMAGES: readonly Damage[] = [
   {
-    what: "data that is no JSON any more",
+    what: "data that is not valid JSON any more",
     sql: `update events set data = cast('{"broken' as blob) where seq = 4`,
-    told: "row 4 of events is damaged: data is no JSON any more",
+    told: "row 4 of events is damaged: data is not valid JSON any more",
   },
   {
-    what: "a scope that is no JSON any more",
+    what: "a scope that is not valid JSON any more",
     sql: `update events set scope = x'ff00fe' where seq = 4`,
-    told: "row 4 of events is damaged: scope is no JSON any more",
+    told: "row 4 of events is damaged: scope is not valid JSON any more",
   },
   {
     what: "a format that is gone",
@@ -44,10 +44,10 @@ const DAMAGES: readonly Damage[] = [
     told: "of events refers to a row of types that is gone",
   },
   {
-    what: "a format that is no JSON any more",
+    what: "a format that is not valid JSON any more",
     sql: `insert into formats (id, name) values (99, cast('{"broken' as blob));
       update deliveries set format = 99 where event = 4`,
-    told: "row 99 of formats is damaged: name is no JSON any more",
+    told: "row 99 of formats is damaged: name is not valid JSON any more",
   },
   {
     what: "data on pages that were overwritten",

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { DatabaseSync } from "node:sqlite";
 import { MIGRATIONS } from "../../src/outbox/sqlite/schema.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { canRun } from "../support/can_run.ts";
 
 /** A place where no outbox can be opened, and what is said of it. */
 interface Place {
@@ -22,7 +23,7 @@ const PLACES: readonly Place[] = [
   {
     what: "that is a folder",
     make: (path) => Deno.mkdir(path),
-    said: "it is a folder; name a file in it in storage.url",
+    said: "it is a folder; name a file in it with storage.url",
   },
   {
     what: "in what is no folder",
@@ -132,12 +133,4 @@ function change(path: string, sql: string): void {
   const db = new DatabaseSync(path);
   db.exec(sql);
   db.close();
-}
-
-async function canRun(program: string): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
-  } catch {
-    return false;
-  }
 }

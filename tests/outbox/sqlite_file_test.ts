@@ -659,7 +659,7 @@ const BREAKS: readonly [sql: string, told: string][] = [
     "update deliveries set state = 0, finished_at = null",
     "delivery FIRST is pending and never due",
   ],
-  ["update deliveries set state = 0", "delivery SECOND is pending and finished at once"],
+  ["update deliveries set state = 0", "delivery SECOND is pending and finished at the same time"],
   ["update deliveries set due_at = 5", "delivery FIRST is delivered and yet due"],
   ["update deliveries set finished_at = null", "delivery SECOND is exhausted, nobody knows since"],
   ["update deliveries set reason = null", "delivery SECOND is exhausted without a reason"],
@@ -690,7 +690,7 @@ const BREAKS: readonly [sql: string, told: string][] = [
   ["update indexed_until set delivery = 2", "delivery SECOND is in no index"],
   ["update indexed_until set event = 1", 'event "the event" is not among all events, or not'],
   ["insert into events_of_type values (1, 5, 99)", "event number 99 is listed by a type or time"],
-  ["update deliveries set last_status = 404", "delivery SECOND tells another last status"],
+  ["update deliveries set last_status = 404", "delivery SECOND has another last status"],
   [
     "update attempts set started_at = started_at - 80 where number = 2",
     "delivery FIRST began attempt 2 at 2024-03-15T12:00:00.007Z, before",

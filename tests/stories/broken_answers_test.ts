@@ -64,6 +64,6 @@ Deno.test("story: what says it is compressed and isn't is on record as it came, 
   const headers = [["Content-Encoding", "gzip"]] as const;
   const { attempt, page } = await firstAttempt({ status: 500, headers, body: "plain after all" });
   assertEquals(attempt.response.body, "plain after all");
-  assertStringIncludes(attempt.response.note, 'packed as "gzip"');
+  assertStringIncludes(attempt.response.note, 'compressed with "gzip"');
   assertStringIncludes(page, "be unpacked");
 });

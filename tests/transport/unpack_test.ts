@@ -61,6 +61,8 @@ Deno.test("unpack(): what can't be unpacked stays as it came, and says so", asyn
   for (const packing of ["gzip", "deflate", "br", "zstd", "gzip, br", "", "constructor"]) {
     const response = await unpack(packed(packing, Buffer.from("not really")));
     assertEquals([text(response), response.packing], ["not really", packing]);
-    if (packing !== "") assertStringIncludes(packingNote(response)!, `packed as "${packing}"`);
+    if (packing !== "") {
+      assertStringIncludes(packingNote(response)!, `compressed with "${packing}"`);
+    }
   }
 });

@@ -53,9 +53,9 @@ async function examineDatabase(path: string): Promise<Finding> {
 /** How much of the database holds nothing; much is worth giving back. */
 export function judgeSpace({ bytes, freeBytes }: Space, path: string): Finding {
   const check = "database";
-  const message = `"${path}", ${mib(bytes)}, of which ${mib(freeBytes)} hold nothing`;
+  const message = `"${path}", ${mib(bytes)}, of which ${mib(freeBytes)} are free for new events`;
   if (freeBytes < 1024 * MIB || freeBytes < bytes / 2) return { check, state: "ok", message };
-  const fix = "new events use it again; where it is too much for good: bellhook compact";
+  const fix = "new events reuse it; if it will stay free, stop the daemon and run bellhook compact";
   return { check, state: "ok", message, fix };
 }
 

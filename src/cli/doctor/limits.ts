@@ -13,7 +13,7 @@ const FEWEST = 64;
 /** What a limit on open files suffices for, and whether that is as many attempts at once as are asked for. */
 export function judgeOpenFiles(limit: number, totalConcurrency: number): Finding {
   const check = "open files";
-  if (limit === Infinity) return { check, state: "ok", message: "as many as it wants" };
+  if (limit === Infinity) return { check, state: "ok", message: "no limit" };
   const { outgoing, incoming } = sharesOf(limit);
   const message = `at most ${limit}: enough for ${outgoing} connections to receivers ` +
     `and ${incoming} from publishers and operators at once`;
@@ -29,7 +29,8 @@ export function judgeOpenFiles(limit: number, totalConcurrency: number): Finding
   return {
     check,
     state: "warn",
-    message: `${message}; delivery.totalConcurrency asks for ${totalConcurrency}, the rest waits`,
+    message:
+      `${message}; delivery.totalConcurrency is ${totalConcurrency}; attempts beyond the limit wait`,
     fix: FIX,
   };
 }

@@ -177,7 +177,7 @@ function addSignIn(
     if (!session) {
       const waitSeconds = await refusals.note({ address, reason: "sign_in" });
       if (waitSeconds !== undefined) context.header("retry-after", String(waitSeconds));
-      const problem = "The token is none of auth.operators." +
+      const problem = "The token is not one of auth.operators." +
         (waitSeconds === undefined ? "" : ` Wait ${waitSeconds} s before you try again.`);
       const status = waitSeconds === undefined ? 403 : 429;
       return context.html(signInPage({ to, csrf: sessions.localCsrf, problem }), status);

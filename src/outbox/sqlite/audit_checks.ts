@@ -113,7 +113,9 @@ export function jsonCheck(table: string, columns: readonly string[]): Check {
       where rowid between :from and :to and (${columns.map(isBroken).join(" or ")})`,
     isFault: (row) => broken(row).length > 0,
     say: (row) =>
-      `row ${row.number} of ${table} is damaged: ${broken(row).join(" and ")} is no JSON any more`,
+      `row ${row.number} of ${table} is damaged: ${
+        broken(row).join(" and ")
+      } is not valid JSON any more`,
   };
 }
 
@@ -135,7 +137,7 @@ export const DELIVERY_CHECKS: readonly Check[] = [
     sql: `
       select seq, created_at from deliveries
       where seq between :from and :to and state = 0 and finished_at is not null`,
-    say: (row) => `${delivery(row)} is pending and finished at once`,
+    say: (row) => `${delivery(row)} is pending and finished at the same time`,
   },
   {
     sql: `
@@ -186,13 +188,13 @@ export const DELIVERY_CHECKS: readonly Check[] = [
       select d.seq, d.created_at
       from deliveries d join attempts a on a.delivery = d.seq and a.number = d.attempt_count
       where d.seq between :from and :to and d.last_status is not a.status`,
-    say: (row) => `${delivery(row)} tells another last status than its last attempt`,
+    say: (row) => `${delivery(row)} has another last status than its last attempt`,
   },
   {
     sql: `
       select d.seq, d.created_at from deliveries d, indexed_until u
       where d.seq between :from and :to and d.fresh = 1 and d.seq <= u.delivery`,
-    say: (row) => `${delivery(row)} is in no index: neither lists nor attempts would find it`,
+    say: (row) => `${delivery(row)} is in no index: it would not be listed or attempted`,
   },
 ];
 

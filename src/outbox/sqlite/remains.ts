@@ -26,14 +26,14 @@ export function assertNotAbandoned(path: string): void {
     throw new IncompleteDatabaseError(
       path,
       `${found}, but "${path}-wal" beside it holds ${journalBytes} bytes that belong to a database`,
-      `${RESTORE}; to begin with nothing, move "${path}-wal" elsewhere`,
+      `${RESTORE}; to start with an empty database, move "${path}-wal" elsewhere`,
     );
   }
   if (pagesBefore(`${path}-journal`) > 0) {
     throw new IncompleteDatabaseError(
       path,
       `${found}, but "${path}-journal" beside it would undo a change of a database`,
-      `${RESTORE}; to begin with nothing, move "${path}-journal" elsewhere`,
+      `${RESTORE}; to start with an empty database, move "${path}-journal" elsewhere`,
     );
   }
 }

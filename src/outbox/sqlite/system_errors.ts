@@ -28,7 +28,7 @@ const ELSEWHERE = "or name another place in storage.url";
 const REASONS = new Map<string, (folder: string) => string>([
   ["ENOENT", (folder) => `there is no folder "${folder}"; make it, ${ELSEWHERE}`],
   ["ENOTDIR", (folder) => `"${folder}" is no folder; name another place in storage.url`],
-  ["EISDIR", () => "it is a folder; name a file in it in storage.url"],
+  ["EISDIR", () => "it is a folder; name a file in it with storage.url"],
   ["EACCES", (folder) => `this user may not write in "${folder}"; change its owner, ${ELSEWHERE}`],
   ["EPERM", (folder) => `the system forbids it; look at its attributes and those of "${folder}"`],
   ["EROFS", (folder) => `"${folder}" is mounted read-only; mount it writable, ${ELSEWHERE}`],
@@ -46,7 +46,7 @@ const REASONS = new Map<string, (folder: string) => string>([
     "EMFILE",
     () => "this process has too many files open; raise that limit (ulimit -n, LimitNOFILE)",
   ],
-  ["ENFILE", () => "this machine has too many files open; end what has them open"],
+  ["ENFILE", () => "this machine has too many files open; stop the program that opened them"],
   ["EIO", () => "the disk has failed; check it"],
 ]);
 
