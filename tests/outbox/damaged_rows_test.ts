@@ -181,13 +181,18 @@ Deno.test("damaged rows: deliveries on a damaged page are set aside, and the oth
     await overwritePageOf(path, "deliveries");
 
     const outbox = await openSqliteOutbox(path);
-    const { claims } = await outbox.claim({ subscription: "crm", now: NOON, limit: 2_000 });
+    const { claims, damaged } = await outbox.claim({
+      subscription: "crm",
+      now: NOON,
+      limit: 2_000,
+    });
+    assertEquals(damaged, 1_000 - claims.length);
     assert(claims.length > 800 && claims.length < 1_000, `${claims.length} claims`);
     for (const claim of [claims[0]!, claims.at(-1)!]) {
       assert(await outbox.record(delivered(claim, NOON)));
     }
     const again = await outbox.claim({ subscription: "crm", now: NOON, limit: 2_000 });
-    assertEquals(again.claims, []);
+    assertEquals([again.claims, again.damaged], [[], undefined]);
     assertEquals(await outbox.unavailableBecause(), undefined);
     await outbox.close();
   } finally {

@@ -341,17 +341,15 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   // What follows needs no commit: it runs at once.
 
   async claim(request: ClaimRequest): Promise<Claimed> {
-    const { setAside: damaged, ...claimed } = await this.#readOrFail(() =>
-      this.#store.claim(request)
-    );
-    if (!damaged) return claimed;
+    const { setAside = [], ...claimed } = await this.#readOrFail(() => this.#store.claim(request));
+    if (setAside.length === 0) return claimed;
     try {
-      await this.#submit({ kind: "endDamaged", damaged, now: request.now });
+      await this.#submit({ kind: "endDamaged", damaged: setAside, now: request.now });
     } catch {
       // What can't be written now is found again by the next claim.
-      this.#store.giveBackDamaged(damaged);
+      this.#store.giveBackDamaged(setAside);
     }
-    return { ...claimed, damaged: damaged.length };
+    return claimed;
   }
 
   release(claims: readonly Claim[]): Promise<void> {

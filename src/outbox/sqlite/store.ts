@@ -128,7 +128,7 @@ export interface Applied {
 
 /** What could be claimed, and what is to be ended instead. */
 export interface Found extends Claimed {
-  /** Deliveries that can't be read, or whose events can't; claimed, so that nobody else asks for them. */
+  /** Of the damaged ones, all claimed so that nobody else asks for them, those that can be ended. */
   readonly setAside?: readonly Grant[];
 }
 
@@ -228,11 +228,14 @@ export class Store {
     return {
       claims,
       ...(next && { nextDueAt: next.due_at }),
-      ...(claims.length < taken.length && { setAside: this.#setAside(taken, id) }),
+      ...(claims.length < taken.length && {
+        damaged: taken.length - claims.length,
+        setAside: this.#setAside(taken, id),
+      }),
     };
   }
 
-  /** Claims those of due rows that could not be loaded. */
+  /** Claims those of due rows that could not be loaded, and answers those that can be ended. */
   #setAside(rows: readonly DueRow[], subscription: number): Grant[] {
     const left = rows.filter(({ seq }) => !this.#claims.isClaimed(subscription, seq));
     const damaged = left.map(({ seq }) => ({ subscription, seq, token: this.#claims.nextToken() }));
