@@ -234,7 +234,7 @@ one is in.
 \`\`\`sh
 bellhook check     # all problems at once, each with line, path and fix
 bellhook diff      # what a reload would change in the daemon that runs
-bellhook reload    # puts the file in force in one step; a bad one changes nothing
+bellhook reload    # applies the file atomically; a bad one changes nothing
 \`\`\`
 
 How values are written:
@@ -325,7 +325,7 @@ const PROFILES = `## \`profiles\`
 
 Wire formats of one's own, by name, in the words of the built-in ones ([how](profiles.md#your-own)).
 Where a profile extends another, each word replaces the other's as a whole, of \`secret\` each of its
-two. What neither says: the house ladder, a deadline of 30 s, 2xx, https, a secret of either form,
+two. What neither says: the default retry schedule, a deadline of 30 s, 2xx, https, a secret of either form,
 Standard Webhooks headers.`;
 
 const BODY = `### \`body\` of a profile

@@ -306,7 +306,7 @@ export const subscriptionWords = z.strictObject({
     // No address could name them: clients resolve these two away.
     .refine((text) => text !== "." && text !== "..", "the id must not be . or ..")
     .refine((text) => !text.startsWith("notify:"), 'the id must not begin with "notify:"')
-    .describe("Unique; the history hangs on it"),
+    .describe("Unique; history is stored under this id, so don't rename it"),
   url: z.string().describe("Where requests go").meta({ format: "uri" }),
   events: z.array(pattern).min(1).describe(
     "Patterns over the publisher's event types; `*` stands for any run of characters",
