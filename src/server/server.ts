@@ -120,7 +120,10 @@ class RunningServer implements Server {
   async #accept(): Promise<void> {
     while (!this.#isClosing) {
       try {
-        this.#serve(await this.#listener.accept());
+        const wire = await this.#listener.accept();
+        // Whoever came in the moment of closing would be waited for.
+        if (this.#isClosing) return wire.close();
+        this.#serve(wire);
         if (this.#open.size >= this.#ports.maxConnections) await this.#makeRoom();
       } catch (error) {
         if (this.#isClosing) return;

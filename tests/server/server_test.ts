@@ -391,3 +391,92 @@ Deno.test("server: it closes although a request over HTTP/2 has no answer yet", 
   never.resolve(new Response());
   http.close();
 });
+
+Deno.test("server: a body that comes after a streamed answer is no part of the next request", async () => {
+  await using server = start((request) =>
+    request.url.endsWith("/stream")
+      ? new Response(ReadableStream.from([new Uint8Array(1)]))
+      : Response.json({ url: request.url })
+  );
+  const visitor = await server.connect();
+  await visitor.send("GET /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+  await visitor.saw("0\r\n\r\n");
+  await visitor.send("hello");
+  await visitor.send(get("/next"));
+  await visitor.saw("http://a/next");
+});
+
+Deno.test("server: whoever says that no more requests come is still answered, by any text", async () => {
+  for (const type of ["application/json", "text/plain; version=0.0.4", "text/css"]) {
+    await using server = start(() =>
+      new Response("all of it", { headers: { "content-type": type } })
+    );
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    await connection.write(new TextEncoder().encode(get("/")));
+    await connection.closeWrite();
+    assertStringIncludes(await new Response(connection.readable).text(), "all of it", type);
+  }
+});
+
+Deno.test("server: a head that ends after its 408 is no request any more", async () => {
+  const asked: string[] = [];
+  await using server = start((request) => {
+    asked.push(request.method);
+    return Response.json({});
+  });
+  const visitor = await server.connect();
+  await visitor.send("PUT / HTTP/1.1\r\nX: ");
+  await until(() => {
+    server.clock.advance(1_000);
+    return visitor.text.includes("HTTP/1.1 408 ");
+  }, "the head is late");
+  // Where the place of what was skipped is read again, this comes to a head.
+  await visitor.send(`late\r\n\r\n${"x".repeat(20)}`);
+  for (let index = 0; index < 5; index++) {
+    const other = await server.connect();
+    await other.send(get("/"));
+    await other.saw("{}");
+  }
+  server.clock.advance(7_000);
+  await visitor.ended();
+  assertEquals(asked, Array(5).fill("GET"));
+});
+
+Deno.test("server: whoever comes in the moment of closing is not waited for", async () => {
+  const coming = Promise.withResolvers<Accepted>();
+  let isClosed = false;
+  const server = startServer({
+    clock: new FakeClock(),
+    ownHost: "a",
+    listen: () => ({ accept: () => coming.promise, close: () => {} }),
+    handle: () => Response.json({}),
+    refuse: () => new Response(),
+    maxConnections: 10,
+    onAcceptFailed: () => {},
+  });
+  const closing = server.close(1_000);
+  coming.resolve({
+    remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+    read: () => new Promise(() => {}),
+    write: (bytes) => Promise.resolve(bytes.length),
+    closeWrite: () => Promise.resolve(),
+    close: () => void (isClosed = true),
+  });
+  await closing;
+  assert(isClosed);
+});
+
+Deno.test("server: HTTP/1.0 is told that its connection goes on, and a stream ends with it", async () => {
+  await using server = start((request) =>
+    request.url.endsWith("/stream")
+      ? new Response(ReadableStream.from([new Uint8Array(1)]))
+      : Response.json({ url: request.url })
+  );
+  const ask = (path: string) => `GET ${path} HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n`;
+  const visitor = await server.connect();
+  await visitor.send(ask("/one"));
+  assertStringIncludes(await visitor.saw("/one"), "connection: keep-alive\r\n");
+  await visitor.send(ask("/stream"));
+  await visitor.saw("connection: close\r\n");
+  await visitor.ended();
+});
