@@ -1,4 +1,5 @@
 import type { Clock } from "../runtime/clock.ts";
+import { nextTurnOfLoop } from "../runtime/turn.ts";
 import {
   type Answer,
   type AnswerFraming,
@@ -150,6 +151,8 @@ export class Connection {
     if (!body.isComplete) await this.#drain(body);
     this.#source.shrink();
     this.#enter("idle");
+    // Whoever sends many requests at once takes turns with all others.
+    if (this.#source.ready > 0) await nextTurnOfLoop();
     return true;
   }
 

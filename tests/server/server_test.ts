@@ -480,3 +480,56 @@ Deno.test("server: HTTP/1.0 is told that its connection goes on, and a stream en
   await visitor.saw("connection: close\r\n");
   await visitor.ended();
 });
+
+Deno.test("server: whoever sends thousands of requests, or chunks, at once takes turns with others", async () => {
+  const chunks = "1\r\na\r\n2;x\r\nbc\r\n".repeat(20_000);
+  const texts = [
+    get("/").repeat(2_000),
+    `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}` +
+    `11\r\n${"x".repeat(17)}\r\n0\r\nTrailer: t\r\n\r\n`,
+  ];
+  for (const text of texts) {
+    const coming = [new TextEncoder().encode(text)];
+    const wires = [Promise.withResolvers<Accepted>(), Promise.withResolvers<Accepted>()];
+    const accepting = [...wires];
+    const ended = Promise.withResolvers<void>();
+    const read: number[] = [];
+    const server = startServer({
+      clock: new FakeClock(),
+      ownHost: "a",
+      listen: () => ({
+        accept: () => accepting.shift()!.promise,
+        close: () => wires[1]!.reject(new Error("closed")),
+      }),
+      handle: async (request) => {
+        read.push((await request.bytes()).length);
+        return Response.json({});
+      },
+      refuse: () => new Response(),
+      maxConnections: 10,
+      onAcceptFailed: () => {},
+    });
+    let turns = 0;
+    const counting = setInterval(() => turns++, 0);
+    // All that it reads and writes is done at once.
+    wires[0]!.resolve({
+      remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+      read(into) {
+        const [rest] = coming;
+        if (!rest?.length) return Promise.resolve(null);
+        const count = Math.min(rest.length, into.length);
+        into.set(rest.subarray(0, count));
+        coming[0] = rest.subarray(count);
+        return Promise.resolve(count);
+      },
+      write: (bytes) => Promise.resolve(bytes.length),
+      closeWrite: () => Promise.resolve(),
+      close: () => ended.resolve(),
+    });
+    await ended.promise;
+    clearInterval(counting);
+    await server.close(0);
+    assertEquals(read, text === texts[0] ? Array(2_000).fill(0) : [60_017]);
+    assert(turns > 5, `others had ${turns} turns`);
+  }
+});
