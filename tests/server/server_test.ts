@@ -316,6 +316,22 @@ Deno.test("server: an accept that fails is tried again, by a new listener where 
   assertEquals(server.acceptErrors.length, 1, "it is told once a minute");
 });
 
+Deno.test("server: one that is broken off before it is accepted holds up nobody else", async () => {
+  const real = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const gone = [new Deno.errors.NotConnected("gone"), new Deno.errors.ConnectionAborted("gone")];
+  await using server = start(echo, {
+    listener: real,
+    listen: () => ({
+      accept: () => gone.length > 0 ? Promise.reject(gone.shift()) : real.accept(),
+      close: () => real.close(),
+    }),
+  });
+  const visitor = await server.connect();
+  await visitor.send(get("/"));
+  await visitor.saw("bytes");
+  assertEquals(server.acceptErrors, []);
+});
+
 Deno.test("server: HTTPS is told that this is HTTP", async () => {
   await using server = start(echo);
   const visitor = await server.connect();
