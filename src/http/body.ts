@@ -106,17 +106,17 @@ async function readPieces(
   reading: Reading,
 ): Promise<Uint8Array> {
   const { maxBytes, arrived } = reading;
-  const chunks: Uint8Array[] = [];
+  let bytes: Uint8Array = new Uint8Array();
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done && size <= maxBytes) return chunks.length === 1 ? chunks[0]! : concat(chunks, size);
+    if (done && size <= maxBytes) return bytes.subarray(0, size);
     if (done) throw new ProblemError(tooLarge(reading));
-    size += value.length;
-    if (size <= maxBytes) {
+    if (size + value.length <= maxBytes) {
       arrived?.(value.length);
-      chunks.push(value);
-    } else chunks.length = 0;
+      bytes = appended(bytes, size, value);
+    } else bytes = new Uint8Array();
+    size += value.length;
     if (size > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(reading));
   }
 }
@@ -158,14 +158,16 @@ function badByteIn(bytes: Uint8Array): string {
   }, 0x${byte}, can't stand there; send UTF-8, or escape what is beyond ASCII`;
 }
 
-function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
+/** The first so many bytes and a piece more. Kept one by one, pieces of a byte would take hundreds. */
+function appended(bytes: Uint8Array, size: number, piece: Uint8Array): Uint8Array {
+  if (size === 0) return piece;
+  let into = bytes;
+  if (size + piece.length > bytes.length) {
+    into = new Uint8Array(2 * (size + piece.length));
+    into.set(bytes.subarray(0, size));
   }
-  return bytes;
+  into.set(piece, size);
+  return into;
 }
 
 const tooLarge = ({ maxBytes, tooLarge }: Reading) => ({

@@ -63,7 +63,9 @@ export class Intake {
 
 /** What a body will take as far as is known: a length may be missing, or a lie. */
 export function expectedBytes(headers: WithBody["headers"]): number {
-  return Number(headers.get("content-length") ?? UNDECLARED_BYTES);
+  const bytes = Number(headers.get("content-length") ?? UNDECLARED_BYTES);
+  // Over HTTP/2 a length may stand there twice, and is no number then.
+  return Number.isFinite(bytes) ? bytes : UNDECLARED_BYTES;
 }
 
 /** What room is kept for a body whose length nobody has told. */

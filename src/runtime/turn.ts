@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Clock } from "./clock.ts";
 
 /** So long may one piece of work hold the loop, and at least as long it rests then. */
@@ -59,4 +60,9 @@ export class Turn {
     await new Promise<void>((resolve) => this.#clock.after(againAtMs - nowMs, resolve));
     this.#startedMs = this.#clock.monotonicMs();
   }
+}
+
+/** Lets whatever is ready run first: awaiting what is there already lets nothing but its own kind run. */
+export function nextTurnOfLoop(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
 }

@@ -22,6 +22,8 @@ export function toResponse(answer: Answer): Response {
 export interface AnswerHead {
   readonly response: Answer;
   readonly keepsAlive: boolean;
+  /** Whoever asked in HTTP/1.0 has to be told that the connection goes on. */
+  readonly isHttp10?: boolean;
   readonly framing: AnswerFraming;
 }
 
@@ -36,7 +38,7 @@ export type AnswerFraming =
 
 /** The head, and with it the body where there is one already; into `room`, where that is enough. */
 export function encodeAnswer(
-  { response, keepsAlive, framing }: AnswerHead,
+  { response, keepsAlive, isHttp10, framing }: AnswerHead,
   { clock, body, room }: { clock: Clock; body?: Uint8Array; room?: Uint8Array },
 ): Uint8Array {
   let head = `HTTP/1.1 ${response.status} ${reasonOf(response.status)}\r\n`;
@@ -46,7 +48,9 @@ export function encodeAnswer(
   head += `date: ${dateAt(clock)}\r\n`;
   if (framing.kind === "length") head += `content-length: ${framing.bytes}\r\n`;
   if (framing.kind === "chunked") head += "transfer-encoding: chunked\r\n";
-  head += keepsAlive ? "\r\n" : "connection: close\r\n\r\n";
+  if (!keepsAlive) head += "connection: close\r\n";
+  else if (isHttp10) head += "connection: keep-alive\r\n";
+  head += "\r\n";
   const length = head.length + (body?.length ?? 0);
   const into = room && room.length >= length ? room : new Uint8Array(length);
   for (let at = 0; at < head.length; at++) into[at] = head.charCodeAt(at);

@@ -11,6 +11,9 @@ export interface Wire {
 /** As much as one that waits for requests takes. */
 const SMALL_BYTES = 2 * 1024;
 
+/** For as much of a body, whoever sends none of it makes us keep room. */
+const FIRST_PIECE_BYTES = 8 * 1024;
+
 /** The other end has closed. */
 export class Ended extends Error {}
 
@@ -21,6 +24,8 @@ export class ByteSource {
   #start = 0;
   #end = 0;
   #reading: Promise<boolean> | undefined;
+  /** A piece that is waited for holds no more than has come of its body before. */
+  #roomBytes = FIRST_PIECE_BYTES;
 
   constructor(wire: Wire) {
     this.#wire = wire;
@@ -66,12 +71,14 @@ export class ByteSource {
 
   /** What comes next, at most so many bytes, in an array of their own. Throws Ended. */
   async piece(most: number): Promise<Uint8Array<ArrayBuffer>> {
+    await this.#underWay();
     if (this.ready > 0) return this.take(most);
-    const room = new Uint8Array(most);
+    const room = new Uint8Array(Math.min(most, this.#roomBytes));
     const count = await this.#wire.read(room);
     if (count === null) throw new Ended();
+    if (count === this.#roomBytes) this.#roomBytes *= 2;
     // A few bytes do not hold on to all of the room.
-    return count > most / 2 ? room.subarray(0, count) : room.slice(0, count);
+    return count > room.length / 2 ? room.subarray(0, count) : room.slice(0, count);
   }
 
   /** So many bytes that are ready, as they lie there: they are good until more is read. */
@@ -88,6 +95,7 @@ export class ByteSource {
 
   /** So many bytes, read into an array of their own. Throws Ended. */
   async exactly(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    await this.#underWay();
     const bytes = new Uint8Array(count);
     let at = Math.min(count, this.ready);
     bytes.set(this.#buffer.subarray(this.#start, this.#start + at));
@@ -100,11 +108,17 @@ export class ByteSource {
     return bytes;
   }
 
-  /** Gives back what a large head took, where nothing is ready. */
+  /** Gives back what a large head took, where nothing is ready, and what a large body was granted. */
   shrink(): void {
+    this.#roomBytes = FIRST_PIECE_BYTES;
     if (this.#buffer.length > SMALL_BYTES && this.ready === 0 && !this.#reading) {
       this.#buffer = new Uint8Array(SMALL_BYTES);
     }
+  }
+
+  /** Waits for what is read already: it comes first. Throws Ended. */
+  async #underWay(): Promise<void> {
+    if (this.#reading && !await this.#reading) throw new Ended();
   }
 
   async #more(): Promise<boolean> {

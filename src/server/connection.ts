@@ -1,7 +1,9 @@
 import type { Clock } from "../runtime/clock.ts";
+import { nextTurnOfLoop } from "../runtime/turn.ts";
 import {
   type Answer,
   type AnswerFraming,
+  type AnswerHead,
   CONTINUE,
   encodeAnswer,
   encodeChunk,
@@ -22,6 +24,8 @@ const LARGE_BYTES = 16 * 1024;
 const ROOM_BYTES = 1_024;
 /** How HTTP/2 begins, which asks nobody first (RFC 9113, section 3.4). */
 const PREFACE = "PRI * HTTP/2.0";
+
+const IN_ONE_PIECE = /^(application\/(problem\+)?json|text\/(?!event-stream))/;
 
 const encoder = new TextEncoder();
 
@@ -66,6 +70,8 @@ export class Connection {
   readonly #ports: ConnectionPorts;
   readonly #beat: () => number;
   #isLast = false;
+  /** The head is late, and what still comes of it is no request any more. */
+  #expiring: Promise<void> | undefined;
   /** Who posts events goes on sending the same. */
   #lastHead: { readonly text: string; readonly head: RequestHead } | undefined;
   /** Short answers are written from here. */
@@ -118,7 +124,8 @@ export class Connection {
     if (this.phase === "head") {
       const refusal = new BadRequest("the head did not arrive in time", 408);
       this.#enter("writing");
-      await this.#refuse(refusal).catch(() => {});
+      this.#expiring = this.#refuse(refusal).catch(() => {});
+      await this.#expiring;
     }
     this.close();
   }
@@ -144,6 +151,8 @@ export class Connection {
     if (!body.isComplete) await this.#drain(body);
     this.#source.shrink();
     this.#enter("idle");
+    // Whoever sends many requests at once takes turns with all others.
+    if (this.#source.ready > 0) await nextTurnOfLoop();
     return true;
   }
 
@@ -159,7 +168,9 @@ export class Connection {
       if (lineEnd < 0) {
         this.#assertMayBeHttp();
         if (source.ready > 0 && this.phase !== "head") this.#enter("head");
-        if (!await source.more()) return undefined;
+        const goesOn = await source.more();
+        if (this.#expiring) return void await this.#expiring;
+        if (!goesOn) return undefined;
       } else if (lineEnd > lineAt) {
         lineAt = lineEnd + 2;
       } else if (lineEnd === 0) {
@@ -203,25 +214,27 @@ export class Connection {
 
   async #answer(head: RequestHead, response: Answer, keepsAlive: boolean): Promise<void> {
     const { clock } = this.#ports;
+    const about = { response, keepsAlive, isHttp10: head.isHttp10 };
     if (!(response instanceof Response)) {
-      return await this.#writeWhole({ response, keepsAlive }, encoder.encode(response.text));
+      return await this.#writeWhole(about, encoder.encode(response.text));
     }
     const type = response.headers.get("content-type") ?? "";
     const bodiless = head.method === "HEAD" || response.status === 204 || response.status === 304;
     if (bodiless) {
       await response.body?.cancel();
       const framing = { kind: "none" } as const;
-      return await this.#writeAll(encodeAnswer({ response, keepsAlive, framing }, { clock }));
+      return await this.#writeAll(encodeAnswer({ ...about, framing }, { clock }));
     }
-    // Made in one piece, as all of the API's answers are.
-    if (/^(application\/(problem\+)?json|text\/html)/.test(type) || response.body === null) {
-      return await this.#writeWhole({ response, keepsAlive }, await response.bytes());
+    // Made in one piece, as all answers are but a stream.
+    if (IN_ONE_PIECE.test(type) || response.body === null) {
+      return await this.#writeWhole(about, await response.bytes());
     }
-    await this.#stream(head, response, keepsAlive);
+    // What HTTP/1.0 is streamed ends with the connection.
+    await this.#stream(head, response, keepsAlive && !head.isHttp10);
   }
 
   async #writeWhole(
-    about: { readonly response: Answer; readonly keepsAlive: boolean },
+    about: Omit<AnswerHead, "framing">,
     body: Uint8Array,
   ): Promise<void> {
     const { clock } = this.#ports;

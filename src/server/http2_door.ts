@@ -86,7 +86,7 @@ export class Http2Door {
   #open(): Deno.HttpServer<Deno.NetAddr> {
     const server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, signal: this.#closing.signal, onListen() {} },
-      (request, { remoteAddr }) => this.#answer(request, (remoteAddr as Deno.NetAddr).port),
+      (request, { remoteAddr }) => this.#answer(request, remoteAddr as Deno.NetAddr),
     );
     // Where it has ended, the next one opens another.
     const forget = () => {
@@ -96,8 +96,9 @@ export class Http2Door {
     return server;
   }
 
-  async #answer(request: Request, port: number): Promise<Response> {
-    const visit = this.#visits.get(port);
+  async #answer(request: Request, { hostname, port }: Deno.NetAddr): Promise<Response> {
+    // From another address of loopback, another program can have the same port.
+    const visit = hostname === "127.0.0.1" ? this.#visits.get(port) : undefined;
     if (!visit) return new Response(null, { status: 403 });
     this.#visits.delete(port);
     this.#visits.set(port, visit);

@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+import { nextTurnOfLoop } from "../runtime/turn.ts";
 import { type ByteSource, Ended } from "./byte_source.ts";
 import { BadRequest, type Framing } from "./request_head.ts";
 
@@ -16,6 +18,9 @@ export class RequestBody {
   /** Of the body, or of the chunk. */
   #leftBytes: number;
   #isComplete: boolean;
+  #hasBegun = false;
+  /** The line that ends the chunks is read, the trailer is not. */
+  #isLastChunk = false;
 
   constructor(source: ByteSource, framing: Framing, onWanted: () => Promise<void>) {
     this.#source = source;
@@ -44,7 +49,9 @@ export class RequestBody {
     if (this.#isComplete) return undefined;
     await this.#want();
     if (this.#framing.kind === "chunked" && this.#leftBytes === 0) {
-      this.#leftBytes = await this.#chunkSize();
+      if (this.#hasBegun && !this.#isLastChunk) await nextTurnOfLoop();
+      this.#hasBegun = true;
+      if (!this.#isLastChunk) this.#leftBytes = await this.#chunkSize();
       if (this.#leftBytes === 0) {
         await this.#skipTrailer();
         this.#isComplete = true;
@@ -53,7 +60,7 @@ export class RequestBody {
     }
     const piece = await this.#source.piece(Math.min(this.#leftBytes, PIECE_BYTES));
     await this.#took(piece.length);
-    return piece;
+    return this.#framing.kind === "chunked" ? this.#withReadyChunks(piece) : piece;
   }
 
   /** All of a body whose length is known, in one array. */
@@ -90,11 +97,27 @@ export class RequestBody {
     else if (await this.#line() !== "") throw new BadRequest("a chunk is longer than it says");
   }
 
+  /**
+   * With the chunks that are here as well: a body may be of hundreds of thousands of them, and to wait
+   * for each would hold the loop.
+   */
+  #withReadyChunks(first: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const pieces = [first];
+    while (this.#leftBytes === 0 && !this.#isLastChunk) {
+      const line = this.#readyLine();
+      if (line === undefined) break;
+      this.#leftBytes = sizeIn(line);
+      this.#isLastChunk = this.#leftBytes === 0;
+      if (this.#isLastChunk || this.#source.ready < this.#leftBytes + 2) break;
+      pieces.push(this.#source.take(this.#leftBytes));
+      this.#leftBytes = 0;
+      if (this.#readyLine() !== "") throw new BadRequest("a chunk is longer than it says");
+    }
+    return pieces.length === 1 ? first : new Uint8Array(Buffer.concat(pieces));
+  }
+
   async #chunkSize(): Promise<number> {
-    const line = await this.#line();
-    const [, size] = /^([\da-f]{1,12})[ \t]*(?:;[\t -~\x80-\xff]*)?$/i.exec(line) ?? [];
-    if (size === undefined) throw new BadRequest("a chunk's size can't be read");
-    return parseInt(size, 16);
+    return sizeIn(await this.#line());
   }
 
   async #skipTrailer(): Promise<void> {
@@ -105,18 +128,30 @@ export class RequestBody {
 
   async #line(): Promise<string> {
     for (;;) {
-      const end = this.#source.lineEnd(0);
-      if (end >= 0 && end <= MAX_LINE_BYTES) {
-        const line = this.#source.takeText(end);
-        this.#source.skip(2);
-        return line;
-      }
+      const line = this.#readyLine();
+      if (line !== undefined) return line;
       if (this.#source.ready > MAX_LINE_BYTES) throw new BadRequest("a chunk's line is too long");
       await this.#more();
     }
   }
 
+  /** Undefined where its end has not come, or is too far away. */
+  #readyLine(): string | undefined {
+    const end = this.#source.lineEnd(0);
+    if (end < 0 || end > MAX_LINE_BYTES) return undefined;
+    const line = this.#source.takeText(end);
+    this.#source.skip(2);
+    return line;
+  }
+
   async #more(): Promise<void> {
     if (!await this.#source.more()) throw new Ended();
   }
+}
+
+/** Of a chunk, by the line before it. Throws BadRequest. */
+function sizeIn(line: string): number {
+  const [, size] = /^([\da-f]{1,12})[ \t]*(?:;[\t -~\x80-\xff]*)?$/i.exec(line) ?? [];
+  if (size === undefined) throw new BadRequest("a chunk's size can't be read");
+  return parseInt(size, 16);
 }

@@ -121,9 +121,13 @@ class RunningServer implements Server {
   async #accept(): Promise<void> {
     while (!this.#isClosing) {
       try {
-        this.#serve(await this.#listener.accept());
+        const wire = await this.#listener.accept();
+        // Whoever came in the moment of closing would be waited for.
+        if (this.#isClosing) return wire.close();
+        this.#serve(wire);
         if (this.#open.size >= this.#ports.maxConnections) await this.#makeRoom();
       } catch (error) {
+        if (wasGoneBefore(error)) continue;
         if (this.#isClosing) return;
         this.#tellOfFailure(error);
         this.#closeWaiting(MAKE_ROOM);
@@ -238,6 +242,13 @@ class RunningServer implements Server {
     this.#cancelBeat?.();
     this.#cancelBeat = undefined;
   }
+}
+
+/** Whether the other end broke it off before it was accepted, which is nobody else's trouble. */
+function wasGoneBefore(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionAborted ||
+    error instanceof Deno.errors.ConnectionReset;
 }
 
 /** Of those that wait for a request, one that never sent any before one that did, then the oldest. */

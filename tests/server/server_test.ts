@@ -316,6 +316,22 @@ Deno.test("server: an accept that fails is tried again, by a new listener where 
   assertEquals(server.acceptErrors.length, 1, "it is told once a minute");
 });
 
+Deno.test("server: one that is broken off before it is accepted holds up nobody else", async () => {
+  const real = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const gone = [new Deno.errors.NotConnected("gone"), new Deno.errors.ConnectionAborted("gone")];
+  await using server = start(echo, {
+    listener: real,
+    listen: () => ({
+      accept: () => gone.length > 0 ? Promise.reject(gone.shift()) : real.accept(),
+      close: () => real.close(),
+    }),
+  });
+  const visitor = await server.connect();
+  await visitor.send(get("/"));
+  await visitor.saw("bytes");
+  assertEquals(server.acceptErrors, []);
+});
+
 Deno.test("server: HTTPS is told that this is HTTP", async () => {
   await using server = start(echo);
   const visitor = await server.connect();
@@ -390,4 +406,146 @@ Deno.test("server: it closes although a request over HTTP/2 has no answer yet", 
   assert(await failed instanceof Error);
   never.resolve(new Response());
   http.close();
+});
+
+Deno.test("server: a body that comes after a streamed answer is no part of the next request", async () => {
+  await using server = start((request) =>
+    request.url.endsWith("/stream")
+      ? new Response(ReadableStream.from([new Uint8Array(1)]))
+      : Response.json({ url: request.url })
+  );
+  const visitor = await server.connect();
+  await visitor.send("GET /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+  await visitor.saw("0\r\n\r\n");
+  await visitor.send("hello");
+  await visitor.send(get("/next"));
+  await visitor.saw("http://a/next");
+});
+
+Deno.test("server: whoever says that no more requests come is still answered, by any text", async () => {
+  for (const type of ["application/json", "text/plain; version=0.0.4", "text/css"]) {
+    await using server = start(() =>
+      new Response("all of it", { headers: { "content-type": type } })
+    );
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    await connection.write(new TextEncoder().encode(get("/")));
+    await connection.closeWrite();
+    assertStringIncludes(await new Response(connection.readable).text(), "all of it", type);
+  }
+});
+
+Deno.test("server: a head that ends after its 408 is no request any more", async () => {
+  const asked: string[] = [];
+  await using server = start((request) => {
+    asked.push(request.method);
+    return Response.json({});
+  });
+  const visitor = await server.connect();
+  await visitor.send("PUT / HTTP/1.1\r\nX: ");
+  await until(() => {
+    server.clock.advance(1_000);
+    return visitor.text.includes("HTTP/1.1 408 ");
+  }, "the head is late");
+  // Where the place of what was skipped is read again, this comes to a head.
+  await visitor.send(`late\r\n\r\n${"x".repeat(20)}`);
+  for (let index = 0; index < 5; index++) {
+    const other = await server.connect();
+    await other.send(get("/"));
+    await other.saw("{}");
+  }
+  server.clock.advance(7_000);
+  await visitor.ended();
+  assertEquals(asked, Array(5).fill("GET"));
+});
+
+Deno.test("server: whoever comes in the moment of closing is not waited for", async () => {
+  const coming = Promise.withResolvers<Accepted>();
+  let isClosed = false;
+  const server = startServer({
+    clock: new FakeClock(),
+    ownHost: "a",
+    listen: () => ({ accept: () => coming.promise, close: () => {} }),
+    handle: () => Response.json({}),
+    refuse: () => new Response(),
+    maxConnections: 10,
+    onAcceptFailed: () => {},
+  });
+  const closing = server.close(1_000);
+  coming.resolve({
+    remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+    read: () => new Promise(() => {}),
+    write: (bytes) => Promise.resolve(bytes.length),
+    closeWrite: () => Promise.resolve(),
+    close: () => void (isClosed = true),
+  });
+  await closing;
+  assert(isClosed);
+});
+
+Deno.test("server: HTTP/1.0 is told that its connection goes on, and a stream ends with it", async () => {
+  await using server = start((request) =>
+    request.url.endsWith("/stream")
+      ? new Response(ReadableStream.from([new Uint8Array(1)]))
+      : Response.json({ url: request.url })
+  );
+  const ask = (path: string) => `GET ${path} HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n`;
+  const visitor = await server.connect();
+  await visitor.send(ask("/one"));
+  assertStringIncludes(await visitor.saw("/one"), "connection: keep-alive\r\n");
+  await visitor.send(ask("/stream"));
+  await visitor.saw("connection: close\r\n");
+  await visitor.ended();
+});
+
+Deno.test("server: whoever sends thousands of requests, or chunks, at once takes turns with others", async () => {
+  const chunks = "1\r\na\r\n2;x\r\nbc\r\n".repeat(20_000);
+  const texts = [
+    get("/").repeat(2_000),
+    `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}` +
+    `11\r\n${"x".repeat(17)}\r\n0\r\nTrailer: t\r\n\r\n`,
+  ];
+  for (const text of texts) {
+    const coming = [new TextEncoder().encode(text)];
+    const wires = [Promise.withResolvers<Accepted>(), Promise.withResolvers<Accepted>()];
+    const accepting = [...wires];
+    const ended = Promise.withResolvers<void>();
+    const read: number[] = [];
+    const server = startServer({
+      clock: new FakeClock(),
+      ownHost: "a",
+      listen: () => ({
+        accept: () => accepting.shift()!.promise,
+        close: () => wires[1]!.reject(new Error("closed")),
+      }),
+      handle: async (request) => {
+        read.push((await request.bytes()).length);
+        return Response.json({});
+      },
+      refuse: () => new Response(),
+      maxConnections: 10,
+      onAcceptFailed: () => {},
+    });
+    let turns = 0;
+    const counting = setInterval(() => turns++, 0);
+    // All that it reads and writes is done at once.
+    wires[0]!.resolve({
+      remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+      read(into) {
+        const [rest] = coming;
+        if (!rest?.length) return Promise.resolve(null);
+        const count = Math.min(rest.length, into.length);
+        into.set(rest.subarray(0, count));
+        coming[0] = rest.subarray(count);
+        return Promise.resolve(count);
+      },
+      write: (bytes) => Promise.resolve(bytes.length),
+      closeWrite: () => Promise.resolve(),
+      close: () => ended.resolve(),
+    });
+    await ended.promise;
+    clearInterval(counting);
+    await server.close(0);
+    assertEquals(read, text === texts[0] ? Array(2_000).fill(0) : [60_017]);
+    assert(turns > 5, `others had ${turns} turns`);
+  }
 });
