@@ -24,6 +24,7 @@ async function aShell(name: string) {
         env: {
           PATH: `${directory.path}:/usr/bin:/bin`,
           HOME: directory.path,
+          LANG: "C.UTF-8",
           DENO_DIR: `${(await denoDir())}`,
           SCRIPT: `${directory.path}/script`,
           BELLHOOK_CONFIG: "",

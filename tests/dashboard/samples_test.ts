@@ -123,7 +123,8 @@ end`,
   },
   {
     name: "Go",
-    probe: ["go", "version"],
+    // The samples use what came with Go 1.21.
+    probe: ["sh", "-c", "go version | grep -Eq 'go1[.](2[1-9]|[3-9][0-9])'"],
     files: (suites) => ({
       "go.mod": "module receiver\n\ngo 1.21\n",
       ...Object.fromEntries(
