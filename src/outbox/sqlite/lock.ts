@@ -112,7 +112,19 @@ export class DatabaseLock implements Lock {
   release(): void {
     HELD.delete(this.#identity);
     removeFile(this.#beside, this.#lockPath);
-    this.#database.close();
+    letGo(this.#database);
+  }
+}
+
+/**
+ * Unlocks a file and closes it. To close it is not enough: a process that is being started at this
+ * moment has it open as well, and with it the lock, until it is another program.
+ */
+function letGo(file: Deno.FsFile): void {
+  try {
+    file.unlockSync();
+  } finally {
+    file.close();
   }
 }
 
@@ -148,7 +160,7 @@ function removeFile(file: Deno.FsFile, path: string): void {
   } catch {
     // It has gone, or stays: what locks is the open file.
   } finally {
-    file.close();
+    letGo(file);
   }
 }
 
