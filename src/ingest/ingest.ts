@@ -70,10 +70,10 @@ export type Previewed =
 
 /**
  * The most deliveries that several events of one request may come to. They are stored in one
- * transaction, during which nothing else is: 10 000 take 30 to 40 ms of it. An event alone can't be
+ * transaction, during which nothing else is: 5 000 take some 20 ms of it. An event alone can't be
  * split, so it has as many as there are subscriptions that want it.
  */
-export const MAX_DELIVERIES = 10_000;
+export const MAX_DELIVERIES = 5_000;
 
 /** An event in, its deliveries out, in one transaction. */
 export class Ingest {

@@ -57,6 +57,9 @@ import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 import { type TalliedAttempt, Tallying } from "./tallying.ts";
 import { Timekeeping } from "./timekeeping.ts";
 
+/** A transaction that stores so many deliveries indexes none of them. */
+const LARGE = 2_048;
+
 /** A change that needs a transaction, as data. */
 export type Operation =
   | { readonly kind: "enqueue"; readonly request: Enqueue }
@@ -190,12 +193,14 @@ export class Store {
    */
   apply(operations: readonly Operation[], { watched = false } = {}): Applied {
     const changes = new Changes({ watched });
+    const before = this.#insertion.last;
     this.#sql.begin.run();
     let answers: Answer[], subscriptions: ReadonlyMap<string, Health>;
     try {
       answers = operations.map((operation) => this.#run(operation, changes));
       subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
-      const { last } = this.#insertion;
+      // What a large request brings is left to the next transaction: this one takes long enough.
+      const last = changes.created.length < LARGE ? this.#insertion.last : before;
       if (this.#indexing.isDue(last)) this.#indexing.takeInSome(last);
       this.#writeCounts(changes);
       this.#healthKeeping.write(changes, this.#indexing);
