@@ -554,7 +554,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     const batch: Waiting[] = [], later: Waiting[] = [];
     const rows = { events: 0, others: 0 };
     // What came before a step of the clock moves with it, and what came after it does not.
-    const isOrdered = this.#queue.some(({ operation: { kind } }) => kind === "shiftDue");
+    const isOrdered = this.#queue.some(isClockStep);
     for (const waiting of this.#queue) {
       const sort = waiting.operation.kind === "enqueue" && !isOrdered ? "events" : "others";
       const before = rows[sort];
@@ -592,11 +592,16 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       // along. What is committed all the same must not be done twice.
       if (isOfOne && isUndone && batch.length > 1) {
         for (const waiting of batch) await this.#commit([waiting]);
-      } else for (const { reject } of batch) reject(judged);
+      } else for (const { reject } of [...batch, ...this.#queuedAfter(batch)]) reject(judged);
       return;
     }
     for (const [i, { resolve }] of batch.entries()) resolve(applied.answers[i]!);
     await this.#tell(applied);
+  }
+
+  /** What reckons with a step of the clock that could not be stored, and would move with it again. */
+  #queuedAfter(batch: readonly Waiting[]): Waiting[] {
+    return batch.some(isClockStep) ? this.#queue.splice(0) : [];
   }
 
   /** Others may read meanwhile what is not durable yet; nobody is told that it is. */
@@ -777,6 +782,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     if (this.#lock) this.#reader.close();
     this.#journal?.leave();
   }
+}
+
+function isClockStep({ operation: { kind } }: Waiting): boolean {
+  return kind === "shiftDue";
 }
 
 /** How much of a commit's rows are publishers' events and their deliveries. */
