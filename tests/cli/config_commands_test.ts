@@ -67,6 +67,12 @@ Deno.test("check: a missing file says how to make one", async () => {
   assertStringIncludes(stdout, "bellhook init");
 });
 
+Deno.test("licenses: a checkout has nothing built in, and says where its own are", async () => {
+  const { exitCode, stdout, stderr } = await finish(["licenses"]);
+  assertEquals([exitCode, stdout], [0, ""]);
+  assertStringIncludes(stderr, "deno.lock");
+});
+
 Deno.test("schema: the config's JSON Schema", async () => {
   const { exitCode, stdout } = await finish(["schema"]);
   assertEquals(exitCode, 0);
