@@ -164,6 +164,7 @@ function compose(
     measures,
     tracing,
     nextDueAt: (id) => scheduler.nextDueAt(id),
+    tenancyKey: () => config.tenancy?.key,
     onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
   });
   const scheduler: Scheduler = new Scheduler({
@@ -245,6 +246,7 @@ function compose(
       const subscription = registry.find(id);
       if (!subscription) return undefined;
       const tested = await ingest.test(subscription, request);
+      if (tested.kind === "refused") return tested;
       const { delivery } = tested;
       const about = { at: steady.now(), subscription: id, delivery, ...credit(by) };
       await remember({ ...about, kind: "tested", cause: "a test event was sent" });
