@@ -1,14 +1,50 @@
 import type { LastResult } from "./attempt.ts";
+import { A_MERE_SUCCESS, type DeliveryState } from "./delivery.ts";
 import { type Instant, parseInstant } from "./instant.ts";
+import { A_LAST_FAILURE, GONE } from "./verdict.ts";
 
 /**
  * What an attempt came to, as short as a row of a list needs it: `503 Service Unavailable`,
  * `connection refused`, `certificate expired 2 days ago`. The full message is with the attempt.
  */
-export function resultWords({ status, error }: LastResult, now: Instant): string {
+export function resultWords({ status, error }: Result, now: Instant): string {
   if (error === undefined) return statusWords(status!);
   const words = errorWords(error.message, now);
   return status === undefined ? words : `${status}, then ${words}`;
+}
+
+/** A last result, whenever it was. */
+type Result = {
+  readonly status?: LastResult["status"] | undefined;
+  readonly error?: LastResult["error"] | undefined;
+};
+
+/** What a row of a delivery goes by; the API's have instants as texts. */
+export interface RowFacts {
+  readonly state: DeliveryState;
+  readonly reason?: string | undefined;
+  readonly lastResult?: Result | undefined;
+}
+
+/**
+ * Why a delivery is where it is, for its row: what was decided where that is not the last answer's
+ * doing, else the last answer. Undefined where its state says it all.
+ */
+export function rowReason(
+  { state, reason, lastResult }: RowFacts,
+  now: Instant,
+): string | undefined {
+  const answer = lastResult && resultWords(lastResult, now);
+  switch (state) {
+    case "pending":
+      return answer;
+    case "delivered":
+      return reason === undefined || A_MERE_SUCCESS.test(reason) ? undefined : reason;
+    case "exhausted":
+      return reason === undefined || A_LAST_FAILURE.test(reason) ? answer ?? reason : reason;
+    case "cancelled":
+      return reason === undefined || reason === GONE ? answer ?? reason : reason;
+  }
 }
 
 /** A status with its reason phrase, where there is a registered one. */

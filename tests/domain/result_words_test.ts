@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { FailureKind, LastResult } from "../../src/domain/attempt.ts";
-import { resultWords } from "../../src/domain/result_words.ts";
+import { decide } from "../../src/domain/verdict.ts";
+import { resultWords, rowReason } from "../../src/domain/result_words.ts";
 
 const NOW = Date.UTC(2024, 2, 15, 10, 30);
 
@@ -60,4 +61,41 @@ Deno.test("resultWords(): a row's worth of what an attempt came to", () => {
     ],
   ];
   for (const [result, words] of table) assertEquals(resultWords(result, NOW), words);
+});
+
+Deno.test("rowReason(): the last answer, or what was decided apart from it", () => {
+  const lastResult = { at: NOW, status: 503 };
+  const words = "503 Service Unavailable";
+  const verdict = (status: number, waitForConfirmation = true) => {
+    const rules = {
+      success: [[200, 299]] as const,
+      ladder: { waitsMs: [] },
+      jitter: 0,
+      waitForConfirmation,
+    };
+    const answer = { status, headers: [], body: new Uint8Array(), truncated: false };
+    const outcome = status === 0
+      ? { kind: "failed", error: { kind: "connect", message: "connection refused by [::1]:9" } }
+      : { kind: "answered", ...answer };
+    const standing = { attempt: 6, firstAt: NOW, chance: 0 };
+    const verdict = decide(rules, standing, outcome as Parameters<typeof decide>[2], NOW);
+    return { state: verdict.kind, ...verdict } as Parameters<typeof rowReason>[0];
+  };
+  const refused = { at: NOW, error: { kind: "connect", message: "connection refused by [::1]:9" } };
+  const table: [Parameters<typeof rowReason>[0], string | undefined][] = [
+    [{ state: "pending" }, undefined],
+    [{ state: "pending", lastResult }, words],
+    [{ ...verdict(200), lastResult: { status: 200 } }, undefined],
+    [{ state: "delivered", reason: "the receiver answered 204", lastResult }, undefined],
+    [{ ...verdict(500, false), lastResult: { status: 500 } }, verdict(500, false).reason],
+    [{ ...verdict(503), lastResult }, words],
+    [{ ...verdict(0, false), lastResult: refused as never }, "connection refused"],
+    // Pruned or damaged attempts: what was decided still stands.
+    [verdict(503), verdict(503).reason],
+    [{ state: "exhausted", reason: "its data is damaged", lastResult }, "its data is damaged"],
+    [{ state: "cancelled", reason: "cancelled by ada", lastResult }, "cancelled by ada"],
+    [{ ...verdict(410), lastResult: { status: 410 } }, "410 Gone"],
+    [verdict(410), "the receiver answered 410 Gone"],
+  ];
+  for (const [facts, reason] of table) assertEquals(rowReason(facts, NOW), reason);
 });
