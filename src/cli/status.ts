@@ -141,10 +141,11 @@ function isUnhealthy({ health }: Subscription): boolean {
   return URGENCY[conditionOf(health)] >= URGENCY.paused;
 }
 
-/** One that is disabled is meant to be, unless deliveries wait for it. */
+/** Of what is disabled on purpose only deliveries that wait for it; else whatever failed last. */
 function needsAttention(subscription: Subscription): boolean {
-  const { health } = subscription;
-  return isUnhealthy(subscription) || health.state === "disabled" && health.pending > 0;
+  const { state, pending, consecutiveFailures } = subscription.health;
+  if (state === "disabled") return pending > 0;
+  return isUnhealthy(subscription) || consecutiveFailures > 0;
 }
 
 function columns(terminal: Terminal): Column<Subscription>[] {

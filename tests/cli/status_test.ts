@@ -77,6 +77,23 @@ Deno.test("status: a disabled subscription needs attention while deliveries wait
   assertEquals(rowsOf((await house.run(["status"])).stdout).map(([id]) => id), ["guests"]);
 });
 
+Deno.test("status: one whose last attempt failed is shown, though it has answered before", async () => {
+  await using house = await aHouse({
+    replies: [{}, { status: 503 }],
+    subscriptions: (server) => [to(server, { ladder: { waitsMs: [3_600_000] } })],
+  });
+  await house.posted();
+  const { body } = await house.daemon.call("POST", "/v1/events", { type: "t", data: 1 });
+  await until(async () =>
+    (await house.daemon.call("GET", `/v1/deliveries/${body.deliveries[0].id}`)).body.attemptCount >
+      0
+  );
+  const { stdout, exitCode } = await house.run(["status", "--check"]);
+  const [row] = rowsOf(stdout);
+  assertEquals([row![0], row![1], row![6]], ["guests", "healthy", "503 Service Unavailable"]);
+  assertEquals(exitCode, 0);
+});
+
 Deno.test("status: of very many that need attention it shows the first, and says how many more", async () => {
   const subscriptions = Array.from({ length: 300 }, (_, index) => `s${1_000 + index}`);
   await using house = await aHouse({
