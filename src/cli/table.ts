@@ -14,8 +14,8 @@ export interface Column<Row> {
   readonly shrinksTo?: number;
   /** Being narrower it goes over several lines; else it is cut. */
   readonly wraps?: boolean;
-  /** Where shrinking does not do, it is left out: the first such column first. */
-  readonly droppable?: boolean;
+  /** Where shrinking is not enough, columns with a rank are left out, the lowest rank first. */
+  readonly dropRank?: number;
   /** Its heading goes along where rows are stacked: a bare number would say nothing there. */
   readonly named?: boolean;
 }
@@ -41,6 +41,21 @@ export function printTable<Row>(
   const headings = layout.map(({ column }) => ({ text: column.heading, colour: "bold" as const }));
   printRow(headings, layout, screen);
   for (const row of rows) printRow(layout.map(({ column }) => column.cell(row)), layout, screen);
+}
+
+/** Prints one row for itself, without headings: as wide as its own cells, or divided by tabs. */
+export function printTableRow<Row>(
+  row: Row,
+  columns: readonly Column<Row>[],
+  screen: Screen,
+): void {
+  const cells = columns.map(({ cell }) => cell(row));
+  if (screen.columns === undefined) return printLine(cells, screen);
+  const given = columns.filter((_, index) => textOf(cells[index]!) !== "")
+    .map((column) => ({ ...column, heading: "" }));
+  const layout = layoutOf([row], given, screen.columns);
+  if (layout === undefined) return printLine(cells, screen);
+  printRow(layout.map(({ column }) => column.cell(row)), layout, screen);
 }
 
 /** Prints cells as one line: cut to the terminal's width, or divided by tabs. */
@@ -114,9 +129,10 @@ function layoutOf<Row>(
   for (;;) {
     const shrunk = shrunkTo(kept, available);
     if (shrunk) return shrunk;
-    const victim = kept.find(({ column }) => column.droppable);
-    if (!victim) return undefined;
-    kept = kept.filter((other) => other !== victim);
+    const ranks = kept.flatMap(({ column: { dropRank } }) => dropRank ?? []);
+    if (ranks.length === 0) return undefined;
+    const lowest = Math.min(...ranks);
+    kept = kept.filter(({ column }) => column.dropRank !== lowest);
   }
 }
 

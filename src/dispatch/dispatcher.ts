@@ -182,9 +182,9 @@ export class Dispatcher {
   #consider(judged: Judged, subscription: Subscription): Considered {
     const { succeeded, ...recording } = judged;
     const { verdict, at } = judged;
-    const facts = { succeeded, at };
+    const end = { succeeded, outcome: judged.attempt.outcome, at };
     const { failingSince } = this.#ports.health.of(subscription.id);
-    const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, facts);
+    const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, end);
     const history = change === undefined ? [] : [entryOf(judged, change)];
     // A notice that fails is only logged: one about it would go the same way, or its channel is gone.
     const isNotice = judged.claim.delivery.cause === "notice";

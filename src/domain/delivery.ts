@@ -1,3 +1,4 @@
+import type { LastResult } from "./attempt.ts";
 import type { Instant } from "./instant.ts";
 
 /** One event for one subscription. Final states stay final. */
@@ -23,6 +24,8 @@ export interface Delivery {
   readonly reason?: string;
   /** What its last attempt was answered with, if it was. */
   readonly lastStatus?: number;
+  /** What its last attempt came to; undefined before the first, and where that can't be read any more. */
+  readonly lastResult?: LastResult;
   readonly attemptCount: number;
   /** When the next attempt may start; only while pending. */
   readonly dueAt?: Instant;

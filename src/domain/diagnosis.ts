@@ -1,4 +1,4 @@
-import type { Headers, Outcome } from "./attempt.ts";
+import type { Headers, LastResult, Outcome } from "./attempt.ts";
 
 /** What a failed attempt means and what to do about it, in a sentence; undefined for a success. */
 export function diagnose(outcome: Outcome, succeeded: boolean): string | undefined {
@@ -6,6 +6,13 @@ export function diagnose(outcome: Outcome, succeeded: boolean): string | undefin
   return outcome.kind === "failed"
     ? diagnoseFailure(outcome.error.kind, outcome.error.message)
     : diagnoseStatus(outcome.status, outcome.headers);
+}
+
+/** The same of what is kept of a last attempt that failed. */
+export function diagnoseResult({ status, error }: LastResult): string {
+  return error === undefined
+    ? diagnoseStatus(status!, [])
+    : diagnoseFailure(error.kind, error.message);
 }
 
 function diagnoseFailure(

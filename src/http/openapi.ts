@@ -304,7 +304,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       description:
         "It begins with an id and no event, so that who is cut off before the first misses nothing. " +
         "`delivery` events carry a Delivery, `subscription` events a subscription's id " +
-        "and its health without `pending`. A `gap` event says that changes were missed: read the " +
+        "and its health. A `gap` event says that changes were missed: read the " +
         "lists anew.",
       who: "operators",
       parameters: [{
@@ -319,7 +319,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
           "text/event-stream": {
             schema: { type: "string", description: "WHATWG HTML, section 9.2" },
             example: 'id: 01HS1JB3Y0-7\nevent: subscription\ndata: {"id":"pms","health":' +
-              '{"state":"healthy","consecutiveFailures":0}}\n\n',
+              '{"state":"healthy","answering":true,"consecutiveFailures":0,"pending":0}}\n\n',
           },
         },
       }]],

@@ -89,6 +89,20 @@ export const receipt = z.object({
 const SENT_AS =
   "The id that receivers get for the event, where another event already had the same id";
 
+/** Why there was no answer, or none to its end. */
+const failure = z.object({
+  kind: z.enum(["dns", "connect", "tls", "timeout", "reset", "blocked", "protocol"]),
+  message: z.string(),
+});
+
+const lastResult = z.object({
+  at: instant.describe("When the attempt ended"),
+  status: z.number().int().optional().describe(
+    "The status of the answer; beside an `error` where the answer broke off in its body",
+  ),
+  error: failure.optional().describe("Why there was no answer, or none to its end"),
+});
+
 export const delivery = z.object({
   id: z.string(),
   event: z.string().describe("The event's id"),
@@ -103,6 +117,8 @@ export const delivery = z.object({
   createdAt: instant,
   finishedAt: instant.optional(),
   redeliveryOf: z.string().optional(),
+  lastResult: lastResult.optional()
+    .describe("What the last attempt came to; none before the first"),
 }).describe("One event for one subscription");
 
 export const attempt = z.object({
@@ -113,10 +129,7 @@ export const attempt = z.object({
   status: z.number().int().optional().describe(
     "The status of the answer; beside an `error` where the answer broke off in its body",
   ),
-  error: z.object({
-    kind: z.enum(["dns", "connect", "tls", "timeout", "reset", "blocked", "protocol"]),
-    message: z.string(),
-  }).optional().describe("Why there was no answer, or none to its end"),
+  error: failure.optional().describe("Why there was no answer, or none to its end"),
   diagnosis: z.string().optional().describe("What a failure means and what to do about it"),
   remoteAddress: z.string().optional(),
   request: z.object({
@@ -161,8 +174,17 @@ export const health = z.object({
   state: z.enum(["healthy", "failing", "paused", "disabled"]),
   since: instant.optional(),
   reason: z.string().optional(),
+  answering: z.boolean().describe(
+    "False from the third failed attempt in a row on, or from the first if none ever succeeded; " +
+      "true again after a success",
+  ),
+  failuresSince: instant.optional().describe(
+    "When the first of the failed attempts in a row ended",
+  ),
   lastSuccessAt: instant.optional(),
-  consecutiveFailures: z.number().int(),
+  lastResult: lastResult.optional()
+    .describe("What the last attempt of any delivery came to; none before the first"),
+  consecutiveFailures: z.number().int().describe("Failed attempts since the last success"),
   pending: z.number().int(),
 });
 

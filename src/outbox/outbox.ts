@@ -410,7 +410,7 @@ export type Change =
    * moved it, for it moves all that wait at once.
    */
   | { readonly kind: "delivery"; readonly delivery: Delivery }
-  /** It began or ceased to fail or to be paused; so many of its deliveries wait. */
+  /** It began or ceased to fail, to be paused or to answer; so many of its deliveries wait. */
   | {
     readonly kind: "subscription";
     readonly subscription: string;

@@ -280,8 +280,11 @@ function outcome(
   const succeeded = status === 200;
   const number = claim.delivery.attemptCount + 1;
   const durationMs = 20 + (at / 1_000 + number * 37) % 180;
-  const health = succeeded ? { lastSuccessAt: at, consecutiveFailures: 0 } : {
+  const lastResult = { at: at + durationMs, status };
+  const health = succeeded ? { lastSuccessAt: at, consecutiveFailures: 0, lastResult } : {
     consecutiveFailures: number,
+    failuresSince: failingSince ?? at,
+    lastResult,
     ...(dueAt === undefined
       ? { failingSince: failingSince ?? at, changedAt: failingSince ?? at }
       : {}),

@@ -228,6 +228,7 @@ Deno.test("GET /v1/deliveries/{id}: shows each attempt as it was sent and what c
     attemptCount: 2,
     createdAt: "2024-03-15T10:30:00Z",
     finishedAt: "2024-03-15T10:31:00Z",
+    lastResult: { at: "2024-03-15T10:31:00Z", status: 200 },
   });
   const body = '{"type":"t","timestamp":"2024-01-01T00:00:00Z","data":{"n":1.10}}';
   assertEquals([first.number, first.status, first.startedAt], [1, 500, "2024-03-15T10:30:00Z"]);

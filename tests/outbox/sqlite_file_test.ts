@@ -136,7 +136,8 @@ story("counts, tallies and health tell the same after a kill -9", async (path) =
     at += 45_000;
     for (const claim of claims) {
       const recording = end(claim, at);
-      const facts = { succeeded: recording.attempt.result === "success", at };
+      const { outcome, result } = recording.attempt;
+      const facts = { succeeded: result === "success", outcome, at };
       ({ health } = healthAfter(health, recording.verdict, facts));
       await outbox.record({ ...recording, health });
     }

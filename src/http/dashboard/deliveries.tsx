@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import * as z from "zod";
 import type { Delivery } from "../../domain/delivery.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
+import { rowReason } from "../../domain/result_words.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import type { OutboxReader, Page } from "../../outbox/outbox.ts";
 import { defined, instants } from "../deliveries.ts";
@@ -303,19 +304,31 @@ export function upshot(
   delivery: Delivery,
   { viewer, isHeld }: { viewer: Viewer; isHeld: IsHeld },
 ) {
-  const { state, reason, dueAt, finishedAt } = delivery;
+  const { state, dueAt, finishedAt } = delivery;
+  const reason = rowReason(delivery, viewer.now);
+  const why = reason === undefined ? "" : <div>{visible(reason)}</div>;
   if (state !== "pending") {
     return (
       <>
-        {finishedAt !== undefined && <When at={finishedAt} now={viewer.now} />}
-        {reason !== undefined && <div class="muted">{visible(reason)}</div>}
+        {why}
+        {finishedAt !== undefined && (
+          <div class="muted">
+            <When at={finishedAt} now={viewer.now} />
+          </div>
+        )}
       </>
     );
   }
-  if (shownState(delivery, isHeld) === "held") return "waits for its subscription";
-  return dueAt === undefined ? "" : (
+  return (
     <>
-      due <When at={dueAt} now={viewer.now} />
+      {why}
+      {shownState(delivery, isHeld) === "held"
+        ? "waits for its subscription"
+        : dueAt !== undefined && (
+          <>
+            due <When at={dueAt} now={viewer.now} />
+          </>
+        )}
     </>
   );
 }

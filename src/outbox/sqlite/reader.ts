@@ -50,6 +50,8 @@ import {
   healthFromRow,
   type HealthRow,
   IS_FRESH,
+  LAST_RESULT,
+  type LastResultRow,
   MOST_NAMED,
   NAMED_EVENTS,
   type NamedRow,
@@ -159,7 +161,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
     const [event] = this.#event(row.event);
     if (!event) throw new DataDamaged(UNREADABLE);
     return {
-      ...deliveryFromRow(row),
+      ...deliveryFromRow(row, this.#lastResult(row)),
       event,
       format: this.#formats.name(row.format),
     };
@@ -453,7 +455,15 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   /** None where it is damaged: a list goes on without it. */
   #delivery(seq: number): Delivery[] {
     return ifReadable(() => this.#sql.delivery.get(seq) as unknown as DeliveryRow | undefined)
-      .map(deliveryFromRow);
+      .map((row) => deliveryFromRow(row, this.#lastResult(row)));
+  }
+
+  /** Not joined to the delivery: where its page is damaged, the delivery can still be told of. */
+  #lastResult({ seq, attempt_count }: DeliveryRow): LastResultRow | undefined {
+    if (attempt_count === 0) return undefined;
+    return ifReadable(() =>
+      this.#sql.lastResult.get(seq, attempt_count) as unknown as LastResultRow | undefined
+    )[0];
   }
 
   /** The same of an event. */
@@ -643,6 +653,7 @@ export const READER_SQL = {
   named: NAMED_EVENTS,
   delivery: DELIVERY_BY_SEQ,
   attempts: ATTEMPTS_OF,
+  lastResult: LAST_RESULT,
   health: HEALTH,
 
   deliveriesOf: "select seq from deliveries where event = ? order by seq",

@@ -338,6 +338,13 @@ export const MIGRATIONS: readonly string[] = [
     name blob primary key,
     pending integer not null check (pending >= 0)
   ) strict, without rowid;
+
+  -- When the first of the failures in a row was, and what the last attempt came to.
+  alter table health add column failures_since integer;
+  alter table health add column last_result_at integer;
+  alter table health add column last_status integer;
+  alter table health add column last_error_kind text;
+  alter table health add column last_error_message blob;
 `,
 ];
 

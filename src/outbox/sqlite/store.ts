@@ -34,7 +34,7 @@ import {
   toNullableBytes,
   toText,
 } from "./bytes.ts";
-import { Changes } from "./changes.ts";
+import { Changes, type FreshSuccess } from "./changes.ts";
 import { Claims, type Grant } from "./claims.ts";
 import { DAMAGED, isCorrupt, isJson } from "./damage.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
@@ -50,6 +50,8 @@ import {
   deliveryFromRow,
   type DeliveryRow,
   extentOf,
+  LAST_RESULT,
+  type LastResultRow,
   PENDING_COUNTS,
 } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
@@ -328,15 +330,21 @@ export class Store {
     // One transaction, and this connection: its pages are at hand, a reader's are stale just now.
     this.#sql.beginReading.run();
     try {
-      const rows = Array.from(
+      return Array.from(
         seqs,
-        (seq) => this.#unlessCorrupt(() => this.#sql.delivery.get(seq)),
-      );
-      return rows.filter((row) => row !== undefined)
-        .map((row) => deliveryFromRow(row as unknown as DeliveryRow));
+        (seq) => this.#unlessCorrupt(() => this.#sql.delivery.get(seq)) as unknown as DeliveryRow,
+      ).filter((row) => row !== undefined)
+        .map((row) => deliveryFromRow(row, this.#lastResult(row)));
     } finally {
       this.#sql.rollback.run();
     }
+  }
+
+  #lastResult({ seq, attempt_count }: DeliveryRow): LastResultRow | undefined {
+    if (attempt_count === 0) return undefined;
+    return this.#unlessCorrupt(() => this.#sql.lastResult.get(seq, attempt_count)) as unknown as
+      | LastResultRow
+      | undefined;
   }
 
   /** What is read; undefined where it can't be, for its pages are damaged. */
@@ -777,7 +785,8 @@ export class Store {
     if (verdict.kind === "retry") changes.postpone({ ...grant, fresh });
     else changes.finish({ ...grant, fresh }, verdict.kind);
     for (const notice of endNotices) this.#insertion.event(notice, at, changes);
-    this.#recordHealth(recording, grant, changes, waits && attempt.result === "success");
+    const success = waits && attempt.result === "success" ? { at, status } : undefined;
+    this.#recordHealth(recording, grant, changes, success);
     return true;
   }
 
@@ -793,18 +802,18 @@ export class Store {
     this.#tally({ claim, attempt, at }, grant, changes.attempts);
     changes.settled.push(grant);
     changes.touched?.add(seq);
-    this.#recordHealth(recording, grant, changes, false);
+    this.#recordHealth(recording, grant, changes, undefined);
   }
 
   #recordHealth(
     { at, health, healthNotices = [], history = [] }: Recording,
     { subscription }: Grant,
     changes: Changes,
-    succeededFresh: boolean,
+    freshSuccess: FreshSuccess | undefined,
   ): void {
     if (health) {
-      if (succeededFresh && !this.#healthKeeping.isNews(subscription, health, changes)) {
-        changes.successes.set(subscription, at);
+      if (freshSuccess && !this.#healthKeeping.isNews(subscription, health, changes)) {
+        changes.successes.set(subscription, freshSuccess);
       } else changes.health.set(subscription, health);
     }
     for (const notice of healthNotices) this.#insertion.event(notice, at, changes);
@@ -1053,6 +1062,7 @@ export const SQL = {
       cross join events e on e.seq = d.event`,
 
   delivery: DELIVERY_BY_SEQ,
+  lastResult: LAST_RESULT,
 
   ownRow: "select * from deliveries where seq = ?",
 
