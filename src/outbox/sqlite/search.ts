@@ -82,7 +82,11 @@ export class Search {
       seeks: false,
       wanted: { ...NOTHING_ELSEWHERE, ...fits, ...wanted },
     });
-    if (q === undefined) return await this.#walk([stage("", { list, of: of! })], filter);
+    if (q === undefined) {
+      const found = await this.#walk([stage("", { list, of: of! })], filter);
+      const isFull = found.seqs.length === filter.limit;
+      return isFull ? found : { ...found, ...this.#progress(found, filter, "Delivery") };
+    }
 
     const events = this.#eventsNamed(q);
     const range = deliveriesNamed(q);
