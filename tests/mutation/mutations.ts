@@ -900,9 +900,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the bound on a list's cursor",
-    file: "outbox/sqlite/reader.ts",
-    text: "return position.createdAt < until ? position : end;",
-    replacement: "return position;",
+    file: "outbox/sqlite/search.ts",
+    text: "before: found === letter && isNewer(before, position) ? position : before",
+    replacement: "before: found === letter ? position : before",
     tests: ["http/cursors_test.ts"],
   },
   {
