@@ -39,6 +39,9 @@ export const NOTICE_KINDS = [
   "config.rejected",
 ] as const;
 
+/** What a channel gets that names none: what is exhausted is only told where it is asked for. */
+export const DEFAULT_NOTICES = NOTICE_KINDS.filter((kind) => kind !== "delivery.exhausted");
+
 interface Fault {
   readonly message: string;
   readonly fix?: string;
@@ -364,7 +367,8 @@ const operator = z.strictObject({
 }).meta({ id: "Operator" });
 
 const on = z.array(z.enum(NOTICE_KINDS)).min(1).optional()
-  .describe("The kinds of notice it gets; left out: all").meta({ default: [...NOTICE_KINDS] });
+  .describe("The kinds of notice it gets; left out: all but `delivery.exhausted`")
+  .meta({ default: [...DEFAULT_NOTICES] });
 
 const mailAddress = text((value) =>
   hasControl(value) || !/^[^@<>]+@[^@<>\s]+$|^[^@<>]*<[^@<>\s]+@[^@<>\s]+>$/.test(value)
@@ -400,6 +404,14 @@ const notify = z.union([
         value.includes("\0") ? { message: "the argument holds a NUL character" } : undefined
       ),
     ).min(1).describe("A program and its arguments; the notice is its standard input"),
+    on,
+  }),
+  z.strictObject({
+    slack: z.strictObject({
+      url: reference.describe(
+        "The URL of an incoming webhook; it is a secret, for whoever knows it can post",
+      ),
+    }).describe("A message to a Slack channel"),
     on,
   }),
 ]).meta({ id: "Notify" });

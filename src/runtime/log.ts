@@ -32,6 +32,7 @@ export interface Log {
   subscriptionPaused(subscription: string, reason: string): void;
   deliveryExhausted(facts: { delivery: string; subscription: string; reason: string }): void;
   /** A recording had to wait: the attempt is done, the database cannot take it yet. */
+  digestDelayed(error: unknown): void;
   recordingDelayed(delivery: string, error: unknown): void;
   /** The claim had passed on, or an operator had cancelled the delivery. */
   claimLost(delivery: string): void;
@@ -109,6 +110,10 @@ export function systemLog(): Log {
     subscriptionPaused: (subscription, reason) =>
       logger.error("subscription was paused", { subscription, reason }),
     deliveryExhausted: (facts) => logger.error("delivery is exhausted", { ...facts }),
+    digestDelayed: (error) =>
+      logger.error("can't store the digest of exhausted deliveries yet; trying again", {
+        ...cause(error),
+      }),
     recordingDelayed: (delivery, error) =>
       logger.error("an attempt can't be recorded yet; trying again", { delivery, ...cause(error) }),
     claimLost: (delivery) =>

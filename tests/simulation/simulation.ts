@@ -2,7 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { monotonicFactory } from "ulid";
 import type { Config } from "../../src/config/config.ts";
 import type { Loaded } from "../../src/config/load.ts";
-import { channelId } from "../../src/dispatch/notices.ts";
+import { channelId } from "../../src/dispatch/channels.ts";
 import { type Engine, startEngine } from "../../src/engine.ts";
 import type { Submission, Submitted } from "../../src/ingest/ingest.ts";
 import type { PostedEvent } from "../../src/ingest/posted_event.ts";

@@ -338,6 +338,16 @@ export const MIGRATIONS: readonly string[] = [
     name blob primary key,
     pending integer not null check (pending >= 0)
   ) strict, without rowid;
+
+  -- Exhausted deliveries that operators have not been told of yet, by subscription; the first of each is
+  -- its example.
+  create table exhausted_untold (
+    subscription integer primary key references subscriptions,
+    since integer not null,
+    deliveries integer not null check (deliveries >= 1),
+    delivery blob not null,
+    reason blob not null
+  ) strict;
 `,
 ];
 

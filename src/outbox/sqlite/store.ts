@@ -13,6 +13,7 @@ import type {
   ClaimRequest,
   Enqueue,
   Enqueued,
+  ExhaustedDigest,
   HistoryEntry,
   NewEvent,
   PacedStart,
@@ -39,6 +40,7 @@ import { Claims, type Grant } from "./claims.ts";
 import { DAMAGED, isCorrupt, isJson } from "./damage.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
 import { EventIds } from "./event_ids.ts";
+import { type Exhausted, ExhaustedCounts } from "./exhausted_digest.ts";
 import { HealthKeeping } from "./health_keeping.ts";
 import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
@@ -76,6 +78,11 @@ export type Operation =
     readonly history: HistoryEntry | undefined;
   }
   | { readonly kind: "remember"; readonly entry: HistoryEntry }
+  | {
+    readonly kind: "tellExhausted";
+    readonly at: Instant;
+    readonly compose: (digest: ExhaustedDigest) => NewEvent | undefined;
+  }
   | { readonly kind: "beginReplay" }
   | { readonly kind: "openReplay"; readonly opening: ReplayOpening }
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
@@ -101,6 +108,8 @@ export interface Answers {
   readonly cancel: number;
   readonly setHealth: void;
   readonly remember: void;
+  /** The subscriptions that have a delivery of it. */
+  readonly tellExhausted: readonly string[];
   /** The replay's number. */
   readonly beginReplay: number;
   readonly openReplay: Replay;
@@ -141,6 +150,8 @@ export interface JournalPages {
 /** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
 export class Store {
   readonly timekeeping: Timekeeping;
+  /** What a digest is to tell. */
+  readonly exhausted: ExhaustedCounts;
   readonly #db: DatabaseSync;
   readonly #sql: Statements<keyof typeof SQL>;
   readonly #names: NameTables;
@@ -175,6 +186,7 @@ export class Store {
     this.#healthKeeping = new HealthKeeping(db);
     this.#tallying = new Tallying(db);
     this.timekeeping = new Timekeeping(db, this.#names.subscriptions);
+    this.exhausted = new ExhaustedCounts(db, this.#names.subscriptions);
     this.#publisherPending = new PublisherPending(db);
     this.#pending = countPending(db);
   }
@@ -410,6 +422,8 @@ export class Store {
         return;
       case "remember":
         return this.#remember(operation.entry);
+      case "tellExhausted":
+        return this.#tellExhausted(operation, changes);
       case "beginReplay":
         // It looks by the indexes for what has finished so far.
         this.#index();
@@ -719,8 +733,11 @@ export class Store {
         now: Math.round(now),
         replays: this.#replaying.last,
         reason: toBytes(DAMAGED),
-      }) as { fresh: number } | undefined;
+      }) as { fresh: number; cause: DeliveryCause; createdAt: Instant } | undefined;
       if (!row) continue;
+      const delivery = deliveryId({ createdAt: row.createdAt, seq });
+      const { cause } = row;
+      this.#countExhausted({ subscription, delivery, cause, reason: DAMAGED, at: now });
       changes.ended.push(grant);
       changes.finishDamaged({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
     }
@@ -736,7 +753,7 @@ export class Store {
   }
 
   #record(recording: Recording, changes: Changes): boolean {
-    const { claim, attempt, verdict, at, endNotices = [] } = recording;
+    const { claim, attempt, verdict, at } = recording;
     const grant = this.#grantOf(claim);
     if (!grant) return false;
     if (!this.#claims.holds(grant)) {
@@ -771,9 +788,29 @@ export class Store {
     changes.ended.push(grant);
     if (verdict.kind === "retry") changes.postpone({ ...grant, fresh });
     else changes.finish({ ...grant, fresh }, verdict.kind);
-    for (const notice of endNotices) this.#insertion.event(notice, at, changes);
+    if (verdict.kind === "exhausted") {
+      const { id: delivery, cause } = claim.delivery;
+      const { subscription } = grant;
+      this.#countExhausted({ subscription, delivery, cause, reason: verdict.reason, at });
+    }
     this.#recordHealth(recording, grant, changes, waits && attempt.result === "success");
     return true;
+  }
+
+  /** Notices of exhausted notices would have no end. */
+  #countExhausted({ cause, ...exhausted }: Exhausted & { readonly cause: DeliveryCause }): void {
+    if (cause !== "notice") this.exhausted.add(exhausted);
+  }
+
+  #tellExhausted(
+    { at, compose }: Operation & { kind: "tellExhausted" },
+    changes: Changes,
+  ): readonly string[] {
+    const digest = this.exhausted.take();
+    const notice = digest && compose(digest);
+    if (notice === undefined) return [];
+    this.#insertion.event(notice, at, changes);
+    return notice.deliveries.map(({ subscription }) => subscription);
   }
 
   /** The attempt was sent, whatever became of its delivery meanwhile: it stays on record. */
@@ -1094,7 +1131,7 @@ export const SQL = {
   endDamaged: `
     update deliveries
     set state = 2, due_at = null, finished_at = :now, finished_after = :replays, reason = :reason
-    where seq = :seq and state = 0 returning fresh`,
+    where seq = :seq and state = 0 returning fresh, cause, created_at as createdAt`,
 
   shiftDue: `
     update deliveries indexed by deliveries_due set due_at = due_at + :byMs
