@@ -169,6 +169,7 @@ function subscriptionFacets(subscription: Subscription): Facets {
   const facets: [string, Facet | undefined][] = [
     ["url", shown(subscription.url)],
     ["description", optional(subscription.description, json)],
+    ["contact", optional(subscription.contact, json)],
     ["events", json(subscription.events.map((pattern) => pattern.text))],
     ["profile", hidden(profile, { name: profile.name })],
     ["secret", secret && hidden("", { secrets: [secret] })],

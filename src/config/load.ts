@@ -120,6 +120,7 @@ async function build(
       defaults,
       declared,
       secrets,
+      hasMail: (words.notify ?? []).some((channel) => channel && "email" in channel),
       now: (request.clock ?? systemClock).wall(),
       findings,
     },

@@ -303,6 +303,13 @@ const SETTINGS = {
   ).meta({ default: [], examples: [["10.0.0.0/8"]] }),
 };
 
+const contact = text((value) =>
+  /^https?:\/\//i.test(value) || /^[^\s@<>,;:"/]+@[^\s@<>,;:"/]+$/.test(value) ? undefined : {
+    message: `${quoted(value)} is neither a mail address nor a URL`,
+    fix: 'write it as "name@example.com" or "https://host/path"',
+  }
+);
+
 /** One entry of `subscriptions`, also in an included file. */
 export const subscriptionWords = z.strictObject({
   id: line.max(200)
@@ -315,6 +322,11 @@ export const subscriptionWords = z.strictObject({
     "Patterns over the publisher's event types; `*` stands for any run of characters",
   ).meta({ examples: [["booking.*"]] }),
   description: z.string().optional().describe("For people"),
+  contact: z.union([contact, z.array(contact).min(1).max(10)]).optional().describe(
+    "Who owns the receiver: mail addresses and URLs that are told when it fails, recovers or is " +
+      "paused. Mail goes out as that of the first `email` in `notify`; what is posted to a URL is " +
+      "signed with the subscription's secret",
+  ).meta({ examples: [["webhooks@customer.example", "https://customer.example/status"]] }),
   secret: reference.optional().describe("The signing secret"),
   previousSecret: previousSecret.optional().describe(
     "The secret before this one, for a rotation: both sign where the format has room for several",

@@ -1,4 +1,3 @@
-import type { Outcome } from "../domain/attempt.ts";
 import { Redactor } from "../domain/redaction.ts";
 import type { Secret } from "../domain/secret.ts";
 import { noticeText } from "./notice_text.ts";

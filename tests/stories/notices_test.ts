@@ -5,6 +5,7 @@ import { DIGEST_MS } from "../../src/dispatch/digests.ts";
 import { channelId } from "../../src/dispatch/channels.ts";
 import type { NoticeChannel, NoticeKind } from "../../src/domain/notice.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
+import { Secret } from "../../src/domain/secret.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";
 import { A_SECRET, aSubscription } from "../support/a_subscription.ts";
@@ -260,6 +261,41 @@ Deno.test("notices: exhausted deliveries are told in one digest for each 15 minu
   assertMatch(data.examples[0].reason, /answered 500/);
   assertMatch(data.summary, /^4 deliveries were exhausted for 2 subscriptions since /);
   assertEquals([next.count, next.subscriptions], [2, 2]);
+});
+
+Deno.test("notices: Slack is told like any channel, retried, and its URL is shown nowhere", async () => {
+  const clock = now();
+  await using receiver = startRawServer({ status: 500 });
+  await using slack = startRawServer([{ status: 503 }, { status: 200, body: "ok" }]);
+  const url = new Secret(`${slack.url}services/T024BE7LH/kh5VxJ8eNkLmPqRs`);
+  const notify: NoticeChannel[] = [{
+    kind: "slack",
+    url,
+    on: ["subscription.failing"],
+    allowNetworks: ["127.0.0.0/8"],
+  }];
+  const config = aWatchedConfig(receiver, slack, { notify });
+  await using daemon = await aDaemon(config, { clock });
+  await exhaust(daemon, clock);
+  await slack.received(1);
+  const list = async () =>
+    (await daemon.call("GET", "/v1/deliveries?type=subscription.failing")).body.items;
+  await until(async () => (await list())[0].attemptCount === 1);
+  clock.advance(70_000);
+  await slack.received(2);
+  const [delivery] = await list();
+  assertMatch(delivery.subscription, /^notify:slack:127\.0\.0\.1:\d+:[0-9a-f]{8}$/);
+  assertEquals(slack.requests.map(({ target }) => target), [
+    "/services/T024BE7LH/kh5VxJ8eNkLmPqRs",
+    "/services/T024BE7LH/kh5VxJ8eNkLmPqRs",
+  ]);
+  assertMatch(JSON.parse(slack.requests[0]!.text()).text, /^guest-app is failing: .*\n/);
+  const shown = await Promise.all([
+    daemon.call("GET", `/v1/deliveries/${delivery.id}`),
+    daemon.call("GET", `/v1/subscriptions/${encodeURIComponent(delivery.subscription)}`),
+    daemon.call("GET", "/v1/deliveries"),
+  ]);
+  assert(!JSON.stringify(shown).includes("kh5VxJ8"));
 });
 
 Deno.test("notices: a digest survives a restart, and goes to the channels that are there by then", async () => {
