@@ -7,6 +7,7 @@ import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { LONGEST_MS, parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { parseInstant } from "../domain/instant.ts";
+import { isChannelId } from "../domain/notice.ts";
 import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import { profileWords, successProblem } from "../profiles/words.ts";
@@ -315,7 +316,7 @@ export const subscriptionWords = z.strictObject({
   id: line.max(200)
     // No address could name them: clients resolve these two away.
     .refine((text) => text !== "." && text !== "..", "the id must not be . or ..")
-    .refine((text) => !text.startsWith("notify:"), 'the id must not begin with "notify:"')
+    .refine((text) => !isChannelId(text), 'the id must not begin with "notify:"')
     .describe("Unique; history is stored under this id, so don't rename it"),
   url: z.string().describe("Where requests go").meta({ format: "uri" }),
   events: z.array(pattern).min(1).describe(

@@ -232,7 +232,7 @@ export class Dispatcher {
   #tellStored(considered: Considered, stored: boolean): void {
     const { claim, verdict, change, healthNotices = [] } = considered;
     const { log } = this.#ports;
-    const { id, subscription, cause } = claim.delivery;
+    const { id, subscription } = claim.delivery;
     if (stored) this.#countFinished(considered);
     else log.claimLost(id);
     for (const { deliveries } of healthNotices) {
@@ -240,7 +240,7 @@ export class Dispatcher {
     }
     if (stored && verdict.kind === "exhausted") {
       log.deliveryExhausted({ delivery: id, subscription, reason: verdict.reason });
-      if (cause !== "notice") this.#ports.onExhausted();
+      this.#ports.onExhausted();
     }
     if (change === "failing" && verdict.kind === "exhausted") {
       log.subscriptionFailing(subscription, verdict.reason);

@@ -37,6 +37,11 @@ export type Channel =
 /** Where notices go; `on` says which kinds. */
 export type NoticeChannel = Channel & { readonly on: readonly NoticeKind[] };
 
+/** Whether an id is that of a channel or a contact: no subscription's id may begin so. */
+export function isChannelId(id: string): boolean {
+  return id.startsWith("notify:");
+}
+
 /** A channel in words for operators, without what may be a secret in an address. */
 export function channelText(channel: Channel): string {
   switch (channel.kind) {

@@ -23,12 +23,12 @@ export type SendNotice<Kind extends Channel["kind"]> = (
   closing: AbortSignal,
 ) => Promise<Outcome>;
 
-/** Each kind is loaded when it is first used: a mail client or a child process takes megabytes. */
-const SENDERS: { readonly [Kind in Channel["kind"]]: () => Promise<SendNotice<Kind>> } = {
-  webhook: () => Promise.resolve((_, request, { http }) => http.send(request)),
-  email: async () => (await import("./mail.ts")).sendMail,
-  command: async () => (await import("./command.ts")).runCommand,
-  slack: async () => (await import("./slack.ts")).sendToSlack,
+/** What takes megabytes, a mail client or child processes, is loaded when it is first used. */
+const SENDERS: { readonly [Kind in Channel["kind"]]: SendNotice<Kind> } = {
+  webhook: (_, request, { http }) => http.send(request),
+  email: async (...notice) => (await import("./mail.ts")).sendMail(...notice),
+  command: async (...notice) => (await import("./command.ts")).runCommand(...notice),
+  slack: async (...notice) => (await import("./slack.ts")).sendToSlack(...notice),
 };
 
 /** Sends notices by other ways than HTTP as well, so that one send path serves them all. */
@@ -47,14 +47,13 @@ export function noticeTransport(ports: NoticeTransportPorts): Transport {
   };
 }
 
-async function sendNotice<Kind extends Channel["kind"]>(
+function sendNotice<Kind extends Channel["kind"]>(
   channel: Channel & { readonly kind: Kind },
   request: OutgoingRequest,
   ports: NoticeTransportPorts,
   closing: AbortSignal,
 ): Promise<Outcome> {
-  const send = await SENDERS[channel.kind as Kind]();
-  return await send(channel, request, ports, closing);
+  return SENDERS[channel.kind as Kind](channel, request, ports, closing);
 }
 
 /** What a mail server or a command took, told as an answer. */

@@ -4,6 +4,7 @@ import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
+import { isChannelId } from "../../domain/notice.ts";
 import type { Verdict } from "../../domain/verdict.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
 import type { Turn } from "../../runtime/turn.ts";
@@ -733,11 +734,10 @@ export class Store {
         now: Math.round(now),
         replays: this.#replaying.last,
         reason: toBytes(DAMAGED),
-      }) as { fresh: number; cause: DeliveryCause; createdAt: Instant } | undefined;
+      }) as { fresh: number; createdAt: Instant } | undefined;
       if (!row) continue;
       const delivery = deliveryId({ createdAt: row.createdAt, seq });
-      const { cause } = row;
-      this.#countExhausted({ subscription, delivery, cause, reason: DAMAGED, at: now });
+      this.#countExhausted({ subscription, delivery, reason: DAMAGED, at: now });
       changes.ended.push(grant);
       changes.finishDamaged({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
     }
@@ -789,17 +789,18 @@ export class Store {
     if (verdict.kind === "retry") changes.postpone({ ...grant, fresh });
     else changes.finish({ ...grant, fresh }, verdict.kind);
     if (verdict.kind === "exhausted") {
-      const { id: delivery, cause } = claim.delivery;
+      const { id: delivery } = claim.delivery;
       const { subscription } = grant;
-      this.#countExhausted({ subscription, delivery, cause, reason: verdict.reason, at });
+      this.#countExhausted({ subscription, delivery, reason: verdict.reason, at });
     }
     this.#recordHealth(recording, grant, changes, waits && attempt.result === "success");
     return true;
   }
 
-  /** Notices of exhausted notices would have no end. */
-  #countExhausted({ cause, ...exhausted }: Exhausted & { readonly cause: DeliveryCause }): void {
-    if (cause !== "notice") this.exhausted.add(exhausted);
+  /** Not those of channels, which are notices, also where one is sent again: it would have no end. */
+  #countExhausted(exhausted: Exhausted): void {
+    const isNotice = isChannelId(this.#names.subscriptions.name(exhausted.subscription));
+    if (!isNotice) this.exhausted.add(exhausted);
   }
 
   #tellExhausted(
@@ -1131,7 +1132,7 @@ export const SQL = {
   endDamaged: `
     update deliveries
     set state = 2, due_at = null, finished_at = :now, finished_after = :replays, reason = :reason
-    where seq = :seq and state = 0 returning fresh, cause, created_at as createdAt`,
+    where seq = :seq and state = 0 returning fresh, created_at as createdAt`,
 
   shiftDue: `
     update deliveries indexed by deliveries_due set due_at = due_at + :byMs
