@@ -1,9 +1,10 @@
 import type { Config } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
 import { commandAbout } from "./domain/curl.ts";
+import { Digests } from "./dispatch/digests.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
-import { type Notice, Notices } from "./dispatch/notices.ts";
+import { digestNotice, type Notice, Notices } from "./dispatch/notices.ts";
 import { Replayer } from "./dispatch/replayer.ts";
 import { keptTimes, Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
@@ -143,7 +144,8 @@ function compose(
     }
   });
   const registry = new Registry(config.subscriptions);
-  const notices = new Notices({ random, config });
+  const subscription = (id: string) => registry.find(id);
+  const notices = new Notices({ random, config, subscription });
   const find = (id: string) => registry.find(id) ?? notices.subscription(id);
   const descriptors = ports.descriptors ?? sharesOf(Infinity);
   const http = ports.transport ?? http1Transport({ clock, maxOpen: descriptors.outgoing });
@@ -166,6 +168,15 @@ function compose(
     nextDueAt: (id) => scheduler.nextDueAt(id),
     tenancyKey: () => config.tenancy?.key,
     onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
+    onExhausted: () => digests.noteExhausted(),
+  });
+  const digests = new Digests({
+    outbox,
+    clock,
+    steady,
+    log,
+    compose: (digest, at) => notices.compose(digestNotice(digest, at))[0],
+    onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
   });
   const scheduler: Scheduler = new Scheduler({
     outbox,
@@ -178,6 +189,7 @@ function compose(
     attempt: (claim, subscription) => dispatcher.attempt(claim, subscription),
     // An attempt takes a connection: what has none to take waits in its queue, as for a slot.
     totalConcurrency: () => Math.min(config.totalConcurrency, descriptors.outgoing),
+    onExhausted: () => digests.noteExhausted(),
     onHeldBack: measures.heldBack,
     onBeat: ports.onBeat,
   });
@@ -328,6 +340,7 @@ function compose(
   async function start(): Promise<void> {
     measureSubscriptions();
     health.meet(config.subscriptions, steady.now());
+    await digests.start();
     await scheduler.start();
     retention.start();
     replayer.wake();
@@ -348,6 +361,7 @@ function compose(
     closedBecause = "the daemon is stopping";
     log.stopping();
     admission.stop();
+    digests.stop();
     retention.stop();
     replayer.stop();
     unwatchLoop?.();
@@ -365,9 +379,9 @@ function compose(
 
   /** Tells operators of something that no attempt brought about. */
   async function notify(notice: Notice): Promise<void> {
-    const event = notices.compose(notice);
-    if (!event) return;
-    const told = await outbox.enqueue({ events: [event], at: notice.at });
+    const events = notices.compose(notice);
+    if (events.length === 0) return;
+    const told = await outbox.enqueue({ events, at: notice.at });
     if (told.kind === "accepted") scheduler.accept(told.claims, told.unclaimed);
   }
 

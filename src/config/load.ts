@@ -122,6 +122,7 @@ async function build(
       declared,
       ...(tenancyKey !== undefined && { tenancyKey }),
       secrets,
+      hasMail: (words.notify ?? []).some((channel) => channel && "email" in channel),
       now: (request.clock ?? systemClock).wall(),
       findings,
     },

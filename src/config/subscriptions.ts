@@ -9,6 +9,7 @@ import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { headerNameProblem, headerValueProblem } from "../profiles/header.ts";
 import { readMatch, readScope } from "./conditions.ts";
+import { readContacts } from "./contacts.ts";
 import { checkEvents, checkRename } from "./event_names.ts";
 import { type Profiles, unknownProfile } from "./own_profiles.ts";
 import { type Findings, splitFix } from "./problem.ts";
@@ -36,6 +37,8 @@ export interface Surroundings {
   /** The key that every subscription's scope must name; undefined where there is none. */
   readonly tenancyKey?: string;
   readonly secrets: SecretReader;
+  /** Whether `notify` has a mail channel. */
+  readonly hasMail: boolean;
   readonly now: Instant;
   readonly findings: Findings;
 }
@@ -108,6 +111,8 @@ async function readSubscription(
   checkConfirmation(words, profile, place, findings);
   const secret = await readSecret({ place, words, profile }, surroundings);
   const previousSecret = await readPreviousSecret({ place, words, profile }, surroundings);
+  const means = { allowed, secret, hasMail: surroundings.hasMail };
+  const contact = readContacts(place.at("contact"), means, findings);
   const headers = await readHeaders(place.at("headers"), { words, profile }, surroundings);
   const traceparent = words.traceparent ?? defaults.traceparent ?? false;
   if (traceparent) checkTraceparent(place.at("headers"), profile, findings);
@@ -128,6 +133,7 @@ async function readSubscription(
     id: words.id,
     url: words.url,
     ...(words.description !== undefined && { description: words.description }),
+    ...(contact.length > 0 && { contact }),
     events: patterns.map(compilePattern),
     profile,
     ...(secret && { secret }),

@@ -45,6 +45,8 @@ export interface DispatcherPorts {
   readonly tenancyKey: () => string | undefined;
   /** Told of each channel that has a notice to send. */
   readonly onNotice: (channel: string) => void;
+  /** Told of each exhausted delivery that a digest is to tell of. */
+  readonly onExhausted: () => void;
 }
 
 /** Carries out what the scheduler decided: one attempt, from rendering to its record. */
@@ -191,19 +193,13 @@ export class Dispatcher {
     if (isNotice || this.#ports.notices.channel(subscription.id)) {
       return { ...recording, health, history, change };
     }
-    const compose = (notice: Notice | undefined) => {
-      const event = notice && this.#ports.notices.compose(notice);
-      return event ? [event] : [];
-    };
+    const notice = this.#changeNotice(judged, subscription, { change, failingSince });
     return {
       ...recording,
       health,
       history,
       change,
-      endNotices: compose(exhaustionNotice(judged, subscription)),
-      healthNotices: compose(
-        this.#changeNotice(judged, subscription, { change, failingSince }),
-      ),
+      healthNotices: notice === undefined ? [] : this.#ports.notices.compose(notice),
     };
   }
 
@@ -264,16 +260,17 @@ export class Dispatcher {
 
   /** A recording that was refused, its delivery being cancelled, counts for the health all the same. */
   #tellStored(considered: Considered, stored: boolean): void {
-    const { claim, verdict, change, endNotices = [], healthNotices = [] } = considered;
+    const { claim, verdict, change, healthNotices = [] } = considered;
     const { log } = this.#ports;
     const { id, subscription } = claim.delivery;
     if (stored) this.#countFinished(considered);
     else log.claimLost(id);
-    for (const { deliveries } of stored ? [...endNotices, ...healthNotices] : healthNotices) {
+    for (const { deliveries } of healthNotices) {
       for (const { subscription: channel } of deliveries) this.#ports.onNotice(channel);
     }
     if (stored && verdict.kind === "exhausted") {
       log.deliveryExhausted({ delivery: id, subscription, reason: verdict.reason });
+      this.#ports.onExhausted();
     }
     if (change === "failing" && verdict.kind === "exhausted") {
       log.subscriptionFailing(subscription, verdict.reason);
@@ -355,17 +352,6 @@ function spanEnd({ attempt: { outcome }, verdict, succeeded }: Judged) {
     status: responseOf(outcome)?.status,
     failure: succeeded ? undefined : failureOf(outcome),
     verdict: verdict.kind,
-  };
-}
-
-function exhaustionNotice(judged: Judged, subscription: Subscription): Notice | undefined {
-  const { claim, verdict } = judged;
-  if (verdict.kind !== "exhausted") return undefined;
-  return {
-    ...aboutAttempt(judged, subscription),
-    kind: "delivery.exhausted",
-    summary: `a delivery to ${subscription.id} is exhausted: ${verdict.reason}`,
-    command: commandAbout("retry", claim.delivery.id),
   };
 }
 

@@ -47,6 +47,8 @@ export interface SchedulerPorts {
   readonly totalConcurrency: () => number;
   /** Told of each attempt that could not begin, since this machine lacked something. */
   readonly onHeldBack?: () => void;
+  /** Told where deliveries ended because their data is damaged. */
+  readonly onExhausted?: () => void;
   /** Called every 10 s while it goes its rounds: whoever watches over the daemon hears it live. */
   readonly onBeat?: (() => void) | undefined;
 }
@@ -305,7 +307,10 @@ export class Scheduler {
         limit: CLAIM_SIZE,
         testsOnly: this.#isHeld(lane.id),
       });
-      if (damaged > 0) this.#ports.log.dataDamaged(lane.id, damaged);
+      if (damaged > 0) {
+        this.#ports.log.dataDamaged(lane.id, damaged);
+        this.#ports.onExhausted?.();
+      }
       if (!this.#running) return await this.#ports.outbox.release(claims);
       if (nextDueAt !== undefined) this.noteDue(lane.id, nextDueAt);
       this.#enqueue(lane, claims);

@@ -12,6 +12,8 @@ export interface Subscription extends DeliveryRules {
   readonly id: string;
   readonly url: string;
   readonly description?: string;
+  /** Who owns the receiver: mail addresses and URLs that are told how it does. */
+  readonly contact?: readonly string[];
   /** Over the publisher's names. */
   readonly events: readonly Pattern[];
   readonly profile: Profile;

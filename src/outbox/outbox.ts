@@ -99,8 +99,6 @@ export interface Recording {
   readonly verdict: Verdict;
   /** When the verdict fell. */
   readonly at: Instant;
-  /** Notices of the delivery's end by this verdict. */
-  readonly endNotices?: readonly NewEvent[];
   /** The subscription's health from now on. */
   readonly health?: Health;
   /** Notices that the subscription's health gives rise to. */
@@ -213,6 +211,21 @@ export interface Pruned {
   readonly heldMs: number;
 }
 
+/** Exhausted deliveries since the last digest of them. Those of notices are not counted. */
+export interface ExhaustedDigest {
+  /** When the first of them ended. */
+  readonly since: Instant;
+  readonly deliveries: number;
+  /** How many subscriptions they belong to. */
+  readonly subscriptions: number;
+  /** The subscriptions with the most, the first ten; each with the first delivery of its own. */
+  readonly most: readonly {
+    readonly subscription: string;
+    readonly deliveries: number;
+    readonly example: { readonly delivery: string; readonly reason: string };
+  }[];
+}
+
 /** An attempt of a subscription that may have a number of them within `perMs`. */
 export interface PacedStart {
   readonly subscription: string;
@@ -260,6 +273,17 @@ export interface Outbox {
    */
   cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number>;
   setHealth(subscription: string, health: Health, history?: HistoryEntry): Promise<void>;
+  /** Since when exhausted deliveries have been waiting to be told; undefined where none are. */
+  exhaustedSince(): Promise<Instant | undefined>;
+  /**
+   * Stores a notice of the exhausted deliveries that nobody was told of, and counts them no longer, in
+   * one step: whatever dies, each is told once. Where `compose` makes none, they are only forgotten.
+   * Answers the subscriptions that have a delivery of it.
+   */
+  tellExhausted(
+    at: Instant,
+    compose: (digest: ExhaustedDigest) => NewEvent | undefined,
+  ): Promise<readonly string[]>;
   /** Keeps one entry of history. */
   remember(entry: HistoryEntry): Promise<void>;
   /** Begins a replay of what has finished by now; stepReplay() carries it out. */

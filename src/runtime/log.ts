@@ -33,6 +33,7 @@ export interface Log {
   deliveryExhausted(facts: { delivery: string; subscription: string; reason: string }): void;
   /** It would have gone to another customer's receiver, and was cancelled. */
   deliveryWithheld(facts: { delivery: string; subscription: string; reason: string }): void;
+  digestDelayed(error: unknown): void;
   /** A recording had to wait: the attempt is done, the database cannot take it yet. */
   recordingDelayed(delivery: string, error: unknown): void;
   /** The claim had passed on, or an operator had cancelled the delivery. */
@@ -113,6 +114,10 @@ export function systemLog(): Log {
     deliveryExhausted: (facts) => logger.error("delivery is exhausted", { ...facts }),
     deliveryWithheld: (facts) =>
       logger.error("a delivery was cancelled, for its event is another customer's", { ...facts }),
+    digestDelayed: (error) =>
+      logger.error("can't store the digest of exhausted deliveries yet; trying again", {
+        ...cause(error),
+      }),
     recordingDelayed: (delivery, error) =>
       logger.error("an attempt can't be recorded yet; trying again", { delivery, ...cause(error) }),
     claimLost: (delivery) =>

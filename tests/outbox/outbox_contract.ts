@@ -440,7 +440,6 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const recorded = await outbox.record({
       ...delivered(late, NOON),
       health,
-      endNotices: [aNotice()],
       healthNotices: [aNotice()],
     });
     assertEquals(recorded, false);
@@ -474,16 +473,12 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       outbox.record({
         ...exhausted(second, NOON + 20),
         health,
-        endNotices: [aNotice()],
         healthNotices: [aNotice("subscription.failing")],
       }),
     ]);
     assertEquals(await reader.health(), new Map([["crm", health]]));
     const { claims } = await outbox.claim({ subscription: "!operator", now: NOON + 20, limit: 9 });
-    assertEquals(claims.map(({ event }) => event.type), [
-      "delivery.exhausted",
-      "subscription.failing",
-    ]);
+    assertEquals(claims.map(({ event }) => event.type), ["subscription.failing"]);
   });
 
   story("cancel() ends a claimed delivery for good", async ({ outbox, reader }) => {
@@ -527,7 +522,6 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
         const recording = {
           ...delivered(claim, NOON + 20),
           health: { consecutiveFailures: 0, lastSuccessAt: NOON + 20 },
-          endNotices: [aNotice()],
           healthNotices: [aNotice("subscription.recovered")],
           history: [anEntry()],
         };

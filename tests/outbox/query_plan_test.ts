@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { DatabaseSync } from "node:sqlite";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { EVENT_ID_SQL } from "../../src/outbox/sqlite/event_ids.ts";
+import { DIGEST_SQL } from "../../src/outbox/sqlite/exhausted_digest.ts";
 import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
 import { OLDEST_SQL, PRUNING_SQL } from "../../src/outbox/sqlite/pruning.ts";
@@ -23,6 +24,7 @@ const STATEMENTS: Record<string, string> = {
   ...TIMEKEEPING_SQL,
   ...INDEXING_SQL,
   ...HEALTH_SQL,
+  ...DIGEST_SQL,
   ...EVENT_ID_SQL,
   ...PRUNING_SQL,
   ...PUBLISHER_SQL,
@@ -55,6 +57,7 @@ const SORTS = [
   "freshSuccesses",
   "health",
   "pending",
+  "mostExhausted",
   "takeInCounts",
   "takeInEvents",
 ];

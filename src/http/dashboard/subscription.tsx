@@ -97,6 +97,9 @@ export async function subscriptionPage(
         </p>
         <h1>{visible(id)}</h1>
         {subscription?.description !== undefined && <p>{visible(subscription.description)}</p>}
+        {subscription?.contact !== undefined && (
+          <p>Contact: {subscription.contact.map(visible).join(", ")}</p>
+        )}
         <Notice text={doneText(context.req.query())} />
         <div class="actions">
           <State state={state} />

@@ -20,10 +20,12 @@ import type {
   Enqueue,
   Enqueued,
   EventFilter,
+  ExhaustedDigest,
   FoundEvent,
   HistoryEntry,
   HistoryFilter,
   KeptTimes,
+  NewEvent,
   Outbox,
   OutboxReader,
   PacedStart,
@@ -298,6 +300,13 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#submit({ kind: "remember", entry });
   }
 
+  tellExhausted(
+    at: Instant,
+    compose: (digest: ExhaustedDigest) => NewEvent | undefined,
+  ): Promise<readonly string[]> {
+    return this.#submit({ kind: "tellExhausted", at, compose });
+  }
+
   async startReplay(beginning: ReplayBeginning): Promise<Replay> {
     const number = await this.#submit({ kind: "beginReplay" });
     const total = await this.#read(() => this.#reader.countReplay(beginning.filter, number));
@@ -355,6 +364,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   release(claims: readonly Claim[]): Promise<void> {
     return this.#read(() => this.#store.release(claims));
+  }
+
+  exhaustedSince(): Promise<Instant | undefined> {
+    return this.#read(() => this.#store.exhausted.since());
   }
 
   timeMark(): Promise<TimeMark | undefined> {
