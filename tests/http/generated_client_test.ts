@@ -1,0 +1,78 @@
+/** A client that openapi-typescript makes of the document that a daemon serves. */
+import { assertEquals } from "@std/assert";
+import { join } from "node:path";
+import openapiTypescript, { astToString } from "openapi-typescript";
+import { ROOT } from "../../packaging/bundle.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon } from "../support/a_daemon.ts";
+import { aDirectory } from "../cli/captured.ts";
+
+const TOKEN = "a-token-of-an-operator-that-is-long";
+
+/** What a publisher and an operator would write; the types say which members there are. */
+const PROGRAM = `
+import createClient from "openapi-fetch";
+import type { components, paths } from "./bellhook.ts";
+
+const [url, token] = Deno.args;
+const client = createClient<paths>({
+  baseUrl: url!,
+  ...(token && { headers: { Authorization: "Bearer " + token } }),
+});
+const event: components["schemas"]["Event"] = {
+  id: "bk_1-created",
+  type: "booking.created",
+  scope: { property_id: "prop_1" },
+  data: { total: 60 },
+};
+const posted = await client.POST("/v1/events", { body: event });
+const again = await client.POST("/v1/events", {
+  params: { header: { "Idempotency-Key": "one" } },
+  body: [event],
+});
+const { data } = await client.GET("/v1/events/{id}", { params: { path: { id: "bk_1-created" } } });
+const refused = await client.GET("/v1/deliveries", { params: { query: { limit: 501 } } });
+const page = await client.GET("/v1/deliveries", { params: { query: { state: "pending", limit: 5 } } });
+console.log(JSON.stringify({
+  posted: posted.response.status,
+  again: again.response.status,
+  type: data?.type,
+  deliveries: data?.deliveries.length,
+  refused: refused.error?.errors?.[0]?.path,
+  listed: page.data?.items.length,
+}));
+// @ts-expect-error: the document has no such state, and the compiler knows
+void (() => client.GET("/v1/deliveries", { params: { query: { state: "lost" } } }));
+`;
+
+for (const hasAuth of [true, false]) {
+  Deno.test(`openapi: a generated client compiles and runs, ${hasAuth ? "with" : "without"} auth`, async () => {
+    const operators = [{ name: "ops", token: new Secret(TOKEN) }];
+    await using daemon = await aDaemon(
+      aConfig({ ...(hasAuth && { auth: { publishers: [], operators } }) }),
+    );
+    const { body } = await daemon.call("GET", "/openapi.json");
+    await using folder = await aDirectory({
+      "bellhook.ts": astToString(await openapiTypescript(body)),
+      "publish.ts": PROGRAM,
+    });
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-q", "--check", "--allow-net", "--config", join(ROOT, "deno.json")],
+        ...[join(folder.path, "publish.ts"), daemon.url, ...(hasAuth ? [TOKEN] : [])],
+      ],
+      env: { NO_COLOR: "1" },
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assertEquals(code, 0, text(stderr));
+    assertEquals(JSON.parse(text(stdout)), {
+      posted: 202,
+      again: 200,
+      type: "booking.created",
+      deliveries: 0,
+      refused: "limit",
+      listed: 0,
+    });
+  });
+}
