@@ -57,8 +57,9 @@ Deno.test("listen --subscription: profile, secret and port are the config's", as
   const port = freePort();
   await using directory = await aDirectory();
   const config = (await finish(["init", "--local", directory.path])).stdout.trim();
-  const text = await Deno.readTextFile(config);
-  await Deno.writeTextFile(config, text.replace("8421", String(port)));
+  const customer = `${directory.path}/customers/local.json`;
+  const text = await Deno.readTextFile(customer);
+  await Deno.writeTextFile(customer, text.replace("8421", String(port)));
   const listening = start(["listen", "--subscription", "local", "-c", config]);
   await until(() => listening.stderr.includes(`http://127.0.0.1:${port}/`));
   const event = `{"type":"x","data":{}}`;
