@@ -93,6 +93,31 @@ Deno.test("init: writes a config that check takes once its secret is there", asy
   assertEquals([checked.exitCode, checked.stderr], [0, ""], checked.stdout);
 });
 
+Deno.test("init --local: a config and a secret that check takes as they are", async () => {
+  await using directory = await aDirectory();
+  const { exitCode, stdout, stderr } = await finish(["init", "--local", `${directory.path}/new`]);
+  const file = `${directory.path}/new/config.json`;
+  assertEquals([exitCode, stdout], [0, `${file}\n`]);
+  for (const command of ["listen --subscription local", "serve", "send"]) {
+    assertStringIncludes(stderr, `bellhook ${command}`);
+  }
+  const checked = await finish(["check", "-c", file]);
+  assertEquals([checked.exitCode, checked.stderr], [0, ""], checked.stdout);
+  const secret = await Deno.stat(`${directory.path}/new/secrets/local`);
+  assertEquals(secret.mode! & 0o777, 0o600);
+  const again = await finish(["init", "--local", `${directory.path}/new`]);
+  assertStringIncludes(again.stderr, "there is such a file already");
+});
+
+Deno.test("init --local: a secret that is there already is kept", async () => {
+  await using directory = await aDirectory();
+  await Deno.mkdir(`${directory.path}/secrets`);
+  const kept = `whsec_${btoa("k".repeat(32))}`;
+  await Deno.writeTextFile(`${directory.path}/secrets/local`, kept);
+  assertEquals((await finish(["init", "--local", directory.path])).exitCode, 0);
+  assertEquals(await Deno.readTextFile(`${directory.path}/secrets/local`), kept);
+});
+
 Deno.test("init: leaves a file that is there as it is", async () => {
   await using directory = await aDirectory({ "config.json": "mine" });
   const { exitCode, stderr } = await finish(["init", directory.path]);
