@@ -44,8 +44,11 @@ interface Pace {
 
 /** Short, for it holds the loop. */
 const ON_LOOP: Pace = { first: 64, most: 500, sliceMs: 3 };
-/** Short, for others want the thread, and what it reads keeps the journal from beginning anew. */
-const ON_THREAD: Pace = { first: 1_000, most: 20_000, sliceMs: 25 };
+/**
+ * Short, for others want the thread, and what it reads keeps the journal from beginning anew. Nothing ends
+ * a slice that turns out long: few rows at first, and never so many that the largest payloads take minutes.
+ */
+const ON_THREAD: Pace = { first: 64, most: 5_000, sliceMs: 25 };
 
 /** Where rows are read: a connection of this thread, and another thread where there is one. */
 export interface Reading {
