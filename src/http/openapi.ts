@@ -68,10 +68,9 @@ const INTRODUCTION =
   "in UTC.";
 
 const SEARCHING =
-  "What an index can answer comes at once: filters, and `q` as the beginning of an id, or as the " +
-  "whole name of a subscription or a type. For the rest, one call looks through older rows for half a " +
-  "second. Its page may be short, or empty, and still have a `next` to go on with; `searched` says " +
-  "how far back it is.";
+  "What an index has comes at once: filters, and `q` as the beginning of an id or the name of a " +
+  "subscription or a type. For the rest, a call looks through older rows for half a second. Its page " +
+  "may be short, even empty, and still have a `next`; `searched` says how far back it is.";
 
 const TAGS = [
   { name: "events", description: "What happened" },

@@ -19,7 +19,7 @@ import {
   MOST_PATTERNS,
   type Range,
 } from "./search_terms.ts";
-import { type Reading, Walk, type Walked, type Wanted } from "./walk.ts";
+import { newestFirst, type Reading, Walk, type Walked, type Wanted } from "./walk.ts";
 
 /** For so long one call looks on; then its page ends, and its `next` goes on. */
 export const CALL_MS = 500;
@@ -91,11 +91,12 @@ export class Search {
     const events = this.#eventsNamed(q);
     const range = deliveriesNamed(q);
     const stages: Stage[] = [];
-    const notEvents = JSON.stringify(events ?? []);
+    let elsewhere: Wanted = {};
     if (events && events.length > 0) {
+      const notEvents = JSON.stringify(events);
       stages.push(stage("e", { list: "byEvent", of: notEvents }));
+      elsewhere = { notEvents };
     }
-    let elsewhere: Wanted = { notEvents };
     if (range) {
       stages.push(narrowed(stage("i", { list, of: of!, wanted: elsewhere }), range));
       elsewhere = { ...elsewhere, ...outside(range) };
@@ -133,16 +134,20 @@ export class Search {
       from: bottomOf(filter),
       before: topOf(filter),
       seeks: false,
-      wanted: { type: type ?? null, notType: null, notEvents: "[]", ...wanted },
+      wanted: { type: type ?? null, notType: null, notEvents: null, ...wanted },
     });
     const all = { list: "byType", of: type ?? ALL_TYPES } as const;
     if (q === undefined) return await this.#walk([stage("", { ...all, wanted: {} })], filter);
 
     const named = this.#eventsNamed(q);
-    const events = JSON.stringify([...named ?? [], ...this.#eventsOf(deliveriesNamed(q))]);
+    const events = [...named ?? [], ...this.#eventsOf(deliveriesNamed(q))];
     const stages: Stage[] = [];
-    if (events !== "[]") stages.push(stage("e", { list: "byId", of: events, wanted: {} }));
-    let elsewhere: Wanted = { notEvents: events };
+    let elsewhere: Wanted = {};
+    if (events.length > 0) {
+      const notEvents = JSON.stringify(events);
+      stages.push(stage("e", { list: "byId", of: notEvents, wanted: {} }));
+      elsewhere = { notEvents };
+    }
     const exactly = type === undefined ? this.#types.find(q) : undefined;
     if (exactly !== undefined) {
       stages.push(stage("t", { list: "byType", of: exactly, wanted: elsewhere }));
@@ -242,7 +247,7 @@ const NO_NUMBER = -1;
 
 /** What no other stage has given. */
 const NOTHING_ELSEWHERE: Wanted = {
-  notEvents: "[]",
+  notEvents: null,
   notSubscription: null,
   notType: null,
   notFromAt: null,
@@ -312,7 +317,7 @@ function isNewer(a: Position, b: Position): boolean {
 }
 
 function page(found: readonly Position[], next?: string): FoundRows {
-  const ordered = [...found].sort((a, b) => b.createdAt - a.createdAt || b.seq - a.seq);
+  const ordered = [...found].sort(newestFirst);
   return { seqs: ordered.map(({ seq }) => seq), ...(next !== undefined && { next }) };
 }
 

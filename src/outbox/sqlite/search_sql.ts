@@ -2,9 +2,11 @@ import { IS_FRESH } from "./reading.ts";
 import { ALL_TYPES } from "./schema.ts";
 
 /**
- * The statements of a search. Each list is read newest first, a slice at a time: `end` says where a slice
- * of so many rows ends, `listed` which of its rows fit the filters, and `found` which of those have what is
- * looked for as well.
+ * The statements of a search. Each list is read from its newest rows to its oldest, a slice at a time:
+ * `end` says which row is the last of a slice of so many, `listed` which rows of a range fit the filters,
+ * and `found` which of those have what is looked for as well. These two come as they lie in the file, not
+ * sorted: upwards, from one row to the next, SQLite reads more than twice as fast as downwards, and only
+ * so does the system read ahead.
  */
 export interface ListSql {
   readonly end: string;
@@ -13,36 +15,35 @@ export interface ListSql {
 }
 
 const IN_RANGE = `
-  (created_at, seq) >= (:fromAt, :fromSeq) and (created_at, seq) < (:beforeAt, :beforeSeq)`;
+  (d.created_at, d.seq) >= (:fromAt, :fromSeq) and (d.created_at, d.seq) < (:beforeAt, :beforeSeq)`;
 
-const DELIVERY = "seq, event, subscription, type, state, last_status, created_at";
+const NEWEST_FIRST = "order by created_at desc, seq desc";
 
 /** What the indexes have not taken in yet: it is little, and sorted. */
-const FRESH = `
-  union all
-  select ${DELIVERY} from deliveries where ${IS_FRESH} and ${IN_RANGE}`;
+const FRESH = `deliveries d where ${IS_FRESH.replaceAll("seq >", "d.seq >")}`;
 
 /** The filters; what is null is not asked for. And what another list has given already. */
 const DELIVERY_FITS = `
-  (:state is null or looked.state = :state)
-  and (:subscription is null or looked.subscription = :subscription)
-  and (:type is null or looked.type = :type)
-  and (:status is null or looked.last_status = :status)
-  and (:notSubscription is null or looked.subscription <> :notSubscription)
-  and (:notType is null or looked.type <> :notType)
-  and (:notFromAt is null or (looked.created_at, looked.seq) < (:notFromAt, :notFromSeq)
-    or (looked.created_at, looked.seq) >= (:notBeforeAt, :notBeforeSeq))
-  and looked.event not in (select value from json_each(:notEvents))`;
+  (:state is null or d.state = :state)
+  and (:subscription is null or d.subscription = :subscription)
+  and (:type is null or d.type = :type)
+  and (:status is null or d.last_status = :status)
+  and (:notSubscription is null or d.subscription <> :notSubscription)
+  and (:notType is null or d.type <> :notType)
+  and (:notFromAt is null or (d.created_at, d.seq) < (:notFromAt, :notFromSeq)
+    or (d.created_at, d.seq) >= (:notBeforeAt, :notBeforeSeq))
+  and (:notEvents is null or d.event not in (select value from json_each(:notEvents)))`;
 
 /** Patterns beyond the first are few searches' need, and null in the others. */
 const TEXT = `
-  (e.data like :text1 escape '\\' or e.scope like :text1 escape '\\'
-    or e.metadata like :text1 escape '\\'
-    or (:text2 is not null and (${[2, 3, 4, 5, 6, 7, 8].map(holds).join(" or ")})))`;
+  (${holds(1)} or (:text2 is not null and (${[2, 3, 4, 5, 6, 7, 8].map(holds).join(" or ")})))`;
 
 function holds(number: number): string {
-  return `(:text${number} is not null and (e.data like :text${number} escape '\\'
-    or e.scope like :text${number} escape '\\' or e.metadata like :text${number} escape '\\'))`;
+  const has = (column: string) => `e.${column} like :text${number} escape '\\'`;
+  return `(:text${number} is not null and (${has("data")}
+    or (e.scope is not null and ${has("scope")}) or (e.metadata is not null and ${
+    has("metadata")
+  })))`;
 }
 
 /** The beginning of an id, where more events have it than are looked up beforehand. */
@@ -50,97 +51,112 @@ const ID = `
   (:id is not null
     and (substr(e.id, 1, length(:id)) = :id or substr(e.sent_as, 1, length(:id)) = :id))`;
 
+const NAMED_SUBSCRIPTION =
+  "in (select id from subscriptions where name >= :name and name < :nameEnd)";
 const NAMED_TYPE = "in (select id from types where name >= :name and name < :nameEnd)";
 
-const DELIVERY_HAS = `(
-  looked.subscription in (select id from subscriptions where name >= :name and name < :nameEnd)
-  or looked.type ${NAMED_TYPE} or ${ID} or ${TEXT})`;
+const DELIVERY_HAS = `
+  (d.subscription ${NAMED_SUBSCRIPTION} or d.type ${NAMED_TYPE} or ${ID} or ${TEXT})`;
 
+/** `from` names the rows, of which one column has to be told; `hasFresh` where they hold fresh ones too. */
 function deliveryList(from: string, { hasFresh = false } = {}): ListSql {
-  const rows = (columns: string) =>
-    `select ${columns} from deliveries ${from} and ${IN_RANGE}
-    ${hasFresh ? "" : FRESH.replace(DELIVERY, columns)}
-    order by created_at desc, seq desc`;
-  const slice = `(${rows(DELIVERY)} limit :rows) looked`;
+  const where = `deliveries d ${from}`;
+  const both = (select: (rows: string) => string) =>
+    hasFresh ? select(where) : `${select(where)} union all ${select(FRESH)}`;
+  const ranged = both((rows) =>
+    `select d.seq as seq, d.created_at as created_at from ${rows} and ${IN_RANGE}`
+  );
+  const listed = both((rows) =>
+    `select d.seq as seq, d.created_at as created_at from ${rows} and ${IN_RANGE} and ${DELIVERY_FITS}`
+  );
+  const found = both((rows) =>
+    `select d.seq as seq, d.created_at as created_at from ${
+      rows.replace(" where ", " cross join events e on e.seq = d.event where ")
+    } and ${IN_RANGE} and ${DELIVERY_FITS} and ${DELIVERY_HAS}`
+  );
   return {
-    end: `${rows("seq, created_at")} limit 1 offset :rows - 1`,
-    listed: `
-      select looked.seq, looked.created_at from ${slice}
-      where ${DELIVERY_FITS} limit :limit`,
-    found: `
-      select looked.seq, looked.created_at
-      from ${slice} cross join events e on e.seq = looked.event
-      where ${DELIVERY_FITS} and ${DELIVERY_HAS} limit :limit`,
+    end: `${ranged} ${NEWEST_FIRST} limit 1 offset :rows - 1`,
+    listed,
+    found,
   };
 }
 
 /** Deliveries, by what leaves the fewest to look at; `of` says of what. */
 export const DELIVERY_LISTS = {
-  byTime: deliveryList("indexed by deliveries_by_time where fresh = 0"),
+  byTime: deliveryList("indexed by deliveries_by_time where d.fresh = 0"),
   bySubscription: deliveryList(
-    "indexed by deliveries_by_subscription where subscription = :of and fresh = 0",
+    "indexed by deliveries_by_subscription where d.subscription = :of and d.fresh = 0",
   ),
-  byType: deliveryList("indexed by deliveries_by_type where type = :of and fresh = 0"),
+  byType: deliveryList("indexed by deliveries_by_type where d.type = :of and d.fresh = 0"),
   byState: deliveryList(
-    "indexed by deliveries_undelivered where state = :of and state <> 1 and fresh = 0",
+    "indexed by deliveries_undelivered where d.state = :of and d.state <> 1 and d.fresh = 0",
   ),
   // These two have what is fresh in their index.
   byStatus: deliveryList(
-    "indexed by deliveries_refused where last_status = :of and last_status >= 300",
+    "indexed by deliveries_refused where d.last_status = :of and d.last_status >= 300",
     { hasFresh: true },
   ),
   byEvent: deliveryList(
-    "indexed by deliveries_of_event where event in (select value from json_each(:of))",
+    "indexed by deliveries_of_event where d.event in (select value from json_each(:of))",
     { hasFresh: true },
   ),
   // Where few wait.
   pendingOf: deliveryList(
-    "indexed by deliveries_due where subscription = :of and state = 0 and fresh = 0",
+    "indexed by deliveries_due where d.subscription = :of and d.state = 0 and d.fresh = 0",
   ),
 } as const;
 
 export type DeliveryList = keyof typeof DELIVERY_LISTS;
 
 const EVENT_FITS = `
-  (:notType is null or looked.type <> :notType)
-  and looked.seq not in (select value from json_each(:notEvents))`;
+  (:type is null or e.type = :type) and (:notType is null or e.type <> :notType)
+  and (:notEvents is null or e.seq not in (select value from json_each(:notEvents)))`;
 
-const EVENT_ROWS = `
-  select event as seq, accepted_at as created_at from events_of_type
-  where type = :of
-    and (accepted_at, event) >= (:fromAt, :fromSeq) and (accepted_at, event) < (:beforeAt, :beforeSeq)
-  union all
-  select seq, accepted_at from events
-  where seq > (select event from indexed_until) and (:of = ${ALL_TYPES} or type = :of)
-    and (accepted_at, seq) >= (:fromAt, :fromSeq) and (accepted_at, seq) < (:beforeAt, :beforeSeq)
-  order by created_at desc, seq desc`;
+const EVENT_HAS = `(e.type ${NAMED_TYPE} or ${ID} or ${TEXT})`;
 
-const NAMED_EVENT_ROWS = `
-  select seq, accepted_at as created_at from events
-  where seq in (select value from json_each(:of))
-    and (accepted_at, seq) >= (:fromAt, :fromSeq) and (accepted_at, seq) < (:beforeAt, :beforeSeq)
-  order by created_at desc, seq desc`;
+const ACCEPTED_IN_RANGE = `
+  (e.accepted_at, e.seq) >= (:fromAt, :fromSeq) and (e.accepted_at, e.seq) < (:beforeAt, :beforeSeq)`;
 
-function eventList(rows: string): ListSql {
-  const looked = `(${rows} limit :rows) looked cross join events e on e.seq = looked.seq`;
-  const fits = EVENT_FITS.replaceAll("looked.type", "e.type");
-  return {
-    end: `select seq, created_at from (${rows}) limit 1 offset :rows - 1`,
-    listed: `
-      select looked.seq, looked.created_at from ${looked}
-      where (:type is null or e.type = :type) and ${fits} limit :limit`,
-    found: `
-      select looked.seq, looked.created_at from ${looked}
-      where (:type is null or e.type = :type) and ${fits}
-        and (e.type ${NAMED_TYPE} or ${ID} or ${TEXT}) limit :limit`,
-  };
-}
+/** Those of a type, or all: `list` is an index of them, in front of the events themselves. */
+const TYPED_EVENTS = {
+  indexed: `events_of_type l cross join events e on e.seq = l.event
+    where l.type = :of and (l.accepted_at, l.event) >= (:fromAt, :fromSeq)
+      and (l.accepted_at, l.event) < (:beforeAt, :beforeSeq)`,
+  ends: `select l.event as seq, l.accepted_at as created_at from events_of_type l
+    where l.type = :of and (l.accepted_at, l.event) >= (:fromAt, :fromSeq)
+      and (l.accepted_at, l.event) < (:beforeAt, :beforeSeq)`,
+  fresh: `events e where e.seq > (select event from indexed_until)
+    and (:of = ${ALL_TYPES} or e.type = :of) and ${ACCEPTED_IN_RANGE}`,
+};
+
+const NAMED_EVENTS = `events e
+  where e.seq in (select value from json_each(:of)) and ${ACCEPTED_IN_RANGE}`;
 
 /** Events: of a type or all, or those of the numbers in `of`. */
 export const EVENT_LISTS = {
-  byType: eventList(EVENT_ROWS),
-  byId: eventList(NAMED_EVENT_ROWS),
-} as const;
+  byType: {
+    end: `${TYPED_EVENTS.ends} union all ${eventsIn(TYPED_EVENTS.fresh)}
+      ${NEWEST_FIRST} limit 1 offset :rows - 1`,
+    listed: typedEvents(EVENT_FITS),
+    found: typedEvents(`${EVENT_FITS} and ${EVENT_HAS}`),
+  },
+  byId: {
+    end: `${eventsIn(NAMED_EVENTS)} ${NEWEST_FIRST} limit 1 offset :rows - 1`,
+    listed: `${eventsIn(NAMED_EVENTS)} and ${EVENT_FITS}`,
+    found: `${eventsIn(NAMED_EVENTS)} and ${EVENT_FITS} and ${EVENT_HAS}`,
+  },
+} as const satisfies Record<string, ListSql>;
+
+function eventsIn(rows: string): string {
+  return `select e.seq as seq, e.accepted_at as created_at from ${rows}`;
+}
+
+function typedEvents(condition: string): string {
+  return `
+    select l.event as seq, l.accepted_at as created_at
+    from ${TYPED_EVENTS.indexed} and ${condition}
+    union all ${eventsIn(TYPED_EVENTS.fresh)} and ${condition}`;
+}
 
 export type EventList = keyof typeof EVENT_LISTS;
 

@@ -7,7 +7,7 @@ import { UNREADABLE } from "./damage.ts";
 import type { Position } from "./delivery_id.ts";
 import type { ReadingThread } from "./reading_thread.ts";
 import type { ListSql } from "./search_sql.ts";
-import { type Answered, answerTo, type Asked } from "./sqlite_thread.ts";
+import { type Answered, answerTo, type Asked, type Row } from "./sqlite_thread.ts";
 
 /** A list of rows, newest first, and what is looked for in it. */
 export interface Walked {
@@ -26,7 +26,7 @@ export type Wanted = Readonly<Record<string, string | number | Uint8Array | null
 
 /** What one slice of a list gave. */
 export interface Slice {
-  /** Newest first; one more than asked for where the slice was not looked at to its end. */
+  /** Newest first; one more than asked for where there are more. */
   readonly found: readonly Position[];
   /** The last row that it looked at; undefined at the list's end. */
   readonly reached: Position | undefined;
@@ -44,8 +44,12 @@ interface Pace {
 
 /** Short, for it holds the loop. */
 const ON_LOOP: Pace = { first: 64, most: 500, sliceMs: 3 };
-/** Short, for others want the thread, and what it reads keeps the journal from beginning anew. */
-const ON_THREAD: Pace = { first: 1_000, most: 20_000, sliceMs: 25 };
+/**
+ * Short, for others want the thread, and what it reads keeps the journal from beginning anew. Nothing ends
+ * a slice that turns out long, so there are few rows at first, and never so many that the largest payloads
+ * would take minutes.
+ */
+const ON_THREAD: Pace = { first: 64, most: 20_000, sliceMs: 10 };
 
 /** Where rows are read: a connection of this thread, and another thread where there is one. */
 export interface Reading {
@@ -82,64 +86,57 @@ export class Walk {
     pace: Pace,
     { walked, before, limit }: { walked: Walked; before: Position; limit: number },
   ): Promise<Slice | undefined> {
+    const { sql, seeks, of, wanted } = walked;
+    const within = (from: Position) => ({
+      ...(of !== undefined && { of }),
+      fromAt: from.createdAt,
+      fromSeq: from.seq,
+      beforeAt: before.createdAt,
+      beforeSeq: before.seq,
+    });
     for (let rows = this.#paces.get(pace) ?? Math.max(pace.first, limit + 1);;) {
       if (pace === ON_LOOP && this.#turn.isOver) await this.#turn.rest();
-      const statements = statementsFor(walked, { before, limit, rows });
       const startedMs = this.#reading.clock.monotonicMs();
-      const answers = pace === ON_LOOP
-        ? this.#read(statements, rows)
-        : await this.#reading.thread?.read(statements);
-      if (!answers) return undefined;
+      const ended = await this.#read(pace, {
+        sql: sql.end,
+        params: { ...within(walked.from), rows },
+      });
+      if (!ended) return undefined;
+      if ("damage" in ended) throw new DataDamaged(UNREADABLE);
+      const [reached] = positionsIn(ended.rows);
+      const matched = await this.#read(pace, {
+        sql: seeks ? sql.found : sql.listed,
+        params: { ...within(reached ?? walked.from), ...wanted },
+      });
+      if (!matched) return undefined;
       const tookMs = this.#reading.clock.monotonicMs() - startedMs;
-      const [end, matches] = answers;
-      if ("damage" in end! || "damage" in matches! && rows === 1 && end!.rows.length === 0) {
-        throw new DataDamaged(UNREADABLE);
-      }
-      const isDamaged = "damage" in matches!;
-      if (isDamaged && rows > 1) {
+      if (pace === ON_LOOP) this.#rowsOnLoop += rows;
+      if ("damage" in matched && rows > 1) {
         // The damaged row is looked for, and passed by.
         rows = Math.max(1, Math.floor(rows / 8));
         continue;
       }
       const faster = Math.round(rows * pace.sliceMs / Math.max(tookMs, 0.1));
       this.#paces.set(pace, Math.max(1, Math.min(faster, rows * 2, pace.most)));
-      return {
-        found: isDamaged ? [] : (matches!.rows as unknown as PositionRow[]).map(positionFrom),
-        reached: (end!.rows as unknown as PositionRow[]).map(positionFrom)[0],
-      };
+      const found = "damage" in matched ? [] : positionsIn(matched.rows).sort(newestFirst);
+      return { found: found.slice(0, limit + 1), reached };
     }
   }
 
-  #read(statements: readonly Asked[], rows: number): Answered[] {
-    const { db, prepared } = this.#reading;
-    this.#rowsOnLoop += rows;
-    return statements.map((asked) => answerTo(db, asked, prepared));
+  async #read(pace: Pace, asked: Asked): Promise<Answered | undefined> {
+    const { db, prepared, thread } = this.#reading;
+    if (pace === ON_LOOP) return answerTo(db, asked, prepared);
+    return (await thread?.read([asked]))?.[0];
   }
 }
 
-interface PositionRow {
-  readonly seq: number;
-  readonly created_at: Instant;
+export function newestFirst(a: Position, b: Position): number {
+  return b.createdAt - a.createdAt || b.seq - a.seq;
 }
 
-function positionFrom({ seq, created_at }: PositionRow): Position {
-  return { createdAt: created_at, seq };
-}
-
-function statementsFor(
-  { sql, seeks, of, from, wanted }: Walked,
-  { before, limit, rows }: { before: Position; limit: number; rows: number },
-): Asked[] {
-  const range = {
-    ...(of !== undefined && { of }),
-    fromAt: from.createdAt,
-    fromSeq: from.seq,
-    beforeAt: before.createdAt,
-    beforeSeq: before.seq,
-    rows,
-  };
-  return [
-    { sql: sql.end, params: range },
-    { sql: seeks ? sql.found : sql.listed, params: { ...range, ...wanted, limit: limit + 1 } },
-  ];
+function positionsIn(rows: readonly Row[]): Position[] {
+  return rows.map(({ seq, created_at }) => ({
+    createdAt: created_at as Instant,
+    seq: seq as number,
+  }));
 }
