@@ -9,8 +9,9 @@ import { examineDisk } from "./doctor/disk.ts";
 import { examineFiles, type GuardedFile } from "./doctor/files.ts";
 import type { Finding } from "./doctor/finding.ts";
 import { examineLimits } from "./doctor/limits.ts";
-import { examineListen, examineReceivers, systemResolve } from "./doctor/network.ts";
+import { examineListen, examineReceivers, judgeProxies, systemResolve } from "./doctor/network.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { ignoredProxies } from "./ignored_proxies.ts";
 import type { Colour } from "./paint.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { type Column, printTable } from "./table.ts";
@@ -47,6 +48,7 @@ async function examine(options: GlobalOptions, shell: Shell): Promise<Finding[]>
     ...(database === undefined ? [] : await examineDisk(database, clock)),
     ...await examineFiles(files),
     ...await examineLimits(config?.totalConcurrency),
+    ...judgeProxies(ignoredProxies(environment)),
     ...(config === undefined ? [] : await examineNetwork(config, shell)),
   ];
 }

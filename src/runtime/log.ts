@@ -56,6 +56,7 @@ export interface Log {
   configReloaded(summary: string): void;
   configRejected(problems: readonly string[]): void;
   configWarning(problem: string): void;
+  proxiesIgnored(variables: readonly string[]): void;
   /** Requests of one address were refused for their tokens, or sign-ins were; at most a line a minute. */
   accessRefused(facts: { address: string; count: number; reasons: string }): void;
   /** The same of so many addresses that each has no line. */
@@ -155,6 +156,10 @@ export function systemLog(): Log {
     configRejected: (problems) =>
       logger.error("config rejected; the one before stays in force", {
         problems: problems.join("; "),
+      }),
+    proxiesIgnored: (variables) =>
+      logger.warn("a proxy is set in the environment and ignored: requests go out directly", {
+        variables: variables.join(", "),
       }),
     configWarning: (problem) => logger.warn("config", { problem }),
     accessRefused: (facts) => logger.warn("access refused", { ...facts }),
