@@ -182,6 +182,9 @@ Deno.test("doctor: what is measured is judged", () => {
     "ok",
     "warn",
   ]);
+  const pinned = judgeJournal(65 * MIB, [{ pid: 4242, program: "sqlite3" }]);
+  assertMatch(pinned.message, /^65 MiB: .* while process 4242 \(sqlite3\) reads in it$/);
+  assertEquals([pinned.state, pinned.fix], ["warn", "end that process, or let it finish"]);
   const mode = (check: "config file" | "secret file", bits: number) =>
     judgeMode({ check, path: "/x" }, bits);
   assertEquals(

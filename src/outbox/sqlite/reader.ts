@@ -23,6 +23,7 @@ import type {
   RememberedEntry,
   Replay,
   ReplayFilter,
+  SeenTypes,
   Space,
   StoredDelivery,
   StoredEvent,
@@ -63,6 +64,7 @@ import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
 import { spaceOf } from "./space.ts";
+import { seenTypes } from "./seen_types.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 import {
   answersFromRows,
@@ -97,7 +99,7 @@ const COUNTED_ROWS = 50_000;
  * The reading side, over a connection that sees only what is committed. It can't be watched: SQLite
  * does not say that another connection has committed.
  */
-export class SqliteReader implements Omit<OutboxReader, "watch"> {
+export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal"> {
   readonly #db: DatabaseSync;
   readonly #sql: Statements<keyof typeof READER_SQL>;
   readonly #subscriptions: Names;
@@ -424,6 +426,10 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   // deno-lint-ignore require-await
   async audit(): Promise<Audit> {
     return auditDatabase(this.#db);
+  }
+
+  seenTypes(request: { since: Instant; most: number }): Promise<SeenTypes | undefined> {
+    return seenTypes(this.#db, { ...request, turn: this.turn() });
   }
 
   // deno-lint-ignore require-await
