@@ -6,6 +6,7 @@ import { answerOf, deliveryColumns, resultOf, stateCell } from "./delivery_colum
 import { addFilterOptions, type DeliveryFilter, queryOf } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
+import { sayNoneFit } from "./none_fit.ts";
 import { printableLines } from "./printable.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printFields, printIndented, printLine, printTable } from "./table.ts";
@@ -107,7 +108,7 @@ async function list(
     }
   }
   printTable(rows, deliveryColumns(terminal), terminal);
-  if (count === 0) shell.say("no delivery fits");
+  if (count === 0) await sayNoneFit(options.subscription, { client, shell });
   return EXIT.done;
 }
 
