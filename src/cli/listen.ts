@@ -6,6 +6,7 @@ import type { ReceiverOptions } from "../receivers/receiver.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { profileNamed } from "./config_file.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { ReceivedCells } from "./received_cells.ts";
 import type { Shell } from "./shell.ts";
 
 interface ListenOptions {
@@ -40,6 +41,10 @@ export function addListen(program: Command, shell: Shell): void {
           `profile "${profile.name}" signs: name the variable with its secret by --secret-env`,
         );
       }
+      const cells = new ReceivedCells({
+        columns: shell.terminal.columns,
+        profiles: [profile.name],
+      });
       const interrupted = Promise.withResolvers<void>();
       const ignore = shell.terminal.onSignal(["SIGINT", "SIGTERM"], () => interrupted.resolve());
       try {
@@ -53,7 +58,9 @@ export function addListen(program: Command, shell: Shell): void {
           ...(options.delay !== undefined && { delayMs: options.delay }),
           onReceived(received) {
             shell.print(
-              options.json ? JSON.stringify(received) : formatReceived(received, { colour }),
+              options.json
+                ? JSON.stringify(received)
+                : formatReceived(received, { colour, cells: cells.of }),
             );
             if (!shell.terminal.hasReader()) interrupted.resolve();
           },
