@@ -4,6 +4,7 @@ import { commandAbout } from "./domain/curl.ts";
 import { Digests } from "./dispatch/digests.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
+import { JournalWatch } from "./dispatch/journal_watch.ts";
 import { digestNotice, type Notice, Notices } from "./dispatch/notices.ts";
 import { Replayer } from "./dispatch/replayer.ts";
 import { keptTimes, Retention } from "./dispatch/retention.ts";
@@ -19,6 +20,7 @@ import type { Operations } from "./http/operations.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import { Admission } from "./ingest/admission.ts";
 import { Ingest } from "./ingest/ingest.ts";
+import { PatternWatch } from "./ingest/unmatched_patterns.ts";
 import { Registry } from "./ingest/registry.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
@@ -223,6 +225,13 @@ function compose(
     log,
     onDue: (id) => scheduler.noteDue(id, steady.now()),
   });
+  const journalWatch = new JournalWatch({
+    reader: outbox,
+    clock,
+    log,
+    commits: () => outbox.commits,
+  });
+  const patternWatch = new PatternWatch();
   const feed = new ChangeFeed({ reader: outbox, clock });
   const streams = new Set<() => void>();
   /** Who did what; a deed stands whether or not this can be kept. */
@@ -301,6 +310,7 @@ function compose(
     databasePath: config.storage.path,
     droppedLogLines: ports.droppedLogLines ?? (() => 0),
     keptTimes: () => keptTimes(steady.now(), keep()),
+    pinnedJournal: () => journalWatch.pinned,
   });
   const app = createApp({
     ingest,
@@ -318,6 +328,11 @@ function compose(
     config: () => config,
     closedBecause: () => closedBecause,
     notReadyBecause,
+    pinnedJournal: () => journalWatch.pinned,
+    unmatched: () => {
+      const turn = new Turn(clock);
+      return patternWatch.patterns({ reader: outbox, config, now: steady.now(), turn });
+    },
     metrics: () => metrics.expose(new Turn(clock)),
     onRefused: measures.refused,
     onAccessRefused: measures.accessRefused,
@@ -343,6 +358,7 @@ function compose(
     await digests.start();
     await scheduler.start();
     retention.start();
+    journalWatch.start();
     replayer.wake();
     unwatchLoop = ports.watchLoop?.(measures.loopDelayed);
     // What is under way can't be recorded any more: there is nothing to wait for.
@@ -363,6 +379,7 @@ function compose(
     admission.stop();
     digests.stop();
     retention.stop();
+    journalWatch.stop();
     replayer.stop();
     unwatchLoop?.();
     endStreams();

@@ -6,6 +6,7 @@ import { answerOf, deliveryColumns, resultOf, stateCell } from "./delivery_colum
 import { addFilterOptions, type DeliveryFilter, queryOf } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
+import { sayNoneFit } from "./none_fit.ts";
 import { printableLines } from "./printable.ts";
 import { type ProgressBar, progressBar } from "./progress_bar.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
@@ -113,7 +114,7 @@ async function list(
   else if (searching.isStopped) {
     shell.say(searching.stoppedText());
     return EXIT.failed;
-  } else if (count === 0) shell.say("no delivery fits");
+  } else if (count === 0) await sayNoneFit(options.subscription, { client, shell });
   return EXIT.done;
 }
 

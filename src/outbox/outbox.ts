@@ -368,6 +368,15 @@ export interface OutboxReader {
   /** For how many milliseconds the oldest row of each kind has been overdue for pruning, if any is. */
   overdue(times: KeptTimes): Promise<ReadonlyMap<PrunedKind, number>>;
   audit(): Promise<Audit>;
+  /**
+   * The types of events that publishers posted since then; undefined where more than `most` types are
+   * known. Events of tests and notices don't count.
+   */
+  seenTypes(
+    request: { readonly since: Instant; readonly most: number },
+  ): Promise<SeenTypes | undefined>;
+  /** The journal, where it holds 64 MiB or more; undefined where it is shorter, or there is none. */
+  longJournal(): Promise<LongJournal | undefined>;
   /** How much room what is stored takes, and how much of that holds nothing. */
   space(): Promise<Space>;
   /**
@@ -525,6 +534,37 @@ export interface DeliveryFilter extends PageRequest, Wanted {
   readonly since?: Instant;
   readonly until?: Instant;
 }
+
+/** Which types of events came. */
+export interface SeenTypes {
+  readonly types: ReadonlySet<string>;
+  /** How far back the database goes; undefined where there is nothing in it. */
+  readonly recordedSince?: Instant;
+}
+
+/** A journal that is longer than it gets where nobody reads in it. */
+export interface LongJournal {
+  readonly bytes: number;
+  /** Other processes that read in it, as far as they can be known. */
+  readonly readers: readonly JournalReader[];
+}
+
+/** A process that reads in the journal. */
+export interface JournalReader {
+  readonly pid: number;
+  readonly program?: string;
+}
+
+/** Who reads in it, in words: `process 4242 (sqlite3)`. */
+export function readersText({ readers }: Pick<LongJournal, "readers">): string {
+  if (readers.length === 0) return "another program";
+  return readers.map(({ pid, program }) =>
+    program === undefined ? `process ${pid}` : `process ${pid} (${program})`
+  ).join(", ");
+}
+
+/** From this length on a journal is long: where nobody reads in it, it is begun anew before. */
+export const LONG_JOURNAL_BYTES = 64 * 1024 * 1024;
 
 /** How large a database is, and how much of that holds nothing and will be used again. */
 export interface Space {

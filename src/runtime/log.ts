@@ -58,6 +58,9 @@ export interface Log {
   configReloaded(summary: string): void;
   configRejected(problems: readonly string[]): void;
   configWarning(problem: string): void;
+  journalPinned(bytes: number, readers: string): void;
+  journalFreed(): void;
+  proxiesIgnored(variables: readonly string[]): void;
   /** Requests of one address were refused for their tokens, or sign-ins were; at most a line a minute. */
   accessRefused(facts: { address: string; count: number; reasons: string }): void;
   /** The same of so many addresses that each has no line. */
@@ -159,6 +162,19 @@ export function systemLog(): Log {
     configRejected: (problems) =>
       logger.error("config rejected; the one before stays in force", {
         problems: problems.join("; "),
+      }),
+    journalPinned: (bytes, readers) =>
+      logger.error(
+        "the journal can't be emptied while another program reads in it; end that program",
+        {
+          journalMiB: Math.round(bytes / 1024 ** 2),
+          readers,
+        },
+      ),
+    journalFreed: () => logger.info("the journal can be emptied again"),
+    proxiesIgnored: (variables) =>
+      logger.warn("a proxy is set in the environment and ignored: requests go out directly", {
+        variables: variables.join(", "),
       }),
     configWarning: (problem) => logger.warn("config", { problem }),
     accessRefused: (facts) => logger.warn("access refused", { ...facts }),

@@ -8,6 +8,7 @@ import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
 import { OLDEST_SQL, PRUNING_SQL } from "../../src/outbox/sqlite/pruning.ts";
 import { PUBLISHER_SQL } from "../../src/outbox/sqlite/publisher_pending.ts";
 import { READER_SQL } from "../../src/outbox/sqlite/reader.ts";
+import { SEEN_SQL } from "../../src/outbox/sqlite/seen_types.ts";
 import { SCAN_SQL } from "../../src/outbox/sqlite/replay_scan.ts";
 import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
 import { DELIVERY_LISTS, EVENT_LISTS, SEARCH_SQL } from "../../src/outbox/sqlite/search_sql.ts";
@@ -19,6 +20,7 @@ const STATEMENTS: Record<string, string> = {
   ...SQL,
   ...READER_SQL,
   ...SCAN_SQL,
+  ...SEEN_SQL,
   ...REPLAYING_SQL,
   ...TALLYING_SQL,
   ...TIMEKEEPING_SQL,
@@ -58,6 +60,7 @@ const SORTS = [
   "health",
   "pending",
   "mostExhausted",
+  "seenFresh",
   "takeInCounts",
   "takeInEvents",
 ];

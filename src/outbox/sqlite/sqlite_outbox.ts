@@ -5,7 +5,7 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
-import { DataDamaged, OutboxFailed, OutboxUnavailable } from "../outbox.ts";
+import { DataDamaged, LONG_JOURNAL_BYTES, OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
   AnswerCount,
   Audit,
@@ -25,6 +25,7 @@ import type {
   HistoryEntry,
   HistoryFilter,
   KeptTimes,
+  LongJournal,
   NewEvent,
   Outbox,
   OutboxReader,
@@ -38,6 +39,7 @@ import type {
   Replay,
   ReplayFilter,
   ReplayStep,
+  SeenTypes,
   Space,
   StoredDelivery,
   StoredEvent,
@@ -48,6 +50,7 @@ import { IN_MEMORY, openReading, openWriter } from "./connection.ts";
 import { isCorrupt, UNREADABLE } from "./damage.ts";
 import { faultOf } from "./faults.ts";
 import { Journal } from "./journal.ts";
+import { journalReaders } from "./journal_readers.ts";
 import { DatabaseLock, type Lock } from "./lock.ts";
 import { FilesChanged, OwnFiles } from "./own_files.ts";
 import { SqliteReader } from "./reader.ts";
@@ -462,6 +465,18 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   audit(): Promise<Audit> {
     return this.#read(() => this.#reader.audit());
+  }
+
+  seenTypes(request: { since: Instant; most: number }): Promise<SeenTypes | undefined> {
+    return this.#read(() => this.#reader.seenTypes(request));
+  }
+
+  longJournal(): Promise<LongJournal | undefined> {
+    return this.#read(async () => {
+      const bytes = this.#journal ? this.#store.journalBytes() : 0;
+      if (bytes < LONG_JOURNAL_BYTES) return undefined;
+      return { bytes, readers: await journalReaders(this.#path) };
+    });
   }
 
   space(): Promise<Space> {
