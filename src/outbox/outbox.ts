@@ -4,7 +4,13 @@
  * rejection means that nothing was stored, but for what says that it takes several commits.
  */
 import type { Attempt } from "../domain/attempt.ts";
-import type { Delivery, DeliveryCause, DeliveryState, FormatText } from "../domain/delivery.ts";
+import type {
+  Delivery,
+  DeliveryCause,
+  DeliveryState,
+  FormatText,
+  StateFilter,
+} from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import type { Health } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
@@ -143,7 +149,7 @@ export interface HistoryEntry {
 export interface ReplayFilter {
   readonly subscription?: string;
   readonly type?: string;
-  readonly state?: Exclude<DeliveryState, "pending">;
+  readonly state?: Exclude<StateFilter, "pending">;
   /** Created at or after. */
   readonly since: Instant;
   /** Created before. */

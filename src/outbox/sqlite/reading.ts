@@ -14,6 +14,7 @@ import type { JsonText } from "../../domain/json_text.ts";
 import type { Namesake, StoredEvent } from "../outbox.ts";
 import { type Bytes, bytesToHeaders, bytesToScope, toText } from "./bytes.ts";
 import { DAMAGED, isJson } from "./damage.ts";
+import { GONE } from "../../domain/verdict.ts";
 import { deliveryId } from "./delivery_id.ts";
 import { STATES } from "./schema.ts";
 
@@ -140,6 +141,9 @@ export const DELIVERY_BY_SEQ = `
     join types t on t.id = d.type
     join subscriptions s on s.id = d.subscription
   where d.seq = ?`;
+
+/** What failedForGood() says, of a row of deliveries. */
+export const FAILED_FOR_GOOD = `(state = 2 or state = 3 and reason = cast('${GONE}' as blob))`;
 
 /** What LAST_RESULT selects. */
 export interface LastResultRow {
