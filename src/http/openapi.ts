@@ -65,8 +65,13 @@ let text: string | undefined;
 const INTRODUCTION =
   "Events in, webhooks out: stored before the answer, delivered at least once. " +
   "Errors are `application/problem+json` (RFC 9457). Lists are newest first, take `limit` and " +
-  "`cursor`, and answer `{items, next}`; `next` is null on the last page. Instants are RFC 3339 " +
+  "`cursor`, and answer `{items, next}`; `next` is null on the last page, and only there. Instants are RFC 3339 " +
   "in UTC.";
+
+const SEARCHING =
+  "What an index has comes at once: filters, and `q` as the beginning of an id or the name of a " +
+  "subscription or a type. For the rest, a call looks through older rows for half a second. Its page " +
+  "may be short, even empty, and still have a `next`; `searched` says how far back it is.";
 
 const TAGS = [
   { name: "events", description: "What happened" },
@@ -130,6 +135,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       id: "listEvents",
       tag: "events",
       summary: "List events",
+      description: SEARCHING,
       who: "operators",
       parameters: parametersOf(eventsQuery),
       answers: [[200, json("A page of events", "EventPage")], 422],
@@ -154,6 +160,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       id: "listDeliveries",
       tag: "deliveries",
       summary: "List deliveries",
+      description: SEARCHING,
       who: "operators",
       parameters: parametersOf(deliveriesQuery),
       answers: [[200, json("A page of deliveries", "DeliveryPage")], 422],

@@ -29,10 +29,16 @@ export const pageQuery = z.strictObject({
   cursor: z.string().max(200).optional().describe("The `next` of the page before"),
 });
 
+const searched = z.string().min(1).max(200).optional().describe(
+  "The beginning of an id, a subscription or a type, or a text anywhere in the event's data, " +
+    "scope or metadata; of letters in a text the case does not matter",
+);
+
 export const eventsQuery = pageQuery.extend({
   type: z.string().optional().describe("Exactly this event type"),
   since: instantQuery.optional().describe("Accepted at or after"),
   until: instantQuery.optional().describe("Accepted before"),
+  q: searched,
 });
 
 export const eventQuery = z.strictObject({
@@ -53,7 +59,7 @@ export const deliveriesQuery = pageQuery.extend({
     .describe("The status of the last answer"),
   since: instantQuery.optional().describe("Created at or after"),
   until: instantQuery.optional().describe("Created before"),
-  q: z.string().min(1).max(200).optional().describe("Text in the event's data"),
+  q: searched,
 });
 
 export const historyQuery = pageQuery.extend({
@@ -279,6 +285,18 @@ export const postedEvents = z.union([
   postedEventSchema,
   z.array(postedEventSchema).min(1).max(MAX_EVENTS),
 ]);
+
+/** How far back a search has looked. */
+export const progress = z.object({
+  backTo: instant,
+  rows: z.number().int().describe("About so many rows are passed"),
+  of: z.number().int().describe("… of those that there are in the time that was asked for"),
+}).describe("How far back a search has looked that goes on with `next`");
+
+/** A page of a list that can be searched. */
+export function searchedPageOf<Item extends z.ZodType>(item: Item) {
+  return pageOf(item).extend({ searched: progress.optional() });
+}
 
 /** A page of a list. */
 export function pageOf<Item extends z.ZodType>(item: Item) {

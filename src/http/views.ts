@@ -21,7 +21,7 @@ import {
 } from "../domain/json_text.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Operator, Subscription, ValueTest } from "../domain/subscription.ts";
-import type { StoredEvent } from "../outbox/outbox.ts";
+import type { Page, StoredEvent } from "../outbox/outbox.ts";
 
 /** How things look in the API. Texts where a value's digits have to survive. */
 
@@ -55,6 +55,12 @@ function lastResultView(result: LastResult | undefined) {
     ...given("status", result.status),
     ...given("error", result.error),
   };
+}
+
+/** How far a list's search has got, for the page that goes on. */
+export function searchedView({ searched }: Page<unknown>) {
+  if (searched === undefined) return {};
+  return { searched: { ...searched, backTo: formatInstant(searched.backTo) } };
 }
 
 export function attemptView(attempt: Attempt, { body, diagnosis }: {

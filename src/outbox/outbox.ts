@@ -452,6 +452,26 @@ export interface StoredDelivery extends Delivery {
 export interface Page<Item> {
   readonly items: Item[];
   readonly next?: string;
+  /** Of a search that is to go on. */
+  readonly searched?: Searched;
+}
+
+/** How far back a search has looked. */
+export interface Searched {
+  /** Of the last row that was looked at. */
+  readonly backTo: Instant;
+  /** About so many rows were passed, … */
+  readonly rows: number;
+  /** … of those within the time that was asked for. */
+  readonly of: number;
+}
+
+/** What is looked for in deliveries and events. */
+export interface Wanted {
+  /** The beginning of an id, a subscription or a type, or a text in the event's data. */
+  readonly q?: string;
+  /** Whether the events' data is left alone. */
+  readonly hidesData?: boolean;
 }
 
 export interface PageRequest {
@@ -459,7 +479,7 @@ export interface PageRequest {
   readonly cursor?: string;
 }
 
-export interface EventFilter extends PageRequest {
+export interface EventFilter extends PageRequest, Wanted {
   readonly type?: string;
   readonly since?: Instant;
   readonly until?: Instant;
@@ -476,7 +496,7 @@ export interface RememberedEntry extends HistoryEntry {
   readonly seq: number;
 }
 
-export interface DeliveryFilter extends PageRequest {
+export interface DeliveryFilter extends PageRequest, Wanted {
   readonly state?: DeliveryState;
   readonly subscription?: string;
   readonly type?: string;
@@ -486,8 +506,6 @@ export interface DeliveryFilter extends PageRequest {
   readonly status?: number;
   readonly since?: Instant;
   readonly until?: Instant;
-  /** Text in the event's data. */
-  readonly q?: string;
 }
 
 /** How large a database is, and how much of that holds nothing and will be used again. */

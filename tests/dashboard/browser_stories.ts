@@ -249,7 +249,7 @@ story("keys walk the rows, open one, retry one, and tell of themselves", async (
   await page.keyboard.press("/");
   assertEquals(await page.evaluate("document.activeElement.name"), "q");
   await page.keyboard.type("jkr?");
-  assertEquals(await page.getByLabel("Text in the payload").inputValue(), "jkr?");
+  assertEquals(await page.getByRole("banner").getByLabel("Search").inputValue(), "jkr?");
   await page.keyboard.press("Escape");
   await page.keyboard.press("?");
   assert(await page.getByRole("dialog", { name: "Keys" }).isVisible());

@@ -4,7 +4,7 @@ import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
-import type { Clock } from "../../runtime/clock.ts";
+import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { DataDamaged, OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
   AnswerCount,
@@ -49,6 +49,7 @@ import { Journal } from "./journal.ts";
 import { DatabaseLock, type Lock } from "./lock.ts";
 import { FilesChanged, OwnFiles } from "./own_files.ts";
 import { SqliteReader } from "./reader.ts";
+import { ReadingThread } from "./reading_thread.ts";
 import type { ReplayBeginning } from "./replaying.ts";
 import { assertComplete, assertNotAbandoned, HEAD_BYTES } from "./remains.ts";
 import { assertNothingRescued, rescue } from "./rescue.ts";
@@ -87,7 +88,7 @@ export async function openSqliteOutbox(
     const guard = { files, lock, clock, rescue: (fault: FilesChanged) => rescue(db, fault) };
     return new SqliteOutbox(file, {
       store,
-      reader: new SqliteReader(reading),
+      reader: new SqliteReader(reading, systemClock, new ReadingThread(file, systemClock)),
       journal,
       lock,
       guard,
@@ -745,6 +746,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     await this.#moving;
     if (!this.#failure) this.#look();
     await this.#rescuing;
+    await this.#reader.leaveThread();
     try {
       if (this.#failure) this.#closeUntouched();
       else this.#closeAsOneFile();
