@@ -39,14 +39,20 @@ export interface Delivery {
 /** What lists and replays can be asked for: the deliveries in a state, or those that failed for good. */
 export type StateFilter = DeliveryState | "failed";
 
+/** A delivery of ours, or as the API has it. */
+interface Ended {
+  readonly state: DeliveryState;
+  readonly reason?: string | undefined;
+}
+
 /** Whether it failed for good: it is exhausted, or was cancelled because its receiver is gone (410). */
-export function failedForGood({ state, reason }: Pick<Delivery, "state" | "reason">): boolean {
+export function failedForGood({ state, reason }: Ended): boolean {
   return state === "exhausted" || state === "cancelled" && reason === GONE;
 }
 
 /** Whether a delivery is among those that a filter asks for. */
 export function isInState(
-  delivery: Pick<Delivery, "state" | "reason">,
+  delivery: Ended,
   wanted: StateFilter,
 ): boolean {
   return wanted === "failed" ? failedForGood(delivery) : delivery.state === wanted;

@@ -497,7 +497,7 @@ export interface RememberedEntry extends HistoryEntry {
 }
 
 export interface DeliveryFilter extends PageRequest, Wanted {
-  readonly state?: DeliveryState;
+  readonly state?: StateFilter;
   readonly subscription?: string;
   readonly type?: string;
   /** The id of the event, or of several; or the one that receivers get. */

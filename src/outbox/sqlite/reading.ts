@@ -16,7 +16,7 @@ import { type Bytes, bytesToHeaders, bytesToScope, toText } from "./bytes.ts";
 import { DAMAGED, isJson } from "./damage.ts";
 import { GONE } from "../../domain/verdict.ts";
 import { deliveryId } from "./delivery_id.ts";
-import { STATES } from "./schema.ts";
+import { STATE_FILTERS, STATES } from "./schema.ts";
 
 /** What EVENT_BY_SEQ selects. */
 export interface EventRow {
@@ -142,8 +142,12 @@ export const DELIVERY_BY_SEQ = `
     join subscriptions s on s.id = d.subscription
   where d.seq = ?`;
 
-/** What failedForGood() says, of a row of deliveries. */
-export const FAILED_FOR_GOOD = `(state = 2 or state = 3 and reason = cast('${GONE}' as blob))`;
+/** What domain's isInState() says of a row of deliveries; `:state` is null where any will do. */
+export function isInState(row: string): string {
+  const gone = `${row}.state = 3 and ${row}.reason = cast('${GONE}' as blob)`;
+  return `(:state is null or ${row}.state = :state
+    or :state = ${STATE_FILTERS.indexOf("failed")} and (${row}.state = 2 or ${gone}))`;
+}
 
 /** What LAST_RESULT selects. */
 export interface LastResultRow {

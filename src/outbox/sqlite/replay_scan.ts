@@ -3,7 +3,7 @@ import type { Instant } from "../../domain/instant.ts";
 import type { ReplayFilter } from "../outbox.ts";
 import type { Position } from "./delivery_id.ts";
 import type { Names } from "./names.ts";
-import { FAILED_FOR_GOOD } from "./reading.ts";
+import { isInState } from "./reading.ts";
 import { STATE_FILTERS, STATES } from "./schema.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
@@ -98,9 +98,6 @@ interface Wanted {
 
 const FAILED = STATE_FILTERS.indexOf("failed");
 
-/** Whether a row is in the state, or the set, that is asked for. */
-const IS_WANTED = `(:state is null or state = :state or :state = ${FAILED} and ${FAILED_FOR_GOOD})`;
-
 function listOf(positions: readonly Position[]): string {
   return JSON.stringify(positions.map(({ seq }) => seq));
 }
@@ -148,7 +145,7 @@ export const SCAN_SQL = {
     select d.seq, d.created_at, d.event, d.subscription, d.type, d.format
     from json_each(:seqs) j cross join deliveries d on d.seq = j.value
     where d.finished_after < :number
-      and ${IS_WANTED}
+      and ${isInState("d")}
       and (:subscription is null or d.subscription = :subscription)
       and (:type is null or d.type = :type)
       and (d.cause = 'event' or d.cause = 'redelivery' and (
@@ -166,7 +163,7 @@ export const SCAN_SQL = {
     select count(*) as n
     from json_each(:seqs) j cross join deliveries d on d.seq = j.value
     where d.finished_after < :number
-      and ${IS_WANTED}
+      and ${isInState("d")}
       and (:subscription is null or d.subscription = :subscription)
       and (:type is null or d.type = :type)
       and (d.cause = 'event' or d.cause = 'redelivery' and (
