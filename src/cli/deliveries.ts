@@ -63,7 +63,7 @@ export function addDeliveries(program: Command, shell: Shell): void {
     }));
 }
 
-const STATES = ["pending", "delivered", "exhausted", "cancelled"];
+const STATES = ["pending", "delivered", "failed", "exhausted", "cancelled"];
 const LIMIT = 50;
 /** The most that the API gives at a time. */
 const PAGE = 500;
@@ -264,7 +264,7 @@ function count(text: string): number {
 
 const EXAMPLES = `
 Examples:
-  $ bellhook deliveries --subscription guests --state exhausted
+  $ bellhook deliveries --subscription guests --state failed
   $ bellhook deliveries --since 2h --status 401 --all
   $ bellhook deliveries --q bk_12345 --json | jq -r .id
   $ bellhook deliveries dlv_01JA0000000000000000000000

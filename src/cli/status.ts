@@ -207,8 +207,8 @@ function advise(subscriptions: readonly Subscription[], shell: Shell): void {
     const word = shellWord(id);
     const say = (text: string) => shell.say(printable(`${id}: ${text}`));
     if (health.state === "failing") {
-      say(`what failed:      bellhook deliveries --subscription ${word} --state exhausted`);
-      say(`once it is well:  bellhook replay --subscription ${word} --state exhausted --since 7d`);
+      say(`what failed:      bellhook deliveries --subscription ${word} --state failed`);
+      say(`once it is well:  bellhook replay --subscription ${word} --state failed --since 7d`);
     } else if (health.state === "paused") {
       const why = health.reason === undefined ? "" : ` (${health.reason})`;
       say(`to go on${why}: ${commandAbout("resume", id)}`);
@@ -267,7 +267,7 @@ async function failuresOf(
   client: ApiClient,
 ): Promise<DeliveryWithAttempts[]> {
   const failed: Delivery[] = [];
-  for (const state of ["exhausted", "cancelled", "pending"]) {
+  for (const state of ["failed", "pending"]) {
     let found = 0;
     for await (
       const page of client.pages<Delivery>("/v1/deliveries", { subscription, state, limit: 50 })

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { isInState, type StateFilter } from "../domain/delivery.ts";
 import { formatInstant } from "../domain/instant.ts";
 import { resultWords } from "../domain/result_words.ts";
 import type { Delivery, Health } from "./answers.ts";
@@ -16,7 +17,7 @@ import type { Terminal } from "./terminal.ts";
 
 interface TailOptions {
   readonly subscription?: string;
-  readonly state?: string;
+  readonly state?: StateFilter;
 }
 
 /** `bellhook tail`: every change of a delivery or a subscription, as it happens. */
@@ -26,7 +27,7 @@ export function addTail(program: Command, shell: Shell): void {
     .option("--subscription <id>", "only this one's", givenId)
     .addOption(
       new Option("--state <state>", "only deliveries that come into this state").choices([
-        ...["pending", "delivered", "exhausted", "cancelled"],
+        ...["pending", "delivered", "failed", "exhausted", "cancelled"],
       ]),
     )
     .addHelpText("after", EXAMPLES)
@@ -180,7 +181,7 @@ function isWanted(change: Change, { subscription, state }: TailOptions): boolean
   if (change.kind === "gap") return true;
   const about = change.kind === "delivery" ? change.subscription : change.id;
   if (subscription !== undefined && about !== subscription) return false;
-  if (change.kind === "delivery") return state === undefined || change.state === state;
+  if (change.kind === "delivery") return state === undefined || isInState(change, state);
   return change.kind === "subscription" && state === undefined;
 }
 
@@ -229,6 +230,6 @@ function subscriptionRow({ columns, clock }: Terminal): Column<HealthChange>[] {
 const EXAMPLES = `
 Examples:
   $ bellhook tail
-  $ bellhook tail --subscription guests --state exhausted
+  $ bellhook tail --subscription guests --state failed
   $ bellhook tail --json | jq -r 'select(.kind == "delivery") | .type'
 `;

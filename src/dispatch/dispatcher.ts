@@ -222,7 +222,7 @@ export class Dispatcher {
         summary: `${id} is healthy again`,
         // Since when it had been failing.
         ...(failingSince === undefined ? {} : { since: failingSince }),
-        command: `bellhook deliveries --subscription ${shellWord(id)} --state exhausted`,
+        command: `bellhook deliveries --subscription ${shellWord(id)} --state failed`,
       };
     }
     const reason = "reason" in verdict ? verdict.reason ?? "" : "";

@@ -23,6 +23,8 @@ function wholeNumber(least: number, most: number) {
 
 const deliveryState = z.enum(["pending", "delivered", "exhausted", "cancelled"]);
 
+const FAILED = "`failed`: those that failed for good, exhausted or cancelled by the receiver's 410";
+
 /** Lists: newest first, `limit` at a time; `cursor` is a page's `next`. */
 export const pageQuery = z.strictObject({
   limit: wholeNumber(1, 500).prefault(50).describe("Items a page, at most 500"),
@@ -48,7 +50,8 @@ export const eventQuery = z.strictObject({
 });
 
 export const deliveriesQuery = pageQuery.extend({
-  state: deliveryState.optional(),
+  state: z.enum([...deliveryState.options, "failed"]).optional()
+    .describe(`Only deliveries in this state; ${FAILED}`),
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
   event: z.string().optional()
@@ -80,8 +83,8 @@ export const testRequest = z.strictObject({
 export const replayRequest = z.strictObject({
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
-  state: z.enum(["delivered", "exhausted", "cancelled"]).optional()
-    .describe("Only deliveries that ended so; all finished ones where left out"),
+  state: z.enum(["delivered", "exhausted", "cancelled", "failed"]).optional()
+    .describe(`Only deliveries that ended so; all finished ones where left out. ${FAILED}`),
   since: instantQuery.describe("Deliveries created at or after"),
   until: instantQuery.optional().describe("… and before; now where left out"),
   dryRun: z.boolean().default(false).describe("Only count"),

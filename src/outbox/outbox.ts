@@ -4,7 +4,13 @@
  * rejection means that nothing was stored, but for what says that it takes several commits.
  */
 import type { Attempt } from "../domain/attempt.ts";
-import type { Delivery, DeliveryCause, DeliveryState, FormatText } from "../domain/delivery.ts";
+import type {
+  Delivery,
+  DeliveryCause,
+  DeliveryState,
+  FormatText,
+  StateFilter,
+} from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import type { Health } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
@@ -141,7 +147,7 @@ export interface HistoryEntry {
 export interface ReplayFilter {
   readonly subscription?: string;
   readonly type?: string;
-  readonly state?: Exclude<DeliveryState, "pending">;
+  readonly state?: Exclude<StateFilter, "pending">;
   /** Created at or after. */
   readonly since: Instant;
   /** Created before. */
@@ -524,7 +530,7 @@ export interface RememberedEntry extends HistoryEntry {
 }
 
 export interface DeliveryFilter extends PageRequest, Wanted {
-  readonly state?: DeliveryState;
+  readonly state?: StateFilter;
   readonly subscription?: string;
   readonly type?: string;
   /** The id of the event, or of several; or the one that receivers get. */

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../src/config/config.ts";
 import type { DaemonPorts } from "../../src/daemon.ts";
 import type { Outcome } from "../../src/domain/attempt.ts";
@@ -8,6 +8,7 @@ import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 import { answered, aTransport } from "./a_transport.ts";
+import { Visitor } from "../dashboard/visitor.ts";
 import { aConformingDaemon } from "./conforming.ts";
 
 const EVENT = { id: "e1", type: "t", data: {} };
@@ -96,6 +97,48 @@ Deno.test("health: says whether the receiver answers, since when not, and what c
     ["refuses", "healthy", false, AT, LAST_RESULTS.refuses],
     ["untried", "disabled", true, undefined, undefined],
   ]);
+});
+
+Deno.test("state=failed: what is exhausted or cancelled by a 410, in lists and replays", async () => {
+  const ladder = { waitsMs: [] };
+  const subscriptions = ["exhausted", "gone", "off", "well"].map((id) =>
+    aSubscription({ id, url: `https://${id}.example/`, ladder, enabled: id !== "off" })
+  );
+  const transport = aTransport(({ url }) =>
+    answered(url.includes("gone") ? 410 : url.includes("well") ? 200 : 500)
+  );
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { transport });
+  const { body: posted } = await daemon.call("POST", "/v1/events", EVENT);
+  for (const { id, subscription } of posted.deliveries) {
+    if (subscription === "off") await daemon.call("POST", `/v1/deliveries/${id}/cancel`);
+    await until(async () =>
+      (await daemon.call("GET", `/v1/deliveries/${id}`)).body.state !== "pending"
+    );
+  }
+  const failed = async (more = "") =>
+    (await daemon.call("GET", `/v1/deliveries?state=failed${more}`)).body.items.map(
+      ({ subscription }: { subscription: string }) => subscription,
+    ).sort();
+  assertEquals(await failed(), ["exhausted", "gone"]);
+  assertEquals(await failed("&limit=1"), ["gone"]);
+  assertEquals(await failed("&subscription=gone"), ["gone"]);
+  assertEquals(await failed("&subscription=off"), []);
+  assertEquals(await failed("&event=e1"), ["exhausted", "gone"]);
+  assertEquals(await failed("&status=410"), ["gone"]);
+  assertEquals(await failed("&type=other"), []);
+  const which = { state: "failed", since: "2000-01-01T00:00:00Z", dryRun: true };
+  assertEquals((await daemon.call("POST", "/v1/replays", which)).body, { count: 2 });
+
+  const page = await new Visitor(daemon.url).open("/");
+  assertMatch(page.text, /2 deliveries failed for good in the last day/);
+  const link = page.links.find((one) => one.includes("state=failed"))!;
+  const { text } = await new Visitor(daemon.url).open(link);
+  assertMatch(text, /exhausted.*500 Internal Server Error/);
+  assertMatch(text, /gone.*410 Gone/);
+  assert(!text.includes("off – cancelled"));
+  const since = "failedSince=2000-01-01T00%3A00";
+  const counted = await new Visitor(daemon.url).open(`/dashboard/subscriptions/gone?${since}`);
+  assertMatch(counted.text, /Send 1 delivery again/);
 });
 
 /** A house of one receiver that does as the test says. */

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { answerTimeBucket } from "../../src/domain/answer_time.ts";
 import type { Attempt } from "../../src/domain/attempt.ts";
-import type { Delivery } from "../../src/domain/delivery.ts";
+import { type Delivery, failedForGood } from "../../src/domain/delivery.ts";
 import type { LastResult } from "../../src/domain/attempt.ts";
 import { type Health, healthAfter, UNTRIED } from "../../src/domain/health.ts";
+import { GONE } from "../../src/domain/verdict.ts";
 import type {
   Change,
   Claim,
@@ -26,6 +27,7 @@ import {
   anAttempt,
   anEvent,
   aNewEvent,
+  answered,
   delivered,
   exhausted,
   NOON,
@@ -897,6 +899,39 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const source = await reader.delivery(ids[0]!);
     assertEquals(claims.length, 5);
     assertEquals([claims[0]!.event.id, claims[0]!.format], [source!.eventId, source!.format]);
+  });
+
+  story("what failed for good is one set: exhausted, and cancelled by the receiver's 410", async ({
+    outbox,
+    reader,
+  }) => {
+    const gone = (claim: Claim, at: number): Recording => ({
+      ...delivered(claim, at),
+      attempt: anAttempt({ result: "failure", outcome: answered(410), startedAt: at - 12 }),
+      verdict: { kind: "cancelled", reason: GONE },
+    });
+    const lost = [
+      await aFinished(outbox, { ends: exhausted }),
+      await aFinished(outbox, { at: NOON + 1, ends: gone }),
+      await aFinished(outbox, { at: NOON + 2, ends: exhausted, subscription: "erp" }),
+    ];
+    await aFinished(outbox, { at: NOON + 1 });
+    await aClaim(outbox);
+    const cancelled = await aClaim(outbox);
+    await outbox.cancel([cancelled.delivery.id], "cancelled by ada", NOON + 30);
+    // It was under way, and its answer came too late to decide anything.
+    assertEquals(await outbox.record(gone(cancelled, NOON + 31)), false);
+
+    const { items } = await reader.deliveries({ limit: 99 });
+    assertEquals(items.filter(failedForGood).map(({ id }) => id).toSorted(), lost.toSorted());
+    const filter = { state: "failed", since: NOON, until: NOON + 99 } as const;
+    assertEquals(await reader.countReplay(filter), 3);
+    assertEquals(await reader.countReplay({ ...filter, subscription: "erp" }), 1);
+    assertEquals(await replayAll(outbox, filter, NOON + 60), 3);
+    const again = (await redeliveries(reader)).map(({ redeliveryOf }) => redeliveryOf!);
+    assertEquals(again.toSorted(), lost.toSorted());
+    const open = await outbox.startReplay({ filter, by: "ann", at: NOON + 70 });
+    assertEquals((await reader.replay(open.id))?.filter, filter);
   });
 
   story("a replay leaves out tests, notices, and what was sent again already", async ({

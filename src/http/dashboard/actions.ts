@@ -129,7 +129,7 @@ export async function replayFailed(
   }
   const until = context.get("viewer").now + 1;
   await operations.startReplay(
-    { subscription: id, state: "exhausted", since, until },
+    { subscription: id, state: "failed", since, until },
     actorOf(context),
   );
   return context.redirect(`${subscriptionPath(id)}?done=replaying`, 303);

@@ -130,7 +130,7 @@ export function readerFilter({ event, since, until, ...filter }: Filter) {
   };
 }
 
-const STATES = ["pending", "delivered", "exhausted", "cancelled"] as const;
+const STATES = ["pending", "delivered", "failed", "exhausted", "cancelled"] as const;
 
 function Filters(
   { asked, subscriptions }: {

@@ -2,7 +2,6 @@
 import type { Child } from "hono/jsx";
 import { diagnoseResult } from "../../domain/diagnosis.ts";
 import type { Health } from "../../domain/health.ts";
-import { formatInstant } from "../../domain/instant.ts";
 import { resultWords } from "../../domain/result_words.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import { type UnmatchedPattern, unmatchedText } from "../../ingest/unmatched_patterns.ts";
@@ -238,8 +237,8 @@ async function wrongsOf(
     wrongs.push({
       title: `${counted(day.failed, "delivery", "deliveries")} failed for good in the last day`,
       detail: (
-        <a href={deliveriesPath({ state: "exhausted", since: formatInstant(day.since) })}>
-          look at them, and send them again once their receivers are well
+        <a href={deliveriesPath({ state: "failed" })}>
+          look at all that failed for good, and send them again once their receivers are well
         </a>
       ),
     });

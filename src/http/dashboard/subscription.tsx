@@ -405,7 +405,7 @@ async function countFailed(
   if (since === undefined) return undefined;
   const filter = {
     subscription,
-    state: "exhausted",
+    state: "failed",
     since,
     until: Number.MAX_SAFE_INTEGER,
   } as const;

@@ -469,6 +469,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
       return { list: "pendingOf", of: number };
     }
     if (status !== undefined && status >= 300) return { list: "byStatus", of: status };
+    if (state === "failed") return { list: "byFailed" };
     if (state !== undefined && state !== "delivered") {
       return { list: "byState", of: STATES.indexOf(state) };
     }

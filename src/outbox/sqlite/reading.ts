@@ -14,8 +14,9 @@ import type { JsonText } from "../../domain/json_text.ts";
 import type { Namesake, StoredEvent } from "../outbox.ts";
 import { type Bytes, bytesToHeaders, bytesToScope, toText } from "./bytes.ts";
 import { DAMAGED, isJson } from "./damage.ts";
+import { GONE } from "../../domain/verdict.ts";
 import { deliveryId } from "./delivery_id.ts";
-import { STATES } from "./schema.ts";
+import { STATE_FILTERS, STATES } from "./schema.ts";
 
 /** What EVENT_BY_SEQ selects. */
 export interface EventRow {
@@ -140,6 +141,13 @@ export const DELIVERY_BY_SEQ = `
     join types t on t.id = d.type
     join subscriptions s on s.id = d.subscription
   where d.seq = ?`;
+
+/** What domain's isInState() says of a row of deliveries; `:state` is null where any will do. */
+export function isInState(row: string): string {
+  const gone = `${row}.state = 3 and ${row}.reason = cast('${GONE}' as blob)`;
+  return `(:state is null or ${row}.state = :state
+    or :state = ${STATE_FILTERS.indexOf("failed")} and (${row}.state = 2 or ${gone}))`;
+}
 
 /** What LAST_RESULT selects. */
 export interface LastResultRow {

@@ -6,6 +6,9 @@ export const APPLICATION_ID = 0x42454c4c;
 /** The stored number of each state; the partial indexes below know them as literals. */
 export const STATES = ["pending", "delivered", "exhausted", "cancelled"] as const;
 
+/** The stored number of what a replay can be asked for; the last is no state, but a set of deliveries. */
+export const STATE_FILTERS = [...STATES, "failed"] as const;
+
 /** The type under which events_of_type lists all events; the numbers of types begin at 1. */
 export const ALL_TYPES = 0;
 
@@ -310,6 +313,12 @@ export const MIGRATIONS: readonly string[] = [
     'check ((error_kind is null) = (status is not null))',
     'check (error_kind is not null or status is not null)'
   ) where type = 'table' and name = 'attempts';
+  -- Replays of what failed for good.
+  update sqlite_schema set sql = replace(
+    sql,
+    'check (state between 1 and 3)',
+    'check (state between 0 and 4)'
+  ) where type = 'table' and name = 'replays';
   pragma writable_schema = reset;
   drop table empty;
 

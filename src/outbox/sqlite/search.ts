@@ -4,7 +4,7 @@ import { InvalidCursorError } from "../outbox.ts";
 import { toBytes } from "./bytes.ts";
 import { decodePosition, encodePosition, type Position } from "./delivery_id.ts";
 import type { Names } from "./names.ts";
-import { ALL_TYPES, STATES } from "./schema.ts";
+import { ALL_TYPES, STATE_FILTERS } from "./schema.ts";
 import {
   DELIVERY_LISTS,
   type DeliveryList,
@@ -163,7 +163,7 @@ export class Search {
     const number = (names: Names, name: string | undefined) =>
       name === undefined ? null : names.find(name) ?? NO_NUMBER;
     return {
-      state: state === undefined ? null : STATES.indexOf(state),
+      state: state === undefined ? null : STATE_FILTERS.indexOf(state),
       subscription: number(this.#subscriptions, subscription),
       type: number(this.#types, type),
       status: status ?? null,

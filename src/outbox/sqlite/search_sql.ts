@@ -1,4 +1,4 @@
-import { IS_FRESH } from "./reading.ts";
+import { IS_FRESH, isInState } from "./reading.ts";
 import { ALL_TYPES } from "./schema.ts";
 
 /**
@@ -24,7 +24,7 @@ const FRESH = `deliveries d where ${IS_FRESH.replaceAll("seq >", "d.seq >")}`;
 
 /** The filters; what is null is not asked for. And what another list has given already. */
 const DELIVERY_FITS = `
-  (:state is null or d.state = :state)
+  ${isInState("d")}
   and (:subscription is null or d.subscription = :subscription)
   and (:type is null or d.type = :type)
   and (:status is null or d.last_status = :status)
@@ -59,10 +59,10 @@ const DELIVERY_HAS = `
   (d.subscription ${NAMED_SUBSCRIPTION} or d.type ${NAMED_TYPE} or ${ID} or ${TEXT})`;
 
 /** `from` names the rows, of which one column has to be told; `hasFresh` where they hold fresh ones too. */
-function deliveryList(from: string, { hasFresh = false } = {}): ListSql {
-  const where = `deliveries d ${from}`;
+function deliveryList(from: string | readonly string[], { hasFresh = false } = {}): ListSql {
+  const indexed = [from].flat().map((rows) => `deliveries d ${rows}`);
   const both = (select: (rows: string) => string) =>
-    hasFresh ? select(where) : `${select(where)} union all ${select(FRESH)}`;
+    [...indexed, ...(hasFresh ? [] : [FRESH])].map(select).join(" union all ");
   const ranged = both((rows) =>
     `select d.seq as seq, d.created_at as created_at from ${rows} and ${IN_RANGE}`
   );
@@ -91,6 +91,11 @@ export const DELIVERY_LISTS = {
   byState: deliveryList(
     "indexed by deliveries_undelivered where d.state = :of and d.state <> 1 and d.fresh = 0",
   ),
+  // What an operator cancelled is among these as well.
+  byFailed: deliveryList([
+    "indexed by deliveries_undelivered where d.state = 2 and d.state <> 1 and d.fresh = 0",
+    "indexed by deliveries_undelivered where d.state = 3 and d.state <> 1 and d.fresh = 0",
+  ]),
   // These two have what is fresh in their index.
   byStatus: deliveryList(
     "indexed by deliveries_refused where d.last_status = :of and d.last_status >= 300",
