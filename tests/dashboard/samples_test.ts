@@ -4,7 +4,7 @@ import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import { samplesFor } from "../../src/http/dashboard/guide/sample.ts";
-import { schemeOf } from "../../src/http/dashboard/guide/scheme.ts";
+import { type Scheme, schemeOf } from "../../src/http/dashboard/guide/scheme.ts";
 import { headersFor } from "../../src/profiles/sign.ts";
 import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
@@ -235,8 +235,20 @@ function secretFor(form: "standard" | "text" | "either"): Secret {
   );
 }
 
+/** Bodies that JavaScript, or another language's JSON library, would write differently. */
+const TRICKY_BODIES = [
+  '{"event":"a","data":{"total":1.10,"tax":9000.0,"n":1e3,"z":-0,"e":1E+2}}',
+  '{"event":"a","data":{"id":9007199254740993,"big":12345678901234567890,"tiny":1e-400}}',
+  '{"event":"a","data":{"10":"ten","2":"two","b":1,"a":2}}',
+  '{"event":"a","data":{"note":"caf\\u00e9 \\/ \\u0041 \\ud834\\udd1e"}}',
+  '{"event":"a","data":{"__proto__":{"x":1},"constructor":null}}',
+  '{"event":"a","data":{"twice":1,"twice":2}}',
+  '{"event":"a", "data" : [ 1 , 2 ] }',
+  '{"event":"a","data":{"html":"<&>\u2028\u2029","del":"\u007f"}}',
+];
+
 /** Requests that are genuine, and such as are not, by the signer's own code. */
-function casesFor(subscription: Subscription): Case[] {
+function casesFor(subscription: Subscription, key: Scheme): Case[] {
   const secret = subscription.secret!.reveal();
   const now = systemClock.wall();
   const long = JSON.stringify({ text: "ü€𝄞 ".repeat(40), n: 12 });
@@ -249,7 +261,6 @@ function casesFor(subscription: Subscription): Case[] {
     // BookingScheduler's text is what JavaScript writes.
     .replace("\\u00e9", "é").replace("\\/", "/");
   const good = signed(body);
-  const key = schemeOf(subscription)!;
   const given = key.kind === "ed25519" ? key.publicKey : secret;
   const usesTrio = key.kind !== "own";
   const header = key.kind === "own" ? key.header : "webhook-signature";
@@ -258,6 +269,13 @@ function casesFor(subscription: Subscription): Case[] {
   return [
     { ...all, what: "as sent", genuine: true },
     { ...all, what: "a long one", body: long, headers: signed(long), genuine: true },
+    ...TRICKY_BODIES.map((body) => ({
+      ...all,
+      what: body,
+      body,
+      headers: signed(body),
+      genuine: true,
+    })),
     { ...all, what: "another body", body: body.replace("1", "2"), genuine: false },
     { ...all, what: "no body", body: "{}", genuine: false },
     { ...all, what: "no signature", headers: without, genuine: false },
@@ -316,9 +334,11 @@ for (const language of LANGUAGES) {
       const suites = Object.entries(SUBSCRIPTIONS)
         .filter(([name]) => name !== "ed25519" || !ED25519_BY_LIBRARY.includes(language.name))
         .map(([name, subscription]): Suite => {
-          const samples = samplesFor(schemeOf(subscription)!);
-          const { code } = samples.find((one) => one.language === language.name)!;
-          return { name, code, cases: casesFor(subscription) };
+          const scheme = schemeOf(subscription)!;
+          const { code } = samplesFor(scheme).find((one) => one.language === language.name)!;
+          const shown = language.name !== "Node" && scheme.kind === "own" && scheme.elsewhere ||
+            scheme;
+          return { name, code, cases: casesFor(subscription, shown) };
         });
       assertEquals(await verdictsOf(language, suites), expected(suites));
     },

@@ -207,8 +207,10 @@ function sentencesOn(scheme: Scheme, { profile, standardHeaders }: Subscription)
       ? [
         "What is signed is the body after JSON.stringify(JSON.parse(body)). That is the body " +
         "itself, unless it holds numbers that JavaScript would write differently (as 1.10) or " +
-        "keys that are numbers. Only Node can make that text; the other samples check the body " +
-        "itself" + (standardHeaders ? ", and webhook-signature covers such bodies as well." : "."),
+        "keys that are numbers. Only JavaScript makes that text" +
+        (standardHeaders
+          ? ", so the samples in other languages check webhook-signature, which covers every body."
+          : "."),
       ]
       : []),
     ...(standardHeaders && profile.signature

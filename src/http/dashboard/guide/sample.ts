@@ -16,9 +16,12 @@ export interface Sample {
 }
 
 /** The same check in every language that receivers are commonly written in. */
-export function samplesFor(scheme: Scheme): Sample[] {
+export function samplesFor(own: Scheme): Sample[] {
+  const node = { language: "Node", fence: "js", code: nodeSample(own) };
+  const scheme = own.kind === "own" && "elsewhere" in own ? own.elsewhere : own;
+  if (scheme === undefined) return [node];
   return [
-    { language: "Node", fence: "js", code: nodeSample(scheme) },
+    node,
     { language: "Python", fence: "python", code: pythonSample(scheme) },
     { language: "PHP", fence: "php", code: phpSample(scheme) },
     { language: "Ruby", fence: "ruby", code: rubySample(scheme) },

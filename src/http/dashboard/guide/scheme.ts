@@ -29,6 +29,8 @@ export interface OwnScheme {
   /** The header's value. */
   readonly value: readonly Piece[];
   readonly key: KeyForm;
+  /** What is signed can be made in JavaScript alone: the check for all other languages, if there is one. */
+  readonly elsewhere?: Scheme | undefined;
 }
 
 /** A text's own bytes, or what is Base64 after `whsec_`. */
@@ -67,6 +69,9 @@ function ownScheme(
     over: piecesOf(parseTemplate(over, IN_SIGNED_TEXT), standardHeaders),
     value: piecesOf(parseTemplate(value, IN_SIGNATURE), standardHeaders),
   };
+  const isJavaScripts = pieces.over?.some((piece) =>
+    piece.kind === "body" && piece.form === "reserialised"
+  );
   return pieces.over && pieces.value && {
     kind: "own",
     header,
@@ -75,6 +80,7 @@ function ownScheme(
     over: pieces.over,
     value: pieces.value,
     key,
+    ...(isJavaScripts && { elsewhere: standardHeaders ? { kind: "standard", key } : undefined }),
   };
 }
 
