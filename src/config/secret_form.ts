@@ -5,6 +5,13 @@ export function secretFormProblem(
   secret: string,
   { secretForm: form, signature }: Pick<Profile, "secretForm" | "signature">,
 ): { message: string; fix: string } | undefined {
+  if (secret.startsWith("whsk_") && signature !== undefined) {
+    const message = `"${signature.header}" is an HMAC, which an Ed25519 key ("whsk_") can't make`;
+    return {
+      message,
+      fix: form === "text" ? "give it the platform's secret" : 'give it a "whsec_" secret',
+    };
+  }
   if (form === "text") return undefined;
   const parts = /^(whsec_|whsk_)(.*)$/s.exec(secret);
   if (!parts) return form === "either" ? undefined : NO_STANDARD_SECRET;
@@ -18,10 +25,6 @@ export function secretFormProblem(
   }
   if (prefix === "whsk_" && bytes !== 32 && bytes !== 64) {
     return { message: `the Ed25519 key has ${bytes} bytes, not 32 or 64`, fix: FRESH };
-  }
-  if (prefix === "whsk_" && signature !== undefined) {
-    const message = `"${signature.header}" is an HMAC, which an Ed25519 key ("whsk_") can't make`;
-    return { message, fix: 'give it a "whsec_" secret' };
   }
   return undefined;
 }

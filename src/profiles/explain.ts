@@ -12,6 +12,7 @@ import type { Candidate, Mistake } from "./mistakes/mistake.ts";
 import { type Candidates, search, type SearchResult } from "./mistakes/search.ts";
 import { millisecondTexts, MS_DIGITS, placeholdersOf, textsOf } from "./mistakes/text.ts";
 import { readingsOf, readTemplate, type ValueRule, valueWords } from "./mistakes/value.ts";
+import { BUILT_IN } from "./table.ts";
 import { IN_SIGNED_TEXT, parseTemplate, type Placeholder } from "./template.ts";
 
 /** A request as it came, and what to hold its signatures against. */
@@ -217,10 +218,17 @@ function candidatesOf(
     keys: keysFor(request),
     bodies: bodiesOf(rawBody, {
       reserialised: placeholdersOf(over).includes("body:reserialised"),
+      dataNames: dataNamesIn(request.profile.body),
     }),
     texts: textsOf({ over, known, rawBody }),
     digests: digestsOf(rule.algorithm),
   };
+}
+
+/** Where a body has the event's data, and where most others have it. */
+function dataNamesIn(shape: BodyShape): Set<string> {
+  const own = shape.filter(([, value]) => value.kind === "from" && value.source === "data");
+  return new Set([...own.map(([name]) => name), "data"]);
 }
 
 /** One look at a request; what several questions need is worked out once. */
@@ -296,6 +304,14 @@ class Inspection {
         `name it ${rule.header}`;
       return { reason, mistake: "header-misnamed" };
     }
+    for (const [header] of this.#request.headers) {
+      const value = headerValue(this.#request.headers, header)!;
+      const other = this.#profileThatSignsSo(scheme, value, header);
+      if (other === undefined) continue;
+      const reason = `${expected}; ${header} is there and right for profile "${other}": ` +
+        `name that profile, or sign as "${this.#request.profile.name}" does`;
+      return { reason, mistake: "another-profile" };
+    }
     return { reason: expected + foundInstead(near), mistake: "header-missing" };
   }
 
@@ -345,18 +361,41 @@ class Inspection {
     const { rule } = scheme;
     const result = this.#search(scheme, value);
     const mistakes = result.mistakes ?? this.#milliseconds(scheme, value);
+    const other = this.#profileThatSignsSo(scheme, value);
     const checked = [...new Set([...valueWords(rule), ...result.tried, ...ALWAYS_CHECKED])];
+    if (other !== undefined && !mistakes) {
+      const reason = `${rule.header} does not match: it is made as profile "${other}" makes its ` +
+        `signature, expected ${expectation(rule)}; name that profile, or sign as this one does`;
+      return { reason, mistake: "another-profile", checked };
+    }
     if (mistakes) {
       const was = [...new Set(mistakes.map(({ was }) => was))].join(", and ");
       const mend = [...new Set(mistakes.map(({ mend }) => mend))].join(", and ");
       const reason = `${rule.header} does not match: ${was}, expected ${
         expectation(rule)
-      }; ${mend}`;
+      }; ${mend}${other === undefined ? "" : ` (profile "${other}" signs so)`}`;
       return { reason, mistake: mistakes.map(({ word }) => word).join("+"), checked };
     }
     const problem = this.#cutOff(scheme, value) ??
       this.#unexplained(scheme, { value, verified, complete: result.complete });
     return { ...problem, checked };
+  }
+
+  /** The built-in profile by whose recipe a value is right; with a header, one that has that header. */
+  #profileThatSignsSo({ rule, known }: Scheme, value: string, header?: string): string | undefined {
+    for (const [name, profile] of BUILT_IN) {
+      const { signature } = profile;
+      if (!signature || isSameRecipe(signature, rule)) continue;
+      if (header !== undefined && signature.header.toLowerCase() !== header.toLowerCase()) continue;
+      const other: Scheme = { rule: signature, known, beside: NONE };
+      // By the secret as its profile reads it, and as this one does.
+      for (const request of [{ ...this.#request, profile }, this.#request]) {
+        const readings = readingsOf(value, other.rule);
+        const candidates = { ...candidatesOf(other, request), readings };
+        if (search(candidates, 0).mistakes !== undefined) return name;
+      }
+    }
+    return undefined;
   }
 
   /** Signed with milliseconds that the header, in seconds, does not show. */
@@ -434,10 +473,18 @@ const ALWAYS_CHECKED = [
   "header-repeated",
   "secret-itself",
   "trio-signature",
+  "another-profile",
   "signature-truncated",
   "body-truncated",
   "body-changed",
 ];
+
+const NONE: Scheme["beside"] = new Map();
+
+function isSameRecipe(one: SignatureRule, other: SignatureRule): boolean {
+  return one.algorithm === other.algorithm && one.encoding === other.encoding &&
+    one.over === other.over && one.value === other.value;
+}
 
 function isRight({ mistakes }: Candidate<unknown>): boolean {
   return mistakes.length === 0;

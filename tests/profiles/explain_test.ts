@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
 import type { Headers } from "../../src/domain/attempt.ts";
 import type { Profile } from "../../src/domain/profile.ts";
 import { Secret } from "../../src/domain/secret.ts";
@@ -19,6 +20,7 @@ import {
   type Format,
   FORMATS,
   hmac,
+  inLines,
   PREVIOUS_SECRET,
   type Steps,
   type Trio,
@@ -99,6 +101,65 @@ for (const format of FORMATS) {
 Deno.test("explain: every wrong step of the table befalls some format", () => {
   const befallen = new Set(FORMATS.flatMap((format) => wrongStepsOf(format).map((w) => w.step)));
   assertEquals(WRONG_STEPS.filter((step) => !befallen.has(step)).map(({ word }) => word), []);
+});
+
+Deno.test("explain: other sides' recipes are recognised: encoded, the data alone, keys in hex, other profiles", () => {
+  const body =
+    '{"event":"a","timestamp":"2024-03-15T10:30:00Z","data":{"n":1.10},"property_id":"p"}';
+  const raw = Buffer.from(
+    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+    "hex",
+  );
+  const whsec = `whsec_${raw.toString("base64")}`;
+  const mac = (algorithm: string, key: string | Uint8Array, text: string) =>
+    createHmac(algorithm, key).update(text).digest();
+  const wordOf = (profile: string, secret: string, headers: Record<string, string>) => {
+    const explanation = explain({
+      profile: BUILT_IN.get(profile)!,
+      secret: new Secret(secret),
+      headers: Object.entries(headers),
+      rawBody: new TextEncoder().encode(body),
+      at: 1_710_499_200_000,
+    });
+    assert(!explanation.ok);
+    return { word: explanation.mistake, reason: explanation.reason };
+  };
+  const encoded = inLines(Buffer.from(body), 60);
+  const roost = (signed: Buffer) => ({
+    "X-RoostSync-Signature": `sha256=${signed.toString("hex")}`,
+  });
+  const trio = { "webhook-id": "m", "webhook-timestamp": "1710499200" };
+  const standard = (key: string | Uint8Array, text: string) => ({
+    ...trio,
+    "webhook-signature": `v1,${mac("sha256", key, `m.1710499200.${text}`).toString("base64")}`,
+  });
+  assertEquals(wordOf("roostsync", "s", roost(mac("sha256", "s", encoded))).word, "encoded");
+  assertEquals(
+    wordOf("roostsync", "s", roost(mac("sha256", "s", '{"n":1.10}'))).word,
+    "data-alone",
+  );
+  assertEquals(wordOf("standard", whsec, standard(raw, encoded)).word, "encoded");
+  assertEquals(wordOf("standard", whsec, standard(raw, '{"n":1.10}')).word, "data-alone");
+  assertEquals(wordOf("standard", raw.toString("hex"), standard(raw, body)).word, "secret-as-hex");
+  assertEquals(
+    wordOf("standard", whsec, standard(raw.toString("hex"), body)).word,
+    "secret-as-hex",
+  );
+  const own = { "Bookingshake-Signature": mac("sha1", "s", encoded).toString("hex") };
+  for (
+    const [profile, headers, named] of [
+      ["bookingshake", own, "bookingsync"],
+      ["bookingsync", roost(mac("sha256", "s", body)), "roostsync"],
+      [
+        "standard",
+        { ...trio, "webhook-signature": mac("sha256", "s", body).toString("hex") },
+        "bookingshake",
+      ],
+    ] as const
+  ) {
+    const { reason } = wordOf(profile, "s", headers);
+    assert(reason.includes(`profile "${named}"`), reason);
+  }
 });
 
 const anyFormat = fc.constantFrom(...FORMATS);

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { assertJson, membersOf } from "../../domain/json_text.ts";
 import {
   asAscii,
   asHtml,
@@ -20,9 +21,20 @@ export type BodyCandidate = Candidate<() => Uint8Array | undefined>;
  * What may have been taken for the body, the right one first. `reserialised`: the right one is
  * JSON.stringify(JSON.parse(body)), not what came.
  */
-export function bodiesOf(rawBody: Uint8Array, { reserialised }: { reserialised: boolean }) {
+export function bodiesOf(
+  rawBody: Uint8Array,
+  { reserialised, dataNames = [] }: {
+    readonly reserialised: boolean;
+    /** Members of the body that may hold the event's data. */
+    readonly dataNames?: Iterable<string>;
+  },
+) {
   const text = utf8(rawBody);
-  const respelled = respellings(text);
+  const alone = Array.from(
+    dataNames,
+    (name) => mistaken(dataAlone(name), () => memberOf(text, name)),
+  );
+  const respelled = [...respellings(text), ...alone];
   if (!reserialised) return [right(() => rawBody), ...damaged(rawBody), ...respelled].map(once);
   const rightBytes = reserialise(text);
   return [
@@ -40,6 +52,25 @@ const AS_RECEIVED: Mistake = {
   was: "it was made over the body's own bytes",
   mend: "sign what JSON.stringify(JSON.parse(body)) gives",
 };
+
+function dataAlone(name: string): Mistake {
+  return {
+    word: "data-alone",
+    was: `it was made over "${name}" alone, not over the whole body`,
+    mend: END,
+  };
+}
+
+function memberOf(text: string | undefined, name: string): Uint8Array | undefined {
+  if (text === undefined) return undefined;
+  try {
+    assertJson(text);
+  } catch {
+    return undefined;
+  }
+  const member = membersOf(text)?.find(([known]) => known === name)?.[1];
+  return member === undefined ? undefined : Buffer.from(member);
+}
 
 const RE_SERIALISED: Mistake = {
   word: "re-serialised",

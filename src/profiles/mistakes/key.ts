@@ -76,6 +76,18 @@ const GIVEN_WITHOUT_PREFIX: Mistake = {
   mend: 'write the secret as it was given out, "whsec_" and Base64',
 };
 
+const GIVEN_AS_HEX: Mistake = {
+  word: "secret-as-hex",
+  was: "the secret given here is the key in hex, and the signature was made with that key",
+  mend: 'write it as "whsec_" and Base64 of the key',
+};
+
+const HEX_AS_KEY: Mistake = {
+  word: "secret-as-hex",
+  was: "the key in hex was used as a text, undecoded",
+  mend: 'decode what follows "whsec_" as Base64: those bytes are the key',
+};
+
 const DECODED: Mistake = {
   word: "secret-decoded",
   was: "the secret was decoded before it was used as the key",
@@ -148,6 +160,9 @@ function misreadStandard(secret: Secret, key: Key | undefined): Candidate<Key>[]
   if (bare === undefined) {
     const given = keyOf(new Secret(`whsec_${trimmed}`), "standard");
     if (given) found.push(mistaken(GIVEN_WITHOUT_PREFIX, given));
+    if (/^(?:[0-9A-Fa-f]{2}){16,64}$/.test(trimmed)) {
+      found.push(mistaken(GIVEN_AS_HEX, hmacKey(Buffer.from(trimmed, "hex"))));
+    }
     // Under "either" a text without the prefix is a key by its bytes, and gone wrong as such.
     return [...found, ...around(text), ...nothing()];
   }
@@ -155,6 +170,10 @@ function misreadStandard(secret: Secret, key: Key | undefined): Candidate<Key>[]
     mistaken(NOT_DECODED, bytes(text)),
     mistaken(NOT_DECODED_WITHOUT_PREFIX, bytes(bare)),
   );
+  if (key?.kind === "hmac") {
+    const hex = Buffer.from(key.bytes).toString("hex");
+    found.push(mistaken(HEX_AS_KEY, bytes(hex)), mistaken(HEX_AS_KEY, bytes(hex.toUpperCase())));
+  }
   for (const { mistakes, value } of around(text)) {
     found.push({ mistakes: [NOT_DECODED, ...mistakes], value });
   }

@@ -24,6 +24,12 @@ export function textsOf(signed: SignedText): Candidate<Wrap>[] {
     for (const [mistake, encode] of OTHER_BASE64) {
       found.push(mistaken(mistake, wrap(signed, { encode })));
     }
+  } else {
+    const encoded = { ...signed, over: over.map(encodedBody) };
+    found.push(
+      mistaken(ENCODED, wrap(encoded)),
+      mistaken(ENCODED_STRICTLY, wrap(encoded, { encode: base64 })),
+    );
   }
   const timestamp = known.get("timestamp");
   if (has("timestamp") && timestamp !== undefined && /^\d{1,15}$/.test(timestamp)) {
@@ -132,6 +138,23 @@ const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string |
     (bytes) => bytes,
   ],
 ];
+
+const ENCODED: Mistake = {
+  word: "encoded",
+  was: "it was made over Ruby's Base64.encode64 of the body, as BookingSync does",
+  mend: "sign the body itself",
+};
+
+const ENCODED_STRICTLY: Mistake = {
+  word: "encoded",
+  was: "it was made over the body in Base64",
+  mend: "sign the body itself",
+};
+
+function encodedBody(piece: Template[number]): Template[number] {
+  if (typeof piece === "string" || !piece.placeholder.startsWith("body")) return piece;
+  return { placeholder: "body:encode64" };
+}
 
 const TIMESTAMP_IN_MS: Mistake = {
   word: "timestamp-in-ms",
