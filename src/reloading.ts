@@ -3,6 +3,7 @@ import { diffConfigs, formatDiff } from "./config/diff.ts";
 import { isLocal } from "./config/listen.ts";
 import { formatProblem, type Loaded } from "./config/load.ts";
 import type { Notice } from "./dispatch/notices.ts";
+import { formatOf } from "./profiles/render.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
 import { type Actor, actorName, credit } from "./domain/actor.ts";
@@ -97,7 +98,10 @@ export class Reloading {
       kind: "reloaded",
       ...diff,
       changes: formatDiff(diff, pending),
-      warnings: loaded.warnings.map(formatProblem),
+      warnings: [
+        ...loaded.warnings.map(formatProblem),
+        ...stillInOldFormat(diff.changed, pending, { before: config(), after: loaded.config }),
+      ],
     };
     if (!dryRun) await this.#apply(loaded.config, report, by);
     return report;
@@ -150,6 +154,29 @@ export class Reloading {
       by.map((actor) => this.#ports.remember({ at, kind, cause, ...credit(actor) })),
     );
   }
+}
+
+/** Deliveries that wait are sent as the profile was when their events came. */
+function stillInOldFormat(
+  changed: readonly string[],
+  pending: ReadonlyMap<string, number>,
+  { before, after }: { readonly before: Config; readonly after: Config },
+): string[] {
+  const ids = new Set(changed.filter((id) => pending.has(id)));
+  if (ids.size === 0) return [];
+  const old = new Map(before.subscriptions.map((one) => [one.id, one]));
+  return after.subscriptions.filter(({ id }) => ids.has(id)).flatMap((now) => {
+    const then = old.get(now.id)!;
+    if (formatOf(then) === formatOf(now)) return [];
+    const count = pending.get(now.id)!;
+    const deliveries = count === 1
+      ? "1 pending delivery keeps"
+      : `${count} pending deliveries keep`;
+    const profile = then.profile.name === now.profile.name
+      ? "the format from before this change"
+      : `the body and signature of profile "${then.profile.name}"`;
+    return [`subscription "${now.id}": ${deliveries} ${profile}; only new events get the new one`];
+  });
 }
 
 /** Each who asked, once. */

@@ -241,6 +241,7 @@ function settingFacets(config: Config): Facets {
     ["delivery.totalConcurrency", json(config.totalConcurrency)],
     ["notify", nonEmpty(config.notify.length, noticeFacet(config.notify))],
     ["eventTypes", config.eventTypes && hidden("", { name: "set" })],
+    ["tenancy", config.tenancy && json(config.tenancy)],
     ...[...config.eventTypes ?? []].map(([name, type]): [string, Facet] => [
       formatPath(["eventTypes", name]),
       hidden(type, { name: "declared" }),

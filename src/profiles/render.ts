@@ -3,7 +3,7 @@ import type { FormatText } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import { formatInstant } from "../domain/instant.ts";
 import { assertJson, canonicalScalar, type JsonText } from "../domain/json_text.ts";
-import type { BodyShape, BodySource, BodyValue } from "../domain/profile.ts";
+import type { BodyShape, BodySource, BodyValue, Profile } from "../domain/profile.ts";
 import type { Subscription } from "../domain/subscription.ts";
 
 /**
@@ -16,8 +16,8 @@ export function renderBody(format: FormatText, event: Event): string {
 
 /**
  * What a delivery's body depends on beside its event, frozen: the profile's shape, the settings it
- * names and the receiver's names of events. Kept with the delivery, it makes every attempt's body
- * the same bytes across restarts and reloads.
+ * names and the receiver's names of events; and how the profile signs it. Kept with the delivery, it
+ * makes every attempt's body the same bytes across restarts and reloads, signed as its receiver expects.
  */
 export function formatOf(subscription: Subscription): FormatText {
   let format = formats.get(subscription);
@@ -55,7 +55,20 @@ function freeze(subscription: Subscription): FormatText {
     format: FORMAT_VERSION,
     body,
     ...(rename.length > 0 && namesType(body) && { rename }),
+    wire: wireOf(subscription.profile),
   });
+}
+
+/** How a profile's requests are signed, and with which headers. */
+export type Wire = Pick<Profile, "headers" | "signature" | "secretForm">;
+
+function wireOf({ headers, signature, secretForm }: Profile): Wire {
+  return { headers, ...(signature && { signature }), secretForm };
+}
+
+/** How a delivery is signed; undefined where its format is older than that was kept with it. */
+export function frozenWire(format: FormatText): Wire | undefined {
+  return rendererOf(format).wire;
 }
 
 function freezeShape(shape: BodyShape, settings: Subscription["settings"]): FrozenShape {
@@ -116,6 +129,7 @@ interface BodyRenderer {
   readonly render: Renderer;
   /** Where the body names its event. */
   readonly nameOf: ((event: Event) => string) | undefined;
+  readonly wire: Wire | undefined;
 }
 
 function rendererOf(format: FormatText): BodyRenderer {
@@ -129,12 +143,13 @@ function rendererOf(format: FormatText): BodyRenderer {
 }
 
 function compile(format: FormatText): BodyRenderer {
-  const { body, rename } = parseFormat(format);
+  const { body, rename, wire } = parseFormat(format);
   const names = new Map(rename);
   const nameOf = (event: Event) => names.get(event.type) ?? event.type;
   return {
     render: objectRenderer(body, nameOf),
     nameOf: namesType(body) ? nameOf : undefined,
+    wire: wire as Wire | undefined,
   };
 }
 
@@ -215,6 +230,18 @@ const frozenFormat = z.strictObject({
   format: z.literal(FORMAT_VERSION),
   body: frozenShape,
   rename: z.array(z.tuple([z.string(), z.string()])).optional(),
+  wire: z.strictObject({
+    headers: z.array(z.tuple([z.string(), z.string()])),
+    signature: z.strictObject({
+      header: z.string(),
+      algorithm: z.enum(["sha1", "sha256", "sha384", "sha512"]),
+      encoding: z.enum(["hex", "base64"]),
+      over: z.string(),
+      value: z.string(),
+      separator: z.string().optional(),
+    }).optional(),
+    secretForm: z.enum(["standard", "text", "either"]),
+  }).optional(),
 });
 
 function isJson(text: string): boolean {

@@ -9,7 +9,7 @@ import { receiverName, type Subscription } from "../domain/subscription.ts";
 import { VERSION } from "../version.ts";
 import { headerNameProblem, inHeader } from "./header.ts";
 import { hmac, type Signed } from "./hmac.ts";
-import { nameInBody } from "./render.ts";
+import { formatOf, frozenWire, nameInBody, type Wire } from "./render.ts";
 import { type SigningKey, signingKey } from "./signing_key.ts";
 import {
   IN_HEADERS,
@@ -44,8 +44,8 @@ export interface Signable {
  * Standard Webhooks trio, the operator's. What comes from the event can't break out of its header.
  */
 export function headersFor(signable: Signable): SentHeader[] {
-  const { subscription, at } = signable;
-  const signer = signerOf(subscription);
+  const { subscription, format, at } = signable;
+  const signer = signerOf(subscription, format);
   const keys = signer.previous && at < signer.previous.until
     ? [...signer.keys, signer.previous.key]
     : signer.keys;
@@ -97,14 +97,47 @@ interface OwnSignature {
 }
 
 const signers = new WeakMap<Subscription, Signer>();
+/** Of deliveries that are older than the subscription's profile. */
+const olderSigners = new WeakMap<Subscription, Map<FormatText, Signer>>();
 
-function signerOf(subscription: Subscription): Signer {
+function signerOf(subscription: Subscription, format: FormatText | undefined): Signer {
+  if (format !== undefined && format !== formatOf(subscription)) {
+    const wire = frozenWire(format);
+    if (wire) return olderSigner(subscription, format, wire);
+  }
   let signer = signers.get(subscription);
   if (!signer) {
     signer = makeSigner(subscription);
     signers.set(subscription, signer);
   }
   return signer;
+}
+
+function olderSigner(subscription: Subscription, format: FormatText, wire: Wire): Signer {
+  const older = olderSigners.get(subscription) ?? new Map<FormatText, Signer>();
+  olderSigners.set(subscription, older);
+  let signer = older.get(format);
+  if (!signer) {
+    const { signature: _, ...profile } = subscription.profile;
+    // Today's secret may be of a form that the older profile can't read.
+    const secretForm = isReadable(subscription, wire) ? wire.secretForm : profile.secretForm;
+    signer = makeSigner({ ...subscription, profile: { ...profile, ...wire, secretForm } });
+    older.set(format, signer);
+  }
+  return signer;
+}
+
+function isReadable(
+  { secret, previousSecret }: Subscription,
+  { secretForm, signature }: Wire,
+): boolean {
+  const secrets = [secret, previousSecret?.secret].filter((one) => one !== undefined);
+  try {
+    const keys = secrets.map((one) => signingKey(one, secretForm));
+    return signature === undefined || keys.every(({ kind }) => kind === "hmac");
+  } catch {
+    return false;
+  }
 }
 
 function makeSigner(subscription: Subscription): Signer {
@@ -124,16 +157,17 @@ function makeSigner(subscription: Subscription): Signer {
       !all.slice(index + 1).some(([later]) => same(later, name))
     )
     .map(([name, value]) => ({ name, template: parseTemplate(value, IN_HEADERS) }));
+  const keys = secret ? [signingKey(secret, profile.secretForm)] : [];
   return {
     plain,
-    ...(signature && {
+    ...(signature && keys.every(({ kind }) => kind === "hmac") && {
       own: {
         ...signature,
         over: parseTemplate(signature.over, IN_SIGNED_TEXT),
         value: parseTemplate(signature.value, IN_SIGNATURE),
       },
     }),
-    keys: secret ? [signingKey(secret, profile.secretForm)] : [],
+    keys,
     ...(previousSecret && {
       previous: {
         key: signingKey(previousSecret.secret, profile.secretForm),

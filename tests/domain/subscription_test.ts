@@ -1,8 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { canonicalScalar, NumberText } from "../../src/domain/json_text.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { type DataCondition, matches, type Operator } from "../../src/domain/subscription.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
+import { profileWords, resolveProfile } from "../../src/profiles/words.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { fc } from "../support/properties.ts";
 
@@ -123,6 +124,60 @@ Deno.test("matches(): Booking Experts asks for permission and for an administrat
   assertEquals(rule("reservation:created", "global"), "matches");
   assertEquals(rule("category:updated", "global"), "admission");
   assertEquals(rule("reservation.created", "global"), "catalogue");
+});
+
+Deno.test("matches(): what a platform's body always has is no delivery without it, and match says so", () => {
+  const scopes: [profile: string, type: string, name: string, good: string, bad: string[]][] = [
+    ["bookingsync", "booking_created", "account_id", "7", ["null"]],
+    ["roostsync", "booking.created", "property_id", '"p1"', ["null"]],
+    ["bookingshake", "contact.created", "venue_id", '"v1"', ["null"]],
+    [
+      "booking-experts",
+      "reservation:created",
+      "context",
+      '"organization"',
+      ["null", '"Organization"', '"account"', '""', "1", "true"],
+    ],
+  ];
+  for (const [name, type, key, good, bad] of scopes) {
+    const subscription = { profile: BUILT_IN.get(name)!, permissions: ["reservation"] };
+    const found = (scope: ReadonlyMap<string, string>) =>
+      matches(aSubscription(subscription), anEvent({ type, scope }));
+    assertEquals(found(new Map([[key, good]])).matches, true, name);
+    for (const scope of [new Map<string, string>(), ...bad.map((one) => new Map([[key, one]]))]) {
+      const match = found(scope);
+      assert(!match.matches);
+      assertEquals(match.rule, "admission");
+      assert(match.why.includes(`scope.${key}`), match.why);
+    }
+  }
+});
+
+Deno.test("matches(): users' profiles refuse as well: by whenMissing and oneOf, nested ones too", () => {
+  const words = profileWords.parse({
+    body: {
+      who: { members: { tenant: { from: "scope.tenant", whenMissing: "refuse" } } },
+      plan: { from: "scope.plan", oneOf: ["gold", 2] },
+      meta: { from: "metadata", whenMissing: "refuse" },
+    },
+  });
+  const profile = resolveProfile("own", words, undefined);
+  const rule = (scope: [string, string][], metadata?: string) =>
+    ruleFor({ profile }, { scope: new Map(scope), ...(metadata && { metadata }) });
+  assertEquals(rule([["tenant", "1"], ["plan", '"gold"']], "{}"), "matches");
+  assertEquals(rule([["tenant", "1"], ["plan", "2.0"]], "{}"), "matches");
+  assertEquals(rule([["tenant", "1"], ["plan", '"gold"']]), "admission");
+  assertEquals(rule([["plan", '"gold"']], "{}"), "admission");
+  assertEquals(rule([["tenant", "1"], ["plan", '"2"']], "{}"), "admission");
+  assertEquals(rule([["tenant", "1"]], "{}"), "admission");
+});
+
+Deno.test("matches(): * in a scope is any value, as long as there is one", () => {
+  const scope = new Map([["venue_id", ['"*"']]]);
+  const rule = (value?: string) =>
+    ruleFor({ scope }, { scope: new Map(value === undefined ? [] : [["venue_id", value]]) });
+  assertEquals(["1", '"v"', "false", '""', '"*"'].map(rule), Array(5).fill("matches"));
+  assertEquals([undefined, "null"].map(rule), ["scope", "scope"]);
 });
 
 Deno.test("matches(): an equal literal always meets its own condition, whatever the value", () => {

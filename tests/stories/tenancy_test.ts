@@ -245,6 +245,32 @@ Deno.test("a test event belongs to the subscription's own customer", async () =>
   assertEquals(event.scope.account_id, 12);
 });
 
+Deno.test("a test event obeys the profile's catalogue and the subscription's permissions", async () => {
+  const receiver = aReceiver();
+  await using _closing = { [Symbol.asyncDispose]: () => receiver.server.shutdown() };
+  const booking = (id: string, permissions: string[]) =>
+    subscription(id, receiver.at(id), {
+      profile: "booking-experts",
+      settings: { subscription_id: "s" },
+      permissions,
+    });
+  await using daemon = await aDaemon(
+    await configOf({ subscriptions: [booking("guests", ["guest"]), booking("none", [])] }),
+  );
+  const test = (id: string, body?: unknown) =>
+    daemon.call("POST", `/v1/subscriptions/${id}/test`, body);
+  const { status, body } = await test("guests");
+  assertEquals(status, 202);
+  const { body: event } = await daemon.call("GET", `/v1/events/${body.event}`);
+  assertStringIncludes(event.type, "guest");
+  assert(["administration", "organization", "global"].includes(event.scope.context));
+  const refused = await test("guests", { type: "reservation:created" });
+  assertEquals(refused.status, 422);
+  assertStringIncludes(refused.body.detail, "permissions");
+  assertEquals((await test("guests", { type: "guest.created" })).status, 422);
+  assertEquals((await test("none")).status, 422);
+});
+
 async function delivery(daemon: TestDaemon, id: string) {
   return (await daemon.call("GET", `/v1/deliveries/${id}`)).body;
 }
