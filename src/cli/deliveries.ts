@@ -97,6 +97,7 @@ async function list(
     ) {
       const shown = page.slice(0, most - count);
       count += shown.length;
+      searching.found = count;
       if (shown.length > 0 && (options.json || terminal.columns === undefined)) searching.hide();
       if (options.json) { for (const delivery of shown) shell.print(JSON.stringify(delivery)); }
       else if (terminal.columns === undefined) {
@@ -123,6 +124,7 @@ class Searching {
   readonly #bar: ProgressBar;
   readonly #ignore: () => void;
   #backTo: string | undefined;
+  found = 0;
   isStopped = false;
 
   constructor(terminal: Terminal) {
@@ -137,7 +139,8 @@ class Searching {
   show({ backTo, rows, of }: Searched): void {
     this.#backTo = backTo;
     const minute = backTo.slice(0, "2024-03-15T10:30".length).replace("T", " ");
-    this.#bar.show({ doing: "searching", done: rows, total: of, note: `back to ${minute}` });
+    const note = `back to ${minute}, ${this.found} found`;
+    this.#bar.show({ doing: "searching", done: rows, total: of, note });
   }
 
   /** So that rows can be printed in its place. */

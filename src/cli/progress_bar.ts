@@ -6,7 +6,7 @@ export interface Advance {
   readonly doing: string;
   readonly done?: number | undefined;
   readonly total?: number | undefined;
-  /** What matters more than how fast it goes: "back to 2024-03-15 10:30". */
+  /** What matters more than counts: "back to 2024-03-15 10:30". */
   readonly note?: string | undefined;
 }
 
@@ -52,11 +52,13 @@ const SHORT_MS = 1_000;
 const REDRAW_MS = 100;
 /** Before then a rate says nothing. */
 const FIRST_RATE_MS = 500;
-const WIDTH = 20;
-/** Beside a note, so that all of it fits into 80 columns. */
-const SHORT_WIDTH = 8;
+/** The bar's own, and where a note stands beside it. */
+const WIDTH = 20, SHORT_WIDTH = 12;
 
-/** `copying [#####---------------]  25%  1.2M of 4.8M  310k/s  12s left` */
+/**
+ * `copying [#####---------------]  25%  1.2M of 4.8M  310k/s  12s left`; with a note that in the place of
+ * the counts, so that all of it fits into 80 columns.
+ */
 export function progressText(
   { doing, done = 0, total, note }: Advance,
   { elapsedMs, since }: { readonly elapsedMs: number; readonly since: number },
@@ -67,12 +69,11 @@ export function progressText(
   const filled = Math.floor(share * width);
   const bar = `[${"#".repeat(filled)}${"-".repeat(width - filled)}]`;
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  const text = `${doing} ${bar} ${percent}  ${short(done)} of ${short(total)}`;
-  const noted = note === undefined ? "" : `  ${note}`;
-  if (elapsedMs < FIRST_RATE_MS || since <= 0) return text + noted;
+  const text = `${doing} ${bar} ${percent}  ${note ?? `${short(done)} of ${short(total)}`}`;
+  if (elapsedMs < FIRST_RATE_MS || since <= 0) return text;
   const perSecond = since / (elapsedMs / 1_000);
-  const left = `  ${duration((total - done) / perSecond)} left`;
-  return note === undefined ? `${text}  ${short(perSecond)}/s${left}` : text + left + noted;
+  const rate = note === undefined ? `  ${short(perSecond)}/s` : "";
+  return `${text}${rate}  ${duration((total - done) / perSecond)} left`;
 }
 
 function short(count: number): string {

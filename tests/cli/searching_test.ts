@@ -55,8 +55,11 @@ Deno.test("deliveries --q: walks on by itself and says how far back it is, also 
     );
     assertEquals(exitCode, 0, stderr);
     assertStringIncludes(stdout, "dlv_01HS0ZQEG00000000000000001");
-    assertStringIncludes(stderr, "searching [##------]  33%  1.0M of 3.0M");
-    assertStringIncludes(stderr, "back to 2024-03-17 08:05");
+    assertStringIncludes(
+      stderr,
+      "searching [####--------]  33%  back to 2024-03-17 08:05, 0 found",
+    );
+    assertStringIncludes(stderr, "back to 2024-03-15 08:05, 1 found");
     assert(stderr.endsWith("\r\x1b[K"), "the line is taken away at the end");
     assertEquals(daemon.asked.map(({ searchParams }) => searchParams.get("cursor")), [
       null,
@@ -118,12 +121,17 @@ Deno.test("deliveries --q: ids, their beginnings, names and texts are one search
 
 Deno.test("progress: what a search says fits into 80 columns", () => {
   const text = progressText(
-    { doing: "searching", done: 310_000, total: 10_000_000, note: "back to 2024-03-15 10:30" },
+    {
+      doing: "searching",
+      done: 310_000,
+      total: 10_000_000,
+      note: "back to 2024-03-15 10:30, 50 found",
+    },
     { elapsedMs: 2_000, since: 310_000 },
   );
   assertEquals(
     text,
-    "searching [--------]   3%  310.0k of 10.0M  1m3s left  back to 2024-03-15 10:30",
+    "searching [------------]   3%  back to 2024-03-15 10:30, 50 found  1m3s left",
   );
   assert(text.length <= 80, String(text.length));
 });

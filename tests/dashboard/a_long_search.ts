@@ -30,7 +30,7 @@ class HurriedClock implements Clock {
 
 /** The oldest of so many events has the needle; the one after it has no delivery. */
 export async function aLongSearch(
-  events = 600,
+  events = 200,
   server: Partial<Config["server"]> = {},
 ): Promise<TestDaemon> {
   const db = await openWriter(":memory:");

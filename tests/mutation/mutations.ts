@@ -929,8 +929,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the end of a search's call in time",
     file: "outbox/sqlite/search.ts",
-    text: "|| clock.monotonicMs() >= endsAtMs",
-    replacement: "",
+    text: "!walk.isShort && clock.monotonicMs() >= endsAtMs",
+    replacement: "false",
     tests: ["outbox/search_test.ts"],
   },
   {

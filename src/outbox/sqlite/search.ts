@@ -206,7 +206,8 @@ export class Search {
         if (isMore) return page(found, cursorAt(stage, found.at(-1)!));
         if (slice.reached) before = slice.reached;
         else if (!following) return page(found);
-        const isEnough = found.length === limit || clock.monotonicMs() >= endsAtMs;
+        const isLate = !walk.isShort && clock.monotonicMs() >= endsAtMs;
+        const isEnough = found.length === limit || isLate;
         if (isEnough) {
           return page(
             found,

@@ -32,8 +32,11 @@ export interface Slice {
   readonly reached: Position | undefined;
 }
 
-/** So many rows are looked at on the loop, where no text is looked for in them. */
-export const ROWS_ON_LOOP = 2_000;
+/**
+ * So many rows are looked at on the loop, and for so long: what is found that soon needs no thread, and
+ * where there are no more, all of them are looked at in one call, however slow the machine is.
+ */
+const ROWS_ON_LOOP = 2_000, LOOP_MS = 25;
 
 /** How many rows a slice has at first and at the most, and how long it should take. */
 interface Pace {
@@ -42,8 +45,8 @@ interface Pace {
   readonly sliceMs: number;
 }
 
-/** Short, for it holds the loop. */
-const ON_LOOP: Pace = { first: 64, most: 500, sliceMs: 3 };
+/** Short, for it holds the loop, and a payload may be large. */
+const ON_LOOP: Pace = { first: 4, most: 500, sliceMs: 3 };
 /**
  * Short, for others want the thread, and what it reads keeps the journal from beginning anew. Nothing ends
  * a slice that turns out long, so there are few rows at first, and never so many that the largest payloads
@@ -75,11 +78,16 @@ export class Walk {
     this.#turn = new Turn(reading.clock);
   }
 
+  /** Whether it has only begun. */
+  get isShort(): boolean {
+    return this.#rowsOnLoop < ROWS_ON_LOOP && this.#turn.workedMs < LOOP_MS;
+  }
+
   /** The next slice of a list below a position, with `limit` rows at the most and one more. */
   async slice(walked: Walked, before: Position, limit: number): Promise<Slice> {
-    const isShort = !walked.seeks && this.#rowsOnLoop < ROWS_ON_LOOP;
-    const answered = isShort ? undefined : await this.#ask(ON_THREAD, { walked, before, limit });
-    return answered ?? (await this.#ask(ON_LOOP, { walked, before, limit }))!;
+    const asked = { walked, before, limit };
+    const answered = this.isShort ? undefined : await this.#ask(ON_THREAD, asked);
+    return answered ?? (await this.#ask(ON_LOOP, asked))!;
   }
 
   async #ask(
@@ -94,7 +102,8 @@ export class Walk {
       beforeAt: before.createdAt,
       beforeSeq: before.seq,
     });
-    for (let rows = this.#paces.get(pace) ?? Math.max(pace.first, limit + 1);;) {
+    const first = seeks ? pace.first : Math.max(pace.first, limit + 1);
+    for (let rows = this.#paces.get(pace) ?? first;;) {
       if (pace === ON_LOOP && this.#turn.isOver) await this.#turn.rest();
       const startedMs = this.#reading.clock.monotonicMs();
       const ended = await this.#read(pace, {
