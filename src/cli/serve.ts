@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { loadConfig } from "../config/load.ts";
+import { ConfigMemory } from "../config/memory.ts";
 import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -32,8 +33,12 @@ export function addServe(program: Command, shell: Shell): void {
     )
     .addHelpText("after", EXAMPLES)
     .action(shell.does<{ readonly log?: LogFormat }>(async (options) => {
+      const memory = new ConfigMemory();
       const load = (turn?: Turn) =>
-        loadConfig(configPath(options, environment), systemSecretSources(environment), turn);
+        loadConfig(configPath(options, environment), systemSecretSources(environment), {
+          turn,
+          memory,
+        });
       const loaded = await load();
       if (!loaded.ok) {
         for (const problem of loaded.problems) shell.say(formatProblem(problem));

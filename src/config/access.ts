@@ -8,6 +8,7 @@ import { readScope } from "./conditions.ts";
 import { undeclared } from "./event_names.ts";
 import { type Findings } from "./problem.ts";
 import type { ConfigWords } from "./schema.ts";
+import { where } from "./memory.ts";
 import type { SecretReader } from "./secrets.ts";
 import type { Sound } from "./shape.ts";
 import type { Place } from "./source.ts";
@@ -84,7 +85,9 @@ function checkNames(list: Place, findings: Findings): void {
       first.set(name, at);
       continue;
     }
-    const message = `the name ${quoted(name)} is taken by another, ${earlier.where(at)}`;
+    const message = `the name ${quoted(name)} is taken by another, ${
+      where(earlier.mark(), at.mark())
+    }`;
     findings.add(at.problem(message, "give this one a name of its own"));
   }
 }
@@ -117,7 +120,7 @@ async function readToken(
   }
   const earlier = tokens.get(text);
   if (earlier !== undefined) {
-    const message = `the token is another caller's as well, ${earlier.where(place)}`;
+    const message = `the token is another caller's as well, ${where(earlier.mark(), place.mark())}`;
     findings.add(place.problem(message, "give each caller a token of its own"));
   } else tokens.set(text, place);
   return token;

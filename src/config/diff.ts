@@ -46,7 +46,8 @@ export async function diffConfigs(
   const ofSubscriptions: (Change & { readonly subscription: string })[] = [];
   for (const [id, subscription] of now) {
     const earlier = old.get(id);
-    if (earlier === undefined) continue;
+    // One that was not read again is the very same.
+    if (earlier === undefined || earlier === subscription) continue;
     for (
       const change of changesBetween(subscriptionFacets(earlier), subscriptionFacets(subscription))
     ) ofSubscriptions.push({ subscription: id, ...change });

@@ -1,7 +1,9 @@
 import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { quoted } from "../domain/quoted.ts";
+import { systemClock } from "../runtime/clock.ts";
 import type { Turn } from "../runtime/turn.ts";
 import type { Findings } from "./problem.ts";
+import { stampOf } from "./memory.ts";
 import { reasonOf } from "./secrets.ts";
 import { type Place, readSource } from "./source.ts";
 
@@ -13,6 +15,8 @@ export interface ConfigFiles {
   list(directory: string): Promise<readonly { name: string; isDirectory: boolean }[]>;
   /** Where a path leads, free of links; rejects where it leads nowhere. */
   realPath(path: string): Promise<string>;
+  /** Tells whether a file is still the same; undefined where it can't be told, or not yet. */
+  stamp?(path: string): string | undefined;
 }
 
 /** The files of this machine. */
@@ -26,6 +30,7 @@ export const systemFiles: ConfigFiles = {
     })));
   },
   realPath: (path) => Deno.realPath(path),
+  stamp: (path) => stampOf(path, systemClock.wall()),
 };
 
 async function leadsToDirectory(path: string): Promise<boolean> {
@@ -44,12 +49,17 @@ export interface Including {
   readonly turn: Turn | undefined;
 }
 
-/** The subscriptions of all included files: a place each, files in order, each file once. */
-export async function* readIncludes(
+/** A file that the config includes, and the glob that named it. */
+export interface IncludedFile {
+  readonly path: string;
+  readonly from: Place;
+}
+
+/** All included files: in order, each file once. */
+export async function* includedFiles(
   include: Place,
-  including: Including,
-): AsyncGenerator<Place> {
-  const { files, findings } = including;
+  { files, findings }: Including,
+): AsyncGenerator<IncludedFile> {
   const placeOf = placesOn(files);
   const seen = new Set([await placeOf(include.file)]);
   const folder = dirname(include.file);
@@ -66,7 +76,7 @@ export async function* readIncludes(
       const place = await placeOf(path);
       if (seen.has(place)) continue;
       seen.add(place);
-      yield* await readInclude(path, { from: glob, ...including });
+      yield { path, from: glob };
     }
   }
 }
@@ -82,9 +92,10 @@ function placesOn(files: ConfigFiles): (path: string) => Promise<string> {
   };
 }
 
-async function readInclude(
-  path: string,
-  { from, files, findings, turn }: Including & { readonly from: Place },
+/** The subscriptions in a file, a place each. */
+export async function readInclude(
+  { path, from }: IncludedFile,
+  { files, findings, turn }: Including,
 ): Promise<Iterable<Place>> {
   let text: string;
   try {

@@ -7,8 +7,15 @@ import type { Turn } from "../runtime/turn.ts";
 import { parseNetwork } from "../transport/address_guard.ts";
 import { readAuth } from "./access.ts";
 import type { Config, EventType, Listen, Problem } from "./config.ts";
-import { type ConfigFiles, readIncludes, systemFiles } from "./include.ts";
+import {
+  type ConfigFiles,
+  type IncludedFile,
+  includedFiles,
+  readInclude,
+  systemFiles,
+} from "./include.ts";
 import { isLocal, parseListen } from "./listen.ts";
+import type { ConfigMemory, KnownFile, Read, UsedSecret } from "./memory.ts";
 import { readNotices } from "./notices.ts";
 import { type Profiles, readProfiles, unknownProfile } from "./own_profiles.ts";
 import { Findings, inOrder } from "./problem.ts";
@@ -22,7 +29,7 @@ import {
 import { reasonOf, SecretReader, type SecretSources } from "./secrets.ts";
 import { checkShape, type Sound } from "./shape.ts";
 import { type Place, readSource } from "./source.ts";
-import { type Entry, readSubscriptions } from "./subscriptions.ts";
+import { allOf, readEntry, type Surroundings } from "./subscriptions.ts";
 
 export { formatProblem } from "./problem.ts";
 
@@ -41,7 +48,7 @@ export type Loaded =
 export async function loadConfig(
   path: string,
   sources: SecretSources,
-  turn?: Turn,
+  { turn, memory }: { readonly turn?: Turn | undefined; readonly memory?: ConfigMemory } = {},
 ): Promise<Loaded> {
   const file = resolve(path);
   let text: string;
@@ -52,7 +59,8 @@ export async function loadConfig(
     const fix = 'name another with "-c FILE", or make one with "bellhook init"';
     return { ok: false, problems: [{ file, path: "", message, fix }], warnings: [] };
   }
-  return await readConfig({ path: file, text, sources, ...(turn && { turn }) });
+  const request = { path: file, text, sources, ...(turn && { turn }), ...(memory && { memory }) };
+  return await readConfig(request);
 }
 
 /** A config's text, and the world it is read in. */
@@ -67,6 +75,8 @@ export interface ReadRequest {
   readonly clock?: Clock;
   /** Where others need the loop meanwhile: for tens of thousands of subscriptions it takes seconds. */
   readonly turn?: Turn;
+  /** What was read before; none where this is the only time. */
+  readonly memory?: ConfigMemory;
 }
 
 /** As loadConfig, for a text that is at hand. */
@@ -114,19 +124,20 @@ async function build(
     findings,
   });
   const tenancyKey = words.tenancy?.key;
-  const subscriptions = await readSubscriptions(
-    readEntries({ root, request, findings }),
-    {
-      profiles,
-      defaults,
-      declared,
-      ...(tenancyKey !== undefined && { tenancyKey }),
-      secrets,
-      hasMail: (words.notify ?? []).some((channel) => channel && "email" in channel),
-      now: (request.clock ?? systemClock).wall(),
-      findings,
-    },
-  );
+  const surroundings = {
+    profiles,
+    defaults,
+    declared,
+    ...(tenancyKey !== undefined && { tenancyKey }),
+    secrets,
+    hasMail: (words.notify ?? []).some((channel) => channel && "email" in channel),
+    now: (request.clock ?? systemClock).wall(),
+    findings,
+  };
+  request.memory?.begin(textsOf(root, ["delivery", "profiles", "eventTypes", "tenancy", "notify"]));
+  const reads = readAll({ root, request, findings }, surroundings);
+  const subscriptions = await allOf(reads, findings);
+  request.memory?.end();
   return {
     path: root.file,
     server: {
@@ -180,22 +191,91 @@ function readEventTypes(place: Place, findings: Findings): ReadonlyMap<string, E
   return types;
 }
 
+/** The texts of these members, digit for digit. */
+function textsOf(root: Place, names: readonly string[]): string {
+  const texts = names.map((name) => root.at(name)).map((at) => at.exists ? at.tryJson() : "");
+  return JSON.stringify([root.file, ...texts]);
+}
+
 /** The file's own entries, then those of the files it includes. */
-async function* readEntries(
+async function* readAll(
   { root, request, findings }: Building,
-): AsyncGenerator<Entry> {
+  surroundings: Surroundings,
+): AsyncGenerator<Read> {
   const { turn } = request;
   for (const place of root.at("subscriptions").eachElement()) {
     const words = checkShape({ place, schema: subscriptionWords }, findings);
-    if (words) yield { place, words };
+    if (words) yield await readEntry({ place, words }, surroundings);
     if (turn?.isOver) await turn.rest();
   }
   const files = request.files ?? systemFiles;
-  for await (const place of readIncludes(root.at("include"), { files, findings, turn })) {
-    const words = checkShape({ place, schema: includedWords }, findings);
-    if (words) yield { place, words };
+  for await (const file of includedFiles(root.at("include"), { files, findings, turn })) {
+    const known = request.memory?.file(file.path);
+    if (known && await isStill(file, known, { files, secrets: surroundings.secrets })) {
+      request.memory!.keep(file.path, known);
+      findings.warn(...known.warnings);
+      yield* known.reads;
+    } else yield* await readFile(file, { request, files, surroundings });
     if (turn?.isOver) await turn.rest();
   }
+}
+
+/** Whether a file that was read before, and the secrets that it names, are the same now. */
+async function isStill(
+  { path }: IncludedFile,
+  known: KnownFile,
+  { files, secrets }: { readonly files: ConfigFiles; readonly secrets: SecretReader },
+): Promise<boolean> {
+  if (files.stamp?.(path) !== known.stamp) return false;
+  for (const used of known.secrets) {
+    const isSame = used.stamp !== undefined &&
+      files.stamp?.(secrets.pathOf(used.name)) === used.stamp;
+    if (!isSame && !await secrets.isStill(used)) return false;
+  }
+  return true;
+}
+
+/** Reads an included file, and remembers it where nothing in it is wrong or a matter of time. */
+async function readFile(
+  file: IncludedFile,
+  { request, files, surroundings }: {
+    readonly request: ReadRequest;
+    readonly files: ConfigFiles;
+    readonly surroundings: Surroundings;
+  },
+): Promise<Read[]> {
+  const { memory, turn } = request;
+  const findings = new Findings();
+  const used = new Map<string, UsedSecret>();
+  const secrets = surroundings.secrets.telling((secret) => {
+    used.set(`${secret.kind}:${secret.name}`, secret);
+  });
+  // Before it is read: what is written meanwhile shows the next time.
+  const stamp = memory && files.stamp?.(file.path);
+  const reads: Read[] = [];
+  for (const place of await readInclude(file, { files, findings, turn })) {
+    const words = checkShape({ place, schema: includedWords }, findings);
+    if (words) {
+      reads.push(await readEntry({ place, words }, { ...surroundings, secrets, findings }));
+    }
+    if (turn?.isOver) await turn.rest();
+  }
+  surroundings.findings.add(...findings.problems);
+  surroundings.findings.warn(...findings.warnings);
+  const isLasting = findings.problems.length === 0 &&
+    reads.every(({ subscription }) => !subscription?.previousSecret);
+  if (memory && stamp !== undefined && isLasting) {
+    memory.keep(file.path, {
+      stamp,
+      reads,
+      warnings: findings.warnings,
+      secrets: Array.from(used.values(), (one) => ({
+        ...one,
+        stamp: one.kind === "file" ? files.stamp?.(secrets.pathOf(one.name)) : undefined,
+      })),
+    });
+  }
+  return reads;
 }
 
 function readTrustProxy(root: Place, words: Sound<ConfigWords>, findings: Findings) {

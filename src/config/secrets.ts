@@ -3,6 +3,7 @@ import { looksSecret, quoted } from "../domain/quoted.ts";
 import { Secret } from "../domain/secret.ts";
 import { type Environment, systemEnvironment } from "../runtime/environment.ts";
 import type { Problem } from "./config.ts";
+import type { UsedSecret } from "./memory.ts";
 import type { Place } from "./source.ts";
 
 /** Where secrets come from: the config file only names them. */
@@ -60,12 +61,18 @@ const KINDS = ["env", "file", "credential"] as const;
 export class SecretReader {
   readonly #sources: SecretSources;
   readonly #directory: string;
-  readonly #read = new Map<string, Promise<Secret | Unresolved>>();
+  readonly #read: Map<string, Promise<Secret | Unresolved>>;
+  #onUsed: ((secret: UsedSecret) => void) | undefined;
 
   /** `directory` is where relative paths of secret files start. */
-  constructor(sources: SecretSources, directory: string) {
+  constructor(
+    sources: SecretSources,
+    directory: string,
+    read = new Map<string, Promise<Secret | Unresolved>>(),
+  ) {
     this.#sources = sources;
     this.#directory = directory;
+    this.#read = read;
   }
 
   /** The secret, or what is wrong with the reference; undefined where it was found wrong before. */
@@ -77,11 +84,35 @@ export class SecretReader {
     const kind = KINDS.find((kind) => reference?.[kind] !== undefined);
     if (kind === undefined) return undefined;
     const name = reference![kind]!;
+    const found = await this.#found(kind, name);
+    if (!(found instanceof Secret)) return place.at(kind).problem(found.message, found.fix);
+    this.#onUsed?.({ kind, name, found });
+    return found;
+  }
+
+  /** Whether a secret is to be found where it was, and is the same. */
+  async isStill({ kind, name, found }: UsedSecret): Promise<boolean> {
+    const now = await this.#found(kind, name);
+    return now instanceof Secret && now.equals(found);
+  }
+
+  /** The same reader, which tells of each secret that it finds. */
+  telling(onUsed: (secret: UsedSecret) => void): SecretReader {
+    const reader = new SecretReader(this.#sources, this.#directory, this.#read);
+    reader.#onUsed = onUsed;
+    return reader;
+  }
+
+  /** Where the file of a secret is. */
+  pathOf(name: string): string {
+    return isAbsolute(name) ? name : resolve(this.#directory, name);
+  }
+
+  #found(kind: keyof Reference, name: string): Promise<Secret | Unresolved> {
     const key = `${kind}:${name}`;
     const reading = this.#read.get(key) ?? this.#resolve(kind, name);
     this.#read.set(key, reading);
-    const found = await reading;
-    return found instanceof Secret ? found : place.at(kind).problem(found.message, found.fix);
+    return reading;
   }
 
   async #resolve(kind: keyof Reference, name: string): Promise<Secret | Unresolved> {
@@ -113,7 +144,7 @@ export class SecretReader {
   }
 
   async #fromFile(name: string): Promise<Secret | Unresolved> {
-    const path = isAbsolute(name) ? name : resolve(this.#directory, name);
+    const path = this.pathOf(name);
     try {
       return inFile(await this.#sources.file(path), `the file ${quoted(path)}`);
     } catch (error) {

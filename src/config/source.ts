@@ -4,6 +4,7 @@ import { quoted } from "../domain/quoted.ts";
 import type { Turn } from "../runtime/turn.ts";
 import type { Problem } from "./config.ts";
 import { type Ends, surveySound } from "./sound_survey.ts";
+import type { Mark } from "./memory.ts";
 import { formatPath, type Path } from "./problem.ts";
 
 /**
@@ -157,13 +158,9 @@ export class Place {
   }
 
   /** Where it is, to be told of later: it keeps nothing of what was read there. */
-  spot(): Spot {
-    return new Spot(this.#source, this.#anchor.offset);
-  }
-
-  /** Where it is, in words, for another problem that points here. */
-  where(from: Place): string {
-    return this.spot().where(from);
+  mark(): Mark {
+    const { message: _, ...mark } = this.problem("");
+    return mark;
   }
 
   #place(steps: Path, node: Node | undefined, anchor: Node): Place {
@@ -172,24 +169,6 @@ export class Place {
 }
 
 const NO_STEPS: Path = [];
-
-/** Where something stands in a file. */
-export class Spot {
-  readonly #source: Source;
-  readonly #offset: number;
-
-  constructor(source: Source, offset: number) {
-    this.#source = source;
-    this.#offset = offset;
-  }
-
-  /** In words, for a problem elsewhere that points here. */
-  where(from: Place): string {
-    const { file } = this.#source;
-    const { line } = this.#source.position(this.#offset);
-    return file === from.file ? `on line ${line}` : `in ${file}:${line}`;
-  }
-}
 
 /** The name as it stands in the file, of a key of `Place.value()`. */
 export function ownName(name: string): string {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { parseStatusRanges } from "../domain/attempt.ts";
 import { parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
@@ -18,7 +19,8 @@ import { type ConfigWords, DEFAULTS, type SubscriptionWords } from "./schema.ts"
 import { secretFormProblem } from "./secret_form.ts";
 import type { SecretReader } from "./secrets.ts";
 import type { Sound } from "./shape.ts";
-import { type Place, safeName, type Spot } from "./source.ts";
+import { type Mark, type Read, where } from "./memory.ts";
+import { type Place, safeName } from "./source.ts";
 import { nearest } from "./suggestion.ts";
 
 /** An entry as it stands in a file, and what of it is sound. */
@@ -43,49 +45,62 @@ export interface Surroundings {
   readonly findings: Findings;
 }
 
-/** The subscriptions that are sound enough to be made; what is wrong with any is found. */
-export async function readSubscriptions(
-  entries: AsyncIterable<Entry>,
-  surroundings: Surroundings,
+/** Those that are sound enough to be made; what is wrong between any two is found. */
+export async function allOf(
+  reads: AsyncIterable<Read>,
+  findings: Findings,
 ): Promise<Subscription[]> {
-  const { findings } = surroundings;
   const subscriptions: Subscription[] = [];
-  const byId = new Map<string, Spot>(), byWork = new Map<string, Spot>();
-  for await (const entry of entries) {
-    checkId(entry, byId, findings);
-    const subscription = await readSubscription(entry, surroundings);
-    if (subscription) subscriptions.push(subscription);
-    checkDouble(entry, byWork, findings);
+  const byId = new Map<string, Mark>(), byWork = new Map<string, Mark>();
+  for await (const read of reads) {
+    checkId(read, byId, findings);
+    if (read.subscription) subscriptions.push(read.subscription);
+    checkDouble(read, byWork, findings);
   }
   return subscriptions;
 }
 
+/** Reads an entry; what is wrong with it is found. */
+export async function readEntry(entry: Entry, surroundings: Surroundings): Promise<Read> {
+  const { place, words } = entry;
+  return {
+    subscription: await readSubscription(entry, surroundings),
+    id: words.id,
+    idAt: place.at("id").mark(),
+    work: workOf(words),
+    at: place.mark(),
+  };
+}
+
 /** `earlier` has where each id stands first. */
-function checkId({ place, words }: Entry, earlier: Map<string, Spot>, findings: Findings): void {
-  if (words.id === undefined) return;
-  const at = place.at("id");
-  const first = earlier.get(words.id);
-  if (first === undefined) return void earlier.set(words.id, at.spot());
-  findings.add(at.problem(
-    `the id ${quoted(words.id)} is taken by another subscription, ${first.where(at)}`,
-    "give this one an id of its own",
-  ));
+function checkId({ id, idAt }: Read, earlier: Map<string, Mark>, findings: Findings): void {
+  if (id === undefined) return;
+  const first = earlier.get(id);
+  if (first === undefined) return void earlier.set(id, idAt);
+  findings.add({
+    ...idAt,
+    message: `the id ${quoted(id)} is taken by another subscription, ${where(first, idAt)}`,
+    fix: "give this one an id of its own",
+  });
 }
 
 /** Entries that differ in nothing but their id send everything twice; hardly anybody means that. */
-function checkDouble(
-  { place, words }: Entry,
-  earlier: Map<string, Spot>,
-  findings: Findings,
-): void {
-  if (words.url === undefined || words.events === undefined) return;
-  const work = JSON.stringify([words.url, words.events, words.scope, words.match, words.profile]);
+function checkDouble({ work, at }: Read, earlier: Map<string, Mark>, findings: Findings): void {
+  if (work === undefined) return;
   const first = earlier.get(work);
-  if (first === undefined) return void earlier.set(work, place.spot());
-  const message = `another subscription sends the same events to the same URL, ${
-    first.where(place)
-  }`;
-  findings.warn(place.problem(message, "take one of them out if that is not meant"));
+  if (first === undefined) return void earlier.set(work, at);
+  findings.warn({
+    ...at,
+    message: `another subscription sends the same events to the same URL, ${where(first, at)}`,
+    fix: "take one of them out if that is not meant",
+  });
+}
+
+function workOf({ url, events, scope, match, profile }: Entry["words"]): string | undefined {
+  if (url === undefined || events === undefined) return undefined;
+  const work = JSON.stringify([url, events, scope, match, profile]);
+  // Ten thousands are remembered, and most are longer than a hash.
+  return createHash("sha256").update(work).digest("base64");
 }
 
 async function readSubscription(
