@@ -22,6 +22,7 @@ import { Admission } from "./ingest/admission.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { PatternWatch } from "./ingest/unmatched_patterns.ts";
 import { Registry } from "./ingest/registry.ts";
+import { SubscriptionIndex } from "./ingest/subscription_index.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
 import type { Step } from "./outbox/sqlite/copy.ts";
@@ -404,6 +405,7 @@ function compose(
 
   /** Swaps the config in one turn; what only a restart can change stays as it is. */
   async function apply(next: Config): Promise<void> {
+    const index = await new Turn(clock).run(SubscriptionIndex.building(next.subscriptions));
     // Who may still listen asks again, and is let in again.
     if (!haveSameOperators(config.auth, next.auth)) endStreams();
     const { listen, socketMode, socketGroup } = config.server;
@@ -416,7 +418,7 @@ function compose(
     const switched = next.subscriptions.filter(({ id, enabled }) =>
       (registry.find(id)?.enabled ?? enabled) !== enabled
     );
-    registry.swap(config.subscriptions);
+    registry.swap(config.subscriptions, index);
     notices.swap(config);
     health.meet(config.subscriptions, steady.now());
     health.switched(switched, steady.now());

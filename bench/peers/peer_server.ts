@@ -40,7 +40,7 @@ export const CONCURRENCY = 160;
 
 /** Takes events over HTTP, with the same framework on the same server as Bellhook. */
 export function servePeer(queue: Queue): void {
-  const subscriptions = new SubscriptionIndex(
+  const subscriptions = SubscriptionIndex.of(
     JSON.parse(Deno.readTextFileSync(Deno.env.get("SUBSCRIPTIONS")!)),
   );
   const app = new Hono();

@@ -1,4 +1,4 @@
-import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
+import { dirname, isAbsolute, join, normalize, resolve, sep } from "node:path";
 import { quoted } from "../domain/quoted.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Turn } from "../runtime/turn.ts";
@@ -23,11 +23,12 @@ export interface ConfigFiles {
 export const systemFiles: ConfigFiles = {
   read: (path) => Deno.readTextFile(path),
   async list(directory) {
-    const entries = await Array.fromAsync(Deno.readDir(directory));
-    return await Promise.all(entries.map(async ({ name, isDirectory, isSymlink }) => ({
-      name,
-      isDirectory: isSymlink ? await leadsToDirectory(join(directory, name)) : isDirectory,
-    })));
+    const entries: { name: string; isDirectory: boolean }[] = [];
+    for await (const { name, isDirectory, isSymlink } of Deno.readDir(directory)) {
+      const leads = isSymlink ? await leadsToDirectory(join(directory, name)) : isDirectory;
+      entries.push({ name, isDirectory: leads });
+    }
+    return entries;
   },
   realPath: (path) => Deno.realPath(path),
   stamp: (path) => stampOf(path, systemClock.wall()),
@@ -85,10 +86,12 @@ export async function* includedFiles(
 function placesOn(files: ConfigFiles): (path: string) => Promise<string> {
   const known = new Map<string, Promise<string>>();
   return async (path) => {
-    const folder = dirname(path);
+    // Every path here is absolute and plain: taking it apart by node:path takes ten times as long.
+    const at = path.lastIndexOf(sep);
+    const folder = path.slice(0, at) || sep;
     let real = known.get(folder);
     if (!real) known.set(folder, real = files.realPath(folder).catch(() => folder));
-    return join(await real, basename(path));
+    return `${await real}${path.slice(at)}`;
   };
 }
 
@@ -174,7 +177,9 @@ async function walk(
   const fits = nameFitting(segment);
   const entries = (await entriesOf(directory, files)).filter(({ name }) => fits.test(name));
   if (rest.length === 0) {
-    return entries.filter((entry) => !entry.isDirectory).map(({ name }) => join(directory, name));
+    return entries.filter((entry) => !entry.isDirectory).map(({ name }) =>
+      `${directory}${sep}${name}`
+    );
   }
   const deeper = entries.filter((entry) => entry.isDirectory)
     .map(({ name }) => walk(join(directory, name), rest, files));

@@ -90,10 +90,10 @@ export class Lane {
   }
 
   /** This machine lacked something for an attempt: answers until when none is started. */
-  rest(now: Instant): Instant {
+  rest(now: Instant, leastMs = MIN_REST_MS): Instant {
     // Several that ran at once rest as one.
     if (now >= this.#restsUntil) {
-      this.#restMs = Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, 2 * this.#restMs));
+      this.#restMs = Math.min(MAX_REST_MS, Math.max(leastMs, 2 * this.#restMs));
       this.#restsUntil = now + this.#restMs;
     }
     return this.#restsUntil;

@@ -441,7 +441,8 @@ export class Scheduler {
     } catch (error) {
       const { id } = claim.delivery;
       const isLack = error instanceof MachineFault;
-      const againAt = isLack ? this.#holdBack(lane, error) : this.#now() + FAULT_PAUSE_MS;
+      // The lane rests: what is given back is due, and would be tried again at once.
+      const againAt = isLack ? this.#holdBack(lane, error) : lane.rest(this.#now(), FAULT_PAUSE_MS);
       if (!mayStart) this.#ports.log.startDelayed(id, error);
       else if (!isLack) this.#ports.log.attemptBroke(id, error);
       await this.#ports.outbox.release([claim]).catch(() => {});

@@ -5,18 +5,18 @@ import { SubscriptionIndex } from "./subscription_index.ts";
 /** The subscriptions of the config in force, found by id or by the event they want. */
 export class Registry {
   #byId = new Map<string, Subscription>();
-  #index = new SubscriptionIndex([]);
+  #index = SubscriptionIndex.of([]);
   /** Sorted when somebody asks for a page: who lists 50 000 asks for a hundred of them. */
   #sortedIds: readonly string[] | undefined;
 
   constructor(subscriptions: readonly Subscription[]) {
-    this.swap(subscriptions);
+    this.swap(subscriptions, SubscriptionIndex.of(subscriptions));
   }
 
-  /** Puts another config's subscriptions in place, all at once. */
-  swap(subscriptions: readonly Subscription[]): void {
+  /** Puts another config's subscriptions in place, all at once; their index was built in steps. */
+  swap(subscriptions: readonly Subscription[], index: SubscriptionIndex): void {
     this.#byId = new Map(subscriptions.map((subscription) => [subscription.id, subscription]));
-    this.#index = new SubscriptionIndex(subscriptions);
+    this.#index = index;
     this.#sortedIds = undefined;
   }
 

@@ -81,6 +81,31 @@ Deno.test("scheduler: one event for many subscriptions is read from the outbox i
   assertEquals(engine.requests.map(({ pool }) => pool), ids);
 });
 
+Deno.test("scheduler: while the disk is full, a rate limit's starts are not tried again and again at once", async () => {
+  await using engine = await anEngine({ rateLimit: { count: 100, perMs: 60_000 }, enabled: false });
+  for (let i = 0; i < 300; i++) await engine.publish();
+  const claim = engine.outbox.claim.bind(engine.outbox);
+  let reads = 0;
+  engine.outbox.claim = (request) => {
+    reads++;
+    return claim(request);
+  };
+  engine.disk.isFull = true;
+  const { config } = engine;
+  const subscriptions = config.subscriptions.map((one) => ({ ...one, enabled: true }));
+  const reloaded = engine.reloadWith({ ...config, subscriptions });
+  await settled();
+  const readsAtOnce = reads;
+  await settled();
+  assertEquals(reads, readsAtOnce);
+  assertEquals(engine.requests.length, 0);
+  engine.disk.isFull = false;
+  engine.clock.advance(5_000);
+  await reloaded;
+  await settled();
+  assertEquals(engine.requests.length, 16);
+});
+
 Deno.test("scheduler: what is cancelled in memory makes room for what waits in the outbox", async () => {
   await using engine = await anEngine();
   const config = {
