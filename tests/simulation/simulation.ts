@@ -218,7 +218,8 @@ class Simulation {
       () => isStopped = true,
       (error) => this.#accuse(`stop: ${error.stack}`),
     );
-    await this.#disk.settle();
+    // It may die of its last commit.
+    await this.#settle();
     while (!isStopped && life.isAlive && !this.#isOver) {
       if (this.#world.nextMs === Infinity) return this.#accuse("stop() never comes to an end");
       await this.#happenNext();
