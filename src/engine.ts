@@ -225,6 +225,7 @@ function compose(
     steady,
     log,
     onDue: (id) => scheduler.noteDue(id, steady.now()),
+    onCancelled: (ids) => scheduler.forget(ids),
   });
   const journalWatch = new JournalWatch({
     reader: outbox,
@@ -278,11 +279,17 @@ function compose(
       const at = steady.now();
       const { id, total } = await outbox.startReplay({ filter, by: actorName(by), at });
       const about = filter.subscription === undefined ? {} : { subscription: filter.subscription };
-      const cause = `${total} deliveries are sent again by ${id}`;
-      await remember({ at, kind: "replayed", ...about, cause, ...credit(by) });
+      const deliveries = total === 1 ? "1 delivery" : `${total} deliveries`;
+      const [kind, cause] = filter.action === "cancel"
+        ? ["cancelled", `${deliveries} cancelled by ${id}`] as const
+        : filter.state === "pending"
+        ? ["retried", `${deliveries} retried now by ${id}`] as const
+        : ["replayed", `${deliveries} sent again by ${id}`] as const;
+      await remember({ at, kind, ...about, cause, ...credit(by) });
       replayer.wake();
       return id;
     },
+    endReplay: (id) => outbox.endReplay(id, steady.now()),
   };
   const reloading = new Reloading({
     clock,

@@ -18,6 +18,7 @@ import { printLine } from "./table.ts";
 import { when } from "./when.ts";
 
 interface ReplayOptions extends DeliveryFilter {
+  readonly cancel?: boolean;
   readonly dryRun?: boolean;
   readonly wait: boolean;
   readonly yes?: boolean;
@@ -26,13 +27,14 @@ interface ReplayOptions extends DeliveryFilter {
 /** `bellhook replay`: finished deliveries sent again, at a pace; or how far a replay is. */
 export function addReplay(program: Command, shell: Shell): void {
   const command = program.command("replay")
-    .description("send finished deliveries again, at a pace, or show how far a replay is")
+    .description("send deliveries again, or retry or cancel pending ones, or show how far that is")
     .argument("[id]", "show this replay", givenId);
   addFilterOptions(command, {
-    states: ["delivered", "failed", "exhausted", "cancelled"],
+    states: ["pending", "delivered", "failed", "exhausted", "cancelled"],
     preset: "all that have finished",
     clock: shell.terminal.clock,
   })
+    .option("--cancel", "end what is pending instead of sending it")
     .option("--dry-run", "only count")
     .addOption(new Option("--yes", "don't ask"))
     .option("--no-wait", "print the replay's id and leave")
@@ -64,7 +66,8 @@ interface Doing {
 
 async function replay(doing: Doing): Promise<ExitCode> {
   const { client, options, shell } = doing;
-  const filter = queryOf(options);
+  const action = options.cancel ? "cancel" : "send";
+  const filter = { ...queryOf(options), action };
   const counted = await client.post<{ count: number }>(
     "/v1/replays",
     JSON.stringify({ ...filter, dryRun: true }),
@@ -82,7 +85,9 @@ async function replay(doing: Doing): Promise<ExitCode> {
   }
   const agreed = await confirmed({
     found: deliveriesCounted(count),
-    question: `send ${count === 1 ? "it" : "them"} again`,
+    question: `${questionOf(options)} ${count === 1 ? "it" : "them"}${
+      options.cancel || options.state === "pending" ? "" : " again"
+    }`,
     yes: options.yes ?? false,
   }, shell.terminal);
   if (!agreed) return EXIT.failed;
@@ -94,6 +99,11 @@ async function replay(doing: Doing): Promise<ExitCode> {
   shell.say(`replay ${answer.id} has begun; it goes on without this command as well`);
   print(await finished(answer.id, doing), doing);
   return EXIT.done;
+}
+
+function questionOf({ cancel, state }: ReplayOptions): string {
+  if (cancel) return "cancel";
+  return state === "pending" ? "retry" : "send";
 }
 
 const LOOK_EVERY_MS = 500;
@@ -120,7 +130,7 @@ function print(replay: Replay, { options, shell }: Doing): void {
   const { terminal } = shell;
   const amount = terminal.columns === undefined
     ? [String(done), String(total)]
-    : [`${done} of ${total} sent again`];
+    : [`${done} of ${total} ${replay.action === "cancel" ? "cancelled" : "sent"}`];
   printLine([id, state, ...amount, when(createdAt, terminal)], terminal);
 }
 
@@ -129,5 +139,7 @@ Examples:
   $ bellhook replay --state failed --since 2h --dry-run
   $ bellhook replay --state failed --subscription guests --since 2024-03-15T10:00:00Z
   $ bellhook replay --since 2d --until 1d --type booking.created --yes --no-wait
+  $ bellhook replay --state pending --subscription guests --since 2d
+  $ bellhook replay --cancel --subscription guests --since 2d
   $ bellhook replay rpl_01JA0000000000000000000000
 `;

@@ -5,6 +5,8 @@ import type { SteadyClock } from "../runtime/steady_clock.ts";
 
 /** Deliveries a step sends again, and the wait between two steps: at most 200 a second. */
 const STEP = 100;
+/** What is pending already asks for no room: a step makes so many of them due, or cancels them. */
+const PENDING_STEP = 500;
 const BETWEEN_STEPS_MS = 500;
 /** While a subscription has more pending than this, what is replayed for it waits. */
 const MAX_BACKLOG = 2_000;
@@ -16,8 +18,10 @@ export interface ReplayerPorts {
   readonly clock: Clock;
   readonly steady: SteadyClock;
   readonly log: Log;
-  /** Told of each subscription that got deliveries due at once. */
+  /** Told of each subscription that has deliveries due at once. */
   readonly onDue: (subscription: string) => void;
+  /** Told of deliveries that were cancelled. */
+  readonly onCancelled: (deliveries: ReadonlySet<string>) => void;
 }
 
 /** Carries replays out, one after the other, step by step; where it left off is in the outbox. */
@@ -68,9 +72,13 @@ export class Replayer {
     if (open.length === 0) return undefined;
     const pending = await reader.pending();
     for (const { id, filter } of open) {
-      if ((pending.get(filter.subscription ?? "") ?? 0) > MAX_BACKLOG) continue;
-      const step = await outbox.stepReplay(id, { limit: STEP, at: steady.now() });
-      for (const subscription of step.subscriptions) this.#ports.onDue(subscription);
+      const isOfPending = filter.state === "pending";
+      const backlog = pending.get(filter.subscription ?? "") ?? 0;
+      if (!isOfPending && backlog > MAX_BACKLOG) continue;
+      const limit = isOfPending ? PENDING_STEP : STEP;
+      const step = await outbox.stepReplay(id, { limit, at: steady.now() });
+      if (step.cancelled.length > 0) this.#ports.onCancelled(new Set(step.cancelled));
+      else for (const subscription of step.subscriptions) this.#ports.onDue(subscription);
       return step.finished && open.length === 1 ? undefined : BETWEEN_STEPS_MS;
     }
     return BETWEEN_STEPS_MS;

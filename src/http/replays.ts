@@ -1,9 +1,9 @@
 import { Hono } from "hono";
-import { formatInstant, parseInstant } from "../domain/instant.ts";
-import type { OutboxReader } from "../outbox/outbox.ts";
+import { formatInstant, type Instant, parseInstant } from "../domain/instant.ts";
+import type { OutboxReader, Replay } from "../outbox/outbox.ts";
 import { type AccessVariables, actorOf } from "./access.ts";
 import { defined } from "./deliveries.ts";
-import { type BodyPorts, jsonBody } from "./input.ts";
+import { type BodyPorts, bodyText, jsonBody } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
 import { replayRequest } from "./schemas.ts";
@@ -13,19 +13,29 @@ export interface ReplaysPorts extends BodyPorts {
   readonly operations: Operations;
 }
 
-/** `/v1/replays`: finished deliveries sent again, at a pace, across restarts. */
+/** `/v1/replays`: deliveries sent again, retried or cancelled, at a pace, across restarts. */
 export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVariables }> {
   const { reader, operations, clock } = ports;
   const routes = new Hono<{ Variables: AccessVariables }>();
 
   routes.post("/", async (context) => {
-    const { value: { dryRun, since, until, ...which } } = await jsonBody(
+    const { value: { dryRun, since, until, action, ...which } } = await jsonBody(
       context,
       replayRequest,
       ports,
     );
+    const isCancel = action === "cancel";
+    if (isCancel && (which.state ?? "pending") !== "pending") {
+      throw new ProblemError({
+        status: 422,
+        title: "Unprocessable Content",
+        detail: "the body is not valid",
+        errors: [{ path: "state", message: "must be pending: what has ended can't be cancelled" }],
+      });
+    }
     const filter = {
       ...defined(which),
+      ...(isCancel ? { state: "pending" as const, action: "cancel" as const } : {}),
       since: parseInstant(since)!,
       // A publisher's clock may be ahead: what is since then is nothing yet.
       until: until === undefined
@@ -44,26 +54,42 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
     return context.json({ id: await operations.startReplay(filter, actorOf(context)) }, 202);
   });
 
-  routes.get("/:id", async (context) => {
+  routes.get("/:id", async (context) => context.json(await viewOf(context.req.param("id"))));
+
+  // What it has seen to by then stays so.
+  routes.post("/:id/stop", async (context) => {
+    await bodyText(context, ports);
     const id = context.req.param("id");
-    const replay = await reader.replay(id);
-    if (!replay) {
-      throw new ProblemError({
-        status: 404,
-        title: "Not Found",
-        detail: `there is no replay "${id}"`,
-      });
-    }
-    const { createdAt, finishedAt } = replay;
-    return context.json({
-      id: replay.id,
-      state: finishedAt === undefined ? "running" : "finished",
-      total: replay.total,
-      done: replay.done,
-      createdAt: formatInstant(createdAt),
-      ...(finishedAt === undefined ? {} : { finishedAt: formatInstant(finishedAt) }),
-    });
+    await viewOf(id);
+    await operations.endReplay(id);
+    return context.json(await viewOf(id));
   });
 
   return routes;
+
+  async function viewOf(id: string) {
+    const replay = await reader.replay(id);
+    if (replay) return replayView(replay, clock.wall());
+    throw new ProblemError({
+      status: 404,
+      title: "Not Found",
+      detail: `there is no replay "${id}"`,
+    });
+  }
+}
+
+/** How far a replay is. */
+function replayView(replay: Replay, now: Instant) {
+  const { id, filter, total, done, createdAt, finishedAt } = replay;
+  const seconds = Math.max(0, (finishedAt ?? now) - createdAt) / 1_000;
+  return {
+    id,
+    action: filter.action ?? "send",
+    state: finishedAt === undefined ? "running" : "finished",
+    total,
+    done,
+    ...(seconds > 0 && { perSecond: Math.round(done / seconds) }),
+    createdAt: formatInstant(createdAt),
+    ...(finishedAt === undefined ? {} : { finishedAt: formatInstant(finishedAt) }),
+  };
 }

@@ -83,12 +83,17 @@ export const testRequest = z.strictObject({
 export const replayRequest = z.strictObject({
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
-  state: z.enum(["delivered", "exhausted", "cancelled", "failed"]).optional()
-    .describe(`Only deliveries that ended so; all finished ones where left out. ${FAILED}`),
+  state: z.enum(["pending", "delivered", "exhausted", "cancelled", "failed"]).optional()
+    .describe(
+      `Only deliveries that ended so; all finished ones where left out. ${FAILED} ` +
+        "Pending ones become due now; no new deliveries are made of them",
+    ),
+  action: z.enum(["send", "cancel"]).default("send")
+    .describe("cancel ends what is pending instead: with it, state is pending or left out"),
   since: instantQuery.describe("Deliveries created at or after"),
   until: instantQuery.optional().describe("… and before; now where left out"),
   dryRun: z.boolean().default(false).describe("Only count"),
-}).describe("Which finished deliveries to send again");
+}).describe("Which deliveries to send again or now, or to cancel");
 
 export const receipt = z.object({
   id: z.string().describe("The event's id"),
@@ -229,9 +234,13 @@ export const matchAnswer = z.object({
 
 export const replay = z.object({
   id: z.string(),
+  action: z.enum(["send", "cancel"]),
   state: z.enum(["running", "finished"]),
   total: z.number().int().describe("Deliveries that the filter found"),
-  done: z.number().int().describe("Deliveries that were created again"),
+  done: z.number().int().describe(
+    "Deliveries seen to; fewer than total in the end where it was stopped, or others were faster",
+  ),
+  perSecond: z.number().int().optional().describe("How many a second, so far"),
   createdAt: instant,
   finishedAt: instant.optional(),
 });

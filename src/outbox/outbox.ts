@@ -147,21 +147,24 @@ export interface HistoryEntry {
 export interface ReplayFilter {
   readonly subscription?: string;
   readonly type?: string;
-  readonly state?: Exclude<StateFilter, "pending">;
+  /** Where it is `pending`, what waits is due at once, and no new deliveries are made. */
+  readonly state?: StateFilter;
+  /** Undefined: they are sent. What is pending can be cancelled instead. */
+  readonly action?: "cancel";
   /** Created at or after. */
   readonly since: Instant;
   /** Created before. */
   readonly until: Instant;
 }
 
-/** Finished deliveries being sent again, or sent again, step by step. */
+/** Deliveries being sent again, or cancelled, step by step. */
 export interface Replay {
   /** `rpl_` and 26 characters that sort by age. */
   readonly id: string;
   readonly filter: ReplayFilter;
   /** How many there were to send when it began. */
   readonly total: number;
-  /** How many it has sent; fewer than all in the end where others were faster, or pruning was. */
+  /** How many it has seen to; fewer than all in the end where others were faster, or it was stopped. */
   readonly done: number;
   readonly by: string;
   readonly createdAt: Instant;
@@ -170,8 +173,10 @@ export interface Replay {
 
 /** What one step of a replay did. */
 export interface ReplayStep {
-  /** Those that got new deliveries, due at once. */
+  /** Those that have deliveries due at once. */
   readonly subscriptions: string[];
+  /** The deliveries that it cancelled. */
+  readonly cancelled: string[];
   /** Whether nothing is left to do, now or ever. */
   readonly finished: boolean;
 }
@@ -296,6 +301,9 @@ export interface Outbox {
   startReplay(
     request: { readonly filter: ReplayFilter; readonly by: string; readonly at: Instant },
   ): Promise<Replay>;
+  /** Ends a replay that is under way; false where there is no such one. */
+  endReplay(id: string, now: Instant): Promise<boolean>;
+
   /**
    * Sends the next deliveries of a replay again, at most `limit`, and stores how far it got: nothing is
    * sent twice or missed, whatever dies. A step is short, and may find nothing, where few fit.

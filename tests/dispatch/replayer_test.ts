@@ -16,6 +16,7 @@ Deno.test("replayer: a replay that begins while it looks for open ones is not ov
     steady: new SteadyClock(clock),
     log: silentLog,
     onDue: () => {},
+    onCancelled: () => {},
   });
   replayer.wake();
   replayer.wake();

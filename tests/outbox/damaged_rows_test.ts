@@ -155,6 +155,7 @@ for (const page of ["data", "row"] as const) {
       const { id } = await outbox.startReplay({ filter, by: "anna", at: NOON });
       assertEquals(await outbox.stepReplay(id, { limit: 100, at: NOON }), {
         subscriptions: ["crm"],
+        cancelled: [],
         finished: true,
       });
       assertEquals(await outbox.pending(), new Map([["crm", 9]]));

@@ -881,18 +881,24 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const step = { limit: 2, at: NOON + 600 };
     assertEquals(await outbox.stepReplay(replay.id, step), {
       subscriptions: ["crm"],
+      cancelled: [],
       finished: false,
     });
     assertEquals((await reader.replay(replay.id))?.done, 2);
     await outbox.stepReplay(replay.id, step);
     assertEquals(await outbox.stepReplay(replay.id, step), {
       subscriptions: ["crm"],
+      cancelled: [],
       finished: true,
     });
     const finished = { ...replay, done: 5, finishedAt: NOON + 600 };
     assertEquals(await reader.replay(replay.id), finished);
     assertEquals(await reader.openReplays(), []);
-    assertEquals(await outbox.stepReplay(replay.id, step), { subscriptions: [], finished: true });
+    assertEquals(await outbox.stepReplay(replay.id, step), {
+      subscriptions: [],
+      cancelled: [],
+      finished: true,
+    });
     const again = (await redeliveries(reader)).reverse();
     assertEquals(again.map(({ redeliveryOf }) => redeliveryOf), ids);
     const { claims } = await outbox.claim({ subscription: "crm", now: NOON + 600, limit: 9 });
@@ -1016,11 +1022,12 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       });
       assertEquals(replay.total, 0);
       const step = await outbox.stepReplay(replay.id, { limit: 9, at: NOON + 60 });
-      assertEquals(step, { subscriptions: [], finished: true });
+      assertEquals(step, { subscriptions: [], cancelled: [], finished: true });
     }
     assertEquals(await reader.replay("rpl_none"), undefined);
     assertEquals(await outbox.stepReplay("rpl_none", { limit: 9, at: NOON }), {
       subscriptions: [],
+      cancelled: [],
       finished: true,
     });
   });
@@ -1042,7 +1049,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     await outbox.stepReplay(id, { limit: 2, at: NOON + 60 });
     await outbox.prune({ delivered: NOON + 24, exhausted: NOON, limit: 9 });
     const step = await outbox.stepReplay(id, { limit: 9, at: NOON + 60 });
-    assertEquals(step, { subscriptions: ["crm"], finished: true });
+    assertEquals(step, { subscriptions: ["crm"], cancelled: [], finished: true });
     assertEquals((await reader.replay(id))?.done, 4);
   });
 

@@ -323,7 +323,7 @@ story("a replay goes on after a restart where it stopped", async (path) => {
   const [late] = (await after.claim({ subscription: "crm", now: NOON + 60, limit: 1 })).claims;
   await after.record(delivered(late!, NOON + 70));
   const step = await after.stepReplay(id, { limit: 9, at: NOON + 80 });
-  assertEquals(step, { subscriptions: ["crm"], finished: true });
+  assertEquals(step, { subscriptions: ["crm"], cancelled: [], finished: true });
   const { items } = await after.deliveries({ limit: 50 });
   const sources = items.flatMap(({ redeliveryOf }) => redeliveryOf ?? []);
   assertEquals(sources.sort(), finished);
@@ -370,8 +370,8 @@ Deno.test("SqliteOutbox: a step of a replay is short where nothing fits, and get
   const { id, total } = await outbox.startReplay({ filter, by: "ann", at: NOON + 50 });
   assertEquals(total, 1);
   const step = () => outbox.stepReplay(id, { limit: 10, at: NOON + 60 });
-  assertEquals(await step(), { subscriptions: [], finished: false });
-  assertEquals(await step(), { subscriptions: ["crm"], finished: true });
+  assertEquals(await step(), { subscriptions: [], cancelled: [], finished: false });
+  assertEquals(await step(), { subscriptions: ["crm"], cancelled: [], finished: true });
   await outbox.close();
 });
 

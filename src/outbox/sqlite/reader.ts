@@ -611,12 +611,12 @@ export const READER_SQL = {
 
   replay: `
     select number, created_at, operator, subscription, type, state, since, until, total, done,
-      finished_at
+      finished_at, cancels
     from replays where number = :seq and created_at = :createdAt`,
 
   openReplays: `
     select number, created_at, operator, subscription, type, state, since, until, total, done,
-      finished_at
+      finished_at, cancels
     from replays indexed by replays_open where finished_at is null order by number`,
 
   history: `

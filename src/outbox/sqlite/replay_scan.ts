@@ -80,12 +80,21 @@ export class Scan {
 
   /** Those of the rows looked at that do fit, in their order, at most `limit`. */
   take(looked: readonly Position[], limit: number): ReplayedRow[] {
-    const rows = this.#sql.take.all({ ...this.#wanted, seqs: listOf(looked), limit });
+    const { state, number, subscription, type } = this.#wanted;
+    const seqs = listOf(looked);
+    const rows = state === PENDING
+      ? this.#sql.takePending.all({ subscription, type, seqs, limit })
+      : this.#sql.take.all({ number, state, subscription, type, seqs, limit });
     return rows as unknown as ReplayedRow[];
   }
 
   count(looked: readonly Position[]): number {
-    return (this.#sql.count.get({ ...this.#wanted, seqs: listOf(looked) }) as { n: number }).n;
+    const { state, number, subscription, type } = this.#wanted;
+    const seqs = listOf(looked);
+    const row = state === PENDING
+      ? this.#sql.countPending.get({ subscription, type, seqs })
+      : this.#sql.count.get({ number, state, subscription, type, seqs });
+    return (row as { n: number }).n;
   }
 }
 
@@ -97,6 +106,7 @@ interface Wanted {
 }
 
 const FAILED = STATE_FILTERS.indexOf("failed");
+const PENDING = STATE_FILTERS.indexOf("pending");
 
 function listOf(positions: readonly Position[]): string {
   return JSON.stringify(positions.map(({ seq }) => seq));
@@ -158,6 +168,21 @@ export const SCAN_SQL = {
           and r.cause = 'redelivery' and r.seq > d.seq
       )
     order by d.created_at, d.seq limit :limit`,
+
+  takePending: `
+    select d.seq, d.created_at, d.event, d.subscription, d.type, d.format
+    from json_each(:seqs) j cross join deliveries d on d.seq = j.value
+    where d.state = 0 and d.cause <> 'notice'
+      and (:subscription is null or d.subscription = :subscription)
+      and (:type is null or d.type = :type)
+    order by d.created_at, d.seq limit :limit`,
+
+  countPending: `
+    select count(*) as n
+    from json_each(:seqs) j cross join deliveries d on d.seq = j.value
+    where d.state = 0 and d.cause <> 'notice'
+      and (:subscription is null or d.subscription = :subscription)
+      and (:type is null or d.type = :type)`,
 
   count: `
     select count(*) as n

@@ -8,7 +8,7 @@ import { deliveryId, type Position } from "./delivery_id.ts";
 import type { Insertion, NameTables } from "./insertion.ts";
 import { IS_FRESH } from "./reading.ts";
 import { parseReplayId, replayId } from "./replay_id.ts";
-import { ReplayScan, type Scan } from "./replay_scan.ts";
+import { type ReplayedRow, ReplayScan, type Scan } from "./replay_scan.ts";
 import { STATE_FILTERS } from "./schema.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
@@ -23,11 +23,13 @@ export class Replaying {
   readonly #scan: ReplayScan;
   /** Events on damaged pages, which can't be sent again. */
   readonly #damaged = new Set<number>();
+  readonly #acts: Acts;
   /** How many have begun: what finishes now finishes after that many. */
   #last: number;
   #lastCommitted: number;
 
-  constructor(db: DatabaseSync, names: NameTables, insertion: Insertion) {
+  constructor(db: DatabaseSync, names: NameTables, insertion: Insertion, acts: Acts) {
+    this.#acts = acts;
     this.#sql = prepareAll(db, REPLAYING_SQL);
     this.#names = names;
     this.#insertion = insertion;
@@ -66,6 +68,7 @@ export class Replaying {
       state: filter.state === undefined ? null : STATE_FILTERS.indexOf(filter.state),
       since: filter.since,
       until: filter.until,
+      cancels: filter.action === "cancel" ? 1 : 0,
       // What is created from now on, by this replay above all, is not looked at.
       endsAt: Math.min(filter.until, newest + 1),
       total,
@@ -78,12 +81,22 @@ export class Replaying {
     const row = position && this.#sql.unfinished.get({ ...position }) as unknown as
       | (ReplayRow & { cursor_at: Instant; cursor_seq: number; ends_at: Instant })
       | undefined;
-    if (!row) return { subscriptions: [], finished: true };
-    const { filter } = replayFromRow(row);
+    if (!row) return { subscriptions: [], cancelled: [], finished: true };
+    const { filter, by } = replayFromRow(row);
+    const cancelled: string[] = [];
+    const act = (taken: ReplayedRow): boolean => {
+      if (filter.state !== "pending") return this.#sendAgain(taken, at, changes);
+      const delivery = deliveryId({ createdAt: taken.created_at, seq: taken.seq });
+      if (filter.action !== "cancel") return this.#acts.hasten(delivery, at, changes);
+      const reason = `cancelled by ${by} (${id})`;
+      const isCancelled = this.#acts.cancel(delivery, { reason, now: at }, changes);
+      if (isCancelled) cancelled.push(delivery);
+      return isCancelled;
+    };
     const cursor = { createdAt: row.cursor_at, seq: row.cursor_seq };
     const scan = this.#scan.over(filter, row.number);
     const walked = scan
-      ? this.#walk({ scan, cursor, until: row.ends_at, limit, at }, changes)
+      ? this.#walk({ scan, cursor, until: row.ends_at, limit, act })
       : { subscriptions: new Set<number>(), sent: 0, cursor, finished: true };
     this.#sql.goOn.run({
       number: row.number,
@@ -93,18 +106,36 @@ export class Replaying {
       finishedAt: walked.finished ? Math.round(at) : null,
     });
     const names = [...walked.subscriptions].map((each) => this.#names.subscriptions.name(each));
-    return { subscriptions: names, finished: walked.finished };
+    return { subscriptions: names, cancelled, finished: walked.finished };
+  }
+
+  /** Ends one that is under way; false where there is none. */
+  end(id: string, at: Instant): boolean {
+    const position = parseReplayId(id);
+    if (!position) return false;
+    return this.#sql.end.run({ ...position, at: Math.round(at) }).changes > 0;
+  }
+
+  #sendAgain(row: ReplayedRow, at: Instant, changes: Changes): boolean {
+    const { event } = row;
+    if (this.#damaged.has(event)) return false;
+    const redeliveryOf = deliveryId({ createdAt: row.created_at, seq: row.seq });
+    const again = { ...row, cause: "redelivery", redeliveryOf } as const;
+    orRemember(() => {
+      this.#insertion.delivery(again, at, changes);
+      this.#sql.raiseCount.run({ event });
+    }, () => this.#damaged.add(event));
+    return true;
   }
 
   #walk(
-    { scan, cursor, until, limit, at }: {
+    { scan, cursor, until, limit, act }: {
       scan: Scan;
       cursor: Position;
       until: Instant;
       limit: number;
-      at: Instant;
+      act: (row: ReplayedRow) => boolean;
     },
-    changes: Changes,
   ): Walked {
     const subscriptions = new Set<number>();
     let sent = 0;
@@ -112,17 +143,7 @@ export class Replaying {
       const rows = Math.min(Math.max(limit, CHUNK_ROWS), LOOKED_ROWS - looked);
       const positions = scan.look({ after: cursor, until, rows });
       const taken = scan.take(positions, limit - sent);
-      for (const row of taken) {
-        const redeliveryOf = deliveryId({ createdAt: row.created_at, seq: row.seq });
-        const { event } = row;
-        if (this.#damaged.has(event)) continue;
-        const again = { ...row, cause: "redelivery", redeliveryOf } as const;
-        orRemember(() => {
-          this.#insertion.delivery(again, at, changes);
-          this.#sql.raiseCount.run({ event });
-        }, () => this.#damaged.add(event));
-        subscriptions.add(row.subscription);
-      }
+      for (const row of taken) if (act(row)) subscriptions.add(row.subscription);
       sent += taken.length;
       if (sent === limit) {
         const last = taken.at(-1);
@@ -138,6 +159,16 @@ export class Replaying {
 }
 
 const CHUNK_ROWS = 250;
+
+/** What is done to pending deliveries; false where one is not pending any more. */
+export interface Acts {
+  hasten(id: string, now: Instant, changes: Changes): boolean;
+  cancel(
+    id: string,
+    how: { readonly reason: string; readonly now: Instant },
+    changes: Changes,
+  ): boolean;
+}
 
 /** A replay that an operator asks for. */
 export interface ReplayBeginning {
@@ -180,6 +211,7 @@ export interface ReplayRow {
   readonly total: number;
   readonly done: number;
   readonly finished_at: Instant | null;
+  readonly cancels: number;
 }
 
 export function replayFromRow(row: ReplayRow): Replay {
@@ -191,6 +223,7 @@ export function replayFromRow(row: ReplayRow): Replay {
       ...(row.state === null
         ? {}
         : { state: STATE_FILTERS[row.state] as NonNullable<ReplayFilter["state"]> }),
+      ...(row.cancels === 1 ? { action: "cancel" as const } : {}),
       since: row.since,
       until: row.until,
     },
@@ -217,23 +250,27 @@ export const REPLAYING_SQL = {
   open: `
     insert into replays (
       number, created_at, operator, subscription, type, state, since, until,
-      cursor_at, cursor_seq, ends_at, total, done
+      cursor_at, cursor_seq, ends_at, total, done, cancels
     ) values (
       :number, :createdAt, :operator, :subscription, :type, :state, :since, :until,
-      :since, 0, :endsAt, :total, 0
+      :since, 0, :endsAt, :total, 0, :cancels
     )
     returning number, created_at, operator, subscription, type, state, since, until, total, done,
-      finished_at`,
+      finished_at, cancels`,
 
   unfinished: `
     select number, created_at, operator, subscription, type, state, since, until, total, done,
-      finished_at, cursor_at, cursor_seq, ends_at
+      finished_at, cancels, cursor_at, cursor_seq, ends_at
     from replays where number = :seq and created_at = :createdAt and finished_at is null`,
 
   goOn: `
     update replays set cursor_at = :cursorAt, cursor_seq = :cursorSeq, done = done + :sent,
       finished_at = :finishedAt
     where number = :number`,
+
+  end: `
+    update replays set finished_at = :at
+    where number = :seq and created_at = :createdAt and finished_at is null`,
 
   raiseCount: "update events set delivery_count = delivery_count + 1 where seq = :event",
 } as const;

@@ -348,6 +348,9 @@ export const MIGRATIONS: readonly string[] = [
     pending integer not null check (pending >= 0)
   ) strict, without rowid;
 
+  -- Whether what is pending is cancelled instead of sent.
+  alter table replays add column cancels integer not null default 0 check (cancels in (0, 1));
+
   -- When the first of the failures in a row was, and what the last attempt came to.
   alter table health add column failures_since integer;
   alter table health add column last_result_at integer;

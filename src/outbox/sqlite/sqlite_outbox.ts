@@ -316,6 +316,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return await this.#submit({ kind: "openReplay", opening: { beginning, number, total } });
   }
 
+  endReplay(id: string, now: Instant): Promise<boolean> {
+    return this.#submit({ kind: "endReplay", id, now });
+  }
+
   stepReplay(
     id: string,
     { limit, at }: { readonly limit: number; readonly at: Instant },

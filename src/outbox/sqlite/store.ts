@@ -92,6 +92,7 @@ export type Operation =
   | { readonly kind: "beginReplay" }
   | { readonly kind: "openReplay"; readonly opening: ReplayOpening }
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
+  | { readonly kind: "endReplay"; readonly id: string; readonly now: Instant }
   | {
     readonly kind: "shiftDue";
     readonly from: Instant;
@@ -120,6 +121,7 @@ export interface Answers {
   readonly beginReplay: number;
   readonly openReplay: Replay;
   readonly stepReplay: ReplayStep;
+  readonly endReplay: boolean;
   readonly shiftDue: void;
   readonly keepTime: void;
   readonly noteStart: void;
@@ -188,7 +190,10 @@ export class Store {
     this.#eventIds = new EventIds(db);
     this.#indexing = new Indexing(db, biteRows);
     this.#pruning = new Pruning(db);
-    this.#replaying = new Replaying(db, this.#names, this.#insertion);
+    this.#replaying = new Replaying(db, this.#names, this.#insertion, {
+      hasten: (id, now, changes) => this.#hasten(id, now, changes),
+      cancel: (id, how, changes) => this.#cancel({ deliveryIds: [id], ...how }, changes) > 0,
+    });
     this.#healthKeeping = new HealthKeeping(db);
     this.#tallying = new Tallying(db);
     this.timekeeping = new Timekeeping(db, this.#names.subscriptions);
@@ -446,6 +451,8 @@ export class Store {
         return this.#replaying.open(operation.opening);
       case "stepReplay":
         return this.#replaying.step(operation.request, changes);
+      case "endReplay":
+        return this.#replaying.end(operation.id, operation.now);
       case "shiftDue":
         this.#index();
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
@@ -941,7 +948,7 @@ export class Store {
   }
 
   #cancel(
-    { deliveryIds, reason, now }: Operation & { kind: "cancel" },
+    { deliveryIds, reason, now }: Omit<Operation & { kind: "cancel" }, "kind">,
     changes: Changes,
   ): number {
     let cancelled = 0;
