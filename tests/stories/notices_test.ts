@@ -120,7 +120,7 @@ Deno.test("notices: the command that helps is quoted for a shell, whatever an id
   await operator.received(4);
   const commands = told(operator).map(({ data }) => data.command);
   assertEquals(commands.filter((command) => !/^bellhook retry dlv_\w+$/.test(command)).sort(), [
-    `bellhook deliveries --subscription '${id}' --state exhausted`,
+    `bellhook deliveries --subscription '${id}' --state failed`,
     `bellhook resume '${id}'`,
     `bellhook status '${id}'`,
   ]);
