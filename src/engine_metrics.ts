@@ -3,7 +3,12 @@ import { dirname } from "node:path";
 import { type Health, type HealthState, healthState, isAnswering } from "./domain/health.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Registry } from "./ingest/registry.ts";
-import { type KeptTimes, type OutboxReader, PRUNED_KINDS } from "./outbox/outbox.ts";
+import {
+  type KeptTimes,
+  type LongJournal,
+  type OutboxReader,
+  PRUNED_KINDS,
+} from "./outbox/outbox.ts";
 import type { Metrics, Reading } from "./runtime/metrics.ts";
 import { VERSION } from "./version.ts";
 
@@ -24,6 +29,8 @@ export interface EngineMetricsPorts {
   readonly droppedLogLines: () => number;
   /** What finished before is overdue for pruning. */
   readonly keptTimes: () => KeptTimes;
+  /** The journal, where somebody reads in it and keeps it from being emptied. */
+  readonly pinnedJournal: () => LongJournal | undefined;
 }
 
 /** Tells how the engine stands whenever somebody asks: what waits, who is failing, how full the disk is. */
@@ -128,6 +135,12 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
     name: "bellhook_database_free_bytes",
     help: "How much of the database's size is free for new events.",
     read: async () => (await ports.reader.space()).freeBytes,
+  });
+  metrics.gauge({
+    name: "bellhook_journal_pinned_bytes",
+    help:
+      "Size of the journal while another program's reading keeps it from being emptied; else 0.",
+    read: () => ports.pinnedJournal()?.bytes ?? 0,
   });
   measureDisk(metrics, ports.databasePath);
 }

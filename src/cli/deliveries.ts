@@ -1,11 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { curlOf } from "../domain/curl.ts";
+import { curlOf, shellWord } from "../domain/curl.ts";
 import type { Attempt, Delivery, DeliveryWithAttempts, Searched } from "./answers.ts";
 import { ApiClient, type Query } from "./api_client.ts";
 import { answerOf, deliveryColumns, resultOf, stateCell } from "./delivery_columns.ts";
 import { addFilterOptions, type DeliveryFilter, queryOf } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
+import { sayNoneFit } from "./none_fit.ts";
 import { printableLines } from "./printable.ts";
 import { type ProgressBar, progressBar } from "./progress_bar.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
@@ -58,10 +59,7 @@ export function addDeliveries(program: Command, shell: Shell): void {
       }
       using client = await ApiClient.for(options, shell.terminal);
       if (id === undefined) return await list(filter, { client, options, shell });
-      const delivery = await client.get<DeliveryWithAttempts>(
-        `/v1/deliveries/${encodeURIComponent(id)}`,
-      );
-      return show(delivery, { options, shell });
+      return show(await find(id, client), { options, shell });
     }));
 }
 
@@ -116,7 +114,7 @@ async function list(
   else if (searching.isStopped) {
     shell.say(searching.stoppedText());
     return EXIT.failed;
-  } else if (count === 0) shell.say("no delivery fits");
+  } else if (count === 0) await sayNoneFit(options.subscription, { client, shell });
   return EXIT.done;
 }
 
@@ -155,6 +153,20 @@ class Searching {
   stoppedText(): string {
     if (this.#backTo === undefined) return "stopped";
     return `stopped: searched back to ${this.#backTo}; --until ${this.#backTo} goes on from there`;
+  }
+}
+
+async function find(id: string, client: ApiClient): Promise<DeliveryWithAttempts> {
+  try {
+    return await client.get(`/v1/deliveries/${encodeURIComponent(id)}`);
+  } catch (error) {
+    const isOther = error instanceof CommandError && error.exitCode === EXIT.notFound &&
+      !/^dlv_\w{26}$/.test(id);
+    if (!isOther) throw error;
+    throw new CommandError(
+      EXIT.notFound,
+      `${error.message}; to search for it, write bellhook deliveries --q ${shellWord(id)}`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Config } from "../config/config.ts";
 import { formatProblem, loadConfig, type Loaded } from "../config/load.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { type SecretSources, systemSecretSources } from "../config/secrets.ts";
 import { IN_MEMORY } from "../outbox/sqlite/connection.ts";
 import { configPath, databasePath } from "./config_file.ts";
@@ -9,9 +10,11 @@ import { examineDisk } from "./doctor/disk.ts";
 import { examineFiles, type GuardedFile } from "./doctor/files.ts";
 import type { Finding } from "./doctor/finding.ts";
 import { examineLimits } from "./doctor/limits.ts";
-import { examineListen, examineReceivers, systemResolve } from "./doctor/network.ts";
+import { examineListen, examineReceivers, judgeProxies, systemResolve } from "./doctor/network.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { ignoredProxies } from "./ignored_proxies.ts";
 import type { Colour } from "./paint.ts";
+import { patternWarnings } from "./pattern_warnings.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { type Column, printTable } from "./table.ts";
 
@@ -65,8 +68,15 @@ async function examine(options: GlobalOptions, shell: Shell): Promise<Finding[]>
     ...(database === undefined ? [] : await examineDisk(database, clock)),
     ...await examineFiles(files),
     ...await examineLimits(config?.totalConcurrency),
+    ...judgeProxies(ignoredProxies(environment)),
+    ...(config === undefined ? [] : await examinePatterns(config, clock)),
     ...(config === undefined ? [] : await examineNetwork(config, shell)),
   ];
+}
+
+async function examinePatterns(config: Config, clock: Clock): Promise<Finding[]> {
+  const warnings = await patternWarnings(config, clock);
+  return warnings.map((warning): Finding => ({ check: "pattern", state: "warn", ...warning }));
 }
 
 async function examineNetwork(config: Config, shell: Shell): Promise<Finding[]> {

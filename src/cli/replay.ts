@@ -11,6 +11,7 @@ import {
 } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
+import { unknownSubscription } from "./none_fit.ts";
 import { pauseFor } from "./pause_for.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printLine } from "./table.ts";
@@ -69,17 +70,14 @@ async function replay(doing: Doing): Promise<ExitCode> {
     JSON.stringify({ ...filter, dryRun: true }),
   );
   const { count } = counted.answer;
-  if (count === 0 && options.subscription !== undefined) {
-    const path = `/v1/subscriptions/${encodeURIComponent(options.subscription)}`;
-    const isKnown = await client.get(path).then(() => true, () => false);
-    if (!isKnown) shell.say(`the config has no subscription "${options.subscription}"`);
-  }
+  const unknown = count === 0 && await unknownSubscription(options.subscription, client);
+  if (unknown) shell.say(unknown);
   if (options.dryRun) {
     shell.print(options.json ? JSON.stringify({ count }) : String(count));
     return EXIT.done;
   }
   if (count === 0) {
-    shell.say("no delivery fits");
+    if (!unknown) shell.say("no delivery fits");
     return EXIT.done;
   }
   const agreed = await confirmed({

@@ -24,6 +24,7 @@ import { exactlyWhen, when } from "./when.ts";
 interface StatusOptions {
   readonly all?: boolean;
   readonly check?: boolean;
+  readonly ready?: boolean;
 }
 
 /** `bellhook status`: how the daemon and every receiver are doing, and what to do about it. */
@@ -36,12 +37,21 @@ export function addStatus(program: Command, shell: Shell): void {
       "--check",
       "exit code 1 where one is failing, not answering or paused, or the daemon is not ready",
     )
+    .option("--ready", "only whether the daemon takes events: exit code 0 or 1, without a token")
     .addHelpText("after", EXAMPLES)
     .action(shell.does<StatusOptions>(async (options, id) => {
       using client = await ApiClient.for(options, shell.terminal);
+      if (options.ready) return await readiness(client, shell);
       const doing = { client, options, shell };
       return id === undefined ? await overview(doing) : await detail(id, doing);
     }));
+}
+
+/** What a container's health check asks. */
+async function readiness(client: ApiClient, shell: Shell): Promise<ExitCode> {
+  const notReady = await client.notReadyBecause();
+  shell.say(notReady === undefined ? "ready" : `not ready: ${notReady}`);
+  return notReady === undefined ? EXIT.done : EXIT.failed;
 }
 
 interface Removed {

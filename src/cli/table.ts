@@ -124,8 +124,11 @@ function layoutOf<Row>(
 ): Layout<Row> | undefined {
   let kept = columns.map((column) => {
     const widths = rows.map((row) => widthOf(textOf(column.cell(row))));
-    return { column, width: Math.max(column.heading.length, ...widths) };
+    const widest = Math.max(...widths);
+    return { column, width: Math.max(column.heading.length, widest), isEmpty: widest === 0 };
   });
+  // Where there is no room for all, those go first that say nothing.
+  if (excessOf(kept, available) > 0) kept = kept.filter(({ isEmpty }) => !isEmpty);
   for (;;) {
     const shrunk = shrunkTo(kept, available);
     if (shrunk) return shrunk;
@@ -139,7 +142,7 @@ function layoutOf<Row>(
 function shrunkTo<Row>(layout: Layout<Row>, available: number): Layout<Row> | undefined {
   const widths = layout.map(({ width }) => width);
   const least = layout.map(({ column, width }) => Math.min(width, column.shrinksTo ?? width));
-  const excess = () => sum(widths) + GAP.length * (widths.length - 1) - available;
+  const excess = () => excessOf(widths.map((width) => ({ width })), available);
   while (excess() > 0) {
     // The column that has most to give, so that all get short together.
     const spare = widths.map((width, index) => width > least[index]! ? width : 0);
@@ -148,6 +151,10 @@ function shrunkTo<Row>(layout: Layout<Row>, available: number): Layout<Row> | un
     widths[spare.indexOf(widest)]!--;
   }
   return layout.map(({ column }, index) => ({ column, width: widths[index]! }));
+}
+
+function excessOf(columns: readonly { readonly width: number }[], available: number): number {
+  return sum(columns.map(({ width }) => width)) + GAP.length * (columns.length - 1) - available;
 }
 
 function sum(numbers: readonly number[]): number {

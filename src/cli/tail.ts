@@ -9,6 +9,7 @@ import { noteOf, resultCell, stateCell } from "./delivery_columns.ts";
 import { serverSentEvents } from "./event_stream.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
+import { unknownSubscription } from "./none_fit.ts";
 import { pauseFor } from "./pause_for.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { type Column, printTableRow } from "./table.ts";
@@ -32,6 +33,11 @@ export function addTail(program: Command, shell: Shell): void {
     .addHelpText("after", EXAMPLES)
     .action(shell.does<TailOptions>(async (options) => {
       using client = await ApiClient.for(options, shell.terminal);
+      // One that is added later is followed from then on.
+      const unknown = await unknownSubscription(options.subscription, client).catch(() =>
+        undefined
+      );
+      if (unknown !== undefined) shell.say(unknown);
       const stopping = new AbortController();
       const ignore = shell.terminal.onSignal(["SIGINT", "SIGTERM"], () => stopping.abort());
       try {

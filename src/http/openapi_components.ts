@@ -75,10 +75,38 @@ export function schemaRef(name: SchemaName): Json {
   return { $ref: `${PREFIX}${name}` };
 }
 
-/** `components.schemas`: what requests may be, what answers are, with an example each. */
-export function schemas(): Json {
-  return { ...describe(REQUESTS, "input"), ...describe(ANSWERS, "output") };
+/** `components`: what requests may be, what answers are, with an example each, and how to sign in. */
+export function components(): Json {
+  return {
+    schemas: { ...describe(REQUESTS, "input"), ...describe(ANSWERS, "output") },
+    responses: responses(),
+    securitySchemes: SECURITY_SCHEMES,
+  };
 }
+
+const SECURITY_SCHEMES: Json = {
+  bearer: {
+    type: "http",
+    scheme: "bearer",
+    description: "A token of `auth.operators`, or of `auth.publishers` for `POST /v1/events`. " +
+      "Without `auth` in the config none is asked for, and only this machine is served.",
+  },
+};
+
+/** Who may make a call: everybody, operators, or publishers as well. */
+export type Who = "all" | "operators" | "publishers";
+
+/** A call's `security`. Without `auth` a caller needs no token, which `{}` says. */
+export function securityOf(who: Who, hasAuth: boolean): readonly Json[] {
+  return who === "all" || hasAuth ? SECURITY[who] : [{}, ...SECURITY[who]];
+}
+
+/** For a bearer token, the list names roles (OpenAPI 3.1.1, section 4.8.30). */
+const SECURITY: Readonly<Record<Who, readonly Json[]>> = {
+  all: [],
+  operators: [{ bearer: ["operator"] }],
+  publishers: [{ bearer: ["publisher"] }, { bearer: ["operator"] }],
+};
 
 /** The parameters that a query's schema allows. */
 export function parametersOf(query: z.ZodObject): Json[] {
@@ -96,7 +124,7 @@ export function parametersOf(query: z.ZodObject): Json[] {
 }
 
 /** `components.responses`: the problems, by status. */
-export function responses(): Json {
+function responses(): Json {
   return Object.fromEntries(
     PROBLEMS.map(([status, title, detail, more]) => [String(status), {
       description: title,

@@ -167,6 +167,7 @@ export function healthView(
 function settingsView(subscription: Subscription) {
   const { ladder, rateLimit, previousSecret } = subscription;
   return {
+    ...given("contact", subscription.contact),
     scope: Object.fromEntries(
       [...subscription.scope].map(([name, anyOf]) => [name, anyOf.map(scalarView)]),
     ),

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { configJsonSchema } from "../../src/config/schema.ts";
 import { aDirectory, finish } from "./captured.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { aNewEvent } from "../outbox/building.ts";
 
 const SUBSCRIPTION = {
   id: "guests",
@@ -67,6 +69,12 @@ Deno.test("check: a missing file says how to make one", async () => {
   assertStringIncludes(stdout, "bellhook init");
 });
 
+Deno.test("licenses: a checkout has nothing built in, and says where its own are", async () => {
+  const { exitCode, stdout, stderr } = await finish(["licenses"]);
+  assertEquals([exitCode, stdout], [0, ""]);
+  assertStringIncludes(stderr, "deno.lock");
+});
+
 Deno.test("schema: the config's JSON Schema", async () => {
   const { exitCode, stdout } = await finish(["schema"]);
   assertEquals(exitCode, 0);
@@ -85,6 +93,31 @@ Deno.test("init: writes a config that check takes once its secret is there", asy
   const made = (await finish(["secret"])).stdout.trim();
   const checked = await finish(["check", "-c", file], { environment: { GUESTS_SECRET: made } });
   assertEquals([checked.exitCode, checked.stderr], [0, ""], checked.stdout);
+});
+
+Deno.test("init --local: a config and a secret that check takes as they are", async () => {
+  await using directory = await aDirectory();
+  const { exitCode, stdout, stderr } = await finish(["init", "--local", `${directory.path}/new`]);
+  const file = `${directory.path}/new/config.json`;
+  assertEquals([exitCode, stdout], [0, `${file}\n`]);
+  for (const command of ["listen --subscription local", "serve", "send"]) {
+    assertStringIncludes(stderr, `bellhook ${command}`);
+  }
+  const checked = await finish(["check", "-c", file]);
+  assertEquals([checked.exitCode, checked.stderr], [0, ""], checked.stdout);
+  const secret = await Deno.stat(`${directory.path}/new/secrets/local`);
+  assertEquals(secret.mode! & 0o777, 0o600);
+  const again = await finish(["init", "--local", `${directory.path}/new`]);
+  assertStringIncludes(again.stderr, "there is such a file already");
+});
+
+Deno.test("init --local: a secret that is there already is kept", async () => {
+  await using directory = await aDirectory();
+  await Deno.mkdir(`${directory.path}/secrets`);
+  const kept = `whsec_${btoa("k".repeat(32))}`;
+  await Deno.writeTextFile(`${directory.path}/secrets/local`, kept);
+  assertEquals((await finish(["init", "--local", directory.path])).exitCode, 0);
+  assertEquals(await Deno.readTextFile(`${directory.path}/secrets/local`), kept);
 });
 
 Deno.test("init: leaves a file that is there as it is", async () => {
@@ -150,4 +183,30 @@ Deno.test("audit and backup: of a database in memory there is nothing to read", 
     assertEquals(exitCode, 3);
     assertStringIncludes(stderr, `storage.url in "${file}" is a database in memory`);
   }
+});
+
+Deno.test("check and doctor: a pattern that matched nothing in 30 days is a warning, with what was meant", async () => {
+  const url = "sqlite:outbox.db";
+  const subscription = { ...SUBSCRIPTION, events: ["boking.created", "booking.*"] };
+  await using directory = await aDirectory({
+    "config.json": JSON.stringify({ storage: { url }, subscriptions: [subscription] }),
+  });
+  const DAY_MS = 86_400_000;
+  const now = Date.now();
+  const outbox = await openSqliteOutbox(`${directory.path}/outbox.db`);
+  for (const daysAgo of [31, 1]) {
+    await outbox.enqueue({ events: [aNewEvent()], at: now - daysAgo * DAY_MS });
+  }
+  await outbox.close();
+  const file = `${directory.path}/config.json`;
+  const { exitCode, stdout } = await finish(["check", "-c", file], { environment });
+  assertEquals(exitCode, 0);
+  assertMatch(
+    stdout,
+    /^warning: .*\n {2}the pattern "boking\.created" of "guests" matched no event in 30 days\n {2}fix: did you mean "booking\.created"\?\n\n.* is valid/,
+  );
+  const json = await finish(["--json", "check", "-c", file], { environment });
+  assertEquals(JSON.parse(json.stdout.split("\n")[0]!).severity, "warning");
+  const doctor = await finish(["doctor", "--json", "-c", file], { environment });
+  assertMatch(doctor.stdout, /"check":"pattern","state":"warn"/);
 });

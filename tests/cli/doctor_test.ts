@@ -100,6 +100,15 @@ Deno.test("doctor: a socket left behind is in nobody's way, another file is", as
   assertEquals([taken.exitCode, taken.of("listen")?.state], [1, "fail"]);
 });
 
+Deno.test("doctor: a proxy in the environment is named, and what it says is not", async () => {
+  const environment = { HTTPS_PROXY: "http://u:hush@proxy.example", no_proxy: "*" };
+  const { stdout } = await finish(["doctor", "--json", "-c", "/nowhere.json"], { environment });
+  const found = (objectsOf(stdout) as Finding[]).find(({ check }) => check === "proxy")!;
+  assertEquals(found.state, "warn");
+  assertMatch(found.message, /^HTTPS_PROXY is set and ignored/);
+  assert(!stdout.includes("hush"));
+});
+
 Deno.test("doctor: a file that is no database of ours fails, before the daemon would", async () => {
   const { exitCode, of } = await examine({
     "config.json": config(),
@@ -217,6 +226,9 @@ Deno.test("doctor: what is measured is judged", () => {
     "ok",
     "warn",
   ]);
+  const pinned = judgeJournal(65 * MIB, [{ pid: 4242, program: "sqlite3" }]);
+  assertMatch(pinned.message, /^65 MiB: .* while process 4242 \(sqlite3\) reads in it$/);
+  assertEquals([pinned.state, pinned.fix], ["warn", "end that process, or let it finish"]);
   const mode = (check: "config file" | "secret file", bits: number) =>
     judgeMode({ check, path: "/x" }, bits);
   assertEquals(

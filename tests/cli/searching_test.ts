@@ -109,6 +109,9 @@ Deno.test("deliveries --q: ids, their beginnings, names and texts are one search
     const { stdout } = await house.run(["deliveries", "--q", q]);
     assertEquals(rowsOf(stdout).map(([first]) => first), [id], q);
   }
+  const lost = await house.run(["deliveries", "bk 77"]);
+  assertEquals(lost.exitCode, 3);
+  assertStringIncludes(lost.stderr, "to search for it, write bellhook deliveries --q 'bk 77'");
   const { stdout } = await house.run(["deliveries", "--q", "nowhere", "--json"]);
   assertEquals(objectsOf(stdout), []);
 });

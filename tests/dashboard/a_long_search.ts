@@ -1,5 +1,6 @@
 /** A daemon whose search takes many calls, each of which looks at a few rows: time flies there. */
 import { setImmediate } from "node:timers";
+import type { Config } from "../../src/config/config.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
@@ -28,7 +29,10 @@ class HurriedClock implements Clock {
 }
 
 /** The oldest of so many events has the needle; the one after it has no delivery. */
-export async function aLongSearch(events = 600): Promise<TestDaemon> {
+export async function aLongSearch(
+  events = 600,
+  server: Partial<Config["server"]> = {},
+): Promise<TestDaemon> {
   const db = await openWriter(":memory:");
   const reader = new SqliteReader(db, new HurriedClock());
   const outbox = new SqliteOutbox(":memory:", { store: new Store(db), reader });
@@ -52,5 +56,8 @@ export async function aLongSearch(events = 600): Promise<TestDaemon> {
     aSubscription({ id: "crm", enabled: false }),
     aSubscription({ id: "pms" }),
   ];
-  return await aDaemon(aConfig({ subscriptions }), { openOutbox: () => Promise.resolve(outbox) });
+  const config = aConfig({ subscriptions });
+  return await aDaemon({ ...config, server: { ...config.server, ...server } }, {
+    openOutbox: () => Promise.resolve(outbox),
+  });
 }

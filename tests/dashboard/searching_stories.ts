@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { openBrowser, type Page, violationsOf } from "../support/browser.ts";
 import type { TestDaemon } from "../support/a_daemon.ts";
+import { until } from "../support/until.ts";
 import { aLongSearch } from "./a_long_search.ts";
 
 function story(name: string, tell: (page: Page, daemon: TestDaemon) => Promise<void>): void {
@@ -63,9 +64,7 @@ story(
     stopped.resolve();
     const older = page.getByRole("link", { name: "Search older" });
     await older.waitFor();
-    await page.waitForFunction(
-      `document.querySelector("[data-walk] p").innerText !== ${JSON.stringify(before)}`,
-    );
+    await until(async () => await page.locator("[data-walk] p").innerText() !== before);
     assertEquals(steps, 3, "it rests");
     const text = await page.locator("[data-walk]").innerText();
     assert(/Searched [\d,]+ of 60\d deliveries, back to 2024-03-15 12:00/.test(text), text);

@@ -66,6 +66,14 @@ Deno.test("search: what is too long is told on the page", async () => {
   assertMatch(page.text, /q: must be 200 characters or less/);
 });
 
+Deno.test("search: below a base path all of it leads below it", async () => {
+  await using daemon = await aLongSearch(600, { basePath: "/hooks" });
+  const visitor = new Visitor(daemon.url);
+  const first = await visitor.open("/hooks/dashboard/deliveries?q=needle");
+  assert(first.links.some((link) => link.includes("stretch=long")));
+  assert(!/(href|action|data-[\w-]+)="\/dashboard/.test(first.html), "nothing leads past it");
+});
+
 /** As in browser_test.ts: what drives the browser asks for more than tests may. */
 Deno.test({
   name: "search: walks on by itself in a real Chromium" +

@@ -752,9 +752,23 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the order of a step of the clock and what was asked before it",
     file: "outbox/sqlite/sqlite_outbox.ts",
-    text: `const isOrdered = this.#queue.some(({ operation: { kind } }) => kind === "shiftDue");`,
+    text: "const isOrdered = this.#queue.some(isClockStep);",
     replacement: "const isOrdered = false;",
     tests: ["outbox/large_requests_test.ts"],
+  },
+  {
+    defence: "the refusal of what was computed after a step of the clock that was not stored",
+    file: "outbox/sqlite/sqlite_outbox.ts",
+    text: "batch.some(isClockStep) ? this.#queue.splice(0) : []",
+    replacement: "[]",
+    tests: ["outbox/sqlite_outbox_test.ts"],
+  },
+  {
+    defence: "the slices in which the outbox is read",
+    file: "dispatch/scheduler.ts",
+    text: "await this.#fetch(lane);\n      if (turn.isOver) await turn.rest();",
+    replacement: "await this.#fetch(lane);",
+    tests: ["dispatch/scheduler_test.ts"],
   },
   {
     defence: "the types that a publisher may post",
@@ -1017,7 +1031,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the one Host",
     file: "server/request_head.ts",
-    text: 'headers.count("host") > 1',
+    text: "if (hosts > 1)",
+    replacement: "if (false)",
+    tests: ["server/request_head_test.ts"],
+  },
+  {
+    defence: "the Host of a request over HTTP/1.1",
+    file: "server/request_head.ts",
+    text: "hosts === 0 && !isHttp10",
     replacement: "false",
     tests: ["server/request_head_test.ts"],
   },

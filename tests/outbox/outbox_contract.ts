@@ -442,7 +442,6 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const recorded = await outbox.record({
       ...delivered(late, NOON),
       health,
-      endNotices: [aNotice()],
       healthNotices: [aNotice()],
     });
     assertEquals(recorded, false);
@@ -476,16 +475,12 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       outbox.record({
         ...exhausted(second, NOON + 20),
         health,
-        endNotices: [aNotice()],
         healthNotices: [aNotice("subscription.failing")],
       }),
     ]);
     assertEquals(await reader.health(), new Map([["crm", health]]));
     const { claims } = await outbox.claim({ subscription: "!operator", now: NOON + 20, limit: 9 });
-    assertEquals(claims.map(({ event }) => event.type), [
-      "delivery.exhausted",
-      "subscription.failing",
-    ]);
+    assertEquals(claims.map(({ event }) => event.type), ["subscription.failing"]);
   });
 
   story("cancel() ends a claimed delivery for good", async ({ outbox, reader }) => {
@@ -529,7 +524,6 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
         const recording = {
           ...delivered(claim, NOON + 20),
           health: { consecutiveFailures: 0, lastSuccessAt: NOON + 20 },
-          endNotices: [aNotice()],
           healthNotices: [aNotice("subscription.recovered")],
           history: [anEntry()],
         };

@@ -2,11 +2,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { DatabaseSync } from "node:sqlite";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { EVENT_ID_SQL } from "../../src/outbox/sqlite/event_ids.ts";
+import { DIGEST_SQL } from "../../src/outbox/sqlite/exhausted_digest.ts";
 import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { INDEXING_SQL } from "../../src/outbox/sqlite/indexing.ts";
 import { OLDEST_SQL, PRUNING_SQL } from "../../src/outbox/sqlite/pruning.ts";
 import { PUBLISHER_SQL } from "../../src/outbox/sqlite/publisher_pending.ts";
 import { READER_SQL } from "../../src/outbox/sqlite/reader.ts";
+import { SEEN_SQL } from "../../src/outbox/sqlite/seen_types.ts";
 import { SCAN_SQL } from "../../src/outbox/sqlite/replay_scan.ts";
 import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
 import { DELIVERY_LISTS, EVENT_LISTS, SEARCH_SQL } from "../../src/outbox/sqlite/search_sql.ts";
@@ -18,11 +20,13 @@ const STATEMENTS: Record<string, string> = {
   ...SQL,
   ...READER_SQL,
   ...SCAN_SQL,
+  ...SEEN_SQL,
   ...REPLAYING_SQL,
   ...TALLYING_SQL,
   ...TIMEKEEPING_SQL,
   ...INDEXING_SQL,
   ...HEALTH_SQL,
+  ...DIGEST_SQL,
   ...EVENT_ID_SQL,
   ...PRUNING_SQL,
   ...PUBLISHER_SQL,
@@ -55,6 +59,8 @@ const SORTS = [
   "freshSuccesses",
   "health",
   "pending",
+  "mostExhausted",
+  "seenFresh",
   "takeInCounts",
   "takeInEvents",
 ];

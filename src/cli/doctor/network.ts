@@ -86,6 +86,19 @@ function someOf(ids: readonly string[]): string {
 
 const SHOWN_IDS = 5;
 
+/** Whoever sets a proxy expects that requests go through it. */
+export function judgeProxies(variables: readonly string[]): Finding[] {
+  if (variables.length === 0) return [];
+  return [{
+    check: "proxy",
+    state: "warn",
+    message: `${variables.join(", ")} ${variables.length === 1 ? "is" : "are"} set and ignored: ` +
+      "Bellhook connects to receivers directly",
+    fix: "let this machine connect to receivers directly; if a firewall inspects TLS on the way, " +
+      "trust its authority: DENO_TLS_CA_STORE=system,mozilla",
+  }];
+}
+
 /** Whether the daemon can listen where it is to, or does. */
 export async function examineListen(
   listen: Config["server"]["listen"],

@@ -4,7 +4,7 @@ import { assertWholeCharacters } from "../../domain/half_characters.ts";
 import { parseInstant } from "../../domain/instant.ts";
 import { compact, JsonTextError } from "../../domain/json_text.ts";
 import { actorOf } from "../access.ts";
-import type { Operations } from "../operations.ts";
+import { type Operations, refusedTest } from "../operations.ts";
 import { ProblemError } from "../problem.ts";
 import type { Reload } from "../reload.ts";
 import { testRequest } from "../schemas.ts";
@@ -92,6 +92,7 @@ export async function sendTest(
     by: actorOf(context),
   });
   if (!tested) throw unknownSubscription(id);
+  if (tested.kind === "refused") throw new ProblemError(refusedTest(tested.why));
   return context.redirect(`${deliveryPath(tested.delivery)}?done=tested`, 303);
 }
 

@@ -4,7 +4,13 @@ import { diagnoseResult } from "../../domain/diagnosis.ts";
 import type { Health } from "../../domain/health.ts";
 import { resultWords } from "../../domain/result_words.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { OutboxReader, RememberedEntry } from "../../outbox/outbox.ts";
+import { type UnmatchedPattern, unmatchedText } from "../../ingest/unmatched_patterns.ts";
+import {
+  type LongJournal,
+  type OutboxReader,
+  readersText,
+  type RememberedEntry,
+} from "../../outbox/outbox.ts";
 import { StatisticsCard } from "./charts.tsx";
 import { whyFailing } from "./failing.ts";
 import { renderPage } from "./frame.tsx";
@@ -34,6 +40,8 @@ export interface OverviewPorts {
   readonly registry: Registry;
   readonly health: (subscription: string) => Health;
   readonly notReadyBecause: () => Promise<string | undefined>;
+  readonly pinnedJournal: () => LongJournal | undefined;
+  readonly unmatched: () => Promise<readonly UnmatchedPattern[]>;
 }
 
 /** More would not be read; there is a page for all of them. */
@@ -165,7 +173,7 @@ function Wrongs({ wrongs }: { wrongs: readonly Wrong[] }) {
 }
 
 async function wrongsOf(
-  { reader, notReadyBecause }: OverviewPorts,
+  { reader, notReadyBecause, pinnedJournal, unmatched }: OverviewPorts,
   { glances, statistics, history, viewer }: {
     glances: readonly Glance[];
     statistics: readonly Statistics[];
@@ -177,6 +185,14 @@ async function wrongsOf(
   const notReady = await notReadyBecause();
   if (notReady !== undefined) {
     wrongs.push({ title: "No events are taken", detail: visible(notReady) });
+  }
+  const journal = pinnedJournal();
+  if (journal !== undefined) {
+    const readers = readersText(journal);
+    wrongs.push({
+      title: `The journal has ${Math.round(journal.bytes / 1024 ** 2)} MiB and can't be emptied`,
+      detail: `${visible(readers)} keeps reading in the database: end it, or the disk fills up`,
+    });
   }
   const lastLoad = history.find(({ kind }) => kind === "reloaded" || kind === "rejected");
   if (lastLoad?.kind === "rejected") {
@@ -203,6 +219,18 @@ async function wrongsOf(
     if (wrongs.length >= 3 * EXPLAINED) break;
     const wrong = waitingWrong(glance, viewer);
     if (wrong) wrongs.push(wrong);
+  }
+  const patterns = await unmatched();
+  for (const pattern of patterns.slice(0, EXPLAINED)) {
+    const { message, fix } = unmatchedText(pattern);
+    wrongs.push({ isHeld: true, title: visible(message), detail: visible(fix) });
+  }
+  if (patterns.length > EXPLAINED) {
+    wrongs.push({
+      isHeld: true,
+      title: `${counted(patterns.length - EXPLAINED, "more pattern")} matched nothing`,
+      detail: "bellhook check names them all",
+    });
   }
   const day = statistics.find(({ name }) => name === "day")!;
   if (day.failed > 0) {

@@ -39,8 +39,13 @@
     return document.querySelector("[data-walk]");
   }
 
+  /** Where the link leads, but for the long stretch that it asks for: here it goes in small steps. */
   function next() {
-    return place()?.querySelector("[data-walk-next]")?.dataset.walkNext;
+    const link = place()?.querySelector("[data-walk-next]");
+    if (!link) return undefined;
+    const url = new URL(link.href);
+    url.searchParams.delete("stretch");
+    return url.href;
   }
 
   function rows(of = document) {

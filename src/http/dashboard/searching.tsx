@@ -78,7 +78,7 @@ export function Walk(
               </p>
             </>
           )}
-          <a class="button" href={withStretch(more)} data-walk-next={more}>Search older</a>
+          <a class="button" href={withStretch(more)} data-walk-next>Search older</a>
           <button type="button" class="quiet" data-walk-stop hidden>Stop</button>
         </>
       )}

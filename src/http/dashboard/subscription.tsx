@@ -6,8 +6,8 @@ import { conditionOf, type Health } from "../../domain/health.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
 import { resultWords } from "../../domain/result_words.ts";
 import type { Subscription } from "../../domain/subscription.ts";
-import type { Registry } from "../../ingest/registry.ts";
 import type { AnswerCount, Backlog, Counts, OutboxReader, Replay } from "../../outbox/outbox.ts";
+import { type NearSubscriptionPorts, noSuchSubscription } from "../near_subscription.ts";
 import { ProblemError } from "../problem.ts";
 import { subscriptionView } from "../views.ts";
 import { StatisticsCard } from "./charts.tsx";
@@ -41,9 +41,8 @@ import { answersByStatus, type SpanName, statisticsOf } from "./statistics.ts";
 import type { DashboardEnv, Viewer } from "./viewer.ts";
 import { count, counted, heldBecause, percent, visible } from "./words.ts";
 
-export interface SubscriptionPagePorts {
+export interface SubscriptionPagePorts extends NearSubscriptionPorts {
   readonly reader: OutboxReader;
-  readonly registry: Registry;
   readonly config: () => Config;
   readonly health: (subscription: string) => Health;
 }
@@ -68,7 +67,7 @@ export async function subscriptionPage(
     throw new ProblemError({
       status: 404,
       title: "No such subscription",
-      detail: `the config has no subscription "${id}", and nothing of it is on record`,
+      detail: await noSuchSubscription(id, ports),
     });
   }
   const health = ports.health(id);
@@ -97,6 +96,9 @@ export async function subscriptionPage(
         </p>
         <h1>{visible(id)}</h1>
         {subscription?.description !== undefined && <p>{visible(subscription.description)}</p>}
+        {subscription?.contact !== undefined && (
+          <p>Contact: {subscription.contact.map(visible).join(", ")}</p>
+        )}
         <Notice text={doneText(context.req.query())} />
         <div class="actions">
           <State state={state} />

@@ -1,6 +1,7 @@
 import { type Condition, conditionOf, type Health, isAnswering } from "../../domain/health.ts";
 import { resultWords } from "../../domain/result_words.ts";
 import type { Instant } from "../../domain/instant.ts";
+import { isChannelId } from "../../domain/notice.ts";
 import type { Subscription } from "../../domain/subscription.ts";
 import type { Backlog, OutboxReader } from "../../outbox/outbox.ts";
 import { Trend } from "./charts.tsx";
@@ -35,7 +36,7 @@ export function glancesAt(
     ...(backlog.has(id) ? { backlog: backlog.get(id)! } : {}),
   }));
   const known = new Set(glances.map(({ id }) => id));
-  const removed = [...backlog].filter(([id]) => !known.has(id) && !isChannel(id));
+  const removed = [...backlog].filter(([id]) => !known.has(id) && !isChannelId(id));
   return [
     ...glances,
     ...removed.map(([id, waiting]): Glance => ({
@@ -45,11 +46,6 @@ export function glancesAt(
       backlog: waiting,
     })),
   ];
-}
-
-/** Notices go out by deliveries of their own, to channels that no page is about. */
-export function isChannel(id: string): boolean {
-  return id.startsWith("notify:");
 }
 
 const ORDER: readonly Glance["state"][] = [

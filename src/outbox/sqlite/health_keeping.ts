@@ -61,7 +61,7 @@ export class HealthKeeping {
         health.consecutiveFailures,
         health.failuresSince ?? null,
         health.changedAt ?? null,
-        health.lastResult?.at ?? null,
+        health.lastResult ? Math.round(health.lastResult.at) : null,
         health.lastResult?.status ?? null,
         health.lastResult?.error?.kind ?? null,
         health.lastResult?.error?.message ?? null,

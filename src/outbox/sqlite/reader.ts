@@ -23,6 +23,7 @@ import type {
   RememberedEntry,
   Replay,
   ReplayFilter,
+  SeenTypes,
   Space,
   StoredDelivery,
   StoredEvent,
@@ -68,6 +69,7 @@ import type { ReadingThread } from "./reading_thread.ts";
 import { Search, unknownCursor } from "./search.ts";
 import type { DeliveryList } from "./search_sql.ts";
 import { spaceOf } from "./space.ts";
+import { seenTypes } from "./seen_types.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 import {
   answersFromRows,
@@ -99,7 +101,7 @@ const COUNTED_ROWS = 50_000;
  * The reading side, over a connection that sees only what is committed. It can't be watched: SQLite
  * does not say that another connection has committed.
  */
-export class SqliteReader implements Omit<OutboxReader, "watch"> {
+export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal"> {
   readonly #db: DatabaseSync;
   readonly #sql: Statements<keyof typeof READER_SQL>;
   readonly #subscriptions: Names;
@@ -398,6 +400,10 @@ export class SqliteReader implements Omit<OutboxReader, "watch"> {
   // deno-lint-ignore require-await
   async audit(): Promise<Audit> {
     return auditDatabase(this.#db);
+  }
+
+  seenTypes(request: { since: Instant; most: number }): Promise<SeenTypes | undefined> {
+    return seenTypes(this.#db, { ...request, turn: this.turn() });
   }
 
   // deno-lint-ignore require-await

@@ -354,6 +354,16 @@ export const MIGRATIONS: readonly string[] = [
   alter table health add column last_status integer;
   alter table health add column last_error_kind text;
   alter table health add column last_error_message blob;
+
+  -- Exhausted deliveries that operators have not been told of yet, by subscription; the first of each is
+  -- its example.
+  create table exhausted_untold (
+    subscription integer primary key references subscriptions,
+    since integer not null,
+    deliveries integer not null check (deliveries >= 1),
+    delivery blob not null,
+    reason blob not null
+  ) strict;
 `,
 ];
 

@@ -49,7 +49,7 @@ const ON_LOOP: Pace = { first: 64, most: 500, sliceMs: 3 };
  * a slice that turns out long, so there are few rows at first, and never so many that the largest payloads
  * would take minutes.
  */
-const ON_THREAD: Pace = { first: 64, most: 20_000, sliceMs: 25 };
+const ON_THREAD: Pace = { first: 64, most: 20_000, sliceMs: 10 };
 
 /** Where rows are read: a connection of this thread, and another thread where there is one. */
 export interface Reading {
