@@ -20,10 +20,20 @@ export function deliveryColumns(terminal: Terminal): Column<Delivery>[] {
       dropRank: 1,
       named: true,
     },
-    { heading: "NOTE", cell: (delivery) => noteOf(delivery, terminal), shrinksTo: 18 },
+    { heading: "NOTE", ...noteColumn(terminal) },
   ];
   if (terminal.columns !== undefined) return columns;
   return [...columns, { heading: "", cell: (delivery) => resultCell(delivery, terminal) }];
+}
+
+/** Why a delivery is where it is, and where there is room what comes next. */
+export function noteColumn(terminal: Terminal): Omit<Column<Delivery>, "heading"> {
+  const now = terminal.clock.wall();
+  return {
+    cell: (delivery) => noteOf(delivery, terminal),
+    brief: (delivery) => rowReason(delivery, now) ?? noteOf(delivery, terminal),
+    shrinksTo: 18,
+  };
 }
 
 /** A delivery's state, in its colour. */
@@ -40,7 +50,7 @@ export function resultCell({ lastResult }: Delivery, { clock }: Terminal): strin
  * What there is to say beside its state: on a terminal why it is so and what comes next, in a pipe when
  * the next attempt is, or why it ended.
  */
-export function noteOf(delivery: Delivery, terminal: Terminal): string {
+function noteOf(delivery: Delivery, terminal: Terminal): string {
   const next = when(delivery.nextAttemptAt, terminal);
   if (terminal.columns === undefined) {
     if (delivery.held) return "held";

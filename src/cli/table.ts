@@ -10,6 +10,8 @@ export type Cell = string | { readonly text: string; readonly colour: Colour | u
 export interface Column<Row> {
   readonly heading: string;
   readonly cell: (row: Row) => Cell;
+  /** What it says instead where there is no room for all of that; without it, the text is cut. */
+  readonly brief?: (row: Row) => Cell;
   /** Where there is little room it gets narrower, down to this width; never where left out. */
   readonly shrinksTo?: number;
   /** Being narrower it goes over several lines; else it is cut. */
@@ -40,7 +42,7 @@ export function printTable<Row>(
   if (layout === undefined) return printStacked(rows, columns, screen);
   const headings = layout.map(({ column }) => ({ text: column.heading, colour: "bold" as const }));
   printRow(headings, layout, screen);
-  for (const row of rows) printRow(layout.map(({ column }) => column.cell(row)), layout, screen);
+  for (const row of rows) printRow(fitting(row, layout), layout, screen);
 }
 
 /** Prints one row for itself, without headings: as wide as its own cells, or divided by tabs. */
@@ -55,7 +57,7 @@ export function printTableRow<Row>(
     .map((column) => ({ ...column, heading: "" }));
   const layout = layoutOf([row], given, screen.columns);
   if (layout === undefined) return printLine(cells, screen);
-  printRow(layout.map(({ column }) => column.cell(row)), layout, screen);
+  printRow(fitting(row, layout), layout, screen);
 }
 
 /** Prints cells as one line: cut to the terminal's width, or divided by tabs. */
@@ -159,6 +161,13 @@ function excessOf(columns: readonly { readonly width: number }[], available: num
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+function fitting<Row>(row: Row, layout: Layout<Row>): Cell[] {
+  return layout.map(({ column: { cell, brief }, width }) => {
+    const whole = cell(row);
+    return brief && widthOf(textOf(whole)) > width ? brief(row) : whole;
+  });
 }
 
 function printRow<Row>(cells: readonly Cell[], layout: Layout<Row>, screen: Screen): void {

@@ -5,7 +5,7 @@ import { resultWords } from "../domain/result_words.ts";
 import type { Delivery, Health } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
 import { conditionCell } from "./condition.ts";
-import { noteOf, resultCell, stateCell } from "./delivery_columns.ts";
+import { noteColumn, resultCell, stateCell } from "./delivery_columns.ts";
 import { serverSentEvents } from "./event_stream.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
@@ -199,7 +199,7 @@ function deliveryRow(terminal: Terminal): Column<Delivery>[] {
     { heading: "", cell: ({ subscription }) => subscription, shrinksTo: 6 },
     { heading: "", cell: ({ type }) => type, shrinksTo: 12, dropRank: 1 },
     { heading: "", cell: ({ id }) => id, dropRank: 2 },
-    { heading: "", cell: (delivery) => noteOf(delivery, terminal), shrinksTo: 18 },
+    { heading: "", ...noteColumn(terminal) },
   ];
   return terminal.columns === undefined
     ? [...columns, { heading: "", cell: (delivery) => resultCell(delivery, terminal) }]

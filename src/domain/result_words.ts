@@ -141,6 +141,8 @@ const SHORTER: readonly (readonly [form: RegExp, words: (part: string, now: Inst
     [/^the deadline of (\S+) passed/, (time) => `no answer within ${time}`],
     [/^the receiver closed the connection (.+)$/, (when) => `connection closed ${when}`],
     [/^certificate expired on (\S+)$/, (day, now) => `certificate expired ${daysAgo(day, now)}`],
+    [/^certificate of \S+ (.+)$/, (what) => `certificate ${what}`],
+    [/^TLS with \S+ failed: (.+)$/, (why) => `TLS failed: ${why}`],
   ];
 
 const DAY_MS = 86_400_000;

@@ -31,6 +31,8 @@ Deno.test("deliveries: on eighty columns a row says why, and its type gives way"
     replies: (request) => request.target === "/drops" ? { drop: true } : { status: 503 },
     subscriptions: (server) => [
       to(server, { id: "channel-manager", ladder }),
+      // Port 1 of loopback: nothing listens there.
+      to(server, { id: "closed", ladder, url: "http://127.0.0.1:1/" }),
       to(server, { id: "guests" }),
       to(server, { id: "pms-of-the-harbour", url: `${server.url}drops`, ladder }),
     ],
@@ -47,6 +49,7 @@ Deno.test("deliveries: on eighty columns a row says why, and its type gives way"
   assertMatch(stdout, /^dlv_\w{26} {2}exhausted {2}guests .*503 Service Unava…$/m);
   assertMatch(stdout, /^dlv_\w{26} {2}pending .*503 Service Unava…$/m);
   assertMatch(stdout, /^dlv_\w{26} {2}pending .*connection closed…$/m);
+  assertMatch(stdout, /^dlv_\w{26} {2}pending .* connection refused$/m);
   assert(!stdout.includes("TYPE"));
   const wide = (await house.run(["deliveries"], { columns: 200 })).stdout;
   assertMatch(wide, /channel-manager +reservation.payment.schedule.updated .*Unavailable, next in/);

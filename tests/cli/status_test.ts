@@ -40,7 +40,7 @@ Deno.test("status: the unhealthy ones first, and the command that helps", async 
     /^ready\n4 subscriptions: 1 failing, 1 paused, 1 disabled, 1 healthy\n/,
   );
   assertStringIncludes(stderr, "the others need no attention; bellhook status --all shows all");
-  assertStringIncludes(stderr, "bellhook deliveries --subscription c-failing --state exhausted");
+  assertStringIncludes(stderr, "bellhook deliveries --subscription c-failing --state failed");
   assertMatch(stderr, /d-paused: to go on \(paused by local\): bellhook resume d-paused/);
   const all = await house.run(["status", "--all"]);
   assertEquals(rowsOf(all.stdout).map(([id, state]) => [id, state]), [

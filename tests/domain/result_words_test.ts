@@ -47,6 +47,14 @@ Deno.test("resultWords(): a row's worth of what an attempt came to", () => {
     ],
     [failed("dns", "no such host pms.example"), "no such host pms.example"],
     [failed("tls", "certificate expired on 2024-03-13"), "certificate expired 2 days ago"],
+    [
+      failed("tls", "certificate of pms.example is self-signed, and not trusted here"),
+      "certificate is self-signed, and not trusted here",
+    ],
+    [
+      failed("tls", "TLS with pms.example failed: the receiver closed the connection"),
+      "TLS failed: the receiver closed the connection",
+    ],
     [failed("tls", "certificate expired on 2024-03-14"), "certificate expired 1 day ago"],
     [failed("tls", "certificate expired on 2024-03-15"), "certificate expired today"],
     [failed("tls", "certificate expired on 2024-03-16"), "certificate expired on 2024-03-16"],

@@ -121,7 +121,7 @@ export async function subscriptionPage(
             </p>
           </div>
         )}
-        {state === "not answering" && health.lastResult && (
+        {state === "not answering" && (
           <div class="diagnosis is-exhausted">
             <p>
               <strong>It is not answering:</strong>{" "}
@@ -130,7 +130,7 @@ export async function subscriptionPage(
                 <>
                   {" "}since <When at={health.failuresSince} now={viewer.now} />
                 </>
-              )}. {visible(diagnoseResult(health.lastResult))}
+              )}. {health.lastResult && visible(diagnoseResult(health.lastResult))}
             </p>
           </div>
         )}
