@@ -42,6 +42,8 @@ export async function configurationReference(): Promise<string> {
     "### `email`",
     tableOf(membersOf(channels.email!)),
     `### \`command\`\n\n${channels.command!.description}. ${COMMAND}`,
+    "### `slack`",
+    tableOf(membersOf(channels.slack!)),
     EVENT_TYPES,
     tableOf(membersOf(named.EventType!)),
     PROFILES,
@@ -309,9 +311,10 @@ All operators in one object have to hold:`;
 
 const NOTIFY = `## \`notify[]\`
 
-Where operators are told of trouble. Each entry is one channel: a \`webhook\`, an \`email\` or a
-\`command\`, and beside it \`on\`, the list of the kinds of notice that it gets; left out, it gets all:
-${NOTICE_KINDS.map((kind) => `\`${kind}\``).join(", ")}. [What they say](operations.md#notices).`;
+Where operators are told of trouble. Each entry is one channel: a \`webhook\`, an \`email\`, a
+\`command\` or a \`slack\` channel, and beside it \`on\`, the list of the kinds of notice that it gets:
+${NOTICE_KINDS.map((kind) => `\`${kind}\``).join(", ")}. Left out, it gets all but
+\`delivery.exhausted\`. [What they say](operations.md#notices).`;
 
 const COMMAND =
   "It has 30 seconds, and nothing of the daemon's environment but `PATH` and the like.";

@@ -1,9 +1,11 @@
 import type { Config } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
 import { commandAbout } from "./domain/curl.ts";
+import { Digests } from "./dispatch/digests.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
-import { type Notice, Notices } from "./dispatch/notices.ts";
+import { JournalWatch } from "./dispatch/journal_watch.ts";
+import { digestNotice, type Notice, Notices } from "./dispatch/notices.ts";
 import { Replayer } from "./dispatch/replayer.ts";
 import { keptTimes, Retention } from "./dispatch/retention.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
@@ -18,6 +20,7 @@ import type { Operations } from "./http/operations.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import { Admission } from "./ingest/admission.ts";
 import { Ingest } from "./ingest/ingest.ts";
+import { PatternWatch } from "./ingest/unmatched_patterns.ts";
 import { Registry } from "./ingest/registry.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
@@ -143,7 +146,8 @@ function compose(
     }
   });
   const registry = new Registry(config.subscriptions);
-  const notices = new Notices({ random, config });
+  const subscription = (id: string) => registry.find(id);
+  const notices = new Notices({ random, config, subscription });
   const find = (id: string) => registry.find(id) ?? notices.subscription(id);
   const descriptors = ports.descriptors ?? sharesOf(Infinity);
   const http = ports.transport ?? http1Transport({ clock, maxOpen: descriptors.outgoing });
@@ -164,6 +168,16 @@ function compose(
     measures,
     tracing,
     nextDueAt: (id) => scheduler.nextDueAt(id),
+    tenancyKey: () => config.tenancy?.key,
+    onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
+    onExhausted: () => digests.noteExhausted(),
+  });
+  const digests = new Digests({
+    outbox,
+    clock,
+    steady,
+    log,
+    compose: (digest, at) => notices.compose(digestNotice(digest, at))[0],
     onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
   });
   const scheduler: Scheduler = new Scheduler({
@@ -177,6 +191,7 @@ function compose(
     attempt: (claim, subscription) => dispatcher.attempt(claim, subscription),
     // An attempt takes a connection: what has none to take waits in its queue, as for a slot.
     totalConcurrency: () => Math.min(config.totalConcurrency, descriptors.outgoing),
+    onExhausted: () => digests.noteExhausted(),
     onHeldBack: measures.heldBack,
     onBeat: ports.onBeat,
   });
@@ -210,6 +225,13 @@ function compose(
     log,
     onDue: (id) => scheduler.noteDue(id, steady.now()),
   });
+  const journalWatch = new JournalWatch({
+    reader: outbox,
+    clock,
+    log,
+    commits: () => outbox.commits,
+  });
+  const patternWatch = new PatternWatch();
   const feed = new ChangeFeed({ reader: outbox, clock });
   const streams = new Set<() => void>();
   /** Who did what; a deed stands whether or not this can be kept. */
@@ -245,6 +267,7 @@ function compose(
       const subscription = registry.find(id);
       if (!subscription) return undefined;
       const tested = await ingest.test(subscription, request);
+      if (tested.kind === "refused") return tested;
       const { delivery } = tested;
       const about = { at: steady.now(), subscription: id, delivery, ...credit(by) };
       await remember({ ...about, kind: "tested", cause: "a test event was sent" });
@@ -287,6 +310,7 @@ function compose(
     databasePath: config.storage.path,
     droppedLogLines: ports.droppedLogLines ?? (() => 0),
     keptTimes: () => keptTimes(steady.now(), keep()),
+    pinnedJournal: () => journalWatch.pinned,
   });
   const app = createApp({
     ingest,
@@ -304,6 +328,11 @@ function compose(
     config: () => config,
     closedBecause: () => closedBecause,
     notReadyBecause,
+    pinnedJournal: () => journalWatch.pinned,
+    unmatched: () => {
+      const turn = new Turn(clock);
+      return patternWatch.patterns({ reader: outbox, config, now: steady.now(), turn });
+    },
     metrics: () => metrics.expose(new Turn(clock)),
     onRefused: measures.refused,
     onAccessRefused: measures.accessRefused,
@@ -326,8 +355,10 @@ function compose(
   async function start(): Promise<void> {
     measureSubscriptions();
     health.meet(config.subscriptions, steady.now());
+    await digests.start();
     await scheduler.start();
     retention.start();
+    journalWatch.start();
     replayer.wake();
     unwatchLoop = ports.watchLoop?.(measures.loopDelayed);
     // What is under way can't be recorded any more: there is nothing to wait for.
@@ -346,7 +377,9 @@ function compose(
     closedBecause = "the daemon is stopping";
     log.stopping();
     admission.stop();
+    digests.stop();
     retention.stop();
+    journalWatch.stop();
     replayer.stop();
     unwatchLoop?.();
     endStreams();
@@ -363,9 +396,9 @@ function compose(
 
   /** Tells operators of something that no attempt brought about. */
   async function notify(notice: Notice): Promise<void> {
-    const event = notices.compose(notice);
-    if (!event) return;
-    const told = await outbox.enqueue({ events: [event], at: notice.at });
+    const events = notices.compose(notice);
+    if (events.length === 0) return;
+    const told = await outbox.enqueue({ events, at: notice.at });
     if (told.kind === "accepted") scheduler.accept(told.claims, told.unclaimed);
   }
 

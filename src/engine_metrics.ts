@@ -1,9 +1,14 @@
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Health, type HealthState, healthState } from "./domain/health.ts";
+import { type Health, type HealthState, healthState, isAnswering } from "./domain/health.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Registry } from "./ingest/registry.ts";
-import { type KeptTimes, type OutboxReader, PRUNED_KINDS } from "./outbox/outbox.ts";
+import {
+  type KeptTimes,
+  type LongJournal,
+  type OutboxReader,
+  PRUNED_KINDS,
+} from "./outbox/outbox.ts";
 import type { Metrics, Reading } from "./runtime/metrics.ts";
 import { VERSION } from "./version.ts";
 
@@ -24,6 +29,8 @@ export interface EngineMetricsPorts {
   readonly droppedLogLines: () => number;
   /** What finished before is overdue for pruning. */
   readonly keptTimes: () => KeptTimes;
+  /** The journal, where somebody reads in it and keeps it from being emptied. */
+  readonly pinnedJournal: () => LongJournal | undefined;
 }
 
 /** Tells how the engine stands whenever somebody asks: what waits, who is failing, how full the disk is. */
@@ -97,6 +104,15 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
     },
   });
   metrics.gauge({
+    name: "bellhook_subscription_answering",
+    help: "0 from a receiver's third failed attempt in a row on, or from the first if none ever " +
+      "succeeded; else 1.",
+    labels: ["subscription"],
+    *read() {
+      for (const { id } of registry.all) yield [[id], Number(isAnswering(ports.health(id)))];
+    },
+  });
+  metrics.gauge({
     name: "bellhook_subscription_consecutive_failures",
     help: "Failed attempts since the last success, by subscription.",
     labels: ["subscription"],
@@ -119,6 +135,12 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
     name: "bellhook_database_free_bytes",
     help: "How much of the database's size is free for new events.",
     read: async () => (await ports.reader.space()).freeBytes,
+  });
+  metrics.gauge({
+    name: "bellhook_journal_pinned_bytes",
+    help:
+      "Size of the journal while another program's reading keeps it from being emptied; else 0.",
+    read: () => ports.pinnedJournal()?.bytes ?? 0,
   });
   measureDisk(metrics, ports.databasePath);
 }

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { systemEnvironment } from "../runtime/environment.ts";
 import { VERSION } from "../version.ts";
+import type { Searched } from "./answers.ts";
 import { daemonUrl } from "./config_file.ts";
 import { CommandError, EXIT, type ExitCode, NotNowError } from "./exit_code.ts";
 import type { GlobalOptions } from "./shell.ts";
@@ -75,12 +76,20 @@ export class ApiClient {
     return { status, answer: answer as Answer };
   }
 
-  /** A list to its end, page by page. A page may be short, even empty, and not be the last. */
-  async *pages<Item>(path: string, query: Query = {}): AsyncGenerator<readonly Item[]> {
+  /**
+   * A list to its end, page by page. A page may be short, even empty, and not be the last: `onSearched` is
+   * told then how far back a search is.
+   */
+  async *pages<Item>(
+    path: string,
+    query: Query = {},
+    onSearched: (searched: Searched) => void = () => {},
+  ): AsyncGenerator<readonly Item[]> {
     let cursor: string | undefined;
     do {
       const text = queryText({ ...query, cursor });
       const page: Page<Item> = await this.get(`${path}${text}`);
+      if (page.searched) onSearched(page.searched);
       yield page.items;
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);
@@ -205,6 +214,7 @@ interface Page<Item> {
   readonly items: readonly Item[];
   /** Null on the last page. */
   readonly next: string | null;
+  readonly searched?: Searched;
 }
 
 const ANSWER_WITHIN_MS = 60_000;

@@ -5,13 +5,16 @@ import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
 import { configPath } from "./config_file.ts";
 import { EXIT } from "./exit_code.ts";
+import { patternWarnings } from "./pattern_warnings.ts";
 import type { Shell } from "./shell.ts";
 
 /** `bellhook check`: every problem of a config file at once. */
 export function addCheck(program: Command, shell: Shell): void {
   const { environment } = shell.terminal;
   program.command("check")
-    .description("say everything that is wrong with the config file")
+    .description(
+      "say everything that is wrong with the config file, and which patterns matched no event lately",
+    )
     .addHelpText("after", EXAMPLES)
     .action(shell.does(async (options) => {
       const path = configPath(options, environment);
@@ -29,6 +32,10 @@ export function addCheck(program: Command, shell: Shell): void {
         loaded.problems.forEach(show("error"));
         shell.say(counted(loaded.problems.length, "problem"));
         return EXIT.notValid;
+      }
+      const doubtful = await patternWarnings(loaded.config, shell.terminal.clock);
+      for (const warning of doubtful) {
+        show("warning")({ file: path, path: "subscriptions", ...warning });
       }
       const { subscriptions } = loaded.config;
       const profiles = new Set(subscriptions.map(({ profile }) => profile.name));

@@ -14,6 +14,7 @@ import { silentLog } from "../runtime/log.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { ApiClient } from "./api_client.ts";
 import { EXIT, type ExitCode } from "./exit_code.ts";
+import { ReceivedCells } from "./received_cells.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 
 interface DevOptions {
@@ -100,7 +101,13 @@ interface DevReceiver {
 }
 
 function startReceivers({ shell, options, leave }: Playing): DevReceiver[] {
-  const { colour } = shell.terminal;
+  const { colour, columns } = shell.terminal;
+  const { of: cells } = new ReceivedCells({
+    columns,
+    profiles: [...BUILT_IN.keys()],
+    events: options.samples ? [...SAMPLES.values()].flat().map(({ type }) => type) : [],
+  });
+  const look = { colour, cells };
   const random = systemRandom();
   return [...BUILT_IN].map(([name, profile]) => {
     const secret = new Secret(newSecret(profile, random).secret);
@@ -109,12 +116,18 @@ function startReceivers({ shell, options, leave }: Playing): DevReceiver[] {
       const { webhookId, status } = received;
       const isGood = received.verified && status !== undefined && status < 300;
       if (isGood && webhookId !== undefined) verified.add(webhookId);
-      shell.print(options.json ? JSON.stringify(received) : formatReceived(received, { colour }));
+      shell.print(options.json ? JSON.stringify(received) : formatReceived(received, look));
       if (!options.once && !shell.terminal.hasReader()) leave();
     };
     const receiver = startReceiver({ profile, secret, clock: systemClock, onReceived });
     return { profile: name, receiver, secret, verified };
   });
+}
+
+/** For the events of all, as far as the profile wants that said. */
+function anyScope(profile: string): Record<string, "*"> {
+  const [key] = BUILT_IN.get(profile)?.requiredScope ?? [];
+  return key === undefined ? {} : { [key]: "*" };
 }
 
 async function devConfig(
@@ -137,7 +150,7 @@ async function devConfig(
       url: receiver.url,
       secret: { env: profile },
       ...SAMPLE_SUBSCRIPTIONS.get(profile),
-      ...(taking === "anything" ? { scope: {} } : {}),
+      ...(taking === "anything" ? { scope: anyScope(profile) } : {}),
     })),
   };
   const nothing = () => Promise.reject(new Error("dev reads no files"));

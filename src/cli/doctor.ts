@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Config } from "../config/config.ts";
 import { formatProblem, loadConfig, type Loaded } from "../config/load.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { type SecretSources, systemSecretSources } from "../config/secrets.ts";
 import { IN_MEMORY } from "../outbox/sqlite/connection.ts";
 import { configPath, databasePath } from "./config_file.ts";
@@ -9,9 +10,11 @@ import { examineDisk } from "./doctor/disk.ts";
 import { examineFiles, type GuardedFile } from "./doctor/files.ts";
 import type { Finding } from "./doctor/finding.ts";
 import { examineLimits } from "./doctor/limits.ts";
-import { examineListen, examineReceivers, systemResolve } from "./doctor/network.ts";
+import { examineListen, examineReceivers, judgeProxies, systemResolve } from "./doctor/network.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { ignoredProxies } from "./ignored_proxies.ts";
 import type { Colour } from "./paint.ts";
+import { patternWarnings } from "./pattern_warnings.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { type Column, printTable } from "./table.ts";
 
@@ -19,13 +22,31 @@ import { type Column, printTable } from "./table.ts";
 export function addDoctor(program: Command, shell: Shell): void {
   program.command("doctor")
     .description("look for what would trouble a daemon here: config, clock, disk, rights, network")
+    .option("--all", "show every check, also those that found nothing wrong")
     .addHelpText("after", EXAMPLES)
-    .action(shell.does(async (options) => {
+    .action(shell.does<DoctorOptions>(async (options) => {
       const findings = await examine(options, shell);
       if (options.json) { for (const finding of findings) shell.print(JSON.stringify(finding)); }
-      else printTable(findings, COLUMNS, shell.terminal);
+      else show(findings, options, shell);
       return findings.some(({ state }) => state === "fail") ? EXIT.failed : EXIT.done;
     }));
+}
+
+interface DoctorOptions {
+  readonly all?: boolean;
+}
+
+/** A receiver is a check of its own: of thousands that are well, only the number is told. */
+function show(findings: readonly Finding[], { all = false }: DoctorOptions, shell: Shell): void {
+  const troubles = findings.filter(({ state }) => state !== "ok");
+  const count = (state: Finding["state"]) => findings.filter((one) => one.state === state).length;
+  shell.say(
+    `${findings.length} checks: ${count("fail")} failed, ${count("warn")} warned, ${
+      count("ok")
+    } ok` +
+      (all || troubles.length === findings.length ? "" : "; bellhook doctor --all shows all"),
+  );
+  printTable(all ? findings : troubles, COLUMNS, shell.terminal);
 }
 
 async function examine(options: GlobalOptions, shell: Shell): Promise<Finding[]> {
@@ -47,8 +68,15 @@ async function examine(options: GlobalOptions, shell: Shell): Promise<Finding[]>
     ...(database === undefined ? [] : await examineDisk(database, clock)),
     ...await examineFiles(files),
     ...await examineLimits(config?.totalConcurrency),
+    ...judgeProxies(ignoredProxies(environment)),
+    ...(config === undefined ? [] : await examinePatterns(config, clock)),
     ...(config === undefined ? [] : await examineNetwork(config, shell)),
   ];
+}
+
+async function examinePatterns(config: Config, clock: Clock): Promise<Finding[]> {
+  const warnings = await patternWarnings(config, clock);
+  return warnings.map((warning): Finding => ({ check: "pattern", state: "warn", ...warning }));
 }
 
 async function examineNetwork(config: Config, shell: Shell): Promise<Finding[]> {

@@ -5,6 +5,7 @@ import { systemClock } from "../runtime/clock.ts";
 import { durationOption } from "./duration_option.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
+import { ReceivedCells } from "./received_cells.ts";
 import type { Shell } from "./shell.ts";
 import { signerOf } from "./signer.ts";
 
@@ -46,6 +47,10 @@ export function addListen(program: Command, shell: Shell): void {
             "or a subscription by --subscription",
         );
       }
+      const cells = new ReceivedCells({
+        columns: shell.terminal.columns,
+        profiles: [profile.name],
+      });
       const interrupted = Promise.withResolvers<void>();
       const ignore = shell.terminal.onSignal(["SIGINT", "SIGTERM"], () => interrupted.resolve());
       try {
@@ -59,7 +64,9 @@ export function addListen(program: Command, shell: Shell): void {
           ...(options.delay !== undefined && { delayMs: options.delay }),
           onReceived(received) {
             shell.print(
-              options.json ? JSON.stringify(received) : formatReceived(received, { colour }),
+              options.json
+                ? JSON.stringify(received)
+                : formatReceived(received, { colour, cells: cells.of }),
             );
             if (!shell.terminal.hasReader()) interrupted.resolve();
           },

@@ -11,6 +11,7 @@ import {
 } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
+import { unknownSubscription } from "./none_fit.ts";
 import { pauseFor } from "./pause_for.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printLine } from "./table.ts";
@@ -28,7 +29,7 @@ export function addReplay(program: Command, shell: Shell): void {
     .description("send finished deliveries again, at a pace, or show how far a replay is")
     .argument("[id]", "show this replay", givenId);
   addFilterOptions(command, {
-    states: ["delivered", "exhausted", "cancelled"],
+    states: ["delivered", "failed", "exhausted", "cancelled"],
     preset: "all that have finished",
     clock: shell.terminal.clock,
   })
@@ -69,17 +70,14 @@ async function replay(doing: Doing): Promise<ExitCode> {
     JSON.stringify({ ...filter, dryRun: true }),
   );
   const { count } = counted.answer;
-  if (count === 0 && options.subscription !== undefined) {
-    const path = `/v1/subscriptions/${encodeURIComponent(options.subscription)}`;
-    const isKnown = await client.get(path).then(() => true, () => false);
-    if (!isKnown) shell.say(`the config has no subscription "${options.subscription}"`);
-  }
+  const unknown = count === 0 && await unknownSubscription(options.subscription, client);
+  if (unknown) shell.say(unknown);
   if (options.dryRun) {
     shell.print(options.json ? JSON.stringify({ count }) : String(count));
     return EXIT.done;
   }
   if (count === 0) {
-    shell.say("no delivery fits");
+    if (!unknown) shell.say("no delivery fits");
     return EXIT.done;
   }
   const agreed = await confirmed({
@@ -128,8 +126,8 @@ function print(replay: Replay, { options, shell }: Doing): void {
 
 const EXAMPLES = `
 Examples:
-  $ bellhook replay --state exhausted --since 2h --dry-run
-  $ bellhook replay --state exhausted --subscription guests --since 2024-03-15T10:00:00Z
+  $ bellhook replay --state failed --since 2h --dry-run
+  $ bellhook replay --state failed --subscription guests --since 2024-03-15T10:00:00Z
   $ bellhook replay --since 2d --until 1d --type booking.created --yes --no-wait
   $ bellhook replay rpl_01JA0000000000000000000000
 `;

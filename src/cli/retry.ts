@@ -12,6 +12,7 @@ import {
 } from "./delivery_filter.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
+import { sayNoneFit } from "./none_fit.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printLine } from "./table.ts";
 
@@ -46,7 +47,7 @@ export function addRetryAndCancel(program: Command, shell: Shell): void {
         if (ids.length > 0) return await steerAll(ids, doing);
         const found = await idsOf({ state: preset, ...options }, client);
         if (found.length === 0) {
-          shell.say("no delivery fits");
+          await sayNoneFit(options.subscription, { client, shell });
           return EXIT.done;
         }
         const agreed = await confirmed({
@@ -129,8 +130,8 @@ function print({ id, delivery }: Steered & { kind: "done" }, { options, shell }:
 const WORDS = {
   retry: {
     description: "attempt a pending delivery now, or send a finished one again",
-    states: ["pending", "delivered", "exhausted", "cancelled"],
-    preset: "exhausted",
+    states: ["pending", "delivered", "failed", "exhausted", "cancelled"],
+    preset: "failed",
     examples: `
 Examples:
   $ bellhook retry dlv_01JA0000000000000000000000

@@ -14,6 +14,7 @@ import { systemTracing } from "../runtime/tracing.ts";
 import { VERSION } from "../version.ts";
 import { configPath } from "./config_file.ts";
 import { EXIT } from "./exit_code.ts";
+import { ignoredProxies } from "./ignored_proxies.ts";
 import { serviceManager } from "./service_manager.ts";
 import type { Shell } from "./shell.ts";
 import { upgradeReport } from "./upgrade_report.ts";
@@ -47,6 +48,8 @@ export function addServe(program: Command, shell: Shell): void {
       await logTo(stderr, look);
       const log = systemLog();
       for (const warning of loaded.warnings) log.configWarning(formatProblem(warning));
+      const proxies = ignoredProxies(environment);
+      if (proxies.length > 0) log.proxiesIgnored(proxies);
 
       // Heard from here on: a stop that comes while the daemon starts is not lost.
       const asked = Promise.withResolvers<undefined>();

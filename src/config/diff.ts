@@ -2,7 +2,7 @@ import { formatStatusRanges } from "../domain/attempt.ts";
 import { formatDuration, formatRate, formatSize } from "../domain/duration.ts";
 import { formatInstant } from "../domain/instant.ts";
 import { NumberText } from "../domain/json_text.ts";
-import type { NoticeChannel } from "../domain/notice.ts";
+import { channelSecrets, type NoticeChannel } from "../domain/notice.ts";
 import type { Profile } from "../domain/profile.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -169,6 +169,7 @@ function subscriptionFacets(subscription: Subscription): Facets {
   const facets: [string, Facet | undefined][] = [
     ["url", shown(subscription.url)],
     ["description", optional(subscription.description, json)],
+    ["contact", optional(subscription.contact, json)],
     ["events", json(subscription.events.map((pattern) => pattern.text))],
     ["profile", hidden(profile, { name: profile.name })],
     ["secret", secret && hidden("", { secrets: [secret] })],
@@ -262,10 +263,7 @@ function operatorFacet({ name, token }: Operator): [string, Facet] {
 }
 
 function noticeFacet(channels: readonly NoticeChannel[]): Facet {
-  const secrets = channels.flatMap((channel) => {
-    if (channel.kind === "webhook") return [channel.secret];
-    return channel.kind === "email" && channel.password ? [channel.password] : [];
-  });
+  const secrets = channels.flatMap(channelSecrets);
   return hidden(channels, { secrets, name: channels.map(({ kind }) => kind).join(", ") });
 }
 

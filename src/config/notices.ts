@@ -1,17 +1,19 @@
+import type { Channel, NoticeChannel } from "../domain/notice.ts";
 import { Secret } from "../domain/secret.ts";
-import type { NoticeChannel } from "../domain/notice.ts";
 import type { Problem } from "./config.ts";
 import type { Findings } from "./problem.ts";
-import { receiverUrlProblem } from "./receiver_url.ts";
-import { type ConfigWords, NOTICE_KINDS } from "./schema.ts";
+import { type Allowed, receiverUrlProblem } from "./receiver_url.ts";
+import { type ConfigWords, DEFAULT_NOTICES } from "./schema.ts";
 import { secretFormProblem } from "./secret_form.ts";
 import type { SecretReader } from "./secrets.ts";
 import type { Sound } from "./shape.ts";
 import type { Place } from "./source.ts";
 
 type Channels = NonNullable<Sound<ConfigWords>["notify"]>;
-type Channel = Exclude<Channels[number], undefined>;
-type Words<Name extends string> = Extract<Channel, { readonly [_ in Name]?: unknown }>;
+type ChannelWords = Exclude<Channels[number], undefined>;
+type Words<Name extends Channel["kind"]> =
+  Extract<ChannelWords, { readonly [_ in Name]?: unknown }> extends
+    { readonly [_ in Name]?: infer Words } ? Words : never;
 
 interface Surroundings {
   /** The `delivery` block: notices go where its defaults let requests go. */
@@ -20,6 +22,15 @@ interface Surroundings {
   readonly findings: Findings;
 }
 
+/** How each kind of channel is read; undefined where it is not sound, and that is found. */
+const READERS: {
+  readonly [Kind in Channel["kind"]]: (
+    place: Place,
+    words: Words<Kind>,
+    surroundings: Surroundings,
+  ) => Promise<Channel & { kind: Kind } | undefined>;
+} = { webhook: readWebhook, email: readMail, command: readCommand, slack: readSlack };
+
 /** Where notices go; channels that are not sound are left out, and found. */
 export async function readNotices(
   place: Place,
@@ -27,49 +38,46 @@ export async function readNotices(
   surroundings: Surroundings,
 ): Promise<NoticeChannel[]> {
   const channels: NoticeChannel[] = [];
-  for (const [index, channel] of words.entries()) {
-    if (!channel) continue;
+  for (const [index, given] of words.entries()) {
     const at = place.at(index);
-    const on = channel.on?.filter((kind) => kind !== undefined) ?? [...NOTICE_KINDS];
-    const way = await readWay(at, channel, surroundings);
-    if (way) channels.push({ on: [...new Set(on)], ...way });
+    const kind = KINDS.find((one) => at.at(one).exists);
+    if (!given || kind === undefined) continue;
+    const on = given.on?.filter((kind) => kind !== undefined) ?? [...DEFAULT_NOTICES];
+    const channel = await readChannel(kind, { at: at.at(kind), given, surroundings });
+    if (channel) channels.push({ on: [...new Set(on)], ...channel });
   }
   return channels;
 }
 
-type Way<Kind> = Kind extends { readonly kind: unknown } ? Omit<Kind, "on"> : never;
+const KINDS = Object.keys(READERS) as Channel["kind"][];
 
-function readWay(
+function readChannel<Kind extends Channel["kind"]>(
+  kind: Kind,
+  { at, given, surroundings }: { at: Place; given: ChannelWords; surroundings: Surroundings },
+): Promise<Channel | undefined> {
+  return READERS[kind](at, (given as Record<Kind, Words<Kind>>)[kind], surroundings);
+}
+
+function readCommand(
   place: Place,
-  channel: Channel,
-  surroundings: Surroundings,
-): Promise<Way<NoticeChannel> | undefined> {
-  if (place.at("webhook").exists) {
-    return readWebhook(place.at("webhook"), (channel as Words<"webhook">).webhook, surroundings);
-  }
-  if (place.at("email").exists) {
-    return readMail(place.at("email"), (channel as Words<"email">).email, surroundings);
-  }
-  const command = (channel as Words<"command">).command?.filter((word) => word !== undefined) ?? [];
-  if (place.at("command").exists && command[0] === "") {
-    const at = place.at("command", 0);
-    surroundings.findings.add(at.problem("the program has no name", "give the path of a program"));
+  words: Words<"command">,
+  { findings }: Surroundings,
+): Promise<Channel & { kind: "command" }> {
+  const command = words?.filter((word) => word !== undefined) ?? [];
+  if (command[0] === "") {
+    const problem = place.at(0).problem("the program has no name", "give the path of a program");
+    findings.add(problem);
   }
   return Promise.resolve({ kind: "command", command });
 }
 
 async function readWebhook(
   place: Place,
-  words: Words<"webhook">["webhook"],
+  words: Words<"webhook">,
   { defaults, secrets, findings }: Surroundings,
-): Promise<Way<Extract<NoticeChannel, { kind: "webhook" }>> | undefined> {
-  const allowNetworks = (defaults.allowNetworks ?? []).filter((network) => network !== undefined);
+): Promise<Channel & { kind: "webhook" } | undefined> {
+  const allowed = allowedBy(defaults);
   if (words?.url !== undefined) {
-    const allowed = {
-      http: defaults.allowHttp ?? false,
-      networks: allowNetworks,
-      where: ' in "delivery"',
-    };
     addFound(receiverUrlProblem(words.url, allowed, place.at("url")), findings);
   }
   const secret = await secrets.read(words?.secret, place.at("secret"));
@@ -81,14 +89,38 @@ async function readWebhook(
   if (fault) findings.add(place.at("secret").problem(fault.message, fault.fix));
   return words?.url === undefined
     ? undefined
-    : { kind: "webhook", url: words.url, secret, allowNetworks };
+    : { kind: "webhook", url: words.url, secret, allowNetworks: allowed.networks };
+}
+
+async function readSlack(
+  place: Place,
+  words: Words<"slack">,
+  { defaults, secrets, findings }: Surroundings,
+): Promise<Channel & { kind: "slack" } | undefined> {
+  const url = await secrets.read(words?.url, place.at("url"));
+  if (!(url instanceof Secret)) {
+    addFound(url, findings);
+    return undefined;
+  }
+  const allowed = allowedBy(defaults);
+  const problem = receiverUrlProblem(url.reveal(), allowed, place.at("url"));
+  addFound(problem, findings);
+  return problem ? undefined : { kind: "slack", url, allowNetworks: allowed.networks };
+}
+
+function allowedBy(defaults: Surroundings["defaults"]): Allowed {
+  return {
+    http: defaults.allowHttp ?? false,
+    networks: (defaults.allowNetworks ?? []).filter((network) => network !== undefined),
+    where: ' in "delivery"',
+  };
 }
 
 async function readMail(
   place: Place,
-  words: Words<"email">["email"],
+  words: Words<"email">,
   { secrets, findings }: Surroundings,
-): Promise<Way<Extract<NoticeChannel, { kind: "email" }>> | undefined> {
+): Promise<Channel & { kind: "email" } | undefined> {
   if (words?.smtp !== undefined) {
     addFound(smtpProblem(words.smtp, place.at("smtp"), place.at("password").exists), findings);
   }

@@ -7,6 +7,7 @@ import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { LONGEST_MS, parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { parseInstant } from "../domain/instant.ts";
+import { isChannelId } from "../domain/notice.ts";
 import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import { profileWords, successProblem } from "../profiles/words.ts";
@@ -38,6 +39,9 @@ export const NOTICE_KINDS = [
   "delivery.exhausted",
   "config.rejected",
 ] as const;
+
+/** What a channel gets that names none: what is exhausted is only told where it is asked for. */
+export const DEFAULT_NOTICES = NOTICE_KINDS.filter((kind) => kind !== "delivery.exhausted");
 
 interface Fault {
   readonly message: string;
@@ -235,8 +239,12 @@ const previousSecret = z.union([
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
-const scope = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)]))
-  .meta({ id: "Scope" });
+const scope = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)])).meta({
+  id: "Scope",
+  description:
+    'By key: the value that the scope must hold, a list of which any will do, or "*": any ' +
+    "value, as long as there is one",
+});
 
 const operators = z.strictObject({
   ">": z.union([z.number(), z.string()]).optional().describe("Greater; numbers or texts"),
@@ -300,24 +308,37 @@ const SETTINGS = {
   ).meta({ default: [], examples: [["10.0.0.0/8"]] }),
 };
 
+const contact = text((value) =>
+  /^https?:\/\//i.test(value) || /^[^\s@<>,;:"/]+@[^\s@<>,;:"/]+$/.test(value) ? undefined : {
+    message: `${quoted(value)} is neither a mail address nor a URL`,
+    fix: 'write it as "name@example.com" or "https://host/path"',
+  }
+);
+
 /** One entry of `subscriptions`, also in an included file. */
 export const subscriptionWords = z.strictObject({
   id: line.max(200)
     // No address could name them: clients resolve these two away.
     .refine((text) => text !== "." && text !== "..", "the id must not be . or ..")
-    .refine((text) => !text.startsWith("notify:"), 'the id must not begin with "notify:"')
+    .refine((text) => !isChannelId(text), 'the id must not begin with "notify:"')
     .describe("Unique; history is stored under this id, so don't rename it"),
   url: z.string().describe("Where requests go").meta({ format: "uri" }),
   events: z.array(pattern).min(1).describe(
     "Patterns over the publisher's event types; `*` stands for any run of characters",
   ).meta({ examples: [["booking.*"]] }),
   description: z.string().optional().describe("For people"),
+  contact: z.union([contact, z.array(contact).min(1).max(10)]).optional().describe(
+    "Who owns the receiver: mail addresses and URLs that are told when it fails, recovers or is " +
+      "paused. Mail goes out as that of the first `email` in `notify`; what is posted to a URL is " +
+      "signed with the subscription's secret",
+  ).meta({ examples: [["webhooks@customer.example", "https://customer.example/status"]] }),
   secret: reference.optional().describe("The signing secret"),
   previousSecret: previousSecret.optional().describe(
     "The secret before this one, for a rotation: both sign where the format has room for several",
   ),
   scope: scope.optional().describe(
-    "What the event's scope must hold; every key must equal, a list means any of its values",
+    'What the event\'s scope must hold; every key must equal, a list means any of its values, "*" any ' +
+      "value that is there",
   ),
   match: match.optional().describe(
     "Conditions on the event's data by dotted path: values, or operators, any of which must hold",
@@ -364,7 +385,8 @@ const operator = z.strictObject({
 }).meta({ id: "Operator" });
 
 const on = z.array(z.enum(NOTICE_KINDS)).min(1).optional()
-  .describe("The kinds of notice it gets; left out: all").meta({ default: [...NOTICE_KINDS] });
+  .describe("The kinds of notice it gets; left out: all but `delivery.exhausted`")
+  .meta({ default: [...DEFAULT_NOTICES] });
 
 const mailAddress = text((value) =>
   hasControl(value) || !/^[^@<>]+@[^@<>\s]+$|^[^@<>]*<[^@<>\s]+@[^@<>\s]+>$/.test(value)
@@ -400,6 +422,14 @@ const notify = z.union([
         value.includes("\0") ? { message: "the argument holds a NUL character" } : undefined
       ),
     ).min(1).describe("A program and its arguments; the notice is its standard input"),
+    on,
+  }),
+  z.strictObject({
+    slack: z.strictObject({
+      url: reference.describe(
+        "The URL of an incoming webhook; it is a secret, for whoever knows it can post",
+      ),
+    }).describe("A message to a Slack channel"),
     on,
   }),
 ]).meta({ id: "Notify" });
@@ -463,6 +493,12 @@ export const configWords = z.strictObject({
   ).optional().describe(
     "The catalogue by type; where it is given, an event of another type is refused",
   ),
+  tenancy: z.strictObject({
+    key: line.describe(
+      "The key of an event's scope that says whose it is: every event must have it (422), and every " +
+        'subscription must name it in its `scope`, or say "*" there',
+    ).meta({ examples: ["account_id"] }),
+  }).optional().describe("Keeps the events of one customer from another's receivers"),
   profiles: z.record(z.string(), profileWords.meta({ id: "Profile" })).optional().describe(
     "Wire formats of one's own, by name, in the words of the built-in ones",
   ),

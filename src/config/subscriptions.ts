@@ -9,6 +9,7 @@ import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { headerNameProblem, headerValueProblem } from "../profiles/header.ts";
 import { readMatch, readScope } from "./conditions.ts";
+import { readContacts } from "./contacts.ts";
 import { checkEvents, checkRename } from "./event_names.ts";
 import { type Profiles, unknownProfile } from "./own_profiles.ts";
 import { type Findings, splitFix } from "./problem.ts";
@@ -33,7 +34,11 @@ export interface Surroundings {
   readonly defaults: NonNullable<Sound<ConfigWords>["delivery"]>;
   /** The publisher's types; undefined where any is taken. */
   readonly declared: ReadonlySet<string> | undefined;
+  /** The key that every subscription's scope must name; undefined where there is none. */
+  readonly tenancyKey?: string;
   readonly secrets: SecretReader;
+  /** Whether `notify` has a mail channel. */
+  readonly hasMail: boolean;
   readonly now: Instant;
   readonly findings: Findings;
 }
@@ -95,6 +100,7 @@ async function readSubscription(
   checkEvents(place.at("events"), names, findings);
   checkRename(place.at("rename"), { patterns, names }, findings);
   checkPermissions(place, { words, profile, rename }, findings);
+  checkScope(place.at("scope"), profile, surroundings);
   const settings = readSettings(place.at("settings"), profile, findings);
   const match = readMatch(place.at("match"), findings);
   const allowed = allowedBy(words, defaults, profile);
@@ -105,6 +111,8 @@ async function readSubscription(
   checkConfirmation(words, profile, place, findings);
   const secret = await readSecret({ place, words, profile }, surroundings);
   const previousSecret = await readPreviousSecret({ place, words, profile }, surroundings);
+  const means = { allowed, secret, hasMail: surroundings.hasMail };
+  const contact = readContacts(place.at("contact"), means, findings);
   const headers = await readHeaders(place.at("headers"), { words, profile }, surroundings);
   const traceparent = words.traceparent ?? defaults.traceparent ?? false;
   if (traceparent) checkTraceparent(place.at("headers"), profile, findings);
@@ -125,6 +133,7 @@ async function readSubscription(
     id: words.id,
     url: words.url,
     ...(words.description !== undefined && { description: words.description }),
+    ...(contact.length > 0 && { contact }),
     events: patterns.map(compilePattern),
     profile,
     ...(secret && { secret }),
@@ -219,6 +228,33 @@ function checkPermissions(
     } is not among the permissions`;
     findings.warn(place.at("events", index).problem(message, 'add it to "permissions"'));
   }
+}
+
+/** Whoever names no customer would get everybody's events: that is to be said in so many words. */
+function checkScope(
+  place: Place,
+  profile: Profile | undefined,
+  { tenancyKey, findings }: Surroundings,
+): void {
+  if (place.exists && place.kind !== "object") return;
+  const fix = (key: string) =>
+    `add "scope": {${quoted(key)}: …}, or {${quoted(key)}: "*"} if the events of all are meant`;
+  if (tenancyKey !== undefined && !place.at(tenancyKey).exists) {
+    findings.add(place.problem(
+      `the scope does not name ${quoted(tenancyKey)}, which "tenancy" asks of every subscription`,
+      fix(tenancyKey),
+    ));
+  }
+  const [first, ...others] = profile?.requiredScope ?? [];
+  if (first === undefined || [first, ...others].some((key) => place.at(key).exists)) return;
+  const keys = [first, ...others].map(quoted).join(" or ");
+  findings.add(place.problem(
+    `the scope does not name ${keys}: profile ${
+      quoted(profile!.name)
+    } would send the events of all ` +
+      "to this receiver",
+    fix(first),
+  ));
 }
 
 function readSettings(

@@ -2,7 +2,9 @@ import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
 import { isSuccess, responseOf } from "../domain/attempt.ts";
 import { commandAbout, shellWord } from "../domain/curl.ts";
 import type { HealthChange } from "../domain/health.ts";
+import { unmetScope } from "../domain/event.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
+import { canonicalScalar } from "../domain/json_text.ts";
 import { chanceOf } from "../domain/ladder.ts";
 import { addressRedactorOf, redactorOf } from "../domain/redaction.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -39,8 +41,12 @@ export interface DispatcherPorts {
   readonly tracing?: Tracing | undefined;
   /** When the next attempt of anything for the subscription is due, as far as is known. */
   readonly nextDueAt: (subscription: string) => Instant | undefined;
+  /** The key of an event's scope that says whose it is; undefined where the config has none. */
+  readonly tenancyKey: () => string | undefined;
   /** Told of each channel that has a notice to send. */
   readonly onNotice: (channel: string) => void;
+  /** Told of each exhausted delivery that a digest is to tell of. */
+  readonly onExhausted: () => void;
 }
 
 /** Carries out what the scheduler decided: one attempt, from rendering to its record. */
@@ -60,6 +66,8 @@ export class Dispatcher {
 
   /** Attempts a delivery and records it. */
   async attempt(claim: Claim, subscription: Subscription): Promise<Attempted> {
+    const whose = this.#notForIt(claim, subscription);
+    if (whose !== undefined) return await this.#withhold(claim, whose);
     const span = this.#ports.tracing?.attempting(spanFacts(claim, subscription));
     const sent = this.#render(claim, subscription, span);
     const startedMs = this.#ports.clock.monotonicMs();
@@ -94,6 +102,30 @@ export class Dispatcher {
     span?.end(spanEnd(judged));
     const slow = !judged.succeeded || facts.durationMs >= SLOW_MS;
     return { dueAt: await this.#record(judged, subscription), hung, slow };
+  }
+
+  /**
+   * Why an event of one customer must not reach another's receiver; undefined where it may. It was for
+   * this subscription once: a reload may have changed whom that is for.
+   */
+  #notForIt({ delivery, event }: Claim, { scope }: Subscription): string | undefined {
+    const key = this.#ports.tenancyKey();
+    if (key === undefined || delivery.cause === "notice") return undefined;
+    const wanted = scope.get(key), value = event.scope.get(key);
+    if (wanted === undefined) return undefined;
+    const unmet = unmetScope(new Map([[key, wanted]]), () => value && canonicalScalar(value));
+    return unmet && `scope.${key} of its event is ${value ?? "missing"}, ` +
+        "and the subscription gets the events of others now";
+  }
+
+  async #withhold({ delivery }: Claim, why: string): Promise<Attempted> {
+    const { id, subscription } = delivery;
+    const at = this.#ports.steady.now();
+    if (await this.#ports.outbox.cancel([id], `not sent: ${why}`, at) > 0) {
+      this.#ports.log.deliveryWithheld({ delivery: id, subscription, reason: why });
+      this.#ports.measures.finished({ subscription, state: "cancelled" });
+    }
+    return { hung: false };
   }
 
   #render(claim: Claim, subscription: Subscription, span: AttemptingSpan | undefined): Sent {
@@ -152,28 +184,22 @@ export class Dispatcher {
   #consider(judged: Judged, subscription: Subscription): Considered {
     const { succeeded, ...recording } = judged;
     const { verdict, at } = judged;
-    const facts = { succeeded, at };
+    const end = { succeeded, outcome: judged.attempt.outcome, at };
     const { failingSince } = this.#ports.health.of(subscription.id);
-    const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, facts);
+    const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, end);
     const history = change === undefined ? [] : [entryOf(judged, change)];
     // A notice that fails is only logged: one about it would go the same way, or its channel is gone.
     const isNotice = judged.claim.delivery.cause === "notice";
     if (isNotice || this.#ports.notices.channel(subscription.id)) {
       return { ...recording, health, history, change };
     }
-    const compose = (notice: Notice | undefined) => {
-      const event = notice && this.#ports.notices.compose(notice);
-      return event ? [event] : [];
-    };
+    const notice = this.#changeNotice(judged, subscription, { change, failingSince });
     return {
       ...recording,
       health,
       history,
       change,
-      endNotices: compose(exhaustionNotice(judged, subscription)),
-      healthNotices: compose(
-        this.#changeNotice(judged, subscription, { change, failingSince }),
-      ),
+      healthNotices: notice === undefined ? [] : this.#ports.notices.compose(notice),
     };
   }
 
@@ -196,7 +222,7 @@ export class Dispatcher {
         summary: `${id} is healthy again`,
         // Since when it had been failing.
         ...(failingSince === undefined ? {} : { since: failingSince }),
-        command: `bellhook deliveries --subscription ${shellWord(id)} --state exhausted`,
+        command: `bellhook deliveries --subscription ${shellWord(id)} --state failed`,
       };
     }
     const reason = "reason" in verdict ? verdict.reason ?? "" : "";
@@ -234,16 +260,17 @@ export class Dispatcher {
 
   /** A recording that was refused, its delivery being cancelled, counts for the health all the same. */
   #tellStored(considered: Considered, stored: boolean): void {
-    const { claim, verdict, change, endNotices = [], healthNotices = [] } = considered;
+    const { claim, verdict, change, healthNotices = [] } = considered;
     const { log } = this.#ports;
     const { id, subscription } = claim.delivery;
     if (stored) this.#countFinished(considered);
     else log.claimLost(id);
-    for (const { deliveries } of stored ? [...endNotices, ...healthNotices] : healthNotices) {
+    for (const { deliveries } of healthNotices) {
       for (const { subscription: channel } of deliveries) this.#ports.onNotice(channel);
     }
     if (stored && verdict.kind === "exhausted") {
       log.deliveryExhausted({ delivery: id, subscription, reason: verdict.reason });
+      this.#ports.onExhausted();
     }
     if (change === "failing" && verdict.kind === "exhausted") {
       log.subscriptionFailing(subscription, verdict.reason);
@@ -325,17 +352,6 @@ function spanEnd({ attempt: { outcome }, verdict, succeeded }: Judged) {
     status: responseOf(outcome)?.status,
     failure: succeeded ? undefined : failureOf(outcome),
     verdict: verdict.kind,
-  };
-}
-
-function exhaustionNotice(judged: Judged, subscription: Subscription): Notice | undefined {
-  const { claim, verdict } = judged;
-  if (verdict.kind !== "exhausted") return undefined;
-  return {
-    ...aboutAttempt(judged, subscription),
-    kind: "delivery.exhausted",
-    summary: `a delivery to ${subscription.id} is exhausted: ${verdict.reason}`,
-    command: commandAbout("retry", claim.delivery.id),
   };
 }
 

@@ -1,17 +1,23 @@
-import { createHash } from "node:crypto";
 import type { Config } from "../config/config.ts";
-import type { NoticeChannel, NoticeKind } from "../domain/notice.ts";
-import { MAX_RESPONSE_BYTES, type Outcome, responseOf } from "../domain/attempt.ts";
+import { type Outcome, responseOf } from "../domain/attempt.ts";
+import { shellWord } from "../domain/curl.ts";
 import { diagnose } from "../domain/diagnosis.ts";
 import type { HealthChange } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
-import { HOUSE_LADDER } from "../domain/ladder.ts";
-import { compilePattern } from "../domain/pattern.ts";
+import type { Channel, NoticeChannel, NoticeKind } from "../domain/notice.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { NewEvent } from "../outbox/outbox.ts";
+import type { ExhaustedDigest, NewEvent } from "../outbox/outbox.ts";
 import { formatOf } from "../profiles/render.ts";
-import { BUILT_IN } from "../profiles/table.ts";
 import type { Random } from "../runtime/random.ts";
+import { channelId, channelSubscription } from "./channels.ts";
+import {
+  type ContactChannel,
+  contactChannel,
+  contactData,
+  contactIds,
+  isForContacts,
+  ownerOfContact,
+} from "./contacts.ts";
 
 /** What a notice says; JSON with these names goes to every kind of channel. */
 export interface Notice {
@@ -27,6 +33,8 @@ export interface Notice {
   readonly lastOutcome?: Outcome;
   /** When the next attempt of anything for this subscription is due. */
   readonly nextAttemptAt?: Instant;
+  /** Of a digest: what was exhausted since. */
+  readonly exhausted?: Pick<ExhaustedDigest, "deliveries" | "subscriptions" | "most">;
   /** What is wrong with a config that was rejected. */
   readonly problems?: readonly string[];
   /** The operator who did it. */
@@ -35,20 +43,32 @@ export interface Notice {
   readonly command: string;
 }
 
-/** How long a channel may take for one notice. */
-const CHANNEL_DEADLINE_MS = 30_000;
 const MAX_EXCERPT = 500;
+
+export interface NoticesPorts {
+  readonly random: Random;
+  readonly config: Config;
+  /** A subscription of the config in force. */
+  readonly subscription: (id: string) => Subscription | undefined;
+}
 
 /**
  * Operators are told by the same way that receivers are: a notice is an event, a channel is a
- * subscription that the config's `notify` stands for, and the outbox keeps and retries both.
+ * subscription that the config's `notify` stands for, and the outbox keeps and retries both. So are the
+ * contacts of a subscription, each a channel of its own.
  */
 export class Notices {
   readonly #random: Random;
+  readonly #subscription: NoticesPorts["subscription"];
   #channels = new Map<string, { channel: NoticeChannel; subscription: Subscription }>();
+  /** How mail to contacts goes out: as the first mail channel's does. */
+  #mail: Channel & { kind: "email" } | undefined;
+  /** Contacts that were asked for lately, with the subscription they were made of. */
+  #contacts = new Map<string, { owner: Subscription; contact: ContactChannel | undefined }>();
 
-  constructor({ random, config }: { random: Random; config: Config }) {
+  constructor({ random, config, subscription }: NoticesPorts) {
     this.#random = random;
+    this.#subscription = subscription;
     this.swap(config);
   }
 
@@ -62,32 +82,43 @@ export class Notices {
       channels.set(id, { channel, subscription: channelSubscription(channel, id) });
     }
     this.#channels = channels;
+    this.#mail = config.notify.find((channel) => channel.kind === "email");
+    this.#contacts.clear();
   }
 
   /** The subscription that a channel is sent by. */
   subscription(id: string): Subscription | undefined {
-    return this.#channels.get(id)?.subscription;
+    return (this.#channels.get(id) ?? this.#contact(id))?.subscription;
   }
 
-  channel(id: string): NoticeChannel | undefined {
-    return this.#channels.get(id)?.channel;
+  channel(id: string): Channel | undefined {
+    return (this.#channels.get(id) ?? this.#contact(id))?.channel;
   }
 
-  /** The notice as an event for every channel that wants its kind; undefined where none does. */
-  compose(notice: Notice): NewEvent | undefined {
+  /** The notice as events, one for the channels that want its kind and one for the contacts. */
+  compose(notice: Notice): NewEvent[] {
     const wanting = [...this.#channels.values()].filter(({ channel }) =>
       channel.on.includes(notice.kind)
-    );
-    if (wanting.length === 0) return undefined;
+    ).map(({ subscription }) => subscription);
+    const owner = isForContacts(notice) ? this.#subscription(notice.subscription!) : undefined;
+    const contacts = owner?.contact === undefined ? [] : contactIds(owner)
+      .map((id) => this.#contact(id)?.subscription).filter((one) => one !== undefined);
+    return [
+      ...(wanting.length > 0 ? [this.#event(notice, asData(notice), wanting)] : []),
+      ...(contacts.length > 0 ? [this.#event(notice, contactData(notice, owner!), contacts)] : []),
+    ];
+  }
+
+  #event(notice: Notice, data: unknown, to: readonly Subscription[]): NewEvent {
     return {
       event: {
         id: `ntc_${this.#random.ulid(notice.at)}`,
         type: notice.kind,
         occurredAt: notice.at,
         scope: new Map(),
-        data: JSON.stringify(asData(notice)),
+        data: JSON.stringify(data),
       },
-      deliveries: wanting.map(({ subscription }) => ({
+      deliveries: to.map((subscription) => ({
         subscription: subscription.id,
         format: formatOf(subscription),
         cause: "notice",
@@ -95,6 +126,37 @@ export class Notices {
       })),
     };
   }
+
+  /** Made when it is asked for: of 50 000 subscriptions, few have something to tell. */
+  #contact(id: string): ContactChannel | undefined {
+    const owner = this.#subscription(ownerOfContact(id) ?? "");
+    if (owner === undefined) return undefined;
+    const known = this.#contacts.get(id);
+    if (known?.owner === owner) return known.contact;
+    const contact = contactChannel(id, owner, this.#mail);
+    if (this.#contacts.size >= MOST_CONTACTS) this.#contacts.clear();
+    this.#contacts.set(id, { owner, contact });
+    return contact;
+  }
+}
+
+/** So many contacts are kept at hand. */
+const MOST_CONTACTS = 1_000;
+
+/** A digest as the notice of it. */
+export function digestNotice(digest: ExhaustedDigest, at: Instant): Notice {
+  const { since, deliveries, subscriptions, most } = digest;
+  const what = deliveries === 1 ? "1 delivery was" : `${deliveries} deliveries were`;
+  const whose = subscriptions === 1 ? most[0]!.subscription : `${subscriptions} subscriptions`;
+  return {
+    kind: "delivery.exhausted",
+    at,
+    summary: `${what} exhausted for ${whose} since ${formatInstant(since)}`,
+    since,
+    exhausted: { deliveries, subscriptions, most },
+    command: "bellhook deliveries --state exhausted" +
+      (subscriptions === 1 ? ` --subscription ${shellWord(most[0]!.subscription)}` : ""),
+  };
 }
 
 /** The notice kind and the first words of a change of health. */
@@ -104,71 +166,19 @@ export const CHANGE_KINDS: { readonly [change in HealthChange]: NoticeKind } = {
   paused: "subscription.paused",
 };
 
-/**
- * What a channel is, as the id of the subscription that stands for it, so that notices find it again
- * after the config has changed. Logs and lists show it: of a URL, whose path may be the key to a
- * chat room, only the host can be read.
- */
-export function channelId(channel: NoticeChannel): string {
-  switch (channel.kind) {
-    case "webhook": {
-      // Neither holds the query, which is where a token changes.
-      const { host, origin, pathname } = new URL(channel.url);
-      const digest = createHash("sha256").update(origin + pathname).digest("hex");
-      return `notify:${host}:${digest.slice(0, 8)}`;
-    }
-    case "email":
-      return `notify:mailto:${channel.to.join(",")}`;
-    case "command":
-      return `notify:command:${channel.command[0]}`;
-  }
-}
-
-function channelSubscription(channel: NoticeChannel, id: string): Subscription {
-  return {
-    id,
-    url: urlOf(channel),
-    events: [compilePattern("*")],
-    profile: BUILT_IN.get("standard")!,
-    ...(channel.kind === "webhook" ? { secret: channel.secret } : {}),
-    scope: new Map(),
-    match: [],
-    headers: [],
-    rename: new Map(),
-    enabled: true,
-    settings: new Map(),
-    permissions: [],
-    success: [[200, 299]],
-    ladder: HOUSE_LADDER,
-    jitter: 0.1,
-    waitForConfirmation: true,
-    // What is gone would tell of nothing any more, and nobody of it.
-    endsWhenGone: false,
-    timeoutMs: CHANNEL_DEADLINE_MS,
-    concurrency: 4,
-    keepResponseBytes: MAX_RESPONSE_BYTES,
-    standardHeaders: channel.kind === "webhook",
-    traceparent: false,
-    allowHttp: true,
-    allowNetworks: channel.kind === "webhook" ? channel.allowNetworks ?? [] : [],
-  };
-}
-
-function urlOf(channel: NoticeChannel): string {
-  switch (channel.kind) {
-    case "webhook":
-      return channel.url;
-    case "email":
-      return `mailto:${channel.to.join(",")}`;
-    case "command":
-      return `command:${channel.command[0]}`;
-  }
-}
-
 function asData(notice: Notice) {
-  const { at: _, since, nextAttemptAt, lastOutcome, ...rest } = notice;
+  const { at: _, since, nextAttemptAt, lastOutcome, exhausted, ...rest } = notice;
   return {
     ...rest,
+    ...(exhausted && {
+      count: exhausted.deliveries,
+      subscriptions: exhausted.subscriptions,
+      examples: exhausted.most.map(({ subscription, deliveries, example }) => ({
+        subscription,
+        count: deliveries,
+        ...example,
+      })),
+    }),
     ...(since === undefined ? {} : { since: formatInstant(since) }),
     ...(lastOutcome ? { lastAnswer: answerOf(lastOutcome) } : {}),
     ...(nextAttemptAt === undefined ? {} : { nextAttemptAt: formatInstant(nextAttemptAt) }),

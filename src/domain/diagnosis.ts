@@ -1,11 +1,30 @@
-import type { Headers, Outcome } from "./attempt.ts";
+import type { Headers, LastResult, Outcome } from "./attempt.ts";
+import { tlsFix } from "./tls_diagnosis.ts";
 
 /** What a failed attempt means and what to do about it, in a sentence; undefined for a success. */
 export function diagnose(outcome: Outcome, succeeded: boolean): string | undefined {
   if (succeeded) return undefined;
   return outcome.kind === "failed"
     ? diagnoseFailure(outcome.error.kind, outcome.error.message)
+    : saysTls(outcome)
+    ? `answered ${outcome.status}: this port is one for TLS; ${WRITE_HTTPS}`
     : diagnoseStatus(outcome.status, outcome.headers);
+}
+
+/** The same of what is kept of a last attempt that failed. */
+export function diagnoseResult({ status, error }: LastResult): string {
+  return error === undefined
+    ? diagnoseStatus(status!, [])
+    : diagnoseFailure(error.kind, error.message);
+}
+
+const WRITE_HTTPS = "write https:// in the subscription's url";
+
+/** Whether a TLS server answers that it was spoken to without TLS: nginx, Apache, Go, HAProxy. */
+function saysTls({ status, body }: Outcome & { kind: "answered" }): boolean {
+  if (status !== 400) return false;
+  return /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|speaking plain HTTP to an SSL/
+    .test(new TextDecoder().decode(body.subarray(0, 2_000)));
 }
 
 function diagnoseFailure(
@@ -19,19 +38,42 @@ function diagnoseFailure(
       return `${message}: nothing listens there, or a firewall is in between; ` +
         "ask the receiver whether its server runs and lets this machine in";
     case "tls":
-      return `${message}: the receiver has to mend its certificate or TLS settings`;
+      return `${message}: ${tlsFix(message)}`;
     case "timeout":
-      return `${message}: the receiver should answer first and work afterwards; ` +
-        "if it needs longer, raise the subscription's timeout";
+      return `${message}: ${timeoutFix(message)}`;
     case "reset":
       return `${message}: the receiver, or a proxy before it, broke the connection off; ` +
-        "its error log should say why";
+        `its error log should say why${
+          message.includes("without an answer")
+            ? `; if its port is one for TLS, ${WRITE_HTTPS}`
+            : ""
+        }`;
     case "blocked":
       return `${message}: webhooks go to public addresses only; ` +
         "if this receiver is meant, name its network in the subscription's allowNetworks";
     case "protocol":
-      return `${message}: what answered does not speak HTTP/1.1 as it should; check the url's port`;
+      return message.includes("is TLS, not HTTP")
+        ? `${message}: this port is one for TLS; ${WRITE_HTTPS}`
+        : `${message}: what answered does not speak HTTP/1.1 as it should; check the url's port`;
   }
+}
+
+/** Who is slow depends on how far the request came. */
+function timeoutFix(message: string): string {
+  if (message.includes("while resolving ")) {
+    return "the name servers of the receiver's domain, or this machine's resolver, do not answer; " +
+      "check with `bellhook doctor`";
+  }
+  if (message.includes("while connecting to ")) {
+    return "nothing answers there: the server is down, or a firewall drops what this machine sends; " +
+      "ask the receiver whether its server runs and lets this machine in";
+  }
+  if (message.includes("while setting up TLS")) {
+    return "the connection was taken, and TLS never answered; check that the url's port is one for " +
+      "HTTPS, and that no firewall or proxy on the way holds TLS up";
+  }
+  return "the receiver should answer first and work afterwards; " +
+    "if it needs longer, raise the subscription's timeout";
 }
 
 function diagnoseStatus(status: number, headers: Headers): string {

@@ -3,10 +3,12 @@ import type { Config } from "../config/config.ts";
 import type { Health } from "../domain/health.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Registry } from "../ingest/registry.ts";
+import type { UnmatchedPattern } from "../ingest/unmatched_patterns.ts";
 import {
   DataDamaged,
   type HistoryEntry,
   InvalidCursorError,
+  type LongJournal,
   OutboxFailed,
   type OutboxReader,
   OutboxUnavailable,
@@ -64,6 +66,10 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
   readonly subscription: (id: string) => Subscription | undefined;
   /** Undefined while the daemon may take events, else why not; may try the storage to find out. */
   readonly notReadyBecause: () => Promise<string | undefined>;
+  /** The journal, where another program's reading keeps it from being emptied. */
+  readonly pinnedJournal: () => LongJournal | undefined;
+  /** Patterns that matched no event for long. */
+  readonly unmatched: () => Promise<readonly UnmatchedPattern[]>;
   readonly reload: Reload;
   readonly onAccessRefused: RefusalsPorts["onAccessRefused"];
   /** Keeps who did what on record; never rejects. */

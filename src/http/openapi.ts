@@ -64,8 +64,13 @@ let parts: Json | undefined;
 const INTRODUCTION =
   "Events in, webhooks out: stored before the answer, delivered at least once. " +
   "Errors are `application/problem+json` (RFC 9457). Lists are newest first, take `limit` and " +
-  "`cursor`, and answer `{items, next}`; `next` is null on the last page. Instants are RFC 3339 " +
+  "`cursor`, and answer `{items, next}`; `next` is null on the last page, and only there. Instants are RFC 3339 " +
   "in UTC.";
+
+const SEARCHING =
+  "What an index has comes at once: filters, and `q` as the beginning of an id or the name of a " +
+  "subscription or a type. For the rest, a call looks through older rows for half a second. Its page " +
+  "may be short, even empty, and still have a `next`; `searched` says how far back it is.";
 
 const TAGS = [
   { name: "events", description: "What happened" },
@@ -128,6 +133,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       id: "listEvents",
       tag: "events",
       summary: "List events",
+      description: SEARCHING,
       who: "operators",
       parameters: parametersOf(eventsQuery),
       answers: [[200, json("A page of events", "EventPage")], 422],
@@ -152,6 +158,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       id: "listDeliveries",
       tag: "deliveries",
       summary: "List deliveries",
+      description: SEARCHING,
       who: "operators",
       parameters: parametersOf(deliveriesQuery),
       answers: [[200, json("A page of deliveries", "DeliveryPage")], 422],
@@ -302,7 +309,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       description:
         "It begins with an id and no event, so that who is cut off before the first misses nothing. " +
         "`delivery` events carry a Delivery, `subscription` events a subscription's id " +
-        "and its health without `pending`. A `gap` event says that changes were missed: read the " +
+        "and its health. A `gap` event says that changes were missed: read the " +
         "lists anew.",
       who: "operators",
       parameters: [{
@@ -317,7 +324,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
           "text/event-stream": {
             schema: { type: "string", description: "WHATWG HTML, section 9.2" },
             example: 'id: 01HS1JB3Y0-7\nevent: subscription\ndata: {"id":"pms","health":' +
-              '{"state":"healthy","consecutiveFailures":0}}\n\n',
+              '{"state":"healthy","answering":true,"consecutiveFailures":0,"pending":0}}\n\n',
           },
         },
       }]],

@@ -17,6 +17,7 @@ import {
   replay,
   replayAnswer,
   replayRequest,
+  searchedPageOf,
   storedEvent,
   subscription,
   testAnswer,
@@ -42,10 +43,10 @@ export const ANSWERS = {
   Receipts: z.union([receipt, z.array(receipt)])
     .describe("A receipt for one event, an array of them for an array"),
   StoredEvent: storedEvent,
-  EventPage: pageOf(storedEvent),
+  EventPage: searchedPageOf(storedEvent),
   EventWithDeliveries: eventWithDeliveries,
   Delivery: delivery,
-  DeliveryPage: pageOf(delivery),
+  DeliveryPage: searchedPageOf(delivery),
   Attempt: attempt,
   DeliveryWithAttempts: deliveryWithAttempts,
   HistoryEntry: historyEntry,
@@ -295,6 +296,7 @@ const DELIVERY = {
   attemptCount: 1,
   nextAttemptAt: "2024-03-15T10:31:00.456Z",
   createdAt: "2024-03-15T10:30:00.123Z",
+  lastResult: { at: "2024-03-15T10:30:00.456Z", status: 503 },
 };
 
 const ATTEMPT = {
@@ -316,7 +318,13 @@ const ATTEMPT = {
 const HEALTH = {
   state: "failing",
   since: "2024-03-15T10:30:00.456Z",
+  answering: false,
+  failuresSince: "2024-03-14T18:03:11Z",
   lastSuccessAt: "2024-03-14T18:02:11Z",
+  lastResult: {
+    at: "2024-03-15T10:30:00.456Z",
+    error: { kind: "connect", message: "connection refused by 203.0.113.7:443" },
+  },
   consecutiveFailures: 6,
   pending: 1,
 };

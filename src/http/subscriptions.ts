@@ -2,17 +2,16 @@ import { Hono } from "hono";
 import type { Health } from "../domain/health.ts";
 import { membersOf } from "../domain/json_text.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { Registry } from "../ingest/registry.ts";
 import type { OutboxReader } from "../outbox/outbox.ts";
 import { type AccessVariables, actorOf } from "./access.ts";
 import { type BodyPorts, bodyText, jsonBody, query } from "./input.ts";
-import type { Operations } from "./operations.ts";
+import { type NearSubscriptionPorts, noSuchSubscription } from "./near_subscription.ts";
+import { type Operations, refusedTest } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
 import { pageQuery, testRequest } from "./schemas.ts";
 import { type Counts, subscriptionView } from "./views.ts";
 
-export interface SubscriptionsPorts extends BodyPorts {
-  readonly registry: Registry;
+export interface SubscriptionsPorts extends BodyPorts, NearSubscriptionPorts {
   readonly reader: OutboxReader;
   readonly operations: Operations;
   readonly health: (subscription: string) => Health;
@@ -57,22 +56,24 @@ export function subscriptionsRoutes(
     const type = value.type === undefined ? {} : { type: value.type };
     const id = context.req.param("id");
     const tested = await operations.test(id, { ...type, ...data, by: actorOf(context) });
-    if (!tested) throw new ProblemError(unknown(id));
-    return context.json(tested, 202);
+    if (!tested) throw await unknown(id);
+    if (tested.kind === "refused") throw new ProblemError(refusedTest(tested.why));
+    const { event, delivery } = tested;
+    return context.json({ event, delivery }, 202);
   });
 
   for (const action of ["pause", "resume"] as const) {
     routes.post(`/:id/${action}`, async (context) => {
       await bodyText(context, ports);
       const id = context.req.param("id");
-      if (!await operations[action](id, actorOf(context))) throw new ProblemError(unknown(id));
+      if (!await operations[action](id, actorOf(context))) throw await unknown(id);
       return context.json(await viewOf(id));
     });
   }
 
   async function viewOf(id: string) {
     const subscription = ports.subscription(id);
-    if (!subscription) throw new ProblemError(unknown(id));
+    if (!subscription) throw await unknown(id);
     return view(subscription, await reader.counts([id]));
   }
 
@@ -83,15 +84,12 @@ export function subscriptionsRoutes(
     });
   }
 
+  async function unknown(id: string): Promise<ProblemError> {
+    const detail = await noSuchSubscription(id, ports);
+    return new ProblemError({ status: 404, title: "Not Found", detail });
+  }
+
   return routes;
 }
 
 const NONE: Counts = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
-
-function unknown(id: string) {
-  return {
-    status: 404,
-    title: "Not Found",
-    detail: `the config has no subscription "${id}"`,
-  } as const;
-}

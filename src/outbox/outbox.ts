@@ -4,7 +4,13 @@
  * rejection means that nothing was stored, but for what says that it takes several commits.
  */
 import type { Attempt } from "../domain/attempt.ts";
-import type { Delivery, DeliveryCause, DeliveryState, FormatText } from "../domain/delivery.ts";
+import type {
+  Delivery,
+  DeliveryCause,
+  DeliveryState,
+  FormatText,
+  StateFilter,
+} from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import type { Health } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
@@ -99,8 +105,6 @@ export interface Recording {
   readonly verdict: Verdict;
   /** When the verdict fell. */
   readonly at: Instant;
-  /** Notices of the delivery's end by this verdict. */
-  readonly endNotices?: readonly NewEvent[];
   /** The subscription's health from now on. */
   readonly health?: Health;
   /** Notices that the subscription's health gives rise to. */
@@ -143,7 +147,7 @@ export interface HistoryEntry {
 export interface ReplayFilter {
   readonly subscription?: string;
   readonly type?: string;
-  readonly state?: Exclude<DeliveryState, "pending">;
+  readonly state?: Exclude<StateFilter, "pending">;
   /** Created at or after. */
   readonly since: Instant;
   /** Created before. */
@@ -213,6 +217,21 @@ export interface Pruned {
   readonly heldMs: number;
 }
 
+/** Exhausted deliveries since the last digest of them. Those of notices are not counted. */
+export interface ExhaustedDigest {
+  /** When the first of them ended. */
+  readonly since: Instant;
+  readonly deliveries: number;
+  /** How many subscriptions they belong to. */
+  readonly subscriptions: number;
+  /** The subscriptions with the most, the first ten; each with the first delivery of its own. */
+  readonly most: readonly {
+    readonly subscription: string;
+    readonly deliveries: number;
+    readonly example: { readonly delivery: string; readonly reason: string };
+  }[];
+}
+
 /** An attempt of a subscription that may have a number of them within `perMs`. */
 export interface PacedStart {
   readonly subscription: string;
@@ -260,6 +279,17 @@ export interface Outbox {
    */
   cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number>;
   setHealth(subscription: string, health: Health, history?: HistoryEntry): Promise<void>;
+  /** Since when exhausted deliveries have been waiting to be told; undefined where none are. */
+  exhaustedSince(): Promise<Instant | undefined>;
+  /**
+   * Stores a notice of the exhausted deliveries that nobody was told of, and counts them no longer, in
+   * one step: whatever dies, each is told once. Where `compose` makes none, they are only forgotten.
+   * Answers the subscriptions that have a delivery of it.
+   */
+  tellExhausted(
+    at: Instant,
+    compose: (digest: ExhaustedDigest) => NewEvent | undefined,
+  ): Promise<readonly string[]>;
   /** Keeps one entry of history. */
   remember(entry: HistoryEntry): Promise<void>;
   /** Begins a replay of what has finished by now; stepReplay() carries it out. */
@@ -344,6 +374,15 @@ export interface OutboxReader {
   /** For how many milliseconds the oldest row of each kind has been overdue for pruning, if any is. */
   overdue(times: KeptTimes): Promise<ReadonlyMap<PrunedKind, number>>;
   audit(): Promise<Audit>;
+  /**
+   * The types of events that publishers posted since then; undefined where more than `most` types are
+   * known. Events of tests and notices don't count.
+   */
+  seenTypes(
+    request: { readonly since: Instant; readonly most: number },
+  ): Promise<SeenTypes | undefined>;
+  /** The journal, where it holds 64 MiB or more; undefined where it is shorter, or there is none. */
+  longJournal(): Promise<LongJournal | undefined>;
   /** How much room what is stored takes, and how much of that holds nothing. */
   space(): Promise<Space>;
   /**
@@ -410,7 +449,7 @@ export type Change =
    * moved it, for it moves all that wait at once.
    */
   | { readonly kind: "delivery"; readonly delivery: Delivery }
-  /** It began or ceased to fail or to be paused; so many of its deliveries wait. */
+  /** It began or ceased to fail, to be paused or to answer; so many of its deliveries wait. */
   | {
     readonly kind: "subscription";
     readonly subscription: string;
@@ -446,6 +485,26 @@ export interface StoredDelivery extends Delivery {
 export interface Page<Item> {
   readonly items: Item[];
   readonly next?: string;
+  /** Of a search that is to go on. */
+  readonly searched?: Searched;
+}
+
+/** How far back a search has looked. */
+export interface Searched {
+  /** Of the last row that was looked at. */
+  readonly backTo: Instant;
+  /** About so many rows were passed, … */
+  readonly rows: number;
+  /** … of those within the time that was asked for. */
+  readonly of: number;
+}
+
+/** What is looked for in deliveries and events. */
+export interface Wanted {
+  /** The beginning of an id, a subscription or a type, or a text in the event's data. */
+  readonly q?: string;
+  /** Whether the events' data is left alone. */
+  readonly hidesData?: boolean;
 }
 
 export interface PageRequest {
@@ -453,7 +512,7 @@ export interface PageRequest {
   readonly cursor?: string;
 }
 
-export interface EventFilter extends PageRequest {
+export interface EventFilter extends PageRequest, Wanted {
   readonly type?: string;
   readonly since?: Instant;
   readonly until?: Instant;
@@ -470,8 +529,8 @@ export interface RememberedEntry extends HistoryEntry {
   readonly seq: number;
 }
 
-export interface DeliveryFilter extends PageRequest {
-  readonly state?: DeliveryState;
+export interface DeliveryFilter extends PageRequest, Wanted {
+  readonly state?: StateFilter;
   readonly subscription?: string;
   readonly type?: string;
   /** The id of the event, or of several; or the one that receivers get. */
@@ -480,9 +539,38 @@ export interface DeliveryFilter extends PageRequest {
   readonly status?: number;
   readonly since?: Instant;
   readonly until?: Instant;
-  /** Text in the event's data. */
-  readonly q?: string;
 }
+
+/** Which types of events came. */
+export interface SeenTypes {
+  readonly types: ReadonlySet<string>;
+  /** How far back the database goes; undefined where there is nothing in it. */
+  readonly recordedSince?: Instant;
+}
+
+/** A journal that is longer than it gets where nobody reads in it. */
+export interface LongJournal {
+  readonly bytes: number;
+  /** Other processes that read in it, as far as they can be known. */
+  readonly readers: readonly JournalReader[];
+}
+
+/** A process that reads in the journal. */
+export interface JournalReader {
+  readonly pid: number;
+  readonly program?: string;
+}
+
+/** Who reads in it, in words: `process 4242 (sqlite3)`. */
+export function readersText({ readers }: Pick<LongJournal, "readers">): string {
+  if (readers.length === 0) return "another program";
+  return readers.map(({ pid, program }) =>
+    program === undefined ? `process ${pid}` : `process ${pid} (${program})`
+  ).join(", ");
+}
+
+/** From this length on a journal is long: where nobody reads in it, it is begun anew before. */
+export const LONG_JOURNAL_BYTES = 64 * 1024 * 1024;
 
 /** How large a database is, and how much of that holds nothing and will be used again. */
 export interface Space {

@@ -222,14 +222,22 @@ function answer(status: number, verification: Verification | undefined): Respons
 }
 
 /** One line for one request: event, profile, status, time, and what verifying it came to. */
-export function formatReceived(received: Received, { colour }: { colour: boolean }): string {
+export function formatReceived(
+  received: Received,
+  { colour, cells = usualCells }: {
+    colour: boolean;
+    /** The cells of event and profile, filled up to their columns' widths. */
+    cells?: (event: string, profile: string) => readonly [event: string, profile: string];
+  },
+): string {
   const paint = (code: number, text: string) => colour ? `\x1b[${code}m${text}\x1b[0m` : text;
   const { event = "(no event)", profile, durationMs, verified, attemptHint } = received;
   const { status, unanswered } = received;
   const isGood = status !== undefined && status < 300;
+  const [eventCell, profileCell] = cells(printable(event), profile);
   const columns = [
-    paint(BOLD, printable(event).padEnd(24)),
-    profile.padEnd(16),
+    paint(BOLD, eventCell),
+    profileCell,
     paint(isGood ? GREEN : RED, String(status ?? "---")),
     `${Math.round(durationMs)} ms`.padStart(7),
     paint(verified ? GREEN : RED, verdictOf(received)),
@@ -237,6 +245,10 @@ export function formatReceived(received: Received, { colour }: { colour: boolean
   if (attemptHint !== undefined && attemptHint > 1) columns.push(`(attempt ${attemptHint})`);
   if (unanswered !== undefined) columns.push(paint(RED, `(not answered: ${unanswered})`));
   return columns.join("  ");
+}
+
+function usualCells(event: string, profile: string): readonly [string, string] {
+  return [event.padEnd(24), profile.padEnd(16)];
 }
 
 const BOLD = 1, RED = 31, GREEN = 32;

@@ -1,4 +1,5 @@
 import type { Instant } from "../domain/instant.ts";
+import { procText } from "./proc_text.ts";
 
 /** The time since the machine started, read between two instants of the monotonic clock. */
 export interface BootReading {
@@ -21,24 +22,13 @@ const UPTIME_STEP_MS = 10;
 export async function readBootTime(): Promise<BootReading | undefined> {
   if (Deno.build.os !== "linux") return undefined;
   const afterMonotonicMs = performance.now();
-  const text = await textOf(["/proc/sys/kernel/random/boot_id", "/proc/uptime"]);
+  const text = await procText(["/proc/sys/kernel/random/boot_id", "/proc/uptime"]);
   const beforeMonotonicMs = performance.now();
   const [, id, uptime] = /^([\da-f-]{36})\n(\d+\.\d+) /.exec(text) ?? [];
   if (id === undefined) return undefined;
   const leastMs = Math.round(Number(uptime) * 1_000);
   const mostMs = leastMs + UPTIME_STEP_MS;
   return { id, leastMs, mostMs, afterMonotonicMs, beforeMonotonicMs };
-}
-
-/** By a program, for Deno itself may only read `/proc` where it has been allowed everything. */
-async function textOf(args: string[]): Promise<string> {
-  try {
-    const options = { args, stdin: "null", stdout: "piped", stderr: "null" } as const;
-    const { stdout } = await new Deno.Command("cat", options).output();
-    return new TextDecoder().decode(stdout);
-  } catch {
-    return "";
-  }
 }
 
 /** Where the schedule's time stands, as it is kept for the next process. */

@@ -31,6 +31,9 @@ export interface Log {
   subscriptionRecovered(subscription: string): void;
   subscriptionPaused(subscription: string, reason: string): void;
   deliveryExhausted(facts: { delivery: string; subscription: string; reason: string }): void;
+  /** It would have gone to another customer's receiver, and was cancelled. */
+  deliveryWithheld(facts: { delivery: string; subscription: string; reason: string }): void;
+  digestDelayed(error: unknown): void;
   /** A recording had to wait: the attempt is done, the database cannot take it yet. */
   recordingDelayed(delivery: string, error: unknown): void;
   /** The claim had passed on, or an operator had cancelled the delivery. */
@@ -55,6 +58,9 @@ export interface Log {
   configReloaded(summary: string): void;
   configRejected(problems: readonly string[]): void;
   configWarning(problem: string): void;
+  journalPinned(bytes: number, readers: string): void;
+  journalFreed(): void;
+  proxiesIgnored(variables: readonly string[]): void;
   /** Requests of one address were refused for their tokens, or sign-ins were; at most a line a minute. */
   accessRefused(facts: { address: string; count: number; reasons: string }): void;
   /** The same of so many addresses that each has no line. */
@@ -109,6 +115,12 @@ export function systemLog(): Log {
     subscriptionPaused: (subscription, reason) =>
       logger.error("subscription was paused", { subscription, reason }),
     deliveryExhausted: (facts) => logger.error("delivery is exhausted", { ...facts }),
+    deliveryWithheld: (facts) =>
+      logger.error("a delivery was cancelled, for its event is another customer's", { ...facts }),
+    digestDelayed: (error) =>
+      logger.error("can't store the digest of exhausted deliveries yet; trying again", {
+        ...cause(error),
+      }),
     recordingDelayed: (delivery, error) =>
       logger.error("an attempt can't be recorded yet; trying again", { delivery, ...cause(error) }),
     claimLost: (delivery) =>
@@ -150,6 +162,19 @@ export function systemLog(): Log {
     configRejected: (problems) =>
       logger.error("config rejected; the one before stays in force", {
         problems: problems.join("; "),
+      }),
+    journalPinned: (bytes, readers) =>
+      logger.error(
+        "the journal can't be emptied while another program reads in it; end that program",
+        {
+          journalMiB: Math.round(bytes / 1024 ** 2),
+          readers,
+        },
+      ),
+    journalFreed: () => logger.info("the journal can be emptied again"),
+    proxiesIgnored: (variables) =>
+      logger.warn("a proxy is set in the environment and ignored: requests go out directly", {
+        variables: variables.join(", "),
       }),
     configWarning: (problem) => logger.warn("config", { problem }),
     accessRefused: (facts) => logger.warn("access refused", { ...facts }),

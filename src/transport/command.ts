@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
-import type { NoticeChannel } from "../domain/notice.ts";
+import type { Channel } from "../domain/notice.ts";
 import type { Outcome } from "../domain/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Environment } from "../runtime/environment.ts";
@@ -21,7 +21,7 @@ const MAX_OUTPUT = 4_096;
  * the notice's bytes and the end of this process.
  */
 export async function runCommand(
-  { command }: NoticeChannel & { kind: "command" },
+  { command }: Channel & { kind: "command" },
   { body, deadlineMs }: OutgoingRequest,
   { clock, environment }: { clock: Clock; environment: Environment },
   closing: AbortSignal,

@@ -5,6 +5,7 @@ import type { KnownHeads } from "./known_heads.ts";
 import type { Opened } from "./open_connection.ts";
 import { ResponseReader } from "./response_reader.ts";
 import type { SendBuffers } from "./send_buffers.ts";
+import { tlsWords } from "./tls_words.ts";
 
 /**
  * What a request on a connection came to. The last two: nothing came back, not a byte, and the request
@@ -42,6 +43,7 @@ export class Connection {
   keptForMs: number | undefined;
 
   readonly #conn: Deno.Conn;
+  readonly #host: string;
   readonly #roundTripMs: number;
   readonly #clock: Clock;
   readonly #buffers: SendBuffers;
@@ -55,7 +57,9 @@ export class Connection {
   #exchange: Exchange | undefined;
 
   constructor(
-    { openedAtMs, clock, buffers, knownHeads, onClosed, ...opened }: Opened & {
+    { host, openedAtMs, clock, buffers, knownHeads, onClosed, ...opened }: Opened & {
+      /** As the URL has it. */
+      readonly host: string;
       readonly openedAtMs: number;
       readonly clock: Clock;
       readonly buffers: SendBuffers;
@@ -65,6 +69,7 @@ export class Connection {
     },
   ) {
     this.#conn = opened.conn;
+    this.#host = host;
     this.#roundTripMs = opened.roundTripMs;
     this.#clock = clock;
     this.#onClosed = onClosed;
@@ -149,8 +154,7 @@ export class Connection {
     // What is wrong with a record of TLS, or the alert with which the receiver refuses us.
     if (error instanceof Deno.errors.InvalidData) {
       if (this.#exchange === undefined) return this.#lose();
-      const message = `the TLS connection failed: ${error.message}`;
-      return this.breakOff(new Failure("tls", message, this.remoteAddress));
+      return this.breakOff(new Failure("tls", tlsWords(error, this.#host), this.remoteAddress));
     }
     if (error instanceof Deno.errors.UnexpectedEof) return this.#onEnd("closedAmidTls");
     this.#onEnd(isReset(error) ? "reset" : "broken");

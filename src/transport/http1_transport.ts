@@ -175,6 +175,7 @@ class Http1Transport implements Http1Connections {
     return new Connection({
       ...opened,
       ...shared,
+      host: destination.url.hostname,
       openedAtMs: this.#clock.monotonicMs(),
       onClosed: this.#onClosed,
     });

@@ -1,13 +1,14 @@
 // @ts-types="@types/nodemailer"
 import { createTransport } from "nodemailer";
 import { Socket } from "node:net";
-import type { NoticeChannel } from "../domain/notice.ts";
+import type { Channel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
 import { Redactor } from "../domain/redaction.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { hasFreeDescriptors } from "../runtime/descriptors.ts";
 import { hostKind, isForbidden } from "./address_guard.ts";
 import { noDescriptors } from "./machine_fault.ts";
+import { noticeText } from "./notice_text.ts";
 import { failed, taken } from "./notice_transport.ts";
 import type { OutgoingRequest } from "./transport.ts";
 
@@ -16,7 +17,7 @@ import type { OutgoingRequest } from "./transport.ts";
  * server offers it, and insists on it before a password leaves this machine.
  */
 export async function sendMail(
-  channel: NoticeChannel & { kind: "email" },
+  channel: Channel & { kind: "email" },
   { body, deadlineMs }: OutgoingRequest,
   { clock, ca }: { clock: Clock; ca?: readonly string[] },
   closing: AbortSignal,
@@ -97,31 +98,13 @@ function isThisMachine(host: string): boolean {
 
 /** Subject and text for people, made of the notice's JSON. */
 function mailText(json: string): { subject: string; text: string } {
-  const { type, timestamp, data } = JSON.parse(json);
-  const lines = Object.entries(data)
-    .filter(([name]) => name !== "summary" && name !== "kind" && name !== "command")
-    .flatMap(([name, value]) => asLines(name, value));
+  const { headline, lines, command } = noticeText(json);
   const text = [
-    data.summary,
+    headline,
     "",
     ...lines,
-    `time: ${timestamp}`,
     "",
-    `try: ${oneLine(data.command)}`,
-    "",
+    ...(command === undefined ? [] : [`try: ${command}`, ""]),
   ];
-  return { subject: `[bellhook] ${oneLine(data.summary ?? type)}`, text: text.join("\n") };
-}
-
-function asLines(name: string, value: unknown): string[] {
-  if (Array.isArray(value)) return [`${name}:`, ...value.map((one) => `  ${oneLine(String(one))}`)];
-  if (value === null || typeof value !== "object") return [`${name}: ${oneLine(String(value))}`];
-  const inner = Object.entries(value).flatMap(([key, one]) => asLines(key, one));
-  return [`${name}:`, ...inner.map((line) => `  ${line}`)];
-}
-
-/** What receivers wrote must not begin lines of its own. */
-function oneLine(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x1f\x7f\u2028\u2029]+/g, " ").slice(0, 1_000);
+  return { subject: `[bellhook] ${headline}`, text: text.join("\n") };
 }

@@ -1,5 +1,5 @@
-import type { NoticeChannel } from "../domain/notice.ts";
 import type { FailureKind, Outcome } from "../domain/attempt.ts";
+import type { Channel } from "../domain/notice.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Environment } from "../runtime/environment.ts";
 import type { OutgoingRequest, Transport } from "./transport.ts";
@@ -10,20 +10,35 @@ export interface NoticeTransportPorts {
   readonly clock: Clock;
   readonly environment: Environment;
   /** The channel behind a pool key; undefined for receivers. */
-  readonly channel: (pool: string) => NoticeChannel | undefined;
+  readonly channel: (pool: string) => Channel | undefined;
   /** Certificates to trust beside the system's. */
   readonly ca?: readonly string[];
 }
 
-/** Sends notices by mail and command as well, so that one send path serves them all. */
+/** How notices go out by one kind of channel; a value, whatever goes wrong there. */
+export type SendNotice<Kind extends Channel["kind"]> = (
+  channel: Channel & { readonly kind: Kind },
+  request: OutgoingRequest,
+  ports: NoticeTransportPorts,
+  closing: AbortSignal,
+) => Promise<Outcome>;
+
+/** What takes megabytes, a mail client or child processes, is loaded when it is first used. */
+const SENDERS: { readonly [Kind in Channel["kind"]]: SendNotice<Kind> } = {
+  webhook: (_, request, { http }) => http.send(request),
+  email: async (...notice) => (await import("./mail.ts")).sendMail(...notice),
+  command: async (...notice) => (await import("./command.ts")).runCommand(...notice),
+  slack: async (...notice) => (await import("./slack.ts")).sendToSlack(...notice),
+};
+
+/** Sends notices by other ways than HTTP as well, so that one send path serves them all. */
 export function noticeTransport(ports: NoticeTransportPorts): Transport {
   const closing = new AbortController();
   return {
     send(request: OutgoingRequest): Promise<Outcome> {
       const channel = ports.channel(request.pool);
-      if (channel === undefined || channel.kind === "webhook") return ports.http.send(request);
-      if (channel.kind === "command") return run(channel, request, ports, closing.signal);
-      return mail(channel, request, ports, closing.signal);
+      if (channel === undefined) return ports.http.send(request);
+      return sendNotice(channel, request, ports, closing.signal);
     },
     close() {
       closing.abort();
@@ -32,26 +47,13 @@ export function noticeTransport(ports: NoticeTransportPorts): Transport {
   };
 }
 
-/** Loaded when a command is first run: Node's child processes take seven megabytes. */
-async function run(
-  channel: NoticeChannel & { kind: "command" },
+function sendNotice<Kind extends Channel["kind"]>(
+  channel: Channel & { readonly kind: Kind },
   request: OutgoingRequest,
   ports: NoticeTransportPorts,
   closing: AbortSignal,
 ): Promise<Outcome> {
-  const { runCommand } = await import("./command.ts");
-  return await runCommand(channel, request, ports, closing);
-}
-
-/** Where nobody is ever mailed, the mail client is never loaded: it takes some megabytes. */
-async function mail(
-  channel: NoticeChannel & { kind: "email" },
-  request: OutgoingRequest,
-  ports: NoticeTransportPorts,
-  closing: AbortSignal,
-): Promise<Outcome> {
-  const { sendMail } = await import("./mail.ts");
-  return await sendMail(channel, request, ports, closing);
+  return SENDERS[channel.kind as Kind](channel, request, ports, closing);
 }
 
 /** What a mail server or a command took, told as an answer. */

@@ -170,6 +170,9 @@ export class ResponseReader {
           /* falls through */
         case PROTOCOL:
           if (byte !== HTTP_1[this.#matched]) {
+            if (this.#matched === 0 && (byte === TLS_ALERT || byte === TLS_HANDSHAKE)) {
+              return this.#refuse("the answer is TLS, not HTTP");
+            }
             return this.#refuseAsInvalid("it does not begin with HTTP/1");
           }
           if (++this.#matched === HTTP_1.length) state = MINOR;
@@ -468,6 +471,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 const QUOTE = 0x22;
+/** The first bytes of what a TLS server says (RFC 8446, section 5.1). */
+const TLS_ALERT = 0x15, TLS_HANDSHAKE = 0x16;
 const ZERO = 0x30;
 const COLON = 0x3a;
 const SEMICOLON = 0x3b;

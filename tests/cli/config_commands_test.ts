@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { configJsonSchema } from "../../src/config/schema.ts";
 import { aDirectory, finish } from "./captured.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { aNewEvent } from "../outbox/building.ts";
 
 const SUBSCRIPTION = {
   id: "guests",
@@ -65,6 +67,12 @@ Deno.test("check: a missing file says how to make one", async () => {
   const { exitCode, stdout } = await finish(["check", "-c", `${directory.path}/config.json`]);
   assertEquals(exitCode, 2);
   assertStringIncludes(stdout, "bellhook init");
+});
+
+Deno.test("licenses: a checkout has nothing built in, and says where its own are", async () => {
+  const { exitCode, stdout, stderr } = await finish(["licenses"]);
+  assertEquals([exitCode, stdout], [0, ""]);
+  assertStringIncludes(stderr, "deno.lock");
 });
 
 Deno.test("schema: the config's JSON Schema", async () => {
@@ -175,4 +183,30 @@ Deno.test("audit and backup: of a database in memory there is nothing to read", 
     assertEquals(exitCode, 3);
     assertStringIncludes(stderr, `storage.url in "${file}" is a database in memory`);
   }
+});
+
+Deno.test("check and doctor: a pattern that matched nothing in 30 days is a warning, with what was meant", async () => {
+  const url = "sqlite:outbox.db";
+  const subscription = { ...SUBSCRIPTION, events: ["boking.created", "booking.*"] };
+  await using directory = await aDirectory({
+    "config.json": JSON.stringify({ storage: { url }, subscriptions: [subscription] }),
+  });
+  const DAY_MS = 86_400_000;
+  const now = Date.now();
+  const outbox = await openSqliteOutbox(`${directory.path}/outbox.db`);
+  for (const daysAgo of [31, 1]) {
+    await outbox.enqueue({ events: [aNewEvent()], at: now - daysAgo * DAY_MS });
+  }
+  await outbox.close();
+  const file = `${directory.path}/config.json`;
+  const { exitCode, stdout } = await finish(["check", "-c", file], { environment });
+  assertEquals(exitCode, 0);
+  assertMatch(
+    stdout,
+    /^warning: .*\n {2}the pattern "boking\.created" of "guests" matched no event in 30 days\n {2}fix: did you mean "booking\.created"\?\n\n.* is valid/,
+  );
+  const json = await finish(["--json", "check", "-c", file], { environment });
+  assertEquals(JSON.parse(json.stdout.split("\n")[0]!).severity, "warning");
+  const doctor = await finish(["doctor", "--json", "-c", file], { environment });
+  assertMatch(doctor.stdout, /"check":"pattern","state":"warn"/);
 });

@@ -100,6 +100,15 @@ Deno.test("doctor: a socket left behind is in nobody's way, another file is", as
   assertEquals([taken.exitCode, taken.of("listen")?.state], [1, "fail"]);
 });
 
+Deno.test("doctor: a proxy in the environment is named, and what it says is not", async () => {
+  const environment = { HTTPS_PROXY: "http://u:hush@proxy.example", no_proxy: "*" };
+  const { stdout } = await finish(["doctor", "--json", "-c", "/nowhere.json"], { environment });
+  const found = (objectsOf(stdout) as Finding[]).find(({ check }) => check === "proxy")!;
+  assertEquals(found.state, "warn");
+  assertMatch(found.message, /^HTTPS_PROXY is set and ignored/);
+  assert(!stdout.includes("hush"));
+});
+
 Deno.test("doctor: a file that is no database of ours fails, before the daemon would", async () => {
   const { exitCode, of } = await examine({
     "config.json": config(),
@@ -126,6 +135,37 @@ Deno.test("doctor: on a terminal it is a table that fits", async () => {
   assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
 });
 
+Deno.test("doctor: shows what needs attention, and all checks where it is asked to", async () => {
+  const subscriptions = Array.from({ length: 60 }, (_, index) => ({
+    id: `s${index}`,
+    url: `https://203.0.113.7/hooks/${index}`,
+    events: ["*"],
+    secret: { file: `secret${index}` },
+    allowNetworks: ["203.0.113.0/24"],
+  }));
+  const secrets = subscriptions.map(({ secret }) => [secret.file, SECRET]);
+  await using directory = await aDirectory({
+    "config.json": config({ subscriptions }),
+    ...Object.fromEntries(secrets),
+  });
+  for (const [file] of secrets) {
+    await Deno.chmod(`${directory.path}/${file}`, file === "secret7" ? 0o644 : 0o600);
+  }
+  const args = ["doctor", "-c", `${directory.path}/config.json`];
+  const brief = await finish(args);
+  assertMatch(brief.stdout, /^warn\tsecret file\t/m);
+  assert(!brief.stdout.includes("203.0.113.7"), brief.stdout);
+  assertEquals(brief.stdout.split("\n").filter((line) => line.startsWith("ok")), []);
+  assertMatch(
+    brief.stderr,
+    /^\d+ checks: 0 failed, \d+ warned, \d+ ok; .*doctor --all shows all$/m,
+  );
+  const all = await finish([...args, "--all"]);
+  assert(all.stdout.split("\n").length > 60);
+  const json = await finish([...args, "--json"]);
+  assertEquals(objectsOf(json.stdout).length, all.stdout.split("\n").length - 1);
+});
+
 Deno.test("doctor: receivers' names are judged by what they resolve to", async () => {
   const judge = async (found: readonly string[] | Error, allowNetworks: string[] = []) => {
     const subscription = aSubscription({ url: "https://guests.example/", allowNetworks });
@@ -139,6 +179,19 @@ Deno.test("doctor: receivers' names are judged by what they resolve to", async (
   assertEquals(await judge(["93.184.216.34", "10.0.0.7"]), "warn");
   assertEquals(await judge(["10.0.0.7"], ["10.0.0.0/8"]), "ok");
   assertEquals(await judge(new Error("ENOTFOUND")), "warn");
+});
+
+Deno.test("doctor: of a host that very many subscriptions have, a few of them are named", async () => {
+  const url = "https://guests.example/";
+  const subscriptions = Array.from(
+    { length: 1_000 },
+    (_, i) => aSubscription({ id: `s${i}`, url }),
+  );
+  const [finding] = await examineReceivers(subscriptions, {
+    clock: new FakeClock(),
+    resolve: () => Promise.reject(new Error("ENOTFOUND")),
+  });
+  assertStringIncludes(finding!.message, "(s0, s1, s2, s3, s4 and 995 others)");
 });
 
 Deno.test("doctor: a resolver that does not answer is given up", async () => {
@@ -173,6 +226,9 @@ Deno.test("doctor: what is measured is judged", () => {
     "ok",
     "warn",
   ]);
+  const pinned = judgeJournal(65 * MIB, [{ pid: 4242, program: "sqlite3" }]);
+  assertMatch(pinned.message, /^65 MiB: .* while process 4242 \(sqlite3\) reads in it$/);
+  assertEquals([pinned.state, pinned.fix], ["warn", "end that process, or let it finish"]);
   const mode = (check: "config file" | "secret file", bits: number) =>
     judgeMode({ check, path: "/x" }, bits);
   assertEquals(

@@ -23,7 +23,11 @@ async function logOf(args: readonly string[]): Promise<string> {
   };
   await using directory = await aDirectory({ "config.json": JSON.stringify(config) });
   const serving = start(["serve", "-c", `${directory.path}/config.json`, ...args], {
-    environment: { SECRET, KEY: "a-secret-key" },
+    environment: {
+      SECRET,
+      KEY: "a-secret-key",
+      https_proxy: "http://user:pr0xy-password@proxy.example:3128",
+    },
   });
   const url = await until(() => /http:\/\/127\.0\.0\.1:[1-9]\d*/.exec(serving.stderr)?.[0]);
   const posted = await fetch(`${url}/v1/events`, {
@@ -36,7 +40,10 @@ async function logOf(args: readonly string[]): Promise<string> {
   serving.signal("SIGTERM");
   assertEquals(await serving.exit, 0);
   await reset();
-  for (const hidden of ["t0ken", SECRET, "a-secret-key", "Zoë", "an answer's body"]) {
+  assertEquals(serving.stderr.match(/a proxy is set .*https_proxy/g)?.length, 1);
+  for (
+    const hidden of ["t0ken", SECRET, "a-secret-key", "Zoë", "an answer's body", "pr0xy-password"]
+  ) {
     assert(!serving.stderr.includes(hidden), `${hidden} in ${serving.stderr}`);
   }
   return serving.stderr;

@@ -101,6 +101,27 @@ Deno.test("replay: a subscription that the config has not is told", async () => 
   assertStringIncludes(stderr, 'the config has no subscription "nope"');
 });
 
+Deno.test("subscriptions: each command that is given an unknown one asks what was meant", async () => {
+  await using house = await aHouse();
+  const [known] = objectsOf((await house.run(["status", "--json"])).stdout) as { id: string }[];
+  const typo = `${known!.id}x`;
+  const meant = `the config has no subscription "${typo}"; did you mean "${known!.id}"?`;
+  for (
+    const [exitCode, ...args] of [
+      [3, "status", typo],
+      [3, "pause", typo],
+      [3, "test", typo],
+      [0, "deliveries", "--subscription", typo],
+      [0, "replay", "--since", "1h", "--subscription", typo, "--dry-run"],
+      [0, "retry", "--subscription", typo],
+      [0, "cancel", "--subscription", typo],
+    ] as const
+  ) {
+    const ran = await house.run(args);
+    assertEquals([ran.exitCode, ran.stderr.includes(meant)], [exitCode, true], args.join(" "));
+  }
+});
+
 Deno.test("replay: asks, runs to its end, and can be looked at", async () => {
   const { house } = await aHouseWithExhausted(2);
   await using _ = house;

@@ -65,7 +65,8 @@ Deno.test("config: keepResponse goes by subscription, then delivery block, then 
 });
 
 Deno.test("config: a value goes by subscription, then delivery block, then profile", async () => {
-  const own = { profile: "bookingshake", secret: { env: "TEXT" }, events: ["*"] };
+  const scope = { venue_id: "*" };
+  const own = { profile: "bookingshake", secret: { env: "TEXT" }, events: ["*"], scope };
   const timeouts = async (delivery: unknown, overrides: Record<string, unknown>) => {
     const config = await configOf({ delivery, subscriptions: [entry({ ...own, ...overrides })] });
     return config.subscriptions[0]!.timeoutMs;
@@ -213,11 +214,14 @@ Deno.test("config: rights of callers are read", async () => {
   assertEquals(auth!.operators.map((one) => one.name), ["ops"]);
 });
 
-Deno.test("config: a notice goes out for all kinds unless some are named", async () => {
+Deno.test("config: a channel is told all but what is exhausted, unless kinds are named", async () => {
   const { notify } = await configOf({
     notify: [{ command: ["true"] }, { command: ["true"], on: ["config.rejected"] }],
   });
-  assertEquals(notify.map((one) => one.on.length), [5, 1]);
+  assertEquals(notify.map((one) => one.on), [
+    ["subscription.failing", "subscription.recovered", "subscription.paused", "config.rejected"],
+    ["config.rejected"],
+  ]);
 });
 
 Deno.test("config: listen takes IPv6, a socket, and other addresses where there is auth", async () => {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { entry, ENV, problemsOf, withText } from "./a_reading.ts";
 
 Deno.test("wrong value: a length of time", async () => {
@@ -211,7 +211,7 @@ Deno.test("wrong value: a notice without a way to go", async () => {
     await problemsOf({ notify: [{ on: ["subscription.failing"] }] }),
     [
       "config.json:3:5  notify[0]",
-      '  one of "webhook", "email", "command" is missing',
+      '  one of "webhook", "email", "command", "slack" is missing',
       "  fix: add one of them",
     ].join("\n"),
   );
@@ -242,6 +242,51 @@ Deno.test("wrong value: a program without a name", async () => {
       "  fix: give the path of a program",
     ].join("\n"),
   );
+});
+
+Deno.test("wrong value: a contact by mail where no mail can be sent, and one that is nothing", async () => {
+  assertEquals(
+    await problemsOf(withText(`"contact": ["ops@customer.example", "customer.example"]`)),
+    [
+      "config.json:7:17  subscriptions[0].contact[0]",
+      '  mail can\'t be sent: "notify" has no "email" channel, which says by what server',
+      '  fix: add {"email": {"smtp": "smtp://user@host:587", "from": …, "to": […]}} to "notify"',
+      "config.json:7:41  subscriptions[0].contact[1]",
+      '  "customer.example" is neither a mail address nor a URL',
+      '  fix: write it as "name@example.com" or "https://host/path"',
+    ].join("\n"),
+  );
+});
+
+Deno.test("wrong value: a contact's URL goes no further than its receiver's, and has to be signed", async () => {
+  const config = (contact: string, secret: unknown) => ({
+    profiles: { plain: { secret: { form: "text", required: false } } },
+    subscriptions: [{
+      id: "one",
+      url: "https://example.com/",
+      events: ["*"],
+      profile: "plain",
+      contact,
+      ...(secret === undefined ? {} : { secret }),
+    }],
+  });
+  const secret = { env: "TEXT" };
+  assertMatch(await problemsOf(config("https://10.0.0.7/", secret)), /"10\.0\.0\.7" is not public/);
+  assertMatch(await problemsOf(config("http://customer.example/", secret)), /the URL is http/);
+  const unsigned = await problemsOf(config("https://customer.example/", undefined));
+  assertMatch(unsigned, /subscriptions\[0\]\.contact\n.*signed with the subscription's secret/);
+});
+
+Deno.test("wrong value: Slack's URL is a secret, and is not repeated", async () => {
+  const slack = (url: unknown) => ({ notify: [{ slack: { url } }] });
+  const hook = "https://hooks.slack.com/services/T0/B0/hush-hush-hush";
+  const written = await problemsOf(slack(hook));
+  assertMatch(written, /notify\[0\]\.slack\.url\n {2}a secret is written into the file/);
+  const http = await problemsOf(slack({ env: "HOOK" }), {
+    env: { HOOK: hook.replace("https", "http") },
+  });
+  assertMatch(http, /notify\[0\]\.slack\.url\n {2}the URL is http\n/);
+  assert(!`${written}${http}`.includes("hush"));
 });
 
 Deno.test("wrong value: a mail address", async () => {

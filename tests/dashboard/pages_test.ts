@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { prettyJson } from "../../src/http/dashboard/pretty_json.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { answered, aTransport } from "../http/a_transport.ts";
+import { aNewEvent } from "../outbox/building.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 import { aHouse, type House, SECRETS, TOKEN } from "./a_house.ts";
 import { type Visit, Visitor } from "./visitor.ts";
@@ -189,6 +192,26 @@ Deno.test("overview: with nothing wrong it says so", async () => {
   await using daemon = await aDaemon(aConfig({ subscriptions }));
   const page = await new Visitor(daemon.url).open("/");
   assert(page.text.includes("Nothing is wrong right now"));
+});
+
+Deno.test("overview: a pattern that matched nothing in 30 days is named", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/outbox.db`;
+  const outbox = await openSqliteOutbox(path);
+  const now = Date.now();
+  for (const daysAgo of [31, 1]) {
+    await outbox.enqueue({ events: [aNewEvent()], at: now - daysAgo * 86_400_000 });
+  }
+  await outbox.close();
+  const subscriptions = [aSubscription({ id: "s", events: [compilePattern("boking.created")] })];
+  const config = aConfig({ subscriptions });
+  await using daemon = await aDaemon({ ...config, storage: { ...config.storage, path } }, {
+    clock: new FakeClock(now),
+  });
+  const page = await new Visitor(daemon.url).open("/");
+  assertMatch(page.text, /the pattern "boking\.created" of "s" matched no event in 30 days/);
+  assertMatch(page.text, /did you mean "booking\.created"/);
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("overview: charts and tables tell the same numbers", async () => {

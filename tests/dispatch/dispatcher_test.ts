@@ -65,8 +65,9 @@ Deno.test("dispatcher: notices that are refused, sent again too, give rise to no
   await engine.publish();
   await climb();
   const told = await engine.outbox.deliveries({ limit: 50 });
-  const notice = told.items.find(({ cause }) => cause === "notice")!;
+  const notice = told.items.find(({ type }) => type === "subscription.failing")!;
   await engine.operations.retry(notice.id, "ann");
+  await climb();
   await climb();
   const { items } = await engine.outbox.deliveries({ limit: 50 });
   assertEquals(items.map(({ cause, state, attemptCount }) => [cause, state, attemptCount]), [

@@ -19,7 +19,7 @@ Deno.test("diagnose(): each kind of failure says what was seen, then where to lo
   const table: Record<FailureKind, RegExp> = {
     dns: /check the host .* DNS records$/,
     connect: /nothing listens there, or a firewall/,
-    tls: /mend its certificate or TLS settings$/,
+    tls: /fix its certificate or TLS settings$/,
     timeout: /answer first and work afterwards; .* timeout$/,
     reset: /broke the connection off/,
     blocked: /public addresses only; .* allowNetworks$/,
@@ -30,6 +30,20 @@ Deno.test("diagnose(): each kind of failure says what was seen, then where to lo
     const diagnosis = diagnose({ kind: "failed", error: { kind, message } }, false)!;
     assert(diagnosis.startsWith(`${message}: `), diagnosis);
     assertMatch(diagnosis, says);
+  }
+});
+
+Deno.test("diagnose(): a deadline that passed says whose fault it is by how far the request came", () => {
+  const table: [phase: string, says: RegExp][] = [
+    ["resolving guests.example", /name servers .* do not answer/],
+    ["connecting to 192.0.2.1:443", /the server is down, or a firewall drops/],
+    ["setting up TLS with 192.0.2.1:443", /url's port is one for HTTPS/],
+    ["waiting for the response", /answer first and work afterwards/],
+    ["reading the response body", /raise the subscription's timeout/],
+  ];
+  for (const [phase, says] of table) {
+    const message = `the deadline of 30s passed while ${phase}`;
+    assertMatch(diagnose({ kind: "failed", error: { kind: "timeout", message } }, false)!, says);
   }
 });
 

@@ -1,8 +1,11 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { canonicalScalar, NumberText } from "../../src/domain/json_text.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
+import { noSuchSubscription } from "../../src/http/near_subscription.ts";
+import { Registry } from "../../src/ingest/registry.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
 import { aConfig } from "../support/a_config.ts";
 import type { TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
@@ -99,6 +102,7 @@ Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secr
     health: {
       state: "healthy",
       since: "2024-03-15T10:30:00Z",
+      answering: true,
       consecutiveFailures: 0,
       pending: 0,
     },
@@ -201,6 +205,9 @@ Deno.test("GET /v1/subscriptions/{id}: health and counts follow what becomes of 
   assertEquals(failing.health, {
     state: "failing",
     since: "2024-03-15T10:30:00Z",
+    answering: false,
+    failuresSince: "2024-03-15T10:30:00Z",
+    lastResult: { at: "2024-03-15T10:30:00Z", status: 500 },
     consecutiveFailures: 1,
     pending: 0,
   });
@@ -215,7 +222,9 @@ Deno.test("GET /v1/subscriptions/{id}: health and counts follow what becomes of 
     state: "paused",
     since: "2024-03-15T10:30:05Z",
     reason: "paused by local",
+    answering: true,
     lastSuccessAt: "2024-03-15T10:30:05Z",
+    lastResult: { at: "2024-03-15T10:30:05Z", status: 200 },
     consecutiveFailures: 0,
     pending: 1,
   });
@@ -332,4 +341,50 @@ Deno.test("/v1/subscriptions/{id}: an unknown one is 404 to read, test, pause an
     const { status, body } = await daemon.call(method!, `/v1/subscriptions/no%2Fsuch${path}`);
     assertEquals([status, body.detail], [404, 'the config has no subscription "no/such"']);
   }
+});
+
+Deno.test("subscriptions: an unknown id is told which was meant, to operators alone", async () => {
+  const subscriptions = ["guests", "crm", "accounting"].map((id) => aSubscription({ id }));
+  const auth = {
+    publishers: [{ name: "pms", token: new Secret("a-publisher-token-of-some-length") }],
+    operators: [{ name: "ann", token: new Secret("an-operator-token-of-some-length") }],
+  };
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions, auth }));
+  const as = async (who: string, method: string, path: string) =>
+    (await daemon.call(method, path, undefined, { authorization: `Bearer ${who}` })).body.detail;
+  const operator = "an-operator-token-of-some-length";
+  for (const [method, action] of [["GET", ""], ["POST", "/pause"], ["POST", "/test"]] as const) {
+    assertEquals(
+      await as(operator, method, `/v1/subscriptions/gests${action}`),
+      'the config has no subscription "gests"; did you mean "guests"?',
+    );
+  }
+  assertEquals(
+    await as(operator, "GET", `/v1/subscriptions/${"x".repeat(300)}`),
+    `the config has no subscription "${"x".repeat(300)}"`,
+  );
+  const told = await as("a-publisher-token-of-some-length", "GET", "/v1/subscriptions/gests");
+  assertMatch(told, /this is for operators/);
+});
+
+Deno.test("subscriptions: among 50 000 the one that was meant is found, and nobody waits for it", async () => {
+  const one = aSubscription();
+  const subscriptions = Array.from({ length: 50_000 }, (_, n) => ({ ...one, id: `customer-${n}` }));
+  const registry = new Registry(subscriptions);
+  const clock = systemClock;
+  let last = performance.now(), longestMs = 0;
+  const beat = setInterval(() => {
+    longestMs = Math.max(longestMs, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  registry.idsAfter("", 1);
+  last = performance.now();
+  longestMs = 0;
+  const detail = await noSuchSubscription("custmer-49999", { registry, clock });
+  clearInterval(beat);
+  assertEquals(
+    detail,
+    'the config has no subscription "custmer-49999"; did you mean "customer-49999"?',
+  );
+  assert(longestMs < 100, `${longestMs} ms`);
 });

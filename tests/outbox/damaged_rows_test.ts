@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteOutbox, type SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
-import type { Enqueue } from "../../src/outbox/outbox.ts";
+import type { Enqueue, ExhaustedDigest } from "../../src/outbox/outbox.ts";
 import { accepted, aDelivery, anEvent, aNewEvent, delivered, exhausted, NOON } from "./building.ts";
 
 const PAGE = 4_096;
@@ -70,6 +70,12 @@ for (const { what, sql, overwrite, told } of DAMAGES) {
       assertEquals([claims.length, damaged], [9, 1]);
       const again = await outbox.claim({ subscription: "crm", now: NOON, limit: 20 });
       assertEquals([again.claims.length, again.damaged], [0, undefined]);
+      const digests: ExhaustedDigest[] = [];
+      await outbox.tellExhausted(NOON, (digest) => void digests.push(digest));
+      assertEquals([digests[0]?.deliveries, digests[0]?.most[0]?.example.reason], [
+        1,
+        "its data is damaged",
+      ]);
       assertEquals(await outbox.unavailableBecause(), undefined);
       await assertEnded(outbox, path, told);
     } finally {

@@ -1,6 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import process from "node:process";
-import { placeOrder, relay } from "./sample.mjs";
+
+// The sample is copied beside it.
+const { placeOrder, relay } = await import(new URL("sample.mjs", import.meta.url).href);
 
 const [command, ...words] = process.argv.slice(2);
 const db = new DatabaseSync(process.env.OUTBOX_DB);

@@ -94,18 +94,26 @@ function deliveriesThatDoNotFit(
   return found;
 }
 
-/** Each change is told once, to the one channel there is. */
+/** Each change is told once, to the one channel there is; what is exhausted is told in digests. */
 function noticesThatDoNotFit(db: DatabaseSync, { deliveries }: Witness): string[] {
   const notices = db.prepare(`
     select cast(t.name as text) as kind, cast(e.data as text) as data
     from events e join types t on t.id = e.type
     where cast(e.id as text) like 'ntc_%'`).all() as { kind: string; data: string }[];
-  const told = countBy(notices, ({ kind, data }) => {
-    const { subscription, delivery } = JSON.parse(data);
-    return kind === "delivery.exhausted"
-      ? `${kind} ${delivery.id}`
-      : `${kind} ${subscription ?? ""}`;
-  });
+  const [digests, changeNotices] = partition(notices, ({ kind }) => kind === "delivery.exhausted");
+  const told = countBy(
+    changeNotices,
+    ({ kind, data }) => `${kind} ${JSON.parse(data).subscription ?? ""}`,
+  );
+  const untold = db.prepare(`
+    select cast(s.name as text) as subscription, deliveries as count
+    from exhausted_untold u join subscriptions s on s.id = u.subscription`).all();
+  for (
+    const { subscription, count } of [
+      ...digests.flatMap(({ data }) => JSON.parse(data).examples),
+      ...untold,
+    ]
+  ) add(told, `delivery.exhausted ${subscription}`, Number(count));
   const changes = db.prepare(`
     select h.kind, coalesce(cast(s.name as text), '') as subscription
     from history h left join subscriptions s on s.id = h.subscription
@@ -121,11 +129,19 @@ function noticesThatDoNotFit(db: DatabaseSync, { deliveries }: Witness): string[
     ({ kind, subscription }) =>
       kind === "rejected" ? "config.rejected " : `subscription.${kind} ${subscription}`,
   );
-  for (const { id, state, subscription } of deliveries.values()) {
+  for (const { state, subscription } of deliveries.values()) {
     if (state !== "exhausted" || subscription.startsWith("notify:")) continue;
-    happened.set(`delivery.exhausted ${id}`, 1);
+    add(happened, `delivery.exhausted ${subscription}`, 1);
   }
   return differences(told, happened, "notice");
+}
+
+function partition<Item>(items: readonly Item[], test: (item: Item) => boolean): [Item[], Item[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
+}
+
+function add(counts: Map<string, number>, key: string, by: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }
 
 function countBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, number> {

@@ -2,7 +2,8 @@ import { DatabaseSync } from "node:sqlite";
 import { monotonicFactory } from "ulid";
 import type { Config } from "../../src/config/config.ts";
 import type { Loaded } from "../../src/config/load.ts";
-import { channelId } from "../../src/dispatch/notices.ts";
+import { DIGEST_MS } from "../../src/dispatch/digests.ts";
+import { channelId } from "../../src/dispatch/channels.ts";
 import { type Engine, startEngine } from "../../src/engine.ts";
 import type { Submission, Submitted } from "../../src/ingest/ingest.ts";
 import type { PostedEvent } from "../../src/ingest/posted_event.ts";
@@ -429,7 +430,9 @@ class Simulation {
   #test(id: string): void {
     this.#operate(`test ${id}`, async (engine) => {
       const tested = await engine.operations.test(id, { by: "ann" });
-      if (tested) this.#accepted.set(tested.event, { data: "", deliveries: [tested.delivery] });
+      if (tested?.kind === "stored") {
+        this.#accepted.set(tested.event, { data: "", deliveries: [tested.delivery] });
+      }
     });
   }
 
@@ -513,6 +516,9 @@ class Simulation {
     await this.#settle();
     for (const id of [...this.#knownSubscriptions, channelId(CHANNEL)]) this.#resume(id);
     await this.#settle();
+    await this.#drain(() => true);
+    // What was exhausted last is told by then.
+    await this.#pass(DIGEST_MS);
     await this.#drain(() => true);
     if (this.#isOver) return;
     await this.#restart();

@@ -97,7 +97,8 @@ export class Witness {
 
   inForce(config: Config): void {
     this.#config = config;
-    this.#channels = new Notices({ random: this.#random, config });
+    const subscription = (id: string) => config.subscriptions.find((one) => one.id === id);
+    this.#channels = new Notices({ random: this.#random, config, subscription });
   }
 
   /** Who is to get an event now. */
@@ -431,10 +432,9 @@ function askedFor(outcome: Outcome): { leastMs: number; mostMs: number } {
 
 function createsDeliveries(operation: Operation): boolean {
   return operation.kind === "enqueue" || operation.kind === "redeliver" ||
-    operation.kind === "stepReplay" ||
+    operation.kind === "stepReplay" || operation.kind === "tellExhausted" ||
     (operation.kind === "record" &&
-      ((operation.recording.endNotices?.length ?? 0) > 0 ||
-        (operation.recording.healthNotices?.length ?? 0) > 0));
+      (operation.recording.healthNotices?.length ?? 0) > 0);
 }
 
 interface NewRow {

@@ -1,8 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Webhook } from "standardwebhooks";
 import type { Config } from "../../src/config/config.ts";
-import { channelId } from "../../src/dispatch/notices.ts";
+import { DIGEST_MS } from "../../src/dispatch/digests.ts";
+import { channelId } from "../../src/dispatch/channels.ts";
 import type { NoticeChannel, NoticeKind } from "../../src/domain/notice.ts";
+import { compilePattern } from "../../src/domain/pattern.ts";
+import { Secret } from "../../src/domain/secret.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";
 import { A_SECRET, aSubscription } from "../support/a_subscription.ts";
@@ -43,11 +46,11 @@ function aWatchedConfig(receiver: RawServer, operator: RawServer, overrides: Par
 function told(operator: RawServer): any[] {
   return operator.requests.map((request) => {
     const headers = Object.fromEntries(request.headers);
-    return new Webhook(A_SECRET.reveal().slice(6)).verify(request.text(), {
-      "webhook-id": headers["webhook-id"]!,
-      "webhook-timestamp": headers["webhook-timestamp"]!,
-      "webhook-signature": headers["webhook-signature"]!,
-    });
+    const signedAt = new Date(Number(headers["webhook-timestamp"]) * 1_000);
+    const signature = new Webhook(A_SECRET.reveal().slice(6))
+      .sign(headers["webhook-id"]!, signedAt, request.text());
+    assertEquals(headers["webhook-signature"], signature);
+    return JSON.parse(request.text());
   });
 }
 
@@ -78,18 +81,15 @@ Deno.test("notices: failing and recovered are told once each, signed, with what 
   await using operator = startRawServer();
   await using daemon = await aDaemon(aWatchedConfig(receiver, operator), { clock });
   const id = await exhaust(daemon, clock);
-  await operator.received(2);
+  await operator.received(1);
   await exhaust(daemon, clock);
-  await operator.received(3);
   status = 200;
   const { body } = await daemon.call("POST", "/v1/events", EVENT);
   await attempts(daemon, body.deliveries[0].id, 1);
-  await operator.received(4);
+  await operator.received(2);
 
   const notices = told(operator);
   assertEquals(notices.map(({ type }) => type).sort(), [
-    "delivery.exhausted",
-    "delivery.exhausted",
     "subscription.failing",
     "subscription.recovered",
   ]);
@@ -113,13 +113,16 @@ Deno.test("notices: the command that helps is quoted for a shell, whatever an id
   await using daemon = await aDaemon({ ...config, subscriptions: renamed }, { clock });
   await exhaust(daemon, clock);
   status = 200;
-  await operator.received(2);
+  await operator.received(1);
   await attempts(daemon, (await daemon.call("POST", "/v1/events", EVENT)).body.deliveries[0].id, 1);
-  await operator.received(3);
+  await operator.received(2);
   await daemon.call("POST", `/v1/subscriptions/${encodeURIComponent(id)}/pause`);
+  await operator.received(3);
+  clock.advance(DIGEST_MS);
   await operator.received(4);
   const commands = told(operator).map(({ data }) => data.command);
-  assertEquals(commands.filter((command) => !/^bellhook retry dlv_\w+$/.test(command)).sort(), [
+  assertEquals(commands.sort(), [
+    `bellhook deliveries --state exhausted --subscription '${id}'`,
     `bellhook deliveries --subscription '${id}' --state exhausted`,
     `bellhook resume '${id}'`,
     `bellhook status '${id}'`,
@@ -198,6 +201,8 @@ Deno.test("notices: two channels to one place get what each asks for; no id show
   ];
   await using daemon = await aDaemon(aWatchedConfig(receiver, operator, { notify }), { clock });
   await exhaust(daemon, clock);
+  await operator.received(1);
+  clock.advance(DIGEST_MS);
   await operator.received(2);
   const types = told(operator).map(({ type }) => type);
   assertEquals(types.sort(), ["delivery.exhausted", "subscription.failing"]);
@@ -210,6 +215,112 @@ Deno.test("notices: two channels to one place get what each asks for; no id show
   assertEquals(ids, ["guest-app", id, `${id}#2`]);
 });
 
+Deno.test("notices: exhausted deliveries are told in one digest for each 15 minutes", async () => {
+  const clock = now();
+  await using receiver = startRawServer({ status: 500, body: "no" });
+  await using operator = startRawServer();
+  const digests = webhookTo(operator.url, ["delivery.exhausted"]);
+  const config = aWatchedConfig(receiver, operator, { notify: [digests] });
+  const [first] = config.subscriptions;
+  const subscriptions = [
+    { ...first!, ladder: { waitsMs: [] } },
+    { ...first!, id: "crm", ladder: { waitsMs: [] }, events: [compilePattern("booking.*")] },
+  ];
+  await using daemon = await aDaemon({ ...config, subscriptions }, { clock });
+  const publish = async (...types: string[]) => {
+    const { body } = await daemon.call(
+      "POST",
+      "/v1/events",
+      types.map((type) => ({ type, data: 1 })),
+    );
+    const ids = body.flatMap(({ deliveries }: { deliveries: { id: string }[] }) =>
+      deliveries.map(({ id }) => id)
+    );
+    for (const id of ids) await attempts(daemon, id, 1);
+    return ids;
+  };
+  const [example] = await publish("payment.failed", "booking.created");
+  clock.advance(DIGEST_MS - 1);
+  await publish("payment.failed");
+  assertEquals(operator.requests.length, 0);
+  clock.advance(1);
+  await operator.received(1);
+  await publish("booking.created");
+  clock.advance(DIGEST_MS);
+  await operator.received(2);
+  clock.advance(DIGEST_MS);
+
+  const [{ type, data }, { data: next }] = told(operator);
+  assertEquals(type, "delivery.exhausted");
+  assertEquals([data.count, data.subscriptions], [4, 2]);
+  assertEquals(
+    data.examples.map(({ subscription, count }: Record<string, unknown>) => [subscription, count]),
+    [["guest-app", 3], ["crm", 1]],
+  );
+  assertEquals(data.examples[0].delivery, example);
+  assertMatch(data.examples[0].reason, /answered 500/);
+  assertMatch(data.summary, /^4 deliveries were exhausted for 2 subscriptions since /);
+  assertEquals([next.count, next.subscriptions], [2, 2]);
+});
+
+Deno.test("notices: Slack is told like any channel, retried, and its URL is shown nowhere", async () => {
+  const clock = now();
+  await using receiver = startRawServer({ status: 500 });
+  await using slack = startRawServer([{ status: 503 }, { status: 200, body: "ok" }]);
+  const url = new Secret(`${slack.url}services/T024BE7LH/kh5VxJ8eNkLmPqRs`);
+  const notify: NoticeChannel[] = [{
+    kind: "slack",
+    url,
+    on: ["subscription.failing"],
+    allowNetworks: ["127.0.0.0/8"],
+  }];
+  const config = aWatchedConfig(receiver, slack, { notify });
+  await using daemon = await aDaemon(config, { clock });
+  await exhaust(daemon, clock);
+  await slack.received(1);
+  const list = async () =>
+    (await daemon.call("GET", "/v1/deliveries?type=subscription.failing")).body.items;
+  await until(async () => (await list())[0].attemptCount === 1);
+  clock.advance(70_000);
+  await slack.received(2);
+  const [delivery] = await list();
+  assertMatch(delivery.subscription, /^notify:slack:127\.0\.0\.1:\d+:[0-9a-f]{8}$/);
+  assertEquals(slack.requests.map(({ target }) => target), [
+    "/services/T024BE7LH/kh5VxJ8eNkLmPqRs",
+    "/services/T024BE7LH/kh5VxJ8eNkLmPqRs",
+  ]);
+  assertMatch(JSON.parse(slack.requests[0]!.text()).text, /^guest-app is failing: .*\n/);
+  const shown = await Promise.all([
+    daemon.call("GET", `/v1/deliveries/${delivery.id}`),
+    daemon.call("GET", `/v1/subscriptions/${encodeURIComponent(delivery.subscription)}`),
+    daemon.call("GET", "/v1/deliveries"),
+  ]);
+  assert(!JSON.stringify(shown).includes("kh5VxJ8"));
+});
+
+Deno.test("notices: a digest survives a restart, and goes to the channels that are there by then", async () => {
+  const clock = now();
+  const folder = await Deno.makeTempDir();
+  await using receiver = startRawServer({ status: 500 });
+  await using operator = startRawServer();
+  const before = webhookTo(`${operator.url}before`, ["delivery.exhausted"]);
+  const after = webhookTo(`${operator.url}after`, ["delivery.exhausted"]);
+  const config = aWatchedConfig(receiver, operator, { notify: [before] });
+  const onDisk = { ...config, storage: { ...config.storage, path: `${folder}/outbox.db` } };
+  let daemon = await aDaemon(onDisk, { clock });
+  await exhaust(daemon, clock);
+  await stopAtOnce(daemon, clock);
+  clock.advance(10 * 60_000);
+  daemon = await aDaemon({ ...onDisk, notify: [after] }, { clock });
+  await exhaust(daemon, clock);
+  assertEquals(operator.requests.length, 0);
+  clock.advance(5 * 60_000);
+  await operator.received(1);
+  assertEquals([operator.requests[0]!.target, told(operator)[0].data.count], ["/after", 2]);
+  await stopAtOnce(daemon, clock);
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("notices: only the kinds that a channel asks for", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 500 });
@@ -219,6 +330,7 @@ Deno.test("notices: only the kinds that a channel asks for", async () => {
   await exhaust(daemon, clock);
   await operator.received(1);
   await exhaust(daemon, clock);
+  clock.advance(DIGEST_MS);
   assertEquals(told(operator).map(({ type }) => type), ["subscription.failing"]);
 });
 
@@ -231,12 +343,12 @@ Deno.test("notices: survive a restart and are retried; one that is exhausted is 
   const onDisk = { ...config, storage: { ...config.storage, path: `${folder}/outbox.db` } };
   let daemon = await aDaemon(onDisk, { clock });
   await exhaust(daemon, clock);
-  await operator.received(2);
+  await operator.received(1);
   await stopAtOnce(daemon, clock);
 
   clock.advance(3_600_000);
   daemon = await aDaemon(onDisk, { clock });
-  await operator.received(4);
+  await operator.received(3);
   const notices = () => daemon.call("GET", "/v1/deliveries?type=subscription.failing");
   for (let round = 0; round < 20; round++) {
     const { body } = await notices();

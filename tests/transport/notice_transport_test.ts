@@ -4,7 +4,7 @@ import type { NoticeChannel } from "../../src/domain/notice.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import { noticeTransport } from "../../src/transport/notice_transport.ts";
-import type { Transport } from "../../src/transport/transport.ts";
+import type { OutgoingRequest, Transport } from "../../src/transport/transport.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { startMailServer } from "../support/mail_server.ts";
 import { until } from "../support/until.ts";
@@ -309,4 +309,74 @@ async function descriptorsOf(pid: number): Promise<string[]> {
     args: ["-c", 'for one in /proc/"$0"/fd/*; do readlink "$one"; done', String(pid)],
   }).output();
   return new TextDecoder().decode(stdout).trim().split("\n");
+}
+
+const SLACK_URL = "https://hooks.slack.example/services/T024BE7LH/B024BE7LH/kh5VxJ8eNkLmPqRs";
+
+Deno.test("Slack: gets the notice as plain text, in which strangers mention nobody", async () => {
+  const sent: OutgoingRequest[] = [];
+  const body = JSON.stringify({
+    type: "subscription.failing",
+    timestamp: "2024-03-15T10:30:00Z",
+    data: {
+      kind: "subscription.failing",
+      summary: "<!channel> *guests* is failing:\n<https://evil.example|log in>",
+      subscription: "a & b > c",
+      lastAnswer: { status: 500, body: "x".repeat(9_000) },
+      command: "bellhook status guest-app",
+    },
+  });
+  const outcome = await toSlack(body, (request) => {
+    sent.push(request);
+    return { kind: "answered", status: 200, headers: [], body: encode("ok"), truncated: false };
+  });
+  assertEquals(outcome.kind, "answered");
+  assertEquals(sent[0]!.url, SLACK_URL);
+  const message = JSON.parse(new TextDecoder().decode(sent[0]!.body));
+  assertEquals(message.text.split("\n").slice(0, 2), [
+    "&lt;!channel&gt; *guests* is failing: &lt;https://evil.example|log in&gt;",
+    "subscription: a &amp; b &gt; c",
+  ]);
+  assert(message.text.length < 4_000);
+  assertEquals([message.mrkdwn, message.link_names, message.unfurl_links], [false, false, false]);
+});
+
+Deno.test("Slack: no answer and no error shows its URL, or the key in it", async () => {
+  const [, key] = /([^/]+)$/.exec(SLACK_URL)!;
+  const answered = await toSlack(BODY, () => ({
+    kind: "answered",
+    status: 404,
+    headers: [["Location", SLACK_URL]],
+    body: encode(`no such hook: ${key}`),
+    truncated: false,
+  }));
+  const failed = await toSlack(BODY, () => ({
+    kind: "failed",
+    error: { kind: "protocol", message: `${SLACK_URL} is odd` },
+  }));
+  for (const outcome of [answered, failed]) {
+    const body = outcome.kind === "answered" ? new TextDecoder().decode(outcome.body) : "";
+    assert(!`${JSON.stringify(outcome)}${body}`.includes(key!));
+  }
+});
+
+function toSlack(body: string, answer: (request: OutgoingRequest) => Outcome): Promise<Outcome> {
+  const transport = noticeTransport({
+    http: { ...http, send: (request) => Promise.resolve(answer(request)) },
+    clock: systemClock,
+    environment: Deno.env,
+    channel: () => ({ kind: "slack", url: new Secret(SLACK_URL) }),
+  });
+  return transport.send({
+    url: "slack:hooks.slack.example",
+    headers: [["Content-Type", "application/json"]],
+    body: encode(body),
+    deadlineMs: 30_000,
+    allowNetworks: [],
+    pool: "notify:",
+  });
+}
+
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
 }

@@ -1,14 +1,18 @@
 import { statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Space } from "../../outbox/outbox.ts";
+import {
+  type JournalReader,
+  LONG_JOURNAL_BYTES,
+  readersText,
+  type Space,
+} from "../../outbox/outbox.ts";
+import { journalReaders } from "../../outbox/sqlite/journal_readers.ts";
 import { openReader } from "../../outbox/sqlite/reader.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { mib } from "../byte_text.ts";
 import type { Finding } from "./finding.ts";
 
 const MIB = 1024 * 1024;
-/** The daemon keeps its journal below 64 MiB, where no reader holds it up. */
-const LARGE_JOURNAL_BYTES = 256 * MIB;
 const FSYNCS = 20;
 
 /** The database, its journal, and the disk that they are on. */
@@ -27,7 +31,7 @@ export async function examineDisk(database: string, clock: Clock): Promise<Findi
     await examineDatabase(database),
     judgeRoom({ freeBytes: bavail * bsize, totalBytes: blocks * bsize }, folder),
     await examineFsync(folder, clock),
-    judgeJournal(await sizeOf(`${database}-wal`)),
+    await examineJournal(database),
   ];
 }
 
@@ -112,17 +116,27 @@ export function judgeFsync(sortedMs: readonly number[]): Finding {
   return { check, state: "warn", message, fix: "put the database on a local SSD" };
 }
 
-/** Whether something keeps the journal from being emptied; undefined where there is none. */
-export function judgeJournal(bytes: number | undefined): Finding {
+async function examineJournal(database: string): Promise<Finding> {
+  const bytes = await sizeOf(`${database}-wal`) ?? 0;
+  return judgeJournal(bytes, bytes > LONG_JOURNAL_BYTES ? await journalReaders(database) : []);
+}
+
+/** Whether something keeps the journal from being emptied. A daemon cuts it to 64 MiB when it is. */
+export function judgeJournal(
+  bytes: number | undefined,
+  readers: readonly JournalReader[] = [],
+): Finding {
   const check = "journal";
   if (!bytes) return { check, state: "ok", message: "empty" };
   const message = mib(bytes);
-  if (bytes <= LARGE_JOURNAL_BYTES) return { check, state: "ok", message };
+  if (bytes <= LONG_JOURNAL_BYTES) return { check, state: "ok", message };
   return {
     check,
     state: "warn",
-    message,
-    fix: "something has been reading the database for long: end it, or restart the daemon",
+    message: `${message}: it can't be emptied while ${readersText({ readers })} reads in it`,
+    fix: readers.length > 0
+      ? `end ${readers.length === 1 ? "that process" : "those processes"}, or let it finish`
+      : 'find out what reads the database, as in "fuser FILE", and end it',
   };
 }
 

@@ -56,7 +56,7 @@ function judgeHost(
   },
 ): Finding {
   const check = "receiver";
-  const ids = subscriptions.map(({ id }) => id).join(", ");
+  const ids = someOf(subscriptions.map(({ id }) => id));
   if (found instanceof Error) {
     return {
       check,
@@ -76,6 +76,27 @@ function judgeHost(
     };
   }
   return { check, state: "ok", message: `"${host}" (${ids}) is ${found.join(", ")}` };
+}
+
+/** Thousands of subscriptions may have one host. */
+function someOf(ids: readonly string[]): string {
+  if (ids.length <= SHOWN_IDS) return ids.join(", ");
+  return `${ids.slice(0, SHOWN_IDS).join(", ")} and ${ids.length - SHOWN_IDS} others`;
+}
+
+const SHOWN_IDS = 5;
+
+/** Whoever sets a proxy expects that requests go through it. */
+export function judgeProxies(variables: readonly string[]): Finding[] {
+  if (variables.length === 0) return [];
+  return [{
+    check: "proxy",
+    state: "warn",
+    message: `${variables.join(", ")} ${variables.length === 1 ? "is" : "are"} set and ignored: ` +
+      "Bellhook connects to receivers directly",
+    fix: "let this machine connect to receivers directly; if a firewall inspects TLS on the way, " +
+      "trust its authority: DENO_TLS_CA_STORE=system,mozilla",
+  }];
 }
 
 /** Whether the daemon can listen where it is to, or does. */

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import type { Config } from "../../config/config.ts";
 import { formatDuration, formatSize } from "../../domain/duration.ts";
-import type { NoticeChannel } from "../../domain/notice.ts";
+import { channelText, type NoticeChannel } from "../../domain/notice.ts";
 import type { Reload, ReloadReport } from "../reload.ts";
 import { renderPage } from "./frame.tsx";
 import { ActionButton, Code, Notice, Settings } from "./parts.tsx";
@@ -110,7 +110,7 @@ function InForce({ config }: { config: Config }) {
         ["Attempts at once", count(config.totalConcurrency)],
         ["Publishers", auth ? names(auth.publishers) : "anybody on this machine"],
         ["Operators", auth ? names(auth.operators) : "anybody on this machine"],
-        ["Notices", notify.length === 0 ? "nobody is told" : notify.map(channelText).join("; ")],
+        ["Notices", notify.length === 0 ? "nobody is told" : notify.map(noticeText).join("; ")],
         ["Event types", eventTypes ? count(eventTypes.size) : "any"],
         ["Profiles in use", [...used].sort().join(", ") || "none"],
         [
@@ -132,15 +132,6 @@ function listenText(listen: Config["server"]["listen"]): string {
   return `${listen.host.includes(":") ? `[${listen.host}]` : listen.host}:${listen.port}`;
 }
 
-/** Where notices go, without what may be a token in an address. */
-function channelText(channel: NoticeChannel): string {
-  const on = channel.on.join(", ");
-  switch (channel.kind) {
-    case "webhook":
-      return `webhook to ${new URL(channel.url).origin} (${on})`;
-    case "email":
-      return `mail to ${channel.to.join(", ")} (${on})`;
-    case "command":
-      return `command ${channel.command[0]} (${on})`;
-  }
+function noticeText(channel: NoticeChannel): string {
+  return `${channelText(channel)} (${channel.on.join(", ")})`;
 }

@@ -4,9 +4,11 @@ import type { Config } from "../../config/config.ts";
 import { credit } from "../../domain/actor.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Registry } from "../../ingest/registry.ts";
+import type { UnmatchedPattern } from "../../ingest/unmatched_patterns.ts";
 import {
   type HistoryEntry,
   InvalidCursorError,
+  type LongJournal,
   OutboxFailed,
   type OutboxReader,
   OutboxUnavailable,
@@ -74,6 +76,8 @@ export interface DashboardPorts {
   readonly isHeld: IsHeld;
   readonly health: (subscription: string) => Health;
   readonly notReadyBecause: () => Promise<string | undefined>;
+  readonly pinnedJournal: () => LongJournal | undefined;
+  readonly unmatched: () => Promise<readonly UnmatchedPattern[]>;
   readonly reload: Reload;
   readonly feed: ChangeFeed;
   readonly onShutdown: (end: () => void) => () => void;

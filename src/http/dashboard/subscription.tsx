@@ -1,11 +1,13 @@
 // deno-lint-ignore-file jsx-key
 import type { Context } from "hono";
 import type { Config } from "../../config/config.ts";
-import { type Health, healthState } from "../../domain/health.ts";
+import { diagnoseResult } from "../../domain/diagnosis.ts";
+import { conditionOf, type Health } from "../../domain/health.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
+import { resultWords } from "../../domain/result_words.ts";
 import type { Subscription } from "../../domain/subscription.ts";
-import type { Registry } from "../../ingest/registry.ts";
 import type { AnswerCount, Backlog, Counts, OutboxReader, Replay } from "../../outbox/outbox.ts";
+import { type NearSubscriptionPorts, noSuchSubscription } from "../near_subscription.ts";
 import { ProblemError } from "../problem.ts";
 import { subscriptionView } from "../views.ts";
 import { StatisticsCard } from "./charts.tsx";
@@ -39,9 +41,8 @@ import { answersByStatus, type SpanName, statisticsOf } from "./statistics.ts";
 import type { DashboardEnv, Viewer } from "./viewer.ts";
 import { count, counted, heldBecause, percent, visible } from "./words.ts";
 
-export interface SubscriptionPagePorts {
+export interface SubscriptionPagePorts extends NearSubscriptionPorts {
   readonly reader: OutboxReader;
-  readonly registry: Registry;
   readonly config: () => Config;
   readonly health: (subscription: string) => Health;
 }
@@ -66,11 +67,11 @@ export async function subscriptionPage(
     throw new ProblemError({
       status: 404,
       title: "No such subscription",
-      detail: `the config has no subscription "${id}", and nothing of it is on record`,
+      detail: await noSuchSubscription(id, ports),
     });
   }
   const health = ports.health(id);
-  const state = subscription ? healthState(health, subscription.enabled) : "removed";
+  const state = subscription ? conditionOf(health, subscription.enabled) : "removed";
   const backlog = await reader.backlogOf(id);
   const statistics = await Promise.all(
     DRAWN.map((span) => statisticsOf(reader, { span, subscription: id, now: viewer.now })),
@@ -95,6 +96,9 @@ export async function subscriptionPage(
         </p>
         <h1>{visible(id)}</h1>
         {subscription?.description !== undefined && <p>{visible(subscription.description)}</p>}
+        {subscription?.contact !== undefined && (
+          <p>Contact: {subscription.contact.map(visible).join(", ")}</p>
+        )}
         <Notice text={doneText(context.req.query())} />
         <div class="actions">
           <State state={state} />
@@ -114,6 +118,19 @@ export async function subscriptionPage(
             <p>
               <strong>It is failing:</strong> {visible(failing.meaning ?? "")}{" "}
               (<a href={deliveryPath(failing.delivery)}>the delivery</a>)
+            </p>
+          </div>
+        )}
+        {state === "not answering" && health.lastResult && (
+          <div class="diagnosis is-exhausted">
+            <p>
+              <strong>It is not answering:</strong>{" "}
+              {counted(health.consecutiveFailures, "failed attempt")} in a row
+              {health.failuresSince !== undefined && (
+                <>
+                  {" "}since <When at={health.failuresSince} now={viewer.now} />
+                </>
+              )}. {visible(diagnoseResult(health.lastResult))}
             </p>
           </div>
         )}
@@ -145,7 +162,7 @@ export async function subscriptionPage(
         )}
         <h2>What happened</h2>
         {history.length === 0
-          ? <p class="muted">It never failed, was never paused, and nobody did anything to it.</p>
+          ? <p class="muted">Nothing is on record.</p>
           : <History entries={history} viewer={viewer} of="subscription" />}
         {history.length === LATEST && (
           <p>
@@ -220,6 +237,15 @@ function HealthFacts(
           health.failingSince === undefined
             ? undefined
             : <When at={health.failingSince} now={now} />,
+        ],
+        [
+          "Last answer",
+          health.lastResult && (
+            <>
+              {visible(resultWords(health.lastResult, now))},{" "}
+              <When at={health.lastResult.at} now={now} />
+            </>
+          ),
         ],
         [
           "Last success",
@@ -379,7 +405,7 @@ async function countFailed(
   if (since === undefined) return undefined;
   const filter = {
     subscription,
-    state: "exhausted",
+    state: "failed",
     since,
     until: Number.MAX_SAFE_INTEGER,
   } as const;

@@ -4,6 +4,7 @@ import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
+import { isChannelId } from "../../domain/notice.ts";
 import type { Verdict } from "../../domain/verdict.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
 import type { Turn } from "../../runtime/turn.ts";
@@ -13,6 +14,7 @@ import type {
   ClaimRequest,
   Enqueue,
   Enqueued,
+  ExhaustedDigest,
   HistoryEntry,
   NewEvent,
   PacedStart,
@@ -34,11 +36,12 @@ import {
   toNullableBytes,
   toText,
 } from "./bytes.ts";
-import { Changes } from "./changes.ts";
+import { Changes, type FreshSuccess } from "./changes.ts";
 import { Claims, type Grant } from "./claims.ts";
 import { DAMAGED, isCorrupt, isJson } from "./damage.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
 import { EventIds } from "./event_ids.ts";
+import { type Exhausted, ExhaustedCounts } from "./exhausted_digest.ts";
 import { HealthKeeping } from "./health_keeping.ts";
 import { BITE_ROWS, Indexing } from "./indexing.ts";
 import { type InsertedDelivery, Insertion, type NameTables } from "./insertion.ts";
@@ -50,12 +53,17 @@ import {
   deliveryFromRow,
   type DeliveryRow,
   extentOf,
+  LAST_RESULT,
+  type LastResultRow,
   PENDING_COUNTS,
 } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 import { type TalliedAttempt, Tallying } from "./tallying.ts";
 import { Timekeeping } from "./timekeeping.ts";
+
+/** A transaction that stores so many deliveries indexes none of them. */
+const LARGE = 2_048;
 
 /** A change that needs a transaction, as data. */
 export type Operation =
@@ -76,6 +84,11 @@ export type Operation =
     readonly history: HistoryEntry | undefined;
   }
   | { readonly kind: "remember"; readonly entry: HistoryEntry }
+  | {
+    readonly kind: "tellExhausted";
+    readonly at: Instant;
+    readonly compose: (digest: ExhaustedDigest) => NewEvent | undefined;
+  }
   | { readonly kind: "beginReplay" }
   | { readonly kind: "openReplay"; readonly opening: ReplayOpening }
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
@@ -101,6 +114,8 @@ export interface Answers {
   readonly cancel: number;
   readonly setHealth: void;
   readonly remember: void;
+  /** The subscriptions that have a delivery of it. */
+  readonly tellExhausted: readonly string[];
   /** The replay's number. */
   readonly beginReplay: number;
   readonly openReplay: Replay;
@@ -141,6 +156,8 @@ export interface JournalPages {
 /** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
 export class Store {
   readonly timekeeping: Timekeeping;
+  /** What a digest is to tell. */
+  readonly exhausted: ExhaustedCounts;
   readonly #db: DatabaseSync;
   readonly #sql: Statements<keyof typeof SQL>;
   readonly #names: NameTables;
@@ -175,6 +192,7 @@ export class Store {
     this.#healthKeeping = new HealthKeeping(db);
     this.#tallying = new Tallying(db);
     this.timekeeping = new Timekeeping(db, this.#names.subscriptions);
+    this.exhausted = new ExhaustedCounts(db, this.#names.subscriptions);
     this.#publisherPending = new PublisherPending(db);
     this.#pending = countPending(db);
   }
@@ -190,12 +208,14 @@ export class Store {
    */
   apply(operations: readonly Operation[], { watched = false } = {}): Applied {
     const changes = new Changes({ watched });
+    const before = this.#insertion.last;
     this.#sql.begin.run();
     let answers: Answer[], subscriptions: ReadonlyMap<string, Health>;
     try {
       answers = operations.map((operation) => this.#run(operation, changes));
       subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
-      const { last } = this.#insertion;
+      // What a large request brings is left to the next transaction: this one takes long enough.
+      const last = changes.created.length < LARGE ? this.#insertion.last : before;
       if (this.#indexing.isDue(last)) this.#indexing.takeInSome(last);
       this.#writeCounts(changes);
       this.#healthKeeping.write(changes, this.#indexing);
@@ -323,15 +343,21 @@ export class Store {
     // One transaction, and this connection: its pages are at hand, a reader's are stale just now.
     this.#sql.beginReading.run();
     try {
-      const rows = Array.from(
+      return Array.from(
         seqs,
-        (seq) => this.#unlessCorrupt(() => this.#sql.delivery.get(seq)),
-      );
-      return rows.filter((row) => row !== undefined)
-        .map((row) => deliveryFromRow(row as unknown as DeliveryRow));
+        (seq) => this.#unlessCorrupt(() => this.#sql.delivery.get(seq)) as unknown as DeliveryRow,
+      ).filter((row) => row !== undefined)
+        .map((row) => deliveryFromRow(row, this.#lastResult(row)));
     } finally {
       this.#sql.rollback.run();
     }
+  }
+
+  #lastResult({ seq, attempt_count }: DeliveryRow): LastResultRow | undefined {
+    if (attempt_count === 0) return undefined;
+    return this.#unlessCorrupt(() => this.#sql.lastResult.get(seq, attempt_count)) as unknown as
+      | LastResultRow
+      | undefined;
   }
 
   /** What is read; undefined where it can't be, for its pages are damaged. */
@@ -410,6 +436,8 @@ export class Store {
         return;
       case "remember":
         return this.#remember(operation.entry);
+      case "tellExhausted":
+        return this.#tellExhausted(operation, changes);
       case "beginReplay":
         // It looks by the indexes for what has finished so far.
         this.#index();
@@ -719,8 +747,10 @@ export class Store {
         now: Math.round(now),
         replays: this.#replaying.last,
         reason: toBytes(DAMAGED),
-      }) as { fresh: number } | undefined;
+      }) as { fresh: number; createdAt: Instant } | undefined;
       if (!row) continue;
+      const delivery = deliveryId({ createdAt: row.createdAt, seq });
+      this.#countExhausted({ subscription, delivery, reason: DAMAGED, at: now });
       changes.ended.push(grant);
       changes.finishDamaged({ seq, subscription, fresh: Boolean(row.fresh) }, "exhausted");
     }
@@ -736,7 +766,7 @@ export class Store {
   }
 
   #record(recording: Recording, changes: Changes): boolean {
-    const { claim, attempt, verdict, at, endNotices = [] } = recording;
+    const { claim, attempt, verdict, at } = recording;
     const grant = this.#grantOf(claim);
     if (!grant) return false;
     if (!this.#claims.holds(grant)) {
@@ -771,9 +801,31 @@ export class Store {
     changes.ended.push(grant);
     if (verdict.kind === "retry") changes.postpone({ ...grant, fresh });
     else changes.finish({ ...grant, fresh }, verdict.kind);
-    for (const notice of endNotices) this.#insertion.event(notice, at, changes);
-    this.#recordHealth(recording, grant, changes, waits && attempt.result === "success");
+    const success = waits && attempt.result === "success" ? { at, status } : undefined;
+    if (verdict.kind === "exhausted") {
+      const { id: delivery } = claim.delivery;
+      const { subscription } = grant;
+      this.#countExhausted({ subscription, delivery, reason: verdict.reason, at });
+    }
+    this.#recordHealth(recording, grant, changes, success);
     return true;
+  }
+
+  /** Not those of channels, which are notices, also where one is sent again: it would have no end. */
+  #countExhausted(exhausted: Exhausted): void {
+    const isNotice = isChannelId(this.#names.subscriptions.name(exhausted.subscription));
+    if (!isNotice) this.exhausted.add(exhausted);
+  }
+
+  #tellExhausted(
+    { at, compose }: Operation & { kind: "tellExhausted" },
+    changes: Changes,
+  ): readonly string[] {
+    const digest = this.exhausted.take();
+    const notice = digest && compose(digest);
+    if (notice === undefined) return [];
+    this.#insertion.event(notice, at, changes);
+    return notice.deliveries.map(({ subscription }) => subscription);
   }
 
   /** The attempt was sent, whatever became of its delivery meanwhile: it stays on record. */
@@ -788,18 +840,18 @@ export class Store {
     this.#tally({ claim, attempt, at }, grant, changes.attempts);
     changes.settled.push(grant);
     changes.touched?.add(seq);
-    this.#recordHealth(recording, grant, changes, false);
+    this.#recordHealth(recording, grant, changes, undefined);
   }
 
   #recordHealth(
     { at, health, healthNotices = [], history = [] }: Recording,
     { subscription }: Grant,
     changes: Changes,
-    succeededFresh: boolean,
+    freshSuccess: FreshSuccess | undefined,
   ): void {
     if (health) {
-      if (succeededFresh && !this.#healthKeeping.isNews(subscription, health, changes)) {
-        changes.successes.set(subscription, at);
+      if (freshSuccess && !this.#healthKeeping.isNews(subscription, health, changes)) {
+        changes.successes.set(subscription, freshSuccess);
       } else changes.health.set(subscription, health);
     }
     for (const notice of healthNotices) this.#insertion.event(notice, at, changes);
@@ -1048,6 +1100,7 @@ export const SQL = {
       cross join events e on e.seq = d.event`,
 
   delivery: DELIVERY_BY_SEQ,
+  lastResult: LAST_RESULT,
 
   ownRow: "select * from deliveries where seq = ?",
 
@@ -1094,7 +1147,7 @@ export const SQL = {
   endDamaged: `
     update deliveries
     set state = 2, due_at = null, finished_at = :now, finished_after = :replays, reason = :reason
-    where seq = :seq and state = 0 returning fresh`,
+    where seq = :seq and state = 0 returning fresh, created_at as createdAt`,
 
   shiftDue: `
     update deliveries indexed by deliveries_due set due_at = due_at + :byMs
