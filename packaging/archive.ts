@@ -60,9 +60,7 @@ export async function buildArchive(
 async function copy(from: string, to: string): Promise<void> {
   if ((await Deno.stat(from)).isFile) return await Deno.copyFile(from, to);
   await Deno.mkdir(to);
-  for await (const { name } of Deno.readDir(from)) {
-    await Deno.copyFile(join(from, name), join(to, name));
-  }
+  for await (const { name } of Deno.readDir(from)) await copy(join(from, name), join(to, name));
 }
 
 /** Unpacks an archive where nothing else is, until it is disposed of. */

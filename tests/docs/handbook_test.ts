@@ -135,6 +135,10 @@ const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^deno task bench\b/, "an hour"],
   [/^litestream /, "another program, which need not be here"],
   [/^sudo bellhook install-service -c/, "/etc/systemd is the machine's; --print shows the unit"],
+  [
+    /^npx --yes openapi-typescript/,
+    "tests/http/generated_client_test.ts does, and runs the client",
+  ],
   [/^podman /, "no registry has the base images here; tests/packaging/container_test.ts checks it"],
   [
     /^docker compose /,

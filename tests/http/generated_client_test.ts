@@ -6,6 +6,7 @@ import { Secret } from "../../src/domain/secret.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";
 import { aDirectory } from "../cli/captured.ts";
+import { blocksOf } from "../docs/pages.ts";
 
 const TOKEN = "a-token-of-an-operator-that-is-long";
 
@@ -77,9 +78,11 @@ for (const hasAuth of [true, false]) {
       "deno.json": CONFIG,
       "generate.ts": GENERATE,
       "publish.ts": PROGRAM,
+      "page.ts": await pageSample(),
     });
     await run(folder.path, "generate.ts", `${daemon.url}/openapi.json`, "bellhook.ts");
     const said = await run(folder.path, "publish.ts", daemon.url, ...(hasAuth ? [TOKEN] : []));
+    await check(folder.path, "page.ts");
     assertEquals(JSON.parse(said), {
       posted: 202,
       again: 200,
@@ -89,6 +92,21 @@ for (const hasAuth of [true, false]) {
       listed: 0,
     });
   });
+}
+
+/** What docs/publishers.md shows. */
+async function pageSample(): Promise<string> {
+  const blocks = blocksOf(await Deno.readTextFile("docs/publishers.md"));
+  return blocks.find(({ language }) => language === "ts")!.text;
+}
+
+async function check(folder: string, program: string): Promise<void> {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["check", "-q", program],
+    cwd: folder,
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
 }
 
 /** Checks a program's types, and runs it. */

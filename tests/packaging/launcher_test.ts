@@ -84,7 +84,7 @@ Deno.test({
   async fn() {
     await using place = await aDirectory();
     const folder = await programs(place, {});
-    for (const name of ["dirname", "readlink", "head", "cut"]) {
+    for (const name of ["dirname", "readlink", "head", "cut", "find"]) {
       await Deno.symlink(`/usr/bin/${name}`, join(folder, name));
     }
     const { code, stderr } = await launch(place, folder, "--version");
