@@ -5,6 +5,7 @@ import { type Bundle, ROOT } from "./bundle.ts";
 import { manPage } from "./man.ts";
 import { finished, output } from "./run_command.ts";
 import { HERE, isWindows, type Target } from "./target.ts";
+import { noticesText } from "./third_party.ts";
 
 /** Thrown where Deno's executable for another platform can't be had. */
 export class NoDenoError extends Error {
@@ -45,6 +46,8 @@ export async function buildArchive(
       await copy(join(ROOT, companion), join(staging, name, companion));
     }
     await Deno.writeTextFile(join(staging, name, "bellhook.1"), await manPage());
+    const notices = noticesText(bundle.licenses);
+    await Deno.writeTextFile(join(staging, name, "THIRD_PARTY_NOTICES"), notices);
     const tar = join(folder, `${name}.tar`);
     await output("tar", ["-C", staging, "-cf", tar, name]);
     await output("gzip", ["-f", "-n", `-${level}`, tar]);

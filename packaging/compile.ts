@@ -1,7 +1,7 @@
 /**
  * Builds what is given to users, into dist/: for each platform one executable file, where Deno's
- * runtime for it can be fetched, and one archive that has Deno in it and needs nothing fetched. What
- * can run here is tried: start, an event, its delivery, SIGTERM, and again.
+ * runtime for it can be fetched, and one archive that has Deno in it and needs nothing fetched; beside
+ * them the bill of materials (CycloneDX). What can run here is tried: start, an event, its delivery, SIGTERM, and again.
  *
  *   deno task compile                       for this platform
  *   deno task compile linux-arm64 …         for those, `all` for all
@@ -12,7 +12,9 @@ import { buildArchive, NoDenoError, unpack } from "./archive.ts";
 import { compileBinary } from "./binary.ts";
 import { type Bundle, bundle, ROOT } from "./bundle.ts";
 import { smokeTest } from "./smoke.ts";
+import { VERSION } from "../src/version.ts";
 import { HERE, type Target, TARGETS } from "./target.ts";
+import { billOfMaterials } from "./third_party.ts";
 
 if (import.meta.main) Deno.exitCode = await compile(Deno.args);
 
@@ -29,6 +31,9 @@ async function compile(names: readonly string[]): Promise<number> {
   try {
     const bundled = await bundle(staging);
     console.error(bundled.version);
+    const bill = join(dist, `bellhook-${VERSION}.cdx.json`);
+    await Deno.writeTextFile(bill, billOfMaterials(bundled.licenses));
+    await tell(bill);
     let failures = 0;
     for (const target of targets) {
       try {

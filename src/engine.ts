@@ -175,6 +175,7 @@ function compose(
     measures,
     tracing,
     nextDueAt: (id) => scheduler.nextDueAt(id),
+    tenancyKey: () => config.tenancy?.key,
     onNotice: (channel) => scheduler.noteDue(channel, steady.now()),
     onExhausted: () => digests.noteExhausted(),
   });
@@ -274,6 +275,7 @@ function compose(
       if (!subscription) return undefined;
       const isChannel = isChannelId(id);
       const tested = await ingest.test(subscription, isChannel ? TEST_NOTICE : request);
+      if (tested.kind === "refused") return tested;
       const { delivery } = tested;
       const about = { at: steady.now(), subscription: id, delivery, ...credit(by) };
       await remember({ ...about, kind: "tested", cause: "a test event was sent" });

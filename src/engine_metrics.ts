@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Health, type HealthState, healthState } from "./domain/health.ts";
+import { type Health, type HealthState, healthState, isAnswering } from "./domain/health.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Registry } from "./ingest/registry.ts";
 import {
@@ -101,6 +101,15 @@ export function measureEngine(metrics: Metrics, ports: EngineMetricsPorts): void
         const now = healthState(ports.health(id), enabled);
         for (const state of STATES) yield [[id, state], Number(state === now)];
       }
+    },
+  });
+  metrics.gauge({
+    name: "bellhook_subscription_answering",
+    help: "0 from a receiver's third failed attempt in a row on, or from the first if none ever " +
+      "succeeded; else 1.",
+    labels: ["subscription"],
+    *read() {
+      for (const { id } of registry.all) yield [[id], Number(isAnswering(ports.health(id)))];
     },
   });
   metrics.gauge({

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { blocksOf } from "./docs/pages.ts";
 
 const README = await Deno.readTextFile("README.md");
@@ -8,7 +8,7 @@ Deno.test("README: every command in it is one, with the options it is shown with
     .flatMap(({ text }) => text.split("\n"))
     .map((line) => line.replace(/\s+#.*$/, ""));
   const calls = lines.flatMap((line) => {
-    const call = /(?:deno task (?:-q )?bellhook|^\s*bellhook) ([a-z-]+)(.*)$/.exec(line);
+    const call = /(?:deno task (?:-q )?bellhook|^\s*(?:\.\/)?bellhook) ([a-z-]+)(.*)$/.exec(line);
     return call ? [{ command: call[1]!, rest: call[2]! }] : [];
   });
   assert(calls.length > 5);
@@ -36,3 +36,26 @@ async function help(...args: string[]): Promise<string> {
   assertEquals(output.code, 0, new TextDecoder().decode(output.stderr));
   return new TextDecoder().decode(output.stdout);
 }
+
+Deno.test("README: it is short, and its commands fit a terminal of 80 columns", () => {
+  assert(README.split("\n").length <= 150);
+  for (const { language, text } of blocksOf(README)) {
+    if (language !== "sh" && language !== "text") continue;
+    for (const line of text.split("\n")) assert(line.length <= 80, line);
+  }
+});
+
+Deno.test("README: the first screen says what it does, how to see it, how to post, and shows it", () => {
+  const screen = README.split("\n## ")[0]!;
+  for (const delay of ["1m", "5m", "30m", "2h", "24h"]) assertStringIncludes(screen, delay);
+  const [commands, post] = blocksOf(screen).map(({ text }) => text);
+  // CI runs exactly these two, and how long they take is said beside them.
+  const ci = Deno.readTextFileSync(".ci/run");
+  const shown = [
+    ...commands!.matchAll(/^(npx --yes deno@\S+ task .*?) +# \d+ (?:seconds|minutes)/gm),
+  ];
+  assertEquals(shown.length, 2);
+  for (const [, command] of shown) assertStringIncludes(ci, command!);
+  assertMatch(post!, /^curl .*\/v1\/events /);
+  assertMatch(screen, /!\[.+\]\(screenshots\/.+\.png\)/);
+});

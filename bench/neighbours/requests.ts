@@ -11,7 +11,7 @@ export const SUBSCRIBED = [
   { type: "match", count: 1_000, match: { "items.v": ["CONFIRMED"] } },
   { type: "match", count: 150, match: { "items.v": [{ ">": 1e9 }] } },
   { type: "match", count: 150, match: { "items.v": [{ prefix: "y" }, { suffix: "y" }] } },
-  { type: "ten", count: 10 },
+  { type: "five", count: 5 },
   { type: "thousands", count: 2_000 },
   { type: "everybody", count: 10_000 },
 ];
@@ -31,7 +31,7 @@ const numbered = (piece: (index: number) => string, length: number) =>
 const THOUSAND = 1_000;
 const idempotent = (key: string) => ({
   headers: { "idempotency-key": key },
-  body: list(THOUSAND, (i) => ({ id: `${key}-${i}`, type: "ten", data: i })),
+  body: list(THOUSAND, (i) => ({ id: `${key}-${i}`, type: "five", data: i })),
 });
 
 export const REQUESTS: Readonly<Record<string, LargeRequest>> = {
@@ -56,8 +56,8 @@ export const REQUESTS: Readonly<Record<string, LargeRequest>> = {
   },
   "one event for 10 000 subscriptions": { body: '{"type":"everybody","data":1}' },
   "a thousand events that nobody gets": { body: list(THOUSAND, () => ({ type: "no", data: 1 })) },
-  "a thousand events for ten subscriptions": {
-    body: list(THOUSAND, () => ({ type: "ten", data: 1 })),
+  "a thousand events for five subscriptions": {
+    body: list(THOUSAND, () => ({ type: "five", data: 1 })),
   },
   "a thousand events for two thousand subscriptions": {
     body: list(THOUSAND, () => ({ type: "thousands", data: 1 })),

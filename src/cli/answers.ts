@@ -5,6 +5,8 @@ import type * as schemas from "../http/schemas.ts";
 export type Delivery = z.output<typeof schemas.delivery>;
 export type DeliveryWithAttempts = z.output<typeof schemas.deliveryWithAttempts>;
 export type Attempt = z.output<typeof schemas.attempt>;
+/** How far back a search is. */
+export type Searched = z.output<typeof schemas.progress>;
 export type Subscription = z.output<typeof schemas.subscription>;
 export type Health = z.output<typeof schemas.health>;
 export type MatchAnswer = z.output<typeof schemas.matchAnswer>;

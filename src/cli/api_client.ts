@@ -1,8 +1,9 @@
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { systemEnvironment } from "../runtime/environment.ts";
 import { VERSION } from "../version.ts";
+import type { Searched } from "./answers.ts";
 import { daemonUrl } from "./config_file.ts";
-import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
+import { CommandError, EXIT, type ExitCode, NotNowError } from "./exit_code.ts";
 import type { GlobalOptions } from "./shell.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -60,22 +61,35 @@ export class ApiClient {
   }
 
   /** Posts a JSON text as it stands; `status` tells a new thing from a repeat. */
-  async post<Answer>(path: string, body?: string): Promise<{ status: number; answer: Answer }> {
+  async post<Answer>(
+    path: string,
+    body?: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<{ status: number; answer: Answer }> {
     const { status, answer } = await this.#call(
       this.#request(path, {
         method: "POST",
-        ...(body !== undefined && { body, headers: { "content-type": "application/json" } }),
+        headers: { ...(body !== undefined && { "content-type": "application/json" }), ...headers },
+        ...(body !== undefined && { body }),
       }),
     );
     return { status, answer: answer as Answer };
   }
 
-  /** A list to its end, page by page. A page may be short, even empty, and not be the last. */
-  async *pages<Item>(path: string, query: Query = {}): AsyncGenerator<readonly Item[]> {
+  /**
+   * A list to its end, page by page. A page may be short, even empty, and not be the last: `onSearched` is
+   * told then how far back a search is.
+   */
+  async *pages<Item>(
+    path: string,
+    query: Query = {},
+    onSearched: (searched: Searched) => void = () => {},
+  ): AsyncGenerator<readonly Item[]> {
     let cursor: string | undefined;
     do {
       const text = queryText({ ...query, cursor });
       const page: Page<Item> = await this.get(`${path}${text}`);
+      if (page.searched) onSearched(page.searched);
       yield page.items;
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);
@@ -111,17 +125,19 @@ export class ApiClient {
   }
 
   async #call(request: Request): Promise<{ status: number; answer: unknown }> {
-    const { ok, status, text } = await this.#exchange(request);
+    const { ok, status, text, retryAfter } = await this.#exchange(request);
     const answer = parsed(text);
-    if (!ok || answer === undefined) throw refused(this.#url, status, text);
+    if (!ok || answer === undefined) throw refused(this.#url, status, text, retryAfter);
     return { status, answer };
   }
 
-  async #exchange(request: Request): Promise<{ ok: boolean; status: number; text: string }> {
+  async #exchange(request: Request): Promise<Exchanged> {
     const controller = new AbortController();
     return await this.#inTime(controller, async () => {
       const response = await this.#fetch(request, controller);
-      return { ok: response.ok, status: response.status, text: await response.text() };
+      const retryAfter = response.headers.get("retry-after") ?? undefined;
+      const { ok, status } = response;
+      return { ok, status, text: await response.text(), ...(retryAfter && { retryAfter }) };
     });
   }
 
@@ -148,6 +164,13 @@ export class ApiClient {
       stopTimer();
     }
   }
+}
+
+interface Exchanged {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly text: string;
+  readonly retryAfter?: string;
 }
 
 /** A URL without the user and the password in it. */
@@ -191,6 +214,7 @@ interface Page<Item> {
   readonly items: readonly Item[];
   /** Null on the last page. */
   readonly next: string | null;
+  readonly searched?: Searched;
 }
 
 const ANSWER_WITHIN_MS = 60_000;
@@ -199,7 +223,7 @@ function unreachable(url: string, error: Error): CommandError {
   const why = error.name === "AbortError"
     ? `it did not answer within ${ANSWER_WITHIN_MS / 1_000} s`
     : 'start one with "bellhook serve", or name another with --url';
-  return new CommandError(EXIT.unreachable, `no daemon answers at ${url}: ${why}`);
+  return new NotNowError(EXIT.unreachable, `no daemon answers at ${url}: ${why}`);
 }
 
 /** An answer's JSON; undefined where it has none. */
@@ -218,23 +242,34 @@ interface Problem {
   readonly errors?: readonly { readonly path?: string; readonly message?: string }[];
 }
 
-function refused(url: string, status: number, text: string): CommandError {
+function refused(url: string, status: number, text: string, retryAfter = ""): CommandError {
+  const { exitCode, message } = told(url, status, text);
+  if (status !== 429 && status !== 503) return new CommandError(exitCode, message);
+  const isSeconds = /^\d{1,6}$/.test(retryAfter);
+  return new NotNowError(exitCode, message, isSeconds ? Number(retryAfter) * 1_000 : undefined);
+}
+
+function told(
+  url: string,
+  status: number,
+  text: string,
+): { readonly exitCode: ExitCode; readonly message: string } {
   const problem = (parsed(text) ?? {}) as Problem;
   const words = problem.detail ?? problem.title;
   if (words === undefined) {
     // Not 3, whatever the status: nobody has looked for what was asked for.
     const isRefused = status === 401 || status === 403;
-    return new CommandError(
-      isRefused ? EXIT.notAllowed : EXIT.unreachable,
-      `what answers at ${url} said ${status}, but not as a Bellhook daemon does; name another ` +
-        "with --url",
-    );
+    return {
+      exitCode: isRefused ? EXIT.notAllowed : EXIT.unreachable,
+      message: `what answers at ${url} said ${status}, but not as a Bellhook daemon does; name ` +
+        "another with --url",
+    };
   }
   const errors = (problem.errors ?? []).map(({ path, message }) =>
     path ? `\n  ${path}: ${message}` : `\n  ${message}`
   );
   const hint = status === 401 ? "; the token is taken from BELLHOOK_TOKEN" : "";
-  return new CommandError(exitCodeOf(status), words + hint + errors.join(""));
+  return { exitCode: exitCodeOf(status), message: words + hint + errors.join("") };
 }
 
 function exitCodeOf(status: number): ExitCode {

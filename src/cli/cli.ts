@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import type { License } from "./licenses.ts";
 import { Shell } from "./shell.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 
@@ -8,14 +9,16 @@ import { systemTerminal, type Terminal } from "./terminal.ts";
 export interface Around extends Partial<Terminal> {
   /** The git commit it was built from; a checkout has none to name. */
   readonly commit?: string | undefined;
+  /** Of everything that is built in. */
+  readonly licenses?: readonly License[];
 }
 
 /** Runs the command line and answers with its exit code. */
 export async function run(
   args: readonly string[],
-  { commit, ...replaced }: Around = {},
+  { commit, licenses, ...replaced }: Around = {},
 ): Promise<number> {
-  const shell = new Shell(systemTerminal(replaced));
+  const shell = new Shell(systemTerminal(replaced), licenses);
   const program = await bellhook(shell, { commit, args });
   const exitCode = await program.parseAsync(args, { from: "user" })
     .then(() => shell.exitCode, (error) => report(error, shell.terminal));
@@ -89,6 +92,7 @@ const COMMANDS: readonly CommandSource[] = [
     load: async () => (await import("./install_service.ts")).addInstallService,
   },
   { names: ["completion"], load: async () => (await import("./completion.ts")).addCompletion },
+  { names: ["licenses"], load: async () => (await import("./licenses.ts")).addLicenses },
 ];
 
 interface CommandSource {

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { curlOf } from "../domain/curl.ts";
-import type { Attempt, Delivery, DeliveryWithAttempts } from "./answers.ts";
+import { curlOf, shellWord } from "../domain/curl.ts";
+import type { Attempt, Delivery, DeliveryWithAttempts, Searched } from "./answers.ts";
 import { ApiClient, type Query } from "./api_client.ts";
 import { answerOf, deliveryColumns, resultOf, stateCell } from "./delivery_columns.ts";
 import { addFilterOptions, type DeliveryFilter, queryOf } from "./delivery_filter.ts";
@@ -8,8 +8,10 @@ import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
 import { sayNoneFit } from "./none_fit.ts";
 import { printableLines } from "./printable.ts";
+import { type ProgressBar, progressBar } from "./progress_bar.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printFields, printIndented, printLine, printTable } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
 import { exactlyWhen, spokenDuration, when } from "./when.ts";
 
 interface DeliveriesOptions extends DeliveryFilter {
@@ -30,7 +32,7 @@ export function addDeliveries(program: Command, shell: Shell): void {
   addFilterOptions(command, { states: STATES, preset: "any", clock: shell.terminal.clock })
     .option("--event <id>", "those of this event", givenId)
     .option("--status <status>", "those whose last answer had this status")
-    .option("--q <text>", "those with this text in the event's data")
+    .option("--q <text>", "those with this: an id or its beginning, a subscription, a type, a text")
     .addOption(
       new Option("--limit <count>", `show at most so many (${LIMIT})`).argParser(count),
     )
@@ -57,14 +59,11 @@ export function addDeliveries(program: Command, shell: Shell): void {
       }
       using client = await ApiClient.for(options, shell.terminal);
       if (id === undefined) return await list(filter, { client, options, shell });
-      const delivery = await client.get<DeliveryWithAttempts>(
-        `/v1/deliveries/${encodeURIComponent(id)}`,
-      );
-      return show(delivery, { options, shell });
+      return show(await find(id, client), { options, shell });
     }));
 }
 
-const STATES = ["pending", "delivered", "exhausted", "cancelled"];
+const STATES = ["pending", "delivered", "failed", "exhausted", "cancelled"];
 const LIMIT = 50;
 /** The most that the API gives at a time. */
 const PAGE = 500;
@@ -84,32 +83,91 @@ async function list(
 ): Promise<ExitCode> {
   const { terminal } = shell;
   const most = options.all ? Infinity : options.limit ?? LIMIT;
+  const searching = new Searching(terminal);
   // A terminal's columns are as wide as the widest row; a pipe gets each page as it comes.
   const rows: Delivery[] = [];
-  let count = 0;
-  for await (
-    // One more than asked for tells whether there are more.
-    const page of client.pages<Delivery>("/v1/deliveries", {
-      ...filter,
-      limit: Math.min(most + 1, PAGE),
-    })
-  ) {
-    const shown = page.slice(0, most - count);
-    count += shown.length;
-    if (options.json) { for (const delivery of shown) shell.print(JSON.stringify(delivery)); }
-    else if (terminal.columns === undefined) {
-      printTable(shown, deliveryColumns(terminal), terminal);
-    } else rows.push(...shown);
-    if (!terminal.hasReader()) return EXIT.done;
-    if (shown.length < page.length) {
-      printTable(rows, deliveryColumns(terminal), terminal);
-      shell.say("there are more; --all shows them");
-      return EXIT.done;
+  let count = 0, isMore = false;
+  try {
+    for await (
+      // One more than asked for tells whether there are more.
+      const page of client.pages<Delivery>("/v1/deliveries", {
+        ...filter,
+        limit: Math.min(most + 1, PAGE),
+      }, (searched) => searching.show(searched))
+    ) {
+      const shown = page.slice(0, most - count);
+      count += shown.length;
+      if (shown.length > 0 && (options.json || terminal.columns === undefined)) searching.hide();
+      if (options.json) { for (const delivery of shown) shell.print(JSON.stringify(delivery)); }
+      else if (terminal.columns === undefined) {
+        printTable(shown, deliveryColumns(terminal), terminal);
+      } else rows.push(...shown);
+      if (!terminal.hasReader()) return EXIT.done;
+      isMore = shown.length < page.length;
+      if (isMore || searching.isStopped) break;
     }
+  } finally {
+    searching.end();
   }
   printTable(rows, deliveryColumns(terminal), terminal);
-  if (count === 0) await sayNoneFit(options.subscription, { client, shell });
+  if (isMore) shell.say("there are more; --all shows them");
+  else if (searching.isStopped) {
+    shell.say(searching.stoppedText());
+    return EXIT.failed;
+  } else if (count === 0) await sayNoneFit(options.subscription, { client, shell });
   return EXIT.done;
+}
+
+/** A search that goes on through older deliveries: how far back it is, and a way to stop it. */
+class Searching {
+  readonly #bar: ProgressBar;
+  readonly #ignore: () => void;
+  #backTo: string | undefined;
+  isStopped = false;
+
+  constructor(terminal: Terminal) {
+    this.#bar = progressBar(terminal);
+    this.#ignore = terminal.onSignal(["SIGINT", "SIGTERM"], () => {
+      // What was found so far is still shown, unless somebody is in a hurry.
+      if (this.isStopped) terminal.exitSoon(EXIT.failed);
+      this.isStopped = true;
+    });
+  }
+
+  show({ backTo, rows, of }: Searched): void {
+    this.#backTo = backTo;
+    const minute = backTo.slice(0, "2024-03-15T10:30".length).replace("T", " ");
+    this.#bar.show({ doing: "searching", done: rows, total: of, note: `back to ${minute}` });
+  }
+
+  /** So that rows can be printed in its place. */
+  hide(): void {
+    this.#bar.end();
+  }
+
+  end(): void {
+    this.#bar.end();
+    this.#ignore();
+  }
+
+  stoppedText(): string {
+    if (this.#backTo === undefined) return "stopped";
+    return `stopped: searched back to ${this.#backTo}; --until ${this.#backTo} goes on from there`;
+  }
+}
+
+async function find(id: string, client: ApiClient): Promise<DeliveryWithAttempts> {
+  try {
+    return await client.get(`/v1/deliveries/${encodeURIComponent(id)}`);
+  } catch (error) {
+    const isOther = error instanceof CommandError && error.exitCode === EXIT.notFound &&
+      !/^dlv_\w{26}$/.test(id);
+    if (!isOther) throw error;
+    throw new CommandError(
+      EXIT.notFound,
+      `${error.message}; to search for it, write bellhook deliveries --q ${shellWord(id)}`,
+    );
+  }
 }
 
 function show(delivery: DeliveryWithAttempts, { options, shell }: Doing): ExitCode {
@@ -206,7 +264,7 @@ function count(text: string): number {
 
 const EXAMPLES = `
 Examples:
-  $ bellhook deliveries --subscription guests --state exhausted
+  $ bellhook deliveries --subscription guests --state failed
   $ bellhook deliveries --since 2h --status 401 --all
   $ bellhook deliveries --q bk_12345 --json | jq -r .id
   $ bellhook deliveries dlv_01JA0000000000000000000000

@@ -124,6 +124,12 @@ function startReceivers({ shell, options, leave }: Playing): DevReceiver[] {
   });
 }
 
+/** For the events of all, as far as the profile wants that said. */
+function anyScope(profile: string): Record<string, "*"> {
+  const [key] = BUILT_IN.get(profile)?.requiredScope ?? [];
+  return key === undefined ? {} : { [key]: "*" };
+}
+
 async function devConfig(
   directory: string,
   { receivers, port, taking }: {
@@ -144,7 +150,7 @@ async function devConfig(
       url: receiver.url,
       secret: { env: profile },
       ...SAMPLE_SUBSCRIPTIONS.get(profile),
-      ...(taking === "anything" ? { scope: {} } : {}),
+      ...(taking === "anything" ? { scope: anyScope(profile) } : {}),
     })),
   };
   const nothing = () => Promise.reject(new Error("dev reads no files"));

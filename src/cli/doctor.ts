@@ -22,13 +22,31 @@ import { type Column, printTable } from "./table.ts";
 export function addDoctor(program: Command, shell: Shell): void {
   program.command("doctor")
     .description("look for what would trouble a daemon here: config, clock, disk, rights, network")
+    .option("--all", "show every check, also those that found nothing wrong")
     .addHelpText("after", EXAMPLES)
-    .action(shell.does(async (options) => {
+    .action(shell.does<DoctorOptions>(async (options) => {
       const findings = await examine(options, shell);
       if (options.json) { for (const finding of findings) shell.print(JSON.stringify(finding)); }
-      else printTable(findings, COLUMNS, shell.terminal);
+      else show(findings, options, shell);
       return findings.some(({ state }) => state === "fail") ? EXIT.failed : EXIT.done;
     }));
+}
+
+interface DoctorOptions {
+  readonly all?: boolean;
+}
+
+/** A receiver is a check of its own: of thousands that are well, only the number is told. */
+function show(findings: readonly Finding[], { all = false }: DoctorOptions, shell: Shell): void {
+  const troubles = findings.filter(({ state }) => state !== "ok");
+  const count = (state: Finding["state"]) => findings.filter((one) => one.state === state).length;
+  shell.say(
+    `${findings.length} checks: ${count("fail")} failed, ${count("warn")} warned, ${
+      count("ok")
+    } ok` +
+      (all || troubles.length === findings.length ? "" : "; bellhook doctor --all shows all"),
+  );
+  printTable(all ? findings : troubles, COLUMNS, shell.terminal);
 }
 
 async function examine(options: GlobalOptions, shell: Shell): Promise<Finding[]> {

@@ -19,3 +19,15 @@ export class CommandError extends Error {
     super(message);
   }
 }
+
+/** A call that may succeed later: the daemon was not there, or answered 429 or 503. */
+export class NotNowError extends CommandError {
+  constructor(
+    exitCode: ExitCode,
+    message: string,
+    /** What the daemon asked for, if it answered. */
+    readonly retryAfterMs?: number,
+  ) {
+    super(exitCode, message);
+  }
+}

@@ -1,8 +1,10 @@
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { shellWord } from "../domain/curl.ts";
 import { configPath } from "./config_file.ts";
-import { CommandError, EXIT } from "./exit_code.ts";
+import { EXIT } from "./exit_code.ts";
+import { LOCAL_SUBSCRIPTION, writeLocal } from "./init_local.ts";
+import { writeNew } from "./new_file.ts";
 import type { Shell } from "./shell.ts";
 
 /** `bellhook init`: a config file to start from. */
@@ -10,34 +12,29 @@ export function addInit(program: Command, shell: Shell): void {
   program.command("init")
     .description("write a config file to start from; never over another")
     .argument("[directory]", "where to write config.json; -c names the file itself")
+    .option("--local", "with a receiver on this machine, to try everything out, and its secret")
     .addHelpText("after", EXAMPLES)
-    .action(shell.does(async (options, directory) => {
+    .action(shell.does<{ readonly local?: true }>(async (options, directory) => {
       const path = directory === undefined
         ? configPath(options, shell.terminal.environment)
         : join(directory, "config.json");
-      await writeNew(path);
+      if (options.local) await writeLocal(path);
+      else await writeNew(path, STARTER);
       shell.print(options.json ? JSON.stringify({ file: path }) : path);
       const here = path === join(Deno.cwd(), "config.json") ? "" : ` -c ${shellWord(path)}`;
+      if (options.local) {
+        shell.say("next, each in a terminal of its own:");
+        shell.say(`  bellhook listen --subscription ${LOCAL_SUBSCRIPTION}${here}`);
+        shell.say(`  bellhook serve${here}`);
+        shell.say(`  bellhook send booking.created --wait 30s${here}`);
+        return EXIT.done;
+      }
       shell.say("next:");
       shell.say("  export GUESTS_SECRET=$(bellhook secret)   the receiver gets the same");
       shell.say(`  bellhook check${here}`);
       shell.say(`  bellhook serve${here}`);
       return EXIT.done;
     }));
-}
-
-async function writeNew(path: string): Promise<void> {
-  try {
-    await Deno.mkdir(dirname(path), { recursive: true });
-    await Deno.writeTextFile(path, STARTER, { createNew: true });
-  } catch (error) {
-    throw new CommandError(
-      EXIT.failed,
-      error instanceof Deno.errors.AlreadyExists
-        ? `can't write "${path}": there is such a file already, and it is left as it is`
-        : `can't write "${path}": ${(error as Error).message}`,
-    );
-  }
 }
 
 const STARTER = `{
@@ -82,4 +79,5 @@ const EXAMPLES = `
 Examples:
   $ bellhook init
   $ bellhook init /etc/bellhook
+  $ bellhook init --local
 `;

@@ -1,18 +1,19 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../domain/duration.ts";
-import { Secret } from "../domain/secret.ts";
 import { formatReceived, type Receiver, startReceiver } from "../receivers/receiver.ts";
 import type { ReceiverOptions } from "../receivers/receiver.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { profileNamed } from "./config_file.ts";
+import { durationOption } from "./duration_option.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
+import { givenId } from "./given_id.ts";
 import { ReceivedCells } from "./received_cells.ts";
 import type { Shell } from "./shell.ts";
+import { signerOf } from "./signer.ts";
 
 interface ListenOptions {
-  readonly profile: string;
+  readonly profile?: string;
   readonly secretEnv?: string;
-  readonly port: number;
+  readonly subscription?: string;
+  readonly port?: number;
   readonly fail?: number;
   readonly failFirst?: number;
   readonly delay?: number;
@@ -20,25 +21,30 @@ interface ListenOptions {
 
 /** `bellhook listen`: a receiver that verifies what it gets and prints a line for it. */
 export function addListen(program: Command, shell: Shell): void {
-  const { environment, colour } = shell.terminal;
+  const { colour } = shell.terminal;
   program.command("listen")
     .description("receive webhooks on loopback, verify each, and print a line for it")
-    .option("--profile <name>", "the profile whose recipe verifies", "standard")
+    .option("--profile <name>", 'the profile whose recipe verifies (default: "standard")')
     .option("--secret-env <name>", "the environment variable that holds the secret")
+    .option(
+      "--subscription <id>",
+      "take profile, secret and port from the config file",
+      givenId,
+    )
     .addOption(
-      option("--port <number>", "the port to listen on; 0 is any", wholeUpTo(65_535), 8421),
+      option("--port <number>", "the port, 0 for any (default: 8421)", wholeUpTo(65_535)),
     )
     .addOption(option("--fail <status>", "answer every request with this status", status))
     .addOption(option("--fail-first <count>", "answer the first so many with 503", wholeUpTo(1e9)))
-    .addOption(option("--delay <duration>", "wait before each answer, as in 10s", duration))
+    .addOption(option("--delay <duration>", "wait before each answer, as in 10s", durationOption))
     .addHelpText("after", EXAMPLES)
     .action(shell.does<ListenOptions>(async (options) => {
-      const profile = await profileNamed(options.profile, options, environment);
-      const secret = secretIn(options.secretEnv, (name) => environment.get(name));
+      const { profile, secret, url } = await signerOf(options, shell.terminal);
       if (secret === undefined && profile.secretRequired) {
         throw new CommandError(
           EXIT.notValid,
-          `profile "${profile.name}" signs: name the variable with its secret by --secret-env`,
+          `profile "${profile.name}" signs: name the variable with its secret by --secret-env, ` +
+            "or a subscription by --subscription",
         );
       }
       const cells = new ReceivedCells({
@@ -52,7 +58,7 @@ export function addListen(program: Command, shell: Shell): void {
           profile,
           ...(secret && { secret }),
           clock: systemClock,
-          port: options.port,
+          port: options.port ?? portIn(url) ?? DEFAULT_PORT,
           ...(options.fail !== undefined && { fail: options.fail }),
           ...(options.failFirst !== undefined && { failFirst: options.failFirst }),
           ...(options.delay !== undefined && { delayMs: options.delay }),
@@ -87,21 +93,17 @@ function started(options: ReceiverOptions): Receiver {
   }
 }
 
-function secretIn(
-  name: string | undefined,
-  get: (name: string) => string | undefined,
-): Secret | undefined {
-  if (name === undefined) return undefined;
-  const value = get(name);
-  if (value === undefined || value === "") {
-    throw new CommandError(EXIT.notValid, `the environment variable ${name} holds no secret`);
-  }
-  return new Secret(value);
+/** The port that a subscription's URL names on this machine. */
+function portIn(url: string): number | undefined {
+  const { protocol, hostname, port } = new URL(url);
+  if (protocol !== "http:" || !["127.0.0.1", "localhost"].includes(hostname)) return undefined;
+  return Number(port || 80);
 }
 
-function option<T>(flags: string, description: string, parse: (text: string) => T, preset?: T) {
-  const made = new Option(flags, description).argParser(parse);
-  return preset === undefined ? made : made.default(preset);
+const DEFAULT_PORT = 8421;
+
+function option<T>(flags: string, description: string, parse: (text: string) => T) {
+  return new Option(flags, description).argParser(parse);
 }
 
 function wholeUpTo(most: number): (text: string) => number {
@@ -116,14 +118,9 @@ function status(text: string): number {
   throw new InvalidArgumentError("It is not a status from 200 to 599.");
 }
 
-function duration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined) return ms;
-  throw new InvalidArgumentError('It is not a duration such as "500ms", "10s" or "1m".');
-}
-
 const EXAMPLES = `
 Examples:
+  $ bellhook listen --subscription guests
   $ GUESTS_SECRET=whsec_… bellhook listen --secret-env GUESTS_SECRET
   $ bellhook listen --profile roostsync --secret-env ROOSTSYNC_SECRET --port 9000
   $ bellhook listen --profile booking-experts --fail-first 2 --delay 10s

@@ -26,6 +26,7 @@ const STATES = new Map<string, Colour>([
   ["success", "green"],
   ["exhausted", "red"],
   ["failing", "red"],
+  ["not answering", "red"],
   ["failure", "red"],
   ["pending", "yellow"],
   ["paused", "yellow"],

@@ -6,6 +6,8 @@ export interface Advance {
   readonly doing: string;
   readonly done?: number | undefined;
   readonly total?: number | undefined;
+  /** What matters more than how fast it goes: "back to 2024-03-15 10:30". */
+  readonly note?: string | undefined;
 }
 
 /** One line on stderr that says how far long work is, how fast it goes, and how long it will take. */
@@ -51,21 +53,26 @@ const REDRAW_MS = 100;
 /** Before then a rate says nothing. */
 const FIRST_RATE_MS = 500;
 const WIDTH = 20;
+/** Beside a note, so that all of it fits into 80 columns. */
+const SHORT_WIDTH = 8;
 
 /** `copying [#####---------------]  25%  1.2M of 4.8M  310k/s  12s left` */
 export function progressText(
-  { doing, done = 0, total }: Advance,
+  { doing, done = 0, total, note }: Advance,
   { elapsedMs, since }: { readonly elapsedMs: number; readonly since: number },
 ): string {
   if (total === undefined || total <= 0) return `${doing} …`;
   const share = Math.min(1, done / total);
-  const filled = Math.floor(share * WIDTH);
-  const bar = `[${"#".repeat(filled)}${"-".repeat(WIDTH - filled)}]`;
+  const width = note === undefined ? WIDTH : SHORT_WIDTH;
+  const filled = Math.floor(share * width);
+  const bar = `[${"#".repeat(filled)}${"-".repeat(width - filled)}]`;
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
   const text = `${doing} ${bar} ${percent}  ${short(done)} of ${short(total)}`;
-  if (elapsedMs < FIRST_RATE_MS || since <= 0) return text;
+  const noted = note === undefined ? "" : `  ${note}`;
+  if (elapsedMs < FIRST_RATE_MS || since <= 0) return text + noted;
   const perSecond = since / (elapsedMs / 1_000);
-  return `${text}  ${short(perSecond)}/s  ${duration((total - done) / perSecond)} left`;
+  const left = `  ${duration((total - done) / perSecond)} left`;
+  return note === undefined ? `${text}  ${short(perSecond)}/s${left}` : text + left + noted;
 }
 
 function short(count: number): string {

@@ -29,7 +29,7 @@ export function addReplay(program: Command, shell: Shell): void {
     .description("send finished deliveries again, at a pace, or show how far a replay is")
     .argument("[id]", "show this replay", givenId);
   addFilterOptions(command, {
-    states: ["delivered", "exhausted", "cancelled"],
+    states: ["delivered", "failed", "exhausted", "cancelled"],
     preset: "all that have finished",
     clock: shell.terminal.clock,
   })
@@ -126,8 +126,8 @@ function print(replay: Replay, { options, shell }: Doing): void {
 
 const EXAMPLES = `
 Examples:
-  $ bellhook replay --state exhausted --since 2h --dry-run
-  $ bellhook replay --state exhausted --subscription guests --since 2024-03-15T10:00:00Z
+  $ bellhook replay --state failed --since 2h --dry-run
+  $ bellhook replay --state failed --subscription guests --since 2024-03-15T10:00:00Z
   $ bellhook replay --since 2d --until 1d --type booking.created --yes --no-wait
   $ bellhook replay rpl_01JA0000000000000000000000
 `;

@@ -130,8 +130,8 @@ function print({ id, delivery }: Steered & { kind: "done" }, { options, shell }:
 const WORDS = {
   retry: {
     description: "attempt a pending delivery now, or send a finished one again",
-    states: ["pending", "delivered", "exhausted", "cancelled"],
-    preset: "exhausted",
+    states: ["pending", "delivered", "failed", "exhausted", "cancelled"],
+    preset: "failed",
     examples: `
 Examples:
   $ bellhook retry dlv_01JA0000000000000000000000

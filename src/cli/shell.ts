@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { EXIT, type ExitCode } from "./exit_code.ts";
+import type { License } from "./licenses.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The options that every command has, wherever they stand. */
@@ -13,7 +14,11 @@ export interface GlobalOptions {
 export class Shell {
   exitCode: ExitCode = EXIT.done;
 
-  constructor(readonly terminal: Terminal) {}
+  constructor(
+    readonly terminal: Terminal,
+    /** Of everything that is built in; none in a checkout. */
+    readonly licenses: readonly License[] = [],
+  ) {}
 
   /** A commander action that hands over all options and the arguments, and keeps the exit code. */
   does<Options, Args extends readonly unknown[] = (string | undefined)[]>(

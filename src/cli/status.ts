@@ -1,7 +1,10 @@
 import type { Command } from "commander";
 import { commandAbout, shellWord } from "../domain/curl.ts";
-import type { Delivery, DeliveryWithAttempts, Subscription } from "./answers.ts";
+import type { Condition } from "../domain/health.ts";
+import { resultWords } from "../domain/result_words.ts";
+import type { Delivery, DeliveryWithAttempts, Health, Subscription } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
+import { conditionCell, conditionOf } from "./condition.ts";
 import { answerOf, resultOf, stateCell } from "./delivery_columns.ts";
 import { EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
@@ -19,21 +22,36 @@ import type { Terminal } from "./terminal.ts";
 import { exactlyWhen, when } from "./when.ts";
 
 interface StatusOptions {
+  readonly all?: boolean;
   readonly check?: boolean;
+  readonly ready?: boolean;
 }
 
 /** `bellhook status`: how the daemon and every receiver are doing, and what to do about it. */
 export function addStatus(program: Command, shell: Shell): void {
   program.command("status")
-    .description("show how every receiver is doing, the unhealthy ones first, or one in detail")
+    .description("show which receivers need attention and why, or one subscription in detail")
     .argument("[subscription]", "show this one", givenId)
-    .option("--check", "exit code 1 where one is failing or paused, or the daemon is not ready")
+    .option("--all", "show every subscription, those that need attention first")
+    .option(
+      "--check",
+      "exit code 1 where one is failing, not answering or paused, or the daemon is not ready",
+    )
+    .option("--ready", "only whether the daemon takes events: exit code 0 or 1, without a token")
     .addHelpText("after", EXAMPLES)
     .action(shell.does<StatusOptions>(async (options, id) => {
       using client = await ApiClient.for(options, shell.terminal);
+      if (options.ready) return await readiness(client, shell);
       const doing = { client, options, shell };
       return id === undefined ? await overview(doing) : await detail(id, doing);
     }));
+}
+
+/** What a container's health check asks. */
+async function readiness(client: ApiClient, shell: Shell): Promise<ExitCode> {
+  const notReady = await client.notReadyBecause();
+  shell.say(notReady === undefined ? "ready" : `not ready: ${notReady}`);
+  return notReady === undefined ? EXIT.done : EXIT.failed;
 }
 
 interface Removed {
@@ -55,12 +73,9 @@ async function overview({ client, options, shell }: Doing): Promise<ExitCode> {
   }
   subscriptions.sort((a, b) => urgencyOf(b) - urgencyOf(a));
   shell.say(notReady === undefined ? "ready" : `not ready: ${notReady}`);
-  if (subscriptions.length === 0) shell.say("the config has no subscriptions");
+  shell.say(summaryOf(subscriptions));
   if (options.json) { for (const one of subscriptions) shell.print(JSON.stringify(one)); }
-  else {
-    printTable(subscriptions, columns(shell.terminal), shell.terminal);
-    advise(subscriptions, shell);
-  }
+  else show(subscriptions, { options, shell });
   const { removed = [] } = await client.get<{ removed?: Removed[] }>("/v1/subscriptions?limit=1");
   for (const { id, pending } of removed) {
     shell.say(printable(
@@ -70,6 +85,40 @@ async function overview({ client, options, shell }: Doing): Promise<ExitCode> {
   }
   const sound = notReady === undefined && !subscriptions.some(isUnhealthy);
   return options.check && !sound ? EXIT.failed : EXIT.done;
+}
+
+/** `5 000 subscriptions: 2 failing, 1 not answering, 4 997 healthy`. */
+function summaryOf(subscriptions: readonly Subscription[]): string {
+  if (subscriptions.length === 0) return "the config has no subscriptions";
+  const counts = new Map<Condition, number>();
+  for (const { health } of subscriptions) {
+    const condition = conditionOf(health);
+    counts.set(condition, (counts.get(condition) ?? 0) + 1);
+  }
+  const told = [...counts].map(([condition, count]) => `${count} ${condition}`).join(", ");
+  return `${subscriptions.length} ${
+    subscriptions.length === 1 ? "subscription" : "subscriptions"
+  }: ${told}`;
+}
+
+/** So many that need attention are shown unless all are asked for: a network that is down is one fault. */
+const SHOWN = 50;
+
+/** Prints those that need attention, or all that there are. */
+function show(
+  subscriptions: readonly Subscription[],
+  { options, shell }: Omit<Doing, "client">,
+): void {
+  const needing = subscriptions.filter(needsAttention);
+  const shown = options.all ? subscriptions : needing.slice(0, SHOWN);
+  printTable(shown, columns(shell.terminal), shell.terminal);
+  advise(needing.slice(0, SHOWN), shell);
+  if (options.all || subscriptions.length === shown.length) return;
+  const more = needing.length - shown.length;
+  const rest = more > 0 ? `${more} more need attention` : `the others need no attention`;
+  shell.say(
+    `${needing.length === 0 ? "none needs attention" : rest}; bellhook status --all shows all`,
+  );
 }
 
 async function detail(id: string, { client, options, shell }: Doing): Promise<ExitCode> {
@@ -90,35 +139,58 @@ async function detail(id: string, { client, options, shell }: Doing): Promise<Ex
 }
 
 /** What needs a look most has most; the order among equals stays as the API has it, by id. */
-const URGENCY = { healthy: 0, disabled: 1, paused: 2, failing: 3 } as const;
+const URGENCY = { healthy: 0, disabled: 1, paused: 2, "not answering": 3, failing: 4 } as const;
 
 function urgencyOf({ health }: Subscription): number {
-  const wavers = health.state === "healthy" && health.consecutiveFailures > 0;
-  return wavers ? URGENCY.disabled + 0.5 : URGENCY[health.state];
+  const condition = conditionOf(health);
+  const wavers = condition === "healthy" && health.consecutiveFailures > 0;
+  return wavers ? URGENCY.disabled + 0.5 : URGENCY[condition];
 }
 
 function isUnhealthy({ health }: Subscription): boolean {
-  return health.state === "failing" || health.state === "paused";
+  return URGENCY[conditionOf(health)] >= URGENCY.paused;
+}
+
+/** Of what is disabled on purpose only deliveries that wait for it; else whatever failed last. */
+function needsAttention(subscription: Subscription): boolean {
+  const { state, pending, consecutiveFailures } = subscription.health;
+  if (state === "disabled") return pending > 0;
+  return isUnhealthy(subscription) || consecutiveFailures > 0;
 }
 
 function columns(terminal: Terminal): Column<Subscription>[] {
   return [
     { heading: "SUBSCRIPTION", cell: ({ id }) => id, shrinksTo: 12 },
-    { heading: "STATE", cell: ({ health }) => stateCell(health) },
-    { heading: "SINCE", cell: ({ health }) => when(health.since, terminal), named: true },
+    { heading: "STATE", cell: ({ health }) => conditionCell(health) },
+    {
+      heading: "SINCE",
+      cell: ({ health }) => when(conditionSince(health), terminal),
+      named: true,
+    },
     {
       heading: "LAST SUCCESS",
       cell: ({ health }) => when(health.lastSuccessAt, terminal) || terminalOnly("never", terminal),
+      dropRank: 2,
       named: true,
     },
     {
       heading: "FAILURES",
       cell: ({ health }) => countCell(health.consecutiveFailures),
-      droppable: true,
+      dropRank: 1,
       named: true,
     },
     { heading: "PENDING", cell: ({ health }) => String(health.pending), named: true },
+    { heading: "LAST ANSWER", cell: ({ health }) => lastAnswer(health, terminal), shrinksTo: 18 },
   ];
+}
+
+/** Since when it is what conditionOf() calls it, as far as is known. */
+function conditionSince(health: Health): string | undefined {
+  return conditionOf(health) === "not answering" ? health.failuresSince : health.since;
+}
+
+function lastAnswer({ lastResult }: Health, { clock }: Terminal): string {
+  return lastResult === undefined ? "" : resultWords(lastResult, clock.wall());
 }
 
 function terminalOnly(text: string, { columns }: Terminal): string {
@@ -135,8 +207,8 @@ function advise(subscriptions: readonly Subscription[], shell: Shell): void {
     const word = shellWord(id);
     const say = (text: string) => shell.say(printable(`${id}: ${text}`));
     if (health.state === "failing") {
-      say(`what failed:      bellhook deliveries --subscription ${word} --state exhausted`);
-      say(`once it is well:  bellhook replay --subscription ${word} --state exhausted --since 7d`);
+      say(`what failed:      bellhook deliveries --subscription ${word} --state failed`);
+      say(`once it is well:  bellhook replay --subscription ${word} --state failed --since 7d`);
     } else if (health.state === "paused") {
       const why = health.reason === undefined ? "" : ` (${health.reason})`;
       say(`to go on${why}: ${commandAbout("resume", id)}`);
@@ -147,6 +219,7 @@ function advise(subscriptions: readonly Subscription[], shell: Shell): void {
     } else if (health.consecutiveFailures > 0) {
       const only = health.pending > 0 ? " --state pending" : "";
       say(`what fails:       bellhook deliveries --subscription ${word}${only}`);
+      if (health.answering === false) say(`to try it now:    ${commandAbout("test", id)}`);
     }
   }
 }
@@ -161,9 +234,11 @@ function fieldsOf(
     ["url", url],
     ["profile", profile],
     ["events", events.join(", ")],
-    ["state", stateCell(health)],
+    ["state", conditionCell(health)],
     ["reason", health.reason ?? ""],
-    ["since", exactlyWhen(health.since, terminal)],
+    ["since", exactlyWhen(conditionSince(health), terminal)],
+    ["last answer", lastAnswer(health, terminal)],
+    ["answered", exactlyWhen(health.lastResult?.at, terminal)],
     [
       "last success",
       exactlyWhen(health.lastSuccessAt, terminal) || terminalOnly("never", terminal),
@@ -192,7 +267,7 @@ async function failuresOf(
   client: ApiClient,
 ): Promise<DeliveryWithAttempts[]> {
   const failed: Delivery[] = [];
-  for (const state of ["exhausted", "cancelled", "pending"]) {
+  for (const state of ["failed", "pending"]) {
     let found = 0;
     for await (
       const page of client.pages<Delivery>("/v1/deliveries", { subscription, state, limit: 50 })

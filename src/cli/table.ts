@@ -14,8 +14,8 @@ export interface Column<Row> {
   readonly shrinksTo?: number;
   /** Being narrower it goes over several lines; else it is cut. */
   readonly wraps?: boolean;
-  /** Where shrinking does not do, it is left out: the first such column first. */
-  readonly droppable?: boolean;
+  /** Where shrinking is not enough, columns with a rank are left out, the lowest rank first. */
+  readonly dropRank?: number;
   /** Its heading goes along where rows are stacked: a bare number would say nothing there. */
   readonly named?: boolean;
 }
@@ -41,6 +41,21 @@ export function printTable<Row>(
   const headings = layout.map(({ column }) => ({ text: column.heading, colour: "bold" as const }));
   printRow(headings, layout, screen);
   for (const row of rows) printRow(layout.map(({ column }) => column.cell(row)), layout, screen);
+}
+
+/** Prints one row for itself, without headings: as wide as its own cells, or divided by tabs. */
+export function printTableRow<Row>(
+  row: Row,
+  columns: readonly Column<Row>[],
+  screen: Screen,
+): void {
+  const cells = columns.map(({ cell }) => cell(row));
+  if (screen.columns === undefined) return printLine(cells, screen);
+  const given = columns.filter((_, index) => textOf(cells[index]!) !== "")
+    .map((column) => ({ ...column, heading: "" }));
+  const layout = layoutOf([row], given, screen.columns);
+  if (layout === undefined) return printLine(cells, screen);
+  printRow(layout.map(({ column }) => column.cell(row)), layout, screen);
 }
 
 /** Prints cells as one line: cut to the terminal's width, or divided by tabs. */
@@ -109,21 +124,25 @@ function layoutOf<Row>(
 ): Layout<Row> | undefined {
   let kept = columns.map((column) => {
     const widths = rows.map((row) => widthOf(textOf(column.cell(row))));
-    return { column, width: Math.max(column.heading.length, ...widths) };
+    const widest = Math.max(...widths);
+    return { column, width: Math.max(column.heading.length, widest), isEmpty: widest === 0 };
   });
+  // Where there is no room for all, those go first that say nothing.
+  if (excessOf(kept, available) > 0) kept = kept.filter(({ isEmpty }) => !isEmpty);
   for (;;) {
     const shrunk = shrunkTo(kept, available);
     if (shrunk) return shrunk;
-    const victim = kept.find(({ column }) => column.droppable);
-    if (!victim) return undefined;
-    kept = kept.filter((other) => other !== victim);
+    const ranks = kept.flatMap(({ column: { dropRank } }) => dropRank ?? []);
+    if (ranks.length === 0) return undefined;
+    const lowest = Math.min(...ranks);
+    kept = kept.filter(({ column }) => column.dropRank !== lowest);
   }
 }
 
 function shrunkTo<Row>(layout: Layout<Row>, available: number): Layout<Row> | undefined {
   const widths = layout.map(({ width }) => width);
   const least = layout.map(({ column, width }) => Math.min(width, column.shrinksTo ?? width));
-  const excess = () => sum(widths) + GAP.length * (widths.length - 1) - available;
+  const excess = () => excessOf(widths.map((width) => ({ width })), available);
   while (excess() > 0) {
     // The column that has most to give, so that all get short together.
     const spare = widths.map((width, index) => width > least[index]! ? width : 0);
@@ -132,6 +151,10 @@ function shrunkTo<Row>(layout: Layout<Row>, available: number): Layout<Row> | un
     widths[spare.indexOf(widest)]!--;
   }
   return layout.map(({ column }, index) => ({ column, width: widths[index]! }));
+}
+
+function excessOf(columns: readonly { readonly width: number }[], available: number): number {
+  return sum(columns.map(({ width }) => width)) + GAP.length * (columns.length - 1) - available;
 }
 
 function sum(numbers: readonly number[]): number {

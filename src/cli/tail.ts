@@ -1,19 +1,23 @@
 import { type Command, Option } from "commander";
+import { isInState, type StateFilter } from "../domain/delivery.ts";
 import { formatInstant } from "../domain/instant.ts";
+import { resultWords } from "../domain/result_words.ts";
 import type { Delivery, Health } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
-import { noteOf, stateCell } from "./delivery_columns.ts";
+import { conditionCell } from "./condition.ts";
+import { noteOf, resultCell, stateCell } from "./delivery_columns.ts";
 import { serverSentEvents } from "./event_stream.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
 import { unknownSubscription } from "./none_fit.ts";
 import { pauseFor } from "./pause_for.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
-import { type Cell, printLine } from "./table.ts";
+import { type Column, printTableRow } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
 
 interface TailOptions {
   readonly subscription?: string;
-  readonly state?: string;
+  readonly state?: StateFilter;
 }
 
 /** `bellhook tail`: every change of a delivery or a subscription, as it happens. */
@@ -23,7 +27,7 @@ export function addTail(program: Command, shell: Shell): void {
     .option("--subscription <id>", "only this one's", givenId)
     .addOption(
       new Option("--state <state>", "only deliveries that come into this state").choices([
-        ...["pending", "delivered", "exhausted", "cancelled"],
+        ...["pending", "delivered", "failed", "exhausted", "cancelled"],
       ]),
     )
     .addHelpText("after", EXAMPLES)
@@ -156,7 +160,20 @@ function print(kind: string, data: object, { options, shell }: Tailing): void {
     shell.say('changes were missed here; "bellhook deliveries" shows where things stand');
   }
   if (options.json) return shell.print(JSON.stringify(change));
-  if (change.kind !== "gap") printLine(cellsOf(change, shell), shell.terminal);
+  const { terminal } = shell;
+  if (change.kind === "delivery") {
+    printTableRow(
+      change,
+      [...timeColumns(terminal, change.kind), ...deliveryRow(terminal)],
+      terminal,
+    );
+  } else if (change.kind === "subscription") {
+    printTableRow(
+      change,
+      [...timeColumns(terminal, change.kind), ...subscriptionRow(terminal)],
+      terminal,
+    );
+  }
 }
 
 /** An event of a kind that this version does not know is nobody's wish. */
@@ -164,26 +181,55 @@ function isWanted(change: Change, { subscription, state }: TailOptions): boolean
   if (change.kind === "gap") return true;
   const about = change.kind === "delivery" ? change.subscription : change.id;
   if (subscription !== undefined && about !== subscription) return false;
-  if (change.kind === "delivery") return state === undefined || change.state === state;
+  if (change.kind === "delivery") return state === undefined || isInState(change, state);
   return change.kind === "subscription" && state === undefined;
 }
 
-/** In a pipe: when, what, state, subscription, and of a delivery its type, id and note. */
-function cellsOf(change: Change & { kind: "delivery" | "subscription" }, { terminal }: Shell) {
-  const at = formatInstant(terminal.clock.wall());
-  const isPipe = terminal.columns === undefined;
-  const cells: Cell[] = isPipe ? [at, change.kind] : [{ text: at.slice(11, 19), colour: "dim" }];
-  if (change.kind === "subscription") {
-    const { id, health } = change;
-    return [...cells, stateCell(health), id, ...(isPipe ? ["", ""] : []), health.reason ?? ""];
-  }
-  const { subscription, type, id } = change;
-  return [...cells, stateCell(change), subscription, type, id, noteOf(change, terminal)];
+/** When it happened, and in a pipe to what kind of thing. */
+function timeColumns({ columns, clock }: Terminal, kind: string): Column<unknown>[] {
+  const at = formatInstant(clock.wall());
+  return columns === undefined
+    ? [{ heading: "", cell: () => at }, { heading: "", cell: () => kind }]
+    : [{ heading: "", cell: () => ({ text: at.slice(11, 19), colour: "dim" }) }];
+}
+
+function deliveryRow(terminal: Terminal): Column<Delivery>[] {
+  const columns: Column<Delivery>[] = [
+    { heading: "", cell: stateCell },
+    { heading: "", cell: ({ subscription }) => subscription, shrinksTo: 6 },
+    { heading: "", cell: ({ type }) => type, shrinksTo: 12, dropRank: 1 },
+    { heading: "", cell: ({ id }) => id, dropRank: 2 },
+    { heading: "", cell: (delivery) => noteOf(delivery, terminal), shrinksTo: 18 },
+  ];
+  return terminal.columns === undefined
+    ? [...columns, { heading: "", cell: (delivery) => resultCell(delivery, terminal) }]
+    : columns;
+}
+
+type HealthChange = Change & { kind: "subscription" };
+
+/** In a pipe, the columns that a delivery has and this lacks are empty. */
+function subscriptionRow({ columns, clock }: Terminal): Column<HealthChange>[] {
+  const empty: Column<HealthChange>[] = columns === undefined
+    ? [{ heading: "", cell: () => "" }, { heading: "", cell: () => "" }]
+    : [];
+  return [
+    { heading: "", cell: ({ health }) => conditionCell(health) },
+    { heading: "", cell: ({ id }) => id, shrinksTo: 6 },
+    ...empty,
+    {
+      heading: "",
+      cell: ({ health: { reason, answering, lastResult } }) =>
+        reason ??
+          (answering === false && lastResult ? resultWords(lastResult, clock.wall()) : ""),
+      shrinksTo: 18,
+    },
+  ];
 }
 
 const EXAMPLES = `
 Examples:
   $ bellhook tail
-  $ bellhook tail --subscription guests --state exhausted
+  $ bellhook tail --subscription guests --state failed
   $ bellhook tail --json | jq -r 'select(.kind == "delivery") | .type'
 `;

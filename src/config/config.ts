@@ -40,6 +40,8 @@ export interface Config {
   readonly notify: readonly NoticeChannel[];
   /** The catalogue of the publisher's event types; undefined where any type is taken. */
   readonly eventTypes?: ReadonlyMap<string, EventType>;
+  /** The key of an event's scope that says whose it is; undefined: events belong to nobody. */
+  readonly tenancy?: { readonly key: string };
   /** Built-in profiles and the file's own, by name. */
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly subscriptions: readonly Subscription[];

@@ -113,12 +113,14 @@ async function build(
     secrets,
     findings,
   });
+  const tenancyKey = words.tenancy?.key;
   const subscriptions = await readSubscriptions(
     readEntries({ root, request, findings }),
     {
       profiles,
       defaults,
       declared,
+      ...(tenancyKey !== undefined && { tenancyKey }),
       secrets,
       hasMail: (words.notify ?? []).some((channel) => channel && "email" in channel),
       now: (request.clock ?? systemClock).wall(),
@@ -145,6 +147,7 @@ async function build(
     totalConcurrency: defaults.totalConcurrency ?? DEFAULTS.totalConcurrency,
     notify,
     ...(eventTypes && { eventTypes }),
+    ...(tenancyKey !== undefined && { tenancy: { key: tenancyKey } }),
     profiles: new Map([...profiles].flatMap(([name, profile]) => profile ? [[name, profile]] : [])),
     subscriptions,
   };

@@ -239,8 +239,12 @@ const previousSecret = z.union([
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
-const scope = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)]))
-  .meta({ id: "Scope" });
+const scope = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)])).meta({
+  id: "Scope",
+  description:
+    'By key: the value that the scope must hold, a list of which any will do, or "*": any ' +
+    "value, as long as there is one",
+});
 
 const operators = z.strictObject({
   ">": z.union([z.number(), z.string()]).optional().describe("Greater; numbers or texts"),
@@ -333,7 +337,8 @@ export const subscriptionWords = z.strictObject({
     "The secret before this one, for a rotation: both sign where the format has room for several",
   ),
   scope: scope.optional().describe(
-    "What the event's scope must hold; every key must equal, a list means any of its values",
+    'What the event\'s scope must hold; every key must equal, a list means any of its values, "*" any ' +
+      "value that is there",
   ),
   match: match.optional().describe(
     "Conditions on the event's data by dotted path: values, or operators, any of which must hold",
@@ -488,6 +493,12 @@ export const configWords = z.strictObject({
   ).optional().describe(
     "The catalogue by type; where it is given, an event of another type is refused",
   ),
+  tenancy: z.strictObject({
+    key: line.describe(
+      "The key of an event's scope that says whose it is: every event must have it (422), and every " +
+        'subscription must name it in its `scope`, or say "*" there',
+    ).meta({ examples: ["account_id"] }),
+  }).optional().describe("Keeps the events of one customer from another's receivers"),
   profiles: z.record(z.string(), profileWords.meta({ id: "Profile" })).optional().describe(
     "Wire formats of one's own, by name, in the words of the built-in ones",
   ),

@@ -34,6 +34,8 @@ export interface Surroundings {
   readonly defaults: NonNullable<Sound<ConfigWords>["delivery"]>;
   /** The publisher's types; undefined where any is taken. */
   readonly declared: ReadonlySet<string> | undefined;
+  /** The key that every subscription's scope must name; undefined where there is none. */
+  readonly tenancyKey?: string;
   readonly secrets: SecretReader;
   /** Whether `notify` has a mail channel. */
   readonly hasMail: boolean;
@@ -98,6 +100,7 @@ async function readSubscription(
   checkEvents(place.at("events"), names, findings);
   checkRename(place.at("rename"), { patterns, names }, findings);
   checkPermissions(place, { words, profile, rename }, findings);
+  checkScope(place.at("scope"), profile, surroundings);
   const settings = readSettings(place.at("settings"), profile, findings);
   const match = readMatch(place.at("match"), findings);
   const allowed = allowedBy(words, defaults, profile);
@@ -225,6 +228,33 @@ function checkPermissions(
     } is not among the permissions`;
     findings.warn(place.at("events", index).problem(message, 'add it to "permissions"'));
   }
+}
+
+/** Whoever names no customer would get everybody's events: that is to be said in so many words. */
+function checkScope(
+  place: Place,
+  profile: Profile | undefined,
+  { tenancyKey, findings }: Surroundings,
+): void {
+  if (place.exists && place.kind !== "object") return;
+  const fix = (key: string) =>
+    `add "scope": {${quoted(key)}: …}, or {${quoted(key)}: "*"} if the events of all are meant`;
+  if (tenancyKey !== undefined && !place.at(tenancyKey).exists) {
+    findings.add(place.problem(
+      `the scope does not name ${quoted(tenancyKey)}, which "tenancy" asks of every subscription`,
+      fix(tenancyKey),
+    ));
+  }
+  const [first, ...others] = profile?.requiredScope ?? [];
+  if (first === undefined || [first, ...others].some((key) => place.at(key).exists)) return;
+  const keys = [first, ...others].map(quoted).join(" or ");
+  findings.add(place.problem(
+    `the scope does not name ${keys}: profile ${
+      quoted(profile!.name)
+    } would send the events of all ` +
+      "to this receiver",
+    fix(first),
+  ));
 }
 
 function readSettings(

@@ -2,7 +2,9 @@ import type { Attempt, Headers, Outcome } from "../domain/attempt.ts";
 import { isSuccess, responseOf } from "../domain/attempt.ts";
 import { commandAbout, shellWord } from "../domain/curl.ts";
 import type { HealthChange } from "../domain/health.ts";
+import { unmetScope } from "../domain/event.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
+import { canonicalScalar } from "../domain/json_text.ts";
 import { chanceOf } from "../domain/ladder.ts";
 import { addressRedactorOf, redactorOf } from "../domain/redaction.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -39,6 +41,8 @@ export interface DispatcherPorts {
   readonly tracing?: Tracing | undefined;
   /** When the next attempt of anything for the subscription is due, as far as is known. */
   readonly nextDueAt: (subscription: string) => Instant | undefined;
+  /** The key of an event's scope that says whose it is; undefined where the config has none. */
+  readonly tenancyKey: () => string | undefined;
   /** Told of each channel that has a notice to send. */
   readonly onNotice: (channel: string) => void;
   /** Told of each exhausted delivery that a digest is to tell of. */
@@ -62,6 +66,8 @@ export class Dispatcher {
 
   /** Attempts a delivery and records it. */
   async attempt(claim: Claim, subscription: Subscription): Promise<Attempted> {
+    const whose = this.#notForIt(claim, subscription);
+    if (whose !== undefined) return await this.#withhold(claim, whose);
     const span = this.#ports.tracing?.attempting(spanFacts(claim, subscription));
     const sent = this.#render(claim, subscription, span);
     const startedMs = this.#ports.clock.monotonicMs();
@@ -96,6 +102,30 @@ export class Dispatcher {
     span?.end(spanEnd(judged));
     const slow = !judged.succeeded || facts.durationMs >= SLOW_MS;
     return { dueAt: await this.#record(judged, subscription), hung, slow };
+  }
+
+  /**
+   * Why an event of one customer must not reach another's receiver; undefined where it may. It was for
+   * this subscription once: a reload may have changed whom that is for.
+   */
+  #notForIt({ delivery, event }: Claim, { scope }: Subscription): string | undefined {
+    const key = this.#ports.tenancyKey();
+    if (key === undefined || delivery.cause === "notice") return undefined;
+    const wanted = scope.get(key), value = event.scope.get(key);
+    if (wanted === undefined) return undefined;
+    const unmet = unmetScope(new Map([[key, wanted]]), () => value && canonicalScalar(value));
+    return unmet && `scope.${key} of its event is ${value ?? "missing"}, ` +
+        "and the subscription gets the events of others now";
+  }
+
+  async #withhold({ delivery }: Claim, why: string): Promise<Attempted> {
+    const { id, subscription } = delivery;
+    const at = this.#ports.steady.now();
+    if (await this.#ports.outbox.cancel([id], `not sent: ${why}`, at) > 0) {
+      this.#ports.log.deliveryWithheld({ delivery: id, subscription, reason: why });
+      this.#ports.measures.finished({ subscription, state: "cancelled" });
+    }
+    return { hung: false };
   }
 
   #render(claim: Claim, subscription: Subscription, span: AttemptingSpan | undefined): Sent {
@@ -154,9 +184,9 @@ export class Dispatcher {
   #consider(judged: Judged, subscription: Subscription): Considered {
     const { succeeded, ...recording } = judged;
     const { verdict, at } = judged;
-    const facts = { succeeded, at };
+    const end = { succeeded, outcome: judged.attempt.outcome, at };
     const { failingSince } = this.#ports.health.of(subscription.id);
-    const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, facts);
+    const { health, change } = this.#ports.health.afterAttempt(subscription.id, verdict, end);
     const history = change === undefined ? [] : [entryOf(judged, change)];
     // A notice that fails is only logged: one about it would go the same way, or its channel is gone.
     const isNotice = judged.claim.delivery.cause === "notice";
@@ -192,7 +222,7 @@ export class Dispatcher {
         summary: `${id} is healthy again`,
         // Since when it had been failing.
         ...(failingSince === undefined ? {} : { since: failingSince }),
-        command: `bellhook deliveries --subscription ${shellWord(id)} --state exhausted`,
+        command: `bellhook deliveries --subscription ${shellWord(id)} --state failed`,
       };
     }
     const reason = "reason" in verdict ? verdict.reason ?? "" : "";

@@ -1,4 +1,10 @@
-import { type Health, healthAfter, type HealthChange, UNTRIED } from "../domain/health.ts";
+import {
+  type AttemptEnd,
+  type Health,
+  healthAfter,
+  type HealthChange,
+  UNTRIED,
+} from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Verdict } from "../domain/verdict.ts";
 import type { HistoryEntry, Outbox } from "../outbox/outbox.ts";
@@ -32,9 +38,9 @@ export class HealthBoard {
   afterAttempt(
     subscription: string,
     verdict: Verdict,
-    facts: { succeeded: boolean; at: Instant },
+    end: AttemptEnd,
   ): { health: Health; change?: HealthChange } {
-    const after = healthAfter(this.of(subscription), verdict, facts);
+    const after = healthAfter(this.of(subscription), verdict, end);
     this.#health.set(subscription, after.health);
     return after;
   }

@@ -74,6 +74,9 @@ export class Scheduler {
   readonly #lanes = new Map<string, Lane>();
   /** Lanes that may have something to start, in turn. */
   #ring: Lane[] = [];
+  /** Lanes whose deliveries are to be read from the outbox, in turn. */
+  readonly #toFetch = new Set<Lane>();
+  #isFetching = false;
   /** Lanes by the instant at which they are to be looked at again. */
   readonly #wakes = new DueHeap<Lane>();
   #queued = 0;
@@ -255,15 +258,14 @@ export class Scheduler {
   /** Sees to what a lane needs now: rows to be read, held ones given back, a wake-up. */
   #look(lane: Lane): void {
     if (!this.#running) return;
-    const held = this.#isHeld(lane.id);
-    if (held) {
+    if (this.#isHeld(lane.id)) {
       lane.freeSince = this.#now();
       void this.#giveBack(lane, (claim) => claim.delivery.cause !== "test");
     }
     if (lane.queued > 0) this.#ready(lane);
     if (lane.dueInOutboxAt === undefined || lane.fetching) return;
     if (lane.dueInOutboxAt > this.#now()) this.#wakeAt(lane, lane.dueInOutboxAt);
-    else if (this.#wantsMore(lane)) void this.#fetch(lane, held);
+    else if (this.#wantsMore(lane)) this.#askFor(lane);
   }
 
   #wantsMore(lane: Lane): boolean {
@@ -273,17 +275,37 @@ export class Scheduler {
       (lane.queued < CLAIM_SIZE && this.#queued < MAX_QUEUED);
   }
 
-  /** Reads due deliveries from the outbox; of a held lane only tests, which nothing holds. */
-  async #fetch(lane: Lane, held: boolean): Promise<void> {
-    if (this.#shifting || !this.#ports.subscription(lane.id)) return;
+  /** Each read is short, but one event can be for every lane there is. */
+  #askFor(lane: Lane): void {
     lane.fetching = true;
+    this.#toFetch.add(lane);
+    if (!this.#isFetching) void this.#fetchAll();
+  }
+
+  async #fetchAll(): Promise<void> {
+    this.#isFetching = true;
+    const turn = new Turn(this.#ports.clock);
+    for (const lane of this.#toFetch) {
+      this.#toFetch.delete(lane);
+      await this.#fetch(lane);
+      if (turn.isOver) await turn.rest();
+    }
+    this.#isFetching = false;
+  }
+
+  /** Reads due deliveries from the outbox; of a held lane only tests, which nothing holds. */
+  async #fetch(lane: Lane): Promise<void> {
+    if (!this.#running || this.#shifting || !this.#ports.subscription(lane.id)) {
+      lane.fetching = false;
+      return;
+    }
     lane.dueInOutboxAt = undefined;
     try {
       const { claims, nextDueAt, damaged = 0 } = await this.#ports.outbox.claim({
         subscription: lane.id,
         now: this.#now(),
         limit: CLAIM_SIZE,
-        testsOnly: held,
+        testsOnly: this.#isHeld(lane.id),
       });
       if (damaged > 0) {
         this.#ports.log.dataDamaged(lane.id, damaged);

@@ -42,6 +42,22 @@ export type Outcome =
     readonly remoteAddress?: string;
   };
 
+/** What came of the last attempt, of a delivery or of anything for a subscription. */
+export interface LastResult {
+  /** When the attempt ended. */
+  readonly at: Instant;
+  /** The answer's, if one came; beside an `error` where the answer broke off. */
+  readonly status?: number;
+  readonly error?: { readonly kind: FailureKind; readonly message: string };
+}
+
+/** An outcome without its answer's head and body, which lists have no use for. */
+export function lastResultOf(outcome: Outcome, at: Instant): LastResult {
+  if (outcome.kind === "answered") return { at, status: outcome.status };
+  const { error, response } = outcome;
+  return response === undefined ? { at, error } : { at, status: response.status, error };
+}
+
 /** The answer that came, whole or broken off; undefined where none did. */
 export function responseOf(outcome: Outcome): Response | undefined {
   return outcome.kind === "answered" ? outcome : outcome.response;

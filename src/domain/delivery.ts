@@ -1,4 +1,6 @@
+import type { LastResult } from "./attempt.ts";
 import type { Instant } from "./instant.ts";
+import { GONE } from "./verdict.ts";
 
 /** One event for one subscription. Final states stay final. */
 export type DeliveryState = "pending" | "delivered" | "exhausted" | "cancelled";
@@ -23,6 +25,8 @@ export interface Delivery {
   readonly reason?: string;
   /** What its last attempt was answered with, if it was. */
   readonly lastStatus?: number;
+  /** What its last attempt came to; undefined before the first, and where that can't be read any more. */
+  readonly lastResult?: LastResult;
   readonly attemptCount: number;
   /** When the next attempt may start; only while pending. */
   readonly dueAt?: Instant;
@@ -30,6 +34,28 @@ export interface Delivery {
   readonly finishedAt?: Instant;
   /** The delivery this one sends again. */
   readonly redeliveryOf?: string;
+}
+
+/** What lists and replays can be asked for: the deliveries in a state, or those that failed for good. */
+export type StateFilter = DeliveryState | "failed";
+
+/** A delivery of ours, or as the API has it. */
+interface Ended {
+  readonly state: DeliveryState;
+  readonly reason?: string | undefined;
+}
+
+/** Whether it failed for good: it is exhausted, or was cancelled because its receiver is gone (410). */
+export function failedForGood({ state, reason }: Ended): boolean {
+  return state === "exhausted" || state === "cancelled" && reason === GONE;
+}
+
+/** Whether a delivery is among those that a filter asks for. */
+export function isInState(
+  delivery: Ended,
+  wanted: StateFilter,
+): boolean {
+  return wanted === "failed" ? failedForGood(delivery) : delivery.state === wanted;
 }
 
 /** Why it ended as it did; undefined while it is pending. */

@@ -1,4 +1,4 @@
-import type { Headers, Outcome } from "./attempt.ts";
+import type { Headers, LastResult, Outcome } from "./attempt.ts";
 import { tlsFix } from "./tls_diagnosis.ts";
 
 /** What a failed attempt means and what to do about it, in a sentence; undefined for a success. */
@@ -9,6 +9,13 @@ export function diagnose(outcome: Outcome, succeeded: boolean): string | undefin
     : saysTls(outcome)
     ? `answered ${outcome.status}: this port is one for TLS; ${WRITE_HTTPS}`
     : diagnoseStatus(outcome.status, outcome.headers);
+}
+
+/** The same of what is kept of a last attempt that failed. */
+export function diagnoseResult({ status, error }: LastResult): string {
+  return error === undefined
+    ? diagnoseStatus(status!, [])
+    : diagnoseFailure(error.kind, error.message);
 }
 
 const WRITE_HTTPS = "write https:// in the subscription's url";

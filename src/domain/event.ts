@@ -32,8 +32,13 @@ export function isEventType(text: string): boolean {
 /** What an event is about beside its data, by name: a venue, an account. Values are JSON scalars. */
 export type Scope = ReadonlyMap<string, JsonText>;
 
-/** What a scope has to hold: for each name, any one of these values, canonically spelled. */
+/**
+ * What a scope has to hold: for each name, any one of these values, canonically spelled, or ANY_VALUE.
+ */
 export type ScopeCondition = ReadonlyMap<string, readonly string[]>;
+
+/** As `"*"` stands in a config: any value, as long as there is one. */
+export const ANY_VALUE = '"*"';
 
 /**
  * The first name whose condition a scope does not meet; undefined where it meets all. The scope's values
@@ -45,7 +50,11 @@ export function unmetScope(
 ): string | undefined {
   for (const [name, wanted] of condition) {
     const value = canonicalValue(name);
-    if (value === undefined || !wanted.includes(value)) return name;
+    if (value === undefined || !wanted.includes(value) && !isAny(value, wanted)) return name;
   }
   return undefined;
+}
+
+function isAny(value: string, wanted: readonly string[]): boolean {
+  return value !== "null" && wanted.includes(ANY_VALUE);
 }

@@ -32,6 +32,17 @@ export interface Profile {
   readonly waitForConfirmation?: boolean;
   /** The keys of `settings` a subscription must give. */
   readonly requiredSettings: readonly string[];
+  /** Keys of which a subscription's `scope` must name one; empty: it need not. */
+  readonly requiredScope: readonly string[];
+  /** What an event must have, by the body: without it, it is no delivery. */
+  readonly requiredValues: readonly RequiredValue[];
+}
+
+/** A part of the event that the body can't do without. */
+export interface RequiredValue {
+  readonly source: "metadata" | `scope.${string}`;
+  /** The values that it may have, canonically spelled; undefined: any but null. */
+  readonly oneOf?: readonly string[];
 }
 
 /** The members of the body in their order. */
@@ -43,8 +54,10 @@ export type BodyValue =
     readonly source: BodySource;
     /** How a timestamp is written: ISO 8601 text in UTC, or a number. */
     readonly as: "iso" | "unixMs" | "unixSeconds";
-    /** What stands there when the event has no such thing. */
-    readonly whenMissing: "null" | "omit";
+    /** What stands there when the event has no such thing; "refuse": then there is no delivery. */
+    readonly whenMissing: "null" | "omit" | "refuse";
+    /** The values that the event's scope may have here, canonically spelled; undefined: any. */
+    readonly oneOf?: readonly string[];
     /** Written as null where the event's scope holds one of these values. */
     readonly nullWhenScope?: { readonly name: string; readonly values: readonly string[] };
   }

@@ -1,9 +1,9 @@
-import { type Event, type ScopeCondition, unmetScope } from "./event.ts";
+import { ANY_VALUE, type Event, type ScopeCondition, unmetScope } from "./event.ts";
 import type { Instant } from "./instant.ts";
 import { DataPaths, EventValues, shortened, type ValuesAtPath } from "./event_values.ts";
 import { type JsonText, type NumberText, plainScalar } from "./json_text.ts";
 import type { Pattern } from "./pattern.ts";
-import type { Profile } from "./profile.ts";
+import type { Profile, RequiredValue } from "./profile.ts";
 import type { Secret } from "./secret.ts";
 import type { DeliveryRules } from "./verdict.ts";
 
@@ -68,6 +68,8 @@ export type Match =
     readonly matches: false;
     readonly rule: "events" | "scope" | "match" | "catalogue" | "admission";
     readonly why: string;
+    /** What the event lacks, as in `scope.account_id`, where that alone keeps it. */
+    readonly missing?: string;
   };
 
 /** The name this subscription's receiver knows an event by. */
@@ -100,7 +102,7 @@ export function matches(
   const unmet = unmetScope(subscription.scope, (name) => values.scope(name));
   if (unmet !== undefined) {
     return no("scope", () => {
-      const wanted = subscription.scope.get(unmet)!.map(plainScalar).join(" or ");
+      const wanted = subscription.scope.get(unmet)!.map(shownWanted).join(" or ");
       return `scope.${unmet} is ${shownScope(event, unmet)}, not ${wanted}`;
     });
   }
@@ -115,14 +117,23 @@ export function matches(
 }
 
 /** Why is spelled when somebody asks: of those who do not get an event, hardly anybody does. */
-function no(rule: (Match & { matches: false })["rule"], why: () => string): Match {
+function no(
+  rule: (Match & { matches: false })["rule"],
+  why: () => string,
+  missing?: string,
+): Match & { matches: false } {
   return {
     matches: false,
     rule,
+    ...(missing !== undefined && { missing }),
     get why() {
       return why();
     },
   };
+}
+
+function shownWanted(value: string): string {
+  return value === ANY_VALUE ? "any value" : plainScalar(value);
 }
 
 function shownScope(event: Event, name: string): string {
@@ -130,7 +141,11 @@ function shownScope(event: Event, name: string): string {
 }
 
 /** The profile's own rules: the names it has, and what its platform asks of an event. */
-function admits(subscription: Subscription, event: Event, values: EventValues): Match {
+export function admits(
+  subscription: Subscription,
+  event: Event,
+  values = new EventValues(event, () => pathsOf([subscription])),
+): Match {
   const { profile } = subscription;
   const name = receiverName(subscription, event.type);
   if (profile.events && !profile.events.some((known) => known.matches(name))) {
@@ -150,8 +165,39 @@ function admits(subscription: Subscription, event: Event, values: EventValues): 
       });
     }
   }
+  // Last, so that nothing but this keeps an event that lacks something.
+  for (const required of profile.requiredValues) {
+    const found = valueOf(required, event, values);
+    if (found === undefined) {
+      const why = () => `${required.source} is missing, and ${itsBody(profile)} needs it`;
+      return no("admission", why, required.source);
+    }
+    if (required.oneOf && !required.oneOf.includes(found)) {
+      const wanted = required.oneOf.map(plainScalar).join(" or ");
+      return no("admission", () => {
+        const shown = shownScope(event, required.source.slice(SCOPE.length));
+        return `${required.source} is ${shown}, not ${wanted}, as ${itsBody(profile)} needs it`;
+      });
+    }
+  }
   return { matches: true };
 }
+
+function itsBody({ name }: Profile): string {
+  return `the body of profile "${name}"`;
+}
+
+/** Undefined where the event has no such thing, or null. */
+function valueOf(
+  { source }: RequiredValue,
+  event: Event,
+  values: EventValues,
+): string | undefined {
+  const found = source === "metadata" ? event.metadata : values.scope(source.slice(SCOPE.length));
+  return found === "null" ? undefined : found;
+}
+
+const SCOPE = "scope.";
 
 function holds(
   values: EventValues,

@@ -10,6 +10,12 @@ export type Verdict =
   /** The receiver is gone for good: its subscription is paused as well. */
   | { readonly kind: "cancelled"; readonly reason: string };
 
+/** Why a delivery was cancelled whose receiver is gone for good: it failed, as an exhausted one did. */
+export const GONE = "the receiver answered 410 Gone";
+
+/** Such a reason says no more than that an attempt, the last, failed: lists show its result instead. */
+export const A_LAST_FAILURE = /^attempt \d+, the last, failed: |; no confirmation is awaited, so/;
+
 /** The delivery rules that a verdict goes by; a subscription has them all. */
 export interface DeliveryRules {
   readonly success: StatusRanges;
@@ -54,7 +60,7 @@ export function decide(
   }
   const { endsWhenGone = true } = rules;
   if (endsWhenGone && outcome.kind === "answered" && outcome.status === 410) {
-    return { kind: "cancelled", reason: "the receiver answered 410 Gone" };
+    return { kind: "cancelled", reason: GONE };
   }
   const waitMs = waitAfter(standing.attempt, rules.ladder, {
     jitter: rules.jitter,

@@ -153,7 +153,11 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
   app.get("/openapi.json", async (context) => {
     const { openapiText } = await import("./openapi.ts");
     const { basePath } = ports.config().server;
-    return context.body(openapiText(basePath), 200, { "content-type": "application/json" });
+    return context.body(
+      openapiText({ basePath, hasAuth: ports.config().auth !== undefined }),
+      200,
+      { "content-type": "application/json" },
+    );
   });
   app.use("/v1/*", access(ports.config));
   app.use("/metrics", access(ports.config), operatorsOnly);

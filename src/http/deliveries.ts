@@ -9,7 +9,7 @@ import { type BodyPorts, bodyText, query } from "./input.ts";
 import type { Operations } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
 import { deliveriesQuery } from "./schemas.ts";
-import { attemptView, deliveryView, type IsHeld } from "./views.ts";
+import { attemptView, deliveryView, type IsHeld, searchedView } from "./views.ts";
 
 export interface DeliveriesPorts extends BodyPorts {
   readonly reader: OutboxReader;
@@ -33,6 +33,7 @@ export function deliveriesRoutes(ports: DeliveriesPorts): Hono<{ Variables: Acce
     return context.json({
       items: page.items.map((delivery) => deliveryView(delivery, isHeld)),
       next: page.next ?? null,
+      ...searchedView(page),
     });
   });
 

@@ -5,7 +5,7 @@ import { defined, instants } from "./deliveries.ts";
 import { query } from "./input.ts";
 import { ProblemError } from "./problem.ts";
 import { eventQuery, eventsQuery } from "./schemas.ts";
-import { deliveryView, eventText, type IsHeld } from "./views.ts";
+import { deliveryView, eventText, type IsHeld, searchedView } from "./views.ts";
 
 /** `GET /v1/events`: what was posted. */
 export function eventsRoutes(
@@ -21,8 +21,9 @@ export function eventsRoutes(
       ...instants({ since, until }),
     });
     const items = page.items.map((event) => eventText(event)).join(",");
-    const next = JSON.stringify(page.next ?? null);
-    return context.body(`{"items":[${items}],"next":${next}}`, 200, JSON_TYPE);
+    // What events hold stays as it was posted, so that this is no object.
+    const rest = JSON.stringify({ next: page.next ?? null, ...searchedView(page) }).slice(1);
+    return context.body(`{"items":[${items}],${rest}`, 200, JSON_TYPE);
   });
 
   routes.get("/:id", async (context) => {

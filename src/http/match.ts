@@ -29,8 +29,11 @@ export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariable
     if (parsed.kind === "invalid") throw new ProblemError(invalid("no event", parsed.faults));
     if (parsed.isArray) throw new ProblemError(invalid("one event is matched at a time"));
     const previewed = ports.ingest.preview(parsed.events[0]!);
-    if (previewed.kind === "undeclared") {
-      throw new ProblemError(invalid("the event type is not declared", previewed.faults));
+    if (previewed.kind !== "accepted") {
+      const detail = previewed.kind === "undeclared"
+        ? "the event type is not declared"
+        : "the event does not say whose it is";
+      throw new ProblemError(invalid(detail, previewed.faults));
     }
     return context.json(await new Turn(ports.clock).run(explaining(previewed.event)));
   });

@@ -1,7 +1,14 @@
 import { MAX_DELIVERIES } from "../ingest/ingest.ts";
 import { MAX_EVENTS } from "../ingest/posted_event.ts";
 import { VERSION } from "../version.ts";
-import { type Json, parametersOf, responses, schemaRef, schemas } from "./openapi_components.ts";
+import {
+  components,
+  type Json,
+  parametersOf,
+  schemaRef,
+  securityOf,
+  type Who,
+} from "./openapi_components.ts";
 import { webhooks } from "./openapi_webhooks.ts";
 import {
   deliveriesQuery,
@@ -12,25 +19,29 @@ import {
   reloadQuery,
 } from "./schemas.ts";
 
-/** `GET /openapi.json`: the document of this API, as it is shown under a base path. */
-export function openapiText(basePath = ""): string {
-  return shown?.basePath === basePath ? shown.text : (shown = shownAt(basePath)).text;
+/** What of a daemon the document depends on. */
+export interface Served {
+  readonly basePath: string;
+  /** Whether its config has `auth`. */
+  readonly hasAuth: boolean;
 }
 
-let shown: { readonly basePath: string; readonly text: string } | undefined;
-
-function shownAt(basePath: string) {
-  const server = '"servers":[{"url":"/';
-  const text = documentText().replace(server, () => server.slice(0, -1) + (basePath || "/"));
-  return { basePath, text };
+/** `GET /openapi.json`: the document of this API, as it is served there. */
+export function openapiText({ basePath, hasAuth }: Served): string {
+  if (last?.basePath === basePath && last.hasAuth === hasAuth) return last.text;
+  const text = JSON.stringify(document({ basePath, hasAuth }));
+  last = { basePath, hasAuth, text };
+  return text;
 }
+
+let last: Served & { readonly text: string } | undefined;
 
 /**
- * The OpenAPI 3.1 document of this API and of the webhooks that receivers get. It is made, once, from
- * the schemas that the routes go by, the profiles and their samples.
+ * The OpenAPI 3.1 document of this API and of the webhooks that receivers get. It is made from the
+ * schemas that the routes go by, the profiles and their samples.
  */
-function documentText(): string {
-  return text ??= JSON.stringify({
+function document({ basePath, hasAuth }: Served): Json {
+  return {
     openapi: "3.1.1",
     info: {
       title: "Bellhook",
@@ -38,35 +49,28 @@ function documentText(): string {
       description: INTRODUCTION,
       license: { name: "MIT", identifier: "MIT" },
     },
-    servers: [{ url: "/", description: "The daemon that serves this document" }],
+    servers: [{ url: basePath || "/", description: "The daemon that serves this document" }],
     tags: TAGS,
     paths: Object.fromEntries(
-      Object.entries(CALLS).map(([path, calls]) => [path, pathItem(path, calls)]),
+      Object.entries(CALLS).map(([path, calls]) => [path, pathItem(path, calls, hasAuth)]),
     ),
-    webhooks: webhooks(),
-    components: {
-      schemas: schemas(),
-      responses: responses(),
-      securitySchemes: {
-        bearer: {
-          type: "http",
-          scheme: "bearer",
-          description:
-            "A token of `auth.operators`, or of `auth.publishers` for `POST /v1/events`. " +
-            "Without `auth` in the config none is asked for, and only this machine is served.",
-        },
-      },
-    },
-  });
+    // The same wherever it is served, and not quickly made.
+    ...(parts ??= { webhooks: webhooks(), components: components() }),
+  };
 }
 
-let text: string | undefined;
+let parts: Json | undefined;
 
 const INTRODUCTION =
   "Events in, webhooks out: stored before the answer, delivered at least once. " +
   "Errors are `application/problem+json` (RFC 9457). Lists are newest first, take `limit` and " +
-  "`cursor`, and answer `{items, next}`; `next` is null on the last page. Instants are RFC 3339 " +
+  "`cursor`, and answer `{items, next}`; `next` is null on the last page, and only there. Instants are RFC 3339 " +
   "in UTC.";
+
+const SEARCHING =
+  "What an index has comes at once: filters, and `q` as the beginning of an id or the name of a " +
+  "subscription or a type. For the rest, a call looks through older rows for half a second. Its page " +
+  "may be short, even empty, and still have a `next`; `searched` says how far back it is.";
 
 const TAGS = [
   { name: "events", description: "What happened" },
@@ -83,8 +87,7 @@ interface Call {
   readonly tag: string;
   readonly summary: string;
   readonly description?: string;
-  /** Who may call it: everybody, operators, or publishers as well. */
-  readonly who: "all" | "operators" | "publishers";
+  readonly who: Who;
   readonly parameters?: readonly Json[];
   readonly requestBody?: Json;
   /** Answers beside those that every call has. A problem is named by its status alone. */
@@ -130,6 +133,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       id: "listEvents",
       tag: "events",
       summary: "List events",
+      description: SEARCHING,
       who: "operators",
       parameters: parametersOf(eventsQuery),
       answers: [[200, json("A page of events", "EventPage")], 422],
@@ -154,6 +158,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       id: "listDeliveries",
       tag: "deliveries",
       summary: "List deliveries",
+      description: SEARCHING,
       who: "operators",
       parameters: parametersOf(deliveriesQuery),
       answers: [[200, json("A page of deliveries", "DeliveryPage")], 422],
@@ -304,7 +309,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       description:
         "It begins with an id and no event, so that who is cut off before the first misses nothing. " +
         "`delivery` events carry a Delivery, `subscription` events a subscription's id " +
-        "and its health without `pending`. A `gap` event says that changes were missed: read the " +
+        "and its health. A `gap` event says that changes were missed: read the " +
         "lists anew.",
       who: "operators",
       parameters: [{
@@ -319,7 +324,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
           "text/event-stream": {
             schema: { type: "string", description: "WHATWG HTML, section 9.2" },
             example: 'id: 01HS1JB3Y0-7\nevent: subscription\ndata: {"id":"pms","health":' +
-              '{"state":"healthy","consecutiveFailures":0}}\n\n',
+              '{"state":"healthy","answering":true,"consecutiveFailures":0,"pending":0}}\n\n',
           },
         },
       }]],
@@ -386,8 +391,13 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
   },
 };
 
-function pathItem(path: string, calls: Readonly<Record<string, Call>>): Json {
-  const operations = Object.entries(calls).map(([method, call]) => [method, operation(call)]);
+function pathItem(
+  path: string,
+  calls: Readonly<Record<string, Call>>,
+  hasAuth: boolean,
+): Json {
+  const operations = Object.entries(calls)
+    .map(([method, call]) => [method, operation(call, hasAuth)]);
   const id = /\/v1\/(\w+)\/\{id\}/.exec(path)?.[1];
   return {
     ...(id !== undefined && {
@@ -410,7 +420,7 @@ const SINGULAR: Readonly<Record<string, string>> = {
   subscriptions: "subscription",
 };
 
-function operation({ id, tag, who, answers, ...told }: Call): Json {
+function operation({ id, tag, who, answers, ...told }: Call, hasAuth: boolean): Json {
   // Whoever asks the storage may hear that it cannot be asked; whoever shows a token, that it is wrong,
   // and 429 if it is wrong again and again; and everybody that the request is none.
   const everywhere = who === "all" ? [400, 403, 500] : [400, 401, 403, 429, 500, 503];
@@ -418,7 +428,7 @@ function operation({ id, tag, who, answers, ...told }: Call): Json {
     operationId: id,
     tags: [tag],
     ...told,
-    security: SECURITY[who],
+    security: securityOf(who, hasAuth),
     responses: Object.fromEntries(
       [...answers, ...everywhere].map((answer) =>
         typeof answer === "number"
@@ -428,13 +438,6 @@ function operation({ id, tag, who, answers, ...told }: Call): Json {
     ),
   };
 }
-
-/** For a bearer token, the list names roles (OpenAPI 3.1.1, section 4.8.30). */
-const SECURITY: Readonly<Record<Call["who"], readonly Json[]>> = {
-  all: [],
-  operators: [{ bearer: ["operator"] }],
-  publishers: [{ bearer: ["publisher"] }, { bearer: ["operator"] }],
-};
 
 function json(description: string, schema: Parameters<typeof schemaRef>[0]): Json {
   return { description, content: content(schema) };

@@ -17,6 +17,7 @@ import {
   replay,
   replayAnswer,
   replayRequest,
+  searchedPageOf,
   storedEvent,
   subscription,
   testAnswer,
@@ -42,10 +43,10 @@ export const ANSWERS = {
   Receipts: z.union([receipt, z.array(receipt)])
     .describe("A receipt for one event, an array of them for an array"),
   StoredEvent: storedEvent,
-  EventPage: pageOf(storedEvent),
+  EventPage: searchedPageOf(storedEvent),
   EventWithDeliveries: eventWithDeliveries,
   Delivery: delivery,
-  DeliveryPage: pageOf(delivery),
+  DeliveryPage: searchedPageOf(delivery),
   Attempt: attempt,
   DeliveryWithAttempts: deliveryWithAttempts,
   HistoryEntry: historyEntry,
@@ -74,10 +75,38 @@ export function schemaRef(name: SchemaName): Json {
   return { $ref: `${PREFIX}${name}` };
 }
 
-/** `components.schemas`: what requests may be, what answers are, with an example each. */
-export function schemas(): Json {
-  return { ...describe(REQUESTS, "input"), ...describe(ANSWERS, "output") };
+/** `components`: what requests may be, what answers are, with an example each, and how to sign in. */
+export function components(): Json {
+  return {
+    schemas: { ...describe(REQUESTS, "input"), ...describe(ANSWERS, "output") },
+    responses: responses(),
+    securitySchemes: SECURITY_SCHEMES,
+  };
 }
+
+const SECURITY_SCHEMES: Json = {
+  bearer: {
+    type: "http",
+    scheme: "bearer",
+    description: "A token of `auth.operators`, or of `auth.publishers` for `POST /v1/events`. " +
+      "Without `auth` in the config none is asked for, and only this machine is served.",
+  },
+};
+
+/** Who may make a call: everybody, operators, or publishers as well. */
+export type Who = "all" | "operators" | "publishers";
+
+/** A call's `security`. Without `auth` a caller needs no token, which `{}` says. */
+export function securityOf(who: Who, hasAuth: boolean): readonly Json[] {
+  return who === "all" || hasAuth ? SECURITY[who] : [{}, ...SECURITY[who]];
+}
+
+/** For a bearer token, the list names roles (OpenAPI 3.1.1, section 4.8.30). */
+const SECURITY: Readonly<Record<Who, readonly Json[]>> = {
+  all: [],
+  operators: [{ bearer: ["operator"] }],
+  publishers: [{ bearer: ["publisher"] }, { bearer: ["operator"] }],
+};
 
 /** The parameters that a query's schema allows. */
 export function parametersOf(query: z.ZodObject): Json[] {
@@ -95,7 +124,7 @@ export function parametersOf(query: z.ZodObject): Json[] {
 }
 
 /** `components.responses`: the problems, by status. */
-export function responses(): Json {
+function responses(): Json {
   return Object.fromEntries(
     PROBLEMS.map(([status, title, detail, more]) => [String(status), {
       description: title,
@@ -267,6 +296,7 @@ const DELIVERY = {
   attemptCount: 1,
   nextAttemptAt: "2024-03-15T10:31:00.456Z",
   createdAt: "2024-03-15T10:30:00.123Z",
+  lastResult: { at: "2024-03-15T10:30:00.456Z", status: 503 },
 };
 
 const ATTEMPT = {
@@ -288,7 +318,13 @@ const ATTEMPT = {
 const HEALTH = {
   state: "failing",
   since: "2024-03-15T10:30:00.456Z",
+  answering: false,
+  failuresSince: "2024-03-14T18:03:11Z",
   lastSuccessAt: "2024-03-14T18:02:11Z",
+  lastResult: {
+    at: "2024-03-15T10:30:00.456Z",
+    error: { kind: "connect", message: "connection refused by 203.0.113.7:443" },
+  },
   consecutiveFailures: 6,
   pending: 1,
 };

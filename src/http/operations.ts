@@ -1,6 +1,7 @@
 import type { Actor } from "../domain/actor.ts";
 import type { Steered } from "../domain/delivery.ts";
 import type { JsonText } from "../domain/json_text.ts";
+import type { Tested } from "../ingest/ingest.ts";
 import type { ReplayFilter } from "../outbox/outbox.ts";
 import { ProblemError } from "./problem.ts";
 import { unavailable } from "./publish.ts";
@@ -17,9 +18,18 @@ export interface Operations {
   test(
     subscriptionId: string,
     request: { readonly type?: string; readonly data?: JsonText; readonly by: Actor },
-  ): Promise<{ readonly event: string; readonly delivery: string } | undefined>;
+  ): Promise<Tested | undefined>;
   /** The replay's id. */
   startReplay(filter: ReplayFilter, by: Actor): Promise<string>;
+}
+
+/** What an operator is told whose test the subscription's profile does not take. */
+export function refusedTest(why: string) {
+  return {
+    status: 422,
+    title: "No test was sent",
+    detail: `the subscription's profile holds it back: ${why}`,
+  } as const;
 }
 
 /**

@@ -249,6 +249,13 @@ function answer(
         detail: "an event type is not declared; nothing was stored",
         errors: submitted.faults,
       });
+    case "incomplete":
+      return problem({
+        status: 422,
+        title: "Unprocessable Content",
+        detail: "an event lacks a part that decides who may get it; nothing was stored",
+        errors: submitted.faults,
+      });
     case "tooManyDeliveries":
       return problem({
         status: 413,

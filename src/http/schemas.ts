@@ -23,16 +23,24 @@ function wholeNumber(least: number, most: number) {
 
 const deliveryState = z.enum(["pending", "delivered", "exhausted", "cancelled"]);
 
+const FAILED = "`failed`: those that failed for good, exhausted or cancelled by the receiver's 410";
+
 /** Lists: newest first, `limit` at a time; `cursor` is a page's `next`. */
 export const pageQuery = z.strictObject({
   limit: wholeNumber(1, 500).prefault(50).describe("Items a page, at most 500"),
   cursor: z.string().max(200).optional().describe("The `next` of the page before"),
 });
 
+const searched = z.string().min(1).max(200).optional().describe(
+  "The beginning of an id, a subscription or a type, or a text anywhere in the event's data, " +
+    "scope or metadata; of letters in a text the case does not matter",
+);
+
 export const eventsQuery = pageQuery.extend({
   type: z.string().optional().describe("Exactly this event type"),
   since: instantQuery.optional().describe("Accepted at or after"),
   until: instantQuery.optional().describe("Accepted before"),
+  q: searched,
 });
 
 export const eventQuery = z.strictObject({
@@ -42,7 +50,8 @@ export const eventQuery = z.strictObject({
 });
 
 export const deliveriesQuery = pageQuery.extend({
-  state: deliveryState.optional(),
+  state: z.enum([...deliveryState.options, "failed"]).optional()
+    .describe(`Only deliveries in this state; ${FAILED}`),
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
   event: z.string().optional()
@@ -53,7 +62,7 @@ export const deliveriesQuery = pageQuery.extend({
     .describe("The status of the last answer"),
   since: instantQuery.optional().describe("Created at or after"),
   until: instantQuery.optional().describe("Created before"),
-  q: z.string().min(1).max(200).optional().describe("Text in the event's data"),
+  q: searched,
 });
 
 export const historyQuery = pageQuery.extend({
@@ -74,8 +83,8 @@ export const testRequest = z.strictObject({
 export const replayRequest = z.strictObject({
   subscription: z.string().optional(),
   type: z.string().optional().describe("Exactly this event type"),
-  state: z.enum(["delivered", "exhausted", "cancelled"]).optional()
-    .describe("Only deliveries that ended so; all finished ones where left out"),
+  state: z.enum(["delivered", "exhausted", "cancelled", "failed"]).optional()
+    .describe(`Only deliveries that ended so; all finished ones where left out. ${FAILED}`),
   since: instantQuery.describe("Deliveries created at or after"),
   until: instantQuery.optional().describe("… and before; now where left out"),
   dryRun: z.boolean().default(false).describe("Only count"),
@@ -88,6 +97,20 @@ export const receipt = z.object({
 
 const SENT_AS =
   "The id that receivers get for the event, where another event already had the same id";
+
+/** Why there was no answer, or none to its end. */
+const failure = z.object({
+  kind: z.enum(["dns", "connect", "tls", "timeout", "reset", "blocked", "protocol"]),
+  message: z.string(),
+});
+
+const lastResult = z.object({
+  at: instant.describe("When the attempt ended"),
+  status: z.number().int().optional().describe(
+    "The status of the answer; beside an `error` where the answer broke off in its body",
+  ),
+  error: failure.optional().describe("Why there was no answer, or none to its end"),
+});
 
 export const delivery = z.object({
   id: z.string(),
@@ -103,6 +126,8 @@ export const delivery = z.object({
   createdAt: instant,
   finishedAt: instant.optional(),
   redeliveryOf: z.string().optional(),
+  lastResult: lastResult.optional()
+    .describe("What the last attempt came to; none before the first"),
 }).describe("One event for one subscription");
 
 export const attempt = z.object({
@@ -113,10 +138,7 @@ export const attempt = z.object({
   status: z.number().int().optional().describe(
     "The status of the answer; beside an `error` where the answer broke off in its body",
   ),
-  error: z.object({
-    kind: z.enum(["dns", "connect", "tls", "timeout", "reset", "blocked", "protocol"]),
-    message: z.string(),
-  }).optional().describe("Why there was no answer, or none to its end"),
+  error: failure.optional().describe("Why there was no answer, or none to its end"),
   diagnosis: z.string().optional().describe("What a failure means and what to do about it"),
   remoteAddress: z.string().optional(),
   request: z.object({
@@ -161,8 +183,17 @@ export const health = z.object({
   state: z.enum(["healthy", "failing", "paused", "disabled"]),
   since: instant.optional(),
   reason: z.string().optional(),
+  answering: z.boolean().describe(
+    "False from the third failed attempt in a row on, or from the first if none ever succeeded; " +
+      "true again after a success",
+  ),
+  failuresSince: instant.optional().describe(
+    "When the first of the failed attempts in a row ended",
+  ),
   lastSuccessAt: instant.optional(),
-  consecutiveFailures: z.number().int(),
+  lastResult: lastResult.optional()
+    .describe("What the last attempt of any delivery came to; none before the first"),
+  consecutiveFailures: z.number().int().describe("Failed attempts since the last success"),
   pending: z.number().int(),
 });
 
@@ -257,6 +288,18 @@ export const postedEvents = z.union([
   postedEventSchema,
   z.array(postedEventSchema).min(1).max(MAX_EVENTS),
 ]);
+
+/** How far back a search has looked. */
+export const progress = z.object({
+  backTo: instant,
+  rows: z.number().int().describe("About so many rows are passed"),
+  of: z.number().int().describe("… of those that there are in the time that was asked for"),
+}).describe("How far back a search has looked that goes on with `next`");
+
+/** A page of a list that can be searched. */
+export function searchedPageOf<Item extends z.ZodType>(item: Item) {
+  return pageOf(item).extend({ searched: progress.optional() });
+}
 
 /** A page of a list. */
 export function pageOf<Item extends z.ZodType>(item: Item) {

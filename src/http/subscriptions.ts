@@ -6,7 +6,7 @@ import type { OutboxReader } from "../outbox/outbox.ts";
 import { type AccessVariables, actorOf } from "./access.ts";
 import { type BodyPorts, bodyText, jsonBody, query } from "./input.ts";
 import { type NearSubscriptionPorts, noSuchSubscription } from "./near_subscription.ts";
-import type { Operations } from "./operations.ts";
+import { type Operations, refusedTest } from "./operations.ts";
 import { ProblemError } from "./problem.ts";
 import { pageQuery, testRequest } from "./schemas.ts";
 import { type Counts, subscriptionView } from "./views.ts";
@@ -57,7 +57,9 @@ export function subscriptionsRoutes(
     const id = context.req.param("id");
     const tested = await operations.test(id, { ...type, ...data, by: actorOf(context) });
     if (!tested) throw await unknown(id);
-    return context.json(tested, 202);
+    if (tested.kind === "refused") throw new ProblemError(refusedTest(tested.why));
+    const { event, delivery } = tested;
+    return context.json({ event, delivery }, 202);
   });
 
   for (const action of ["pause", "resume"] as const) {

@@ -2,13 +2,14 @@ import {
   type Attempt,
   formatStatusRanges,
   type Headers,
+  type LastResult,
   packingNote,
   responseOf,
 } from "../domain/attempt.ts";
 import { type Delivery, endReason } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import { formatDuration, formatRate, formatSize } from "../domain/duration.ts";
-import { type Health, healthState } from "../domain/health.ts";
+import { type Health, healthState, isAnswering } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import {
   canonicalScalar,
@@ -20,7 +21,7 @@ import {
 } from "../domain/json_text.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Operator, Subscription, ValueTest } from "../domain/subscription.ts";
-import type { StoredEvent } from "../outbox/outbox.ts";
+import type { Page, StoredEvent } from "../outbox/outbox.ts";
 
 /** How things look in the API. Texts where a value's digits have to survive. */
 
@@ -44,7 +45,22 @@ export function deliveryView(delivery: Delivery, isHeld: IsHeld) {
     createdAt: formatInstant(delivery.createdAt),
     ...instantOf("finishedAt", delivery.finishedAt),
     ...given("redeliveryOf", delivery.redeliveryOf),
+    ...given("lastResult", lastResultView(delivery.lastResult)),
   };
+}
+
+function lastResultView(result: LastResult | undefined) {
+  return result && {
+    at: formatInstant(result.at),
+    ...given("status", result.status),
+    ...given("error", result.error),
+  };
+}
+
+/** How far a list's search has got, for the page that goes on. */
+export function searchedView({ searched }: Page<unknown>) {
+  if (searched === undefined) return {};
+  return { searched: { ...searched, backTo: formatInstant(searched.backTo) } };
 }
 
 export function attemptView(attempt: Attempt, { body, diagnosis }: {
@@ -138,7 +154,10 @@ export function healthView(
     state: healthState(health, enabled),
     ...instantOf("since", health.changedAt),
     ...given("reason", health.pausedReason),
+    answering: isAnswering(health),
+    ...instantOf("failuresSince", health.failuresSince),
     ...instantOf("lastSuccessAt", health.lastSuccessAt),
+    ...given("lastResult", lastResultView(health.lastResult)),
     consecutiveFailures: health.consecutiveFailures,
     pending,
   };

@@ -17,7 +17,7 @@ import { type Steps, Turn } from "../runtime/turn.ts";
 import { PublisherRates } from "./publisher_rates.ts";
 import type { Fault, PostedEvent } from "./posted_event.ts";
 import type { Registry } from "./registry.ts";
-import { testEvent, type TestRequest } from "./test_event.ts";
+import { refusal, testEvent, type TestRequest } from "./test_event.ts";
 
 export interface IngestPorts {
   readonly outbox: Pick<Outbox, "enqueue">;
@@ -49,6 +49,8 @@ export type Submitted =
   | { readonly kind: "accepted"; readonly isNew: boolean; readonly receipts: readonly Receipt[] }
   | { readonly kind: "forbidden"; readonly faults: readonly Fault[] }
   | { readonly kind: "undeclared"; readonly faults: readonly Fault[] }
+  /** An event does not say whose it is, or lacks what a subscription of its tenant needs. */
+  | { readonly kind: "incomplete"; readonly faults: readonly Fault[] }
   /** Its events would come to so many deliveries. */
   | { readonly kind: "tooManyDeliveries"; readonly deliveries: number }
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
@@ -66,14 +68,19 @@ export type Submitted =
 /** What posting an event would come to. */
 export type Previewed =
   | { readonly kind: "accepted"; readonly event: Event }
-  | Submitted & { readonly kind: "undeclared" };
+  | Submitted & { readonly kind: "undeclared" | "incomplete" };
+
+/** What became of a test: what was stored, or why the subscription's profile does not take it. */
+export type Tested =
+  | { readonly kind: "stored"; readonly event: string; readonly delivery: string }
+  | { readonly kind: "refused"; readonly why: string };
 
 /**
  * The most deliveries that several events of one request may come to. They are stored in one
- * transaction, during which nothing else is: 10 000 take 30 to 40 ms of it. An event alone can't be
+ * transaction, during which nothing else is: 5 000 take some 20 ms of it. An event alone can't be
  * split, so it has as many as there are subscriptions that want it.
  */
-export const MAX_DELIVERIES = 10_000;
+export const MAX_DELIVERIES = 5_000;
 
 /** An event in, its deliveries out, in one transaction. */
 export class Ingest {
@@ -91,11 +98,17 @@ export class Ingest {
     if (forbidden.length > 0) return { kind: "forbidden", faults: forbidden };
     const undeclared = this.#undeclared(events, isArray);
     if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
+    const ownerless = this.#ownerless(events, isArray);
+    if (ownerless.length > 0) return { kind: "incomplete", faults: ownerless };
     const pace = publisher && this.#rates.take(publisher, events.length);
     if (pace?.kind === "tooFast") return pace;
     const at = this.#ports.steady.now();
-    const routed = await this.#routeAll(events, { at, publisher });
-    const { deliveries } = routed;
+    const routed = await this.#routeAll(events, { at, publisher, isArray });
+    const { deliveries, faults } = routed;
+    if (faults.length > 0) {
+      pace?.giveBack();
+      return { kind: "incomplete", faults };
+    }
     if (events.length > 1 && deliveries > MAX_DELIVERIES) {
       pace?.giveBack();
       return { kind: "tooManyDeliveries", deliveries };
@@ -142,10 +155,13 @@ export class Ingest {
   async test(
     subscription: Subscription,
     request: TestRequest,
-  ): Promise<{ event: string; delivery: string }> {
+  ): Promise<Tested> {
     const at = this.#ports.steady.now();
     const { eventTypes } = this.#ports.config();
-    const event = this.#event(testEvent(subscription, request, eventTypes), at);
+    const posted = testEvent(subscription, request, eventTypes);
+    const why = refusal(subscription, posted);
+    if (why !== undefined) return { kind: "refused", why };
+    const event = this.#event(posted, at);
     const delivery = this.#delivery(subscription, "test");
     const enqueued = await this.#ports.outbox.enqueue({
       events: [{ event, deliveries: [delivery] }],
@@ -154,13 +170,15 @@ export class Ingest {
     if (enqueued.kind !== "accepted") throw new Error(`a new event id was taken: ${event.id}`);
     this.#ports.onStored(enqueued.claims, enqueued.unclaimed);
     const [receipt] = enqueued.receipts;
-    return { event: event.id, delivery: receipt!.deliveries[0]!.id };
+    return { kind: "stored", event: event.id, delivery: receipt!.deliveries[0]!.id };
   }
 
   /** The event as it would be stored, or why it would not be; nothing is. */
   preview(posted: PostedEvent): Previewed {
     const undeclared = this.#undeclared([posted], false);
     if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
+    const ownerless = this.#ownerless([posted], false);
+    if (ownerless.length > 0) return { kind: "incomplete", faults: ownerless };
     return { kind: "accepted", event: this.#event(posted, this.#ports.steady.now()) };
   }
 
@@ -175,26 +193,39 @@ export class Ingest {
 
   *#routing(posted: readonly PostedEvent[], stamp: Stamp, index: Index): Steps<Routed> {
     const events: NewEvent[] = [];
+    const faults: Fault[] = [];
     let deliveries = 0;
-    for (const one of posted) {
+    for (const [position, one] of posted.entries()) {
+      // Nobody corrects more at once.
+      if (faults.length >= MAX_FAULTS) break;
       if (posted.length > 1 && deliveries > MAX_DELIVERIES) {
         yield* getting(this.#event(one, stamp.at), index, () => deliveries++);
       } else {
-        const event = yield* this.#route(one, stamp, index);
+        const event = yield* this.#route(one, stamp, index, (path) => {
+          const message =
+            "is missing, and the body of a subscription that wants the event needs it";
+          faults.push({ path: pathIn(one, path, stamp.isArray ? position : undefined), message });
+        });
         deliveries += event.deliveries.length;
         events.push(event);
       }
       if (posted.length > 1) yield;
     }
-    return { events, deliveries };
+    return { events, deliveries, faults };
   }
 
-  *#route(posted: PostedEvent, { at, publisher }: Stamp, index: Index): Steps<NewEvent> {
+  *#route(
+    posted: PostedEvent,
+    { at, publisher }: Stamp,
+    index: Index,
+    onMissing: (path: string) => void,
+  ): Steps<NewEvent> {
     const event = this.#event(posted, at);
     const deliveries: NewDelivery[] = [];
     yield* getting(event, index, (subscription) => {
       deliveries.push(this.#delivery(subscription, "event"));
     });
+    if (this.#ports.config().tenancy) yield* missingOf(event, index, onMissing);
     return {
       event,
       ...(publisher ? { publisher: publisher.name } : {}),
@@ -234,6 +265,21 @@ export class Ingest {
     };
   }
 
+  /** Where the config has a tenancy, an event that does not say whose it is. */
+  #ownerless(events: readonly PostedEvent[], isArray: boolean): Fault[] {
+    const { tenancy } = this.#ports.config();
+    if (!tenancy) return [];
+    const { key } = tenancy;
+    return events.flatMap((event, index) =>
+      (event.scope.get(key) ?? "null") === "null"
+        ? [{
+          path: pathIn(event, `scope.${key}`, isArray ? index : undefined),
+          message: 'is missing, and the config\'s "tenancy" asks for it',
+        }]
+        : []
+    );
+  }
+
   #undeclared(events: readonly PostedEvent[], isArray: boolean): Fault[] {
     const declared = this.#ports.config().eventTypes;
     if (!declared) return [];
@@ -250,6 +296,7 @@ export class Ingest {
 interface Stamp {
   readonly at: Instant;
   readonly publisher: Publisher | undefined;
+  readonly isArray: boolean;
 }
 
 /** By what a request's events find their subscriptions. */
@@ -268,10 +315,32 @@ function* getting(
   }
 }
 
+/** Tells of the first thing that an event lacks, where that alone keeps it from a subscription. */
+function* missingOf(event: Event, index: Index, tell: (path: string) => void): Steps<void> {
+  const { candidates, match } = index.ask(event);
+  for (let at = 0; at < candidates.length; at++) {
+    if (candidates[at]!.profile.requiredValues.length > 0) {
+      const found = match(candidates[at]!);
+      if (!found.matches && found.missing !== undefined) return tell(found.missing);
+    }
+    if (at % CANDIDATES_A_STEP === CANDIDATES_A_STEP - 1) yield;
+  }
+}
+
+/** Where it stands in a request: a CloudEvent's attributes are the scope. */
+function pathIn({ source }: PostedEvent, path: string, index: number | undefined): string {
+  const own = source === undefined ? path : path.replace(/^scope\./, "");
+  return index === undefined ? own : `[${index}].${own}`;
+}
+
 const CANDIDATES_A_STEP = 64;
+
+/** So many faults are told at once. */
+const MAX_FAULTS = 100;
 
 interface Routed {
   readonly events: readonly NewEvent[];
+  readonly faults: readonly Fault[];
   /** Of all of them. */
   readonly deliveries: number;
 }

@@ -1,4 +1,4 @@
-import type { Event, ScopeCondition } from "../domain/event.ts";
+import { ANY_VALUE, type Event, type ScopeCondition } from "../domain/event.ts";
 import { type DataPaths, EventValues } from "../domain/event_values.ts";
 import type { Pattern } from "../domain/pattern.ts";
 import { type Match, matches, pathsOf, type Subscription } from "../domain/subscription.ts";
@@ -92,7 +92,7 @@ export interface Asking {
 function wantsAll(candidate: Subscription): boolean {
   const { scope, profile } = candidate;
   return scope.size === 0 && !profile.events && profile.admission.length === 0 &&
-    candidate.match.length === 0;
+    profile.requiredValues.length === 0 && candidate.match.length === 0;
 }
 
 /** A subscription by its place in the config. */
@@ -123,8 +123,10 @@ class Group {
     const lists = this.#anyScope.length > 0 ? [this.#anyScope] : [];
     for (const [name, byValue] of this.#byScope ?? []) {
       const value = values.scope(name);
-      const list = value === undefined ? undefined : byValue.get(value);
+      if (value === undefined) continue;
+      const list = byValue.get(value), any = byValue.get(ANY_VALUE);
       if (list) lists.push(list);
+      if (any && any !== list) lists.push(any);
     }
     return lists;
   }

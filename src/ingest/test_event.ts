@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
+import { ANY_VALUE } from "../domain/event.ts";
 import { type JsonText, membersOf } from "../domain/json_text.ts";
-import type { Subscription } from "../domain/subscription.ts";
+import { admits, receiverName, type Subscription } from "../domain/subscription.ts";
 import { type Sample, SAMPLES } from "../profiles/samples/samples.ts";
 import type { PostedEvent } from "./posted_event.ts";
 
@@ -19,39 +20,70 @@ export function testEvent(
   { type: wanted, data }: TestRequest,
   eventTypes: Config["eventTypes"],
 ): PostedEvent {
-  const samples = SAMPLES.get(subscription.profile.name) ?? [];
-  const type = wanted ?? typeFor(subscription, samples, eventTypes);
-  const receiverName = subscription.rename.get(type) ?? type;
-  const sample = samples.find((one) => one.type === receiverName) ?? samples[0];
-  return {
-    type,
-    scope: new Map([...membersOf(sample?.scope ?? "{}")!, ...scopeFor(subscription)]),
-    data: data ?? eventTypes?.get(type)?.example ?? sample?.data ?? '{"test":true}',
-    ...(sample?.metadata === undefined ? {} : { metadata: sample.metadata }),
+  const ofType = (type: string): PostedEvent => {
+    const name = receiverName(subscription, type);
+    const sample = samples.find((one) => one.type === name) ?? samples[0];
+    const metadata = sample?.metadata ??
+      (subscription.profile.requiredValues.some(({ source }) => source === "metadata")
+        ? '{"test":true}'
+        : undefined);
+    return {
+      type,
+      scope: scopeFor(subscription, membersOf(sample?.scope ?? "{}")!),
+      data: data ?? eventTypes?.get(type)?.example ?? sample?.data ?? '{"test":true}',
+      ...(metadata === undefined ? {} : { metadata }),
+    };
   };
+  const samples = SAMPLES.get(subscription.profile.name) ?? [];
+  if (wanted !== undefined) return ofType(wanted);
+  const wants = (type: string) => subscription.events.some((pattern) => pattern.matches(type));
+  const fitting = candidateTypes(subscription, samples, eventTypes).filter(wants).map(ofType);
+  const admitted = fitting.find((posted) => refusal(subscription, posted) === undefined);
+  return admitted ?? fitting[0] ?? ofType(samples[0]?.type ?? "bellhook.test");
 }
 
-function typeFor(
-  { events, rename, profile }: Subscription,
+/** Why the subscription's profile does not take an event; undefined where it does. */
+export function refusal(subscription: Subscription, posted: PostedEvent): string | undefined {
+  const match = admits(subscription, { id: "evt_test", occurredAt: 0, ...posted });
+  return match.matches ? undefined : match.why;
+}
+
+function candidateTypes(
+  { events, rename, profile, permissions }: Subscription,
   samples: readonly Sample[],
   eventTypes: Config["eventTypes"],
-): string {
-  const wants = (type: string) => events.some((pattern) => pattern.matches(type));
-  const candidates = [
+): string[] {
+  const patterns = [...events, ...profile.events ?? []].map(({ text }) => text);
+  return [
     ...(eventTypes?.keys() ?? []),
     ...rename.keys(),
     ...samples.map(({ type }) => type),
-    ...[...events, ...profile.events ?? []].map(({ text }) => text)
-      .filter((text) => !text.includes("*")),
-    ...events.map(({ text }) => text.replaceAll("*", "test")),
+    ...patterns.filter((text) => !text.includes("*")),
+    // As in `*:*`, where the first is a resource that the subscription may read.
+    ...patterns.filter((text) => text.includes("*")).flatMap((text) =>
+      [...permissions, "test"].map((first) => text.replace("*", first).replaceAll("*", "test"))
+    ),
   ];
-  return candidates.find(wants) ?? samples[0]?.type ?? "bellhook.test";
 }
 
-/** Of each name that the subscription's scope asks for, the first value it takes. */
-function scopeFor(subscription: Subscription): [string, JsonText][] {
-  return [...subscription.scope].map(([name, values]) => [name, asWritten(values[0]!)]);
+/** A sample's, with what the profile needs, and what the subscription asks for: its first values. */
+function scopeFor(
+  { scope, profile }: Subscription,
+  sample: readonly (readonly [string, JsonText])[],
+): Map<string, JsonText> {
+  const found = new Map(sample);
+  for (const { source, oneOf } of profile.requiredValues) {
+    const name = source.slice("scope.".length);
+    if (source !== "metadata" && !found.has(name)) found.set(name, asWritten(oneOf?.[0] ?? TEST));
+  }
+  for (const [name, values] of scope) {
+    const [value = TEST] = values.filter((one) => one !== ANY_VALUE);
+    if (value !== TEST || !found.has(name)) found.set(name, asWritten(value));
+  }
+  return found;
 }
+
+const TEST = '"test"';
 
 /** A canonical scalar as a person would write it: `12e0` is 12. */
 function asWritten(canonical: string): JsonText {

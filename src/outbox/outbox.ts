@@ -4,7 +4,13 @@
  * rejection means that nothing was stored, but for what says that it takes several commits.
  */
 import type { Attempt } from "../domain/attempt.ts";
-import type { Delivery, DeliveryCause, DeliveryState, FormatText } from "../domain/delivery.ts";
+import type {
+  Delivery,
+  DeliveryCause,
+  DeliveryState,
+  FormatText,
+  StateFilter,
+} from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import type { Health } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
@@ -141,7 +147,7 @@ export interface HistoryEntry {
 export interface ReplayFilter {
   readonly subscription?: string;
   readonly type?: string;
-  readonly state?: Exclude<DeliveryState, "pending">;
+  readonly state?: Exclude<StateFilter, "pending">;
   /** Created at or after. */
   readonly since: Instant;
   /** Created before. */
@@ -443,7 +449,7 @@ export type Change =
    * moved it, for it moves all that wait at once.
    */
   | { readonly kind: "delivery"; readonly delivery: Delivery }
-  /** It began or ceased to fail or to be paused; so many of its deliveries wait. */
+  /** It began or ceased to fail, to be paused or to answer; so many of its deliveries wait. */
   | {
     readonly kind: "subscription";
     readonly subscription: string;
@@ -479,6 +485,26 @@ export interface StoredDelivery extends Delivery {
 export interface Page<Item> {
   readonly items: Item[];
   readonly next?: string;
+  /** Of a search that is to go on. */
+  readonly searched?: Searched;
+}
+
+/** How far back a search has looked. */
+export interface Searched {
+  /** Of the last row that was looked at. */
+  readonly backTo: Instant;
+  /** About so many rows were passed, … */
+  readonly rows: number;
+  /** … of those within the time that was asked for. */
+  readonly of: number;
+}
+
+/** What is looked for in deliveries and events. */
+export interface Wanted {
+  /** The beginning of an id, a subscription or a type, or a text in the event's data. */
+  readonly q?: string;
+  /** Whether the events' data is left alone. */
+  readonly hidesData?: boolean;
 }
 
 export interface PageRequest {
@@ -486,7 +512,7 @@ export interface PageRequest {
   readonly cursor?: string;
 }
 
-export interface EventFilter extends PageRequest {
+export interface EventFilter extends PageRequest, Wanted {
   readonly type?: string;
   readonly since?: Instant;
   readonly until?: Instant;
@@ -503,8 +529,8 @@ export interface RememberedEntry extends HistoryEntry {
   readonly seq: number;
 }
 
-export interface DeliveryFilter extends PageRequest {
-  readonly state?: DeliveryState;
+export interface DeliveryFilter extends PageRequest, Wanted {
+  readonly state?: StateFilter;
   readonly subscription?: string;
   readonly type?: string;
   /** The id of the event, or of several; or the one that receivers get. */
@@ -513,8 +539,6 @@ export interface DeliveryFilter extends PageRequest {
   readonly status?: number;
   readonly since?: Instant;
   readonly until?: Instant;
-  /** Text in the event's data. */
-  readonly q?: string;
 }
 
 /** Which types of events came. */

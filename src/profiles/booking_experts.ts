@@ -7,7 +7,7 @@ export const bookingExperts: ProfileWords = {
     event: { from: "type" },
     subscription_id: { from: "settings.subscription_id" },
     record: { from: "data" },
-    context: { from: "scope.context" },
+    context: { from: "scope.context", oneOf: ["administration", "organization", "global"] },
     context_id: { from: "scope.context_id", nullWhen: { "scope.context": ["global"] } },
     event_metadata: { from: "metadata", whenMissing: "omit" },
   },

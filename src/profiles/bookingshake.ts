@@ -6,7 +6,7 @@ export const bookingshake: ProfileWords = {
   body: {
     event: { from: "type" },
     timestamp: { from: "timestamp", as: "unixMs" },
-    venue_id: { from: "scope.venue_id" },
+    venue_id: { from: "scope.venue_id", whenMissing: "refuse" },
     venues_group_id: { from: "scope.venues_group_id" },
     data: { from: "data" },
   },
@@ -29,4 +29,6 @@ export const bookingshake: ProfileWords = {
     "contact.updated",
     "contact.deleted",
   ],
+  // A subscription is for one venue or for a group.
+  requiredScope: ["venue_id", "venues_group_id"],
 };

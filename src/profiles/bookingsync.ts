@@ -4,7 +4,7 @@ import type { ProfileWords } from "./words.ts";
 export const bookingsync: ProfileWords = {
   description: "BookingSync webhook subscriptions",
   body: {
-    account_id: { from: "scope.account_id" },
+    account_id: { from: "scope.account_id", whenMissing: "refuse" },
     event: { from: "type" },
     resource: { from: "data" },
   },

@@ -7,7 +7,7 @@ export const roostsync: ProfileWords = {
     event: { from: "type" },
     timestamp: { from: "timestamp", as: "iso" },
     data: { from: "data" },
-    property_id: { from: "scope.property_id" },
+    property_id: { from: "scope.property_id", whenMissing: "refuse" },
   },
   signature: { header: "X-RoostSync-Signature", value: "sha256={signature}" },
   secret: { form: "text", required: true },

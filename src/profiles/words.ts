@@ -11,6 +11,7 @@ import type {
   BodySource,
   BodyValue,
   Profile,
+  RequiredValue,
   SignatureRule,
 } from "../domain/profile.ts";
 import { quoted } from "../domain/quoted.ts";
@@ -80,7 +81,8 @@ const scopeValues = z.record(z.string(), z.array(scalar).min(1)).superRefine((wa
 export interface BodyValueWords {
   from?: string | undefined;
   as?: "iso" | "unixMs" | "unixSeconds" | undefined;
-  whenMissing?: "null" | "omit" | undefined;
+  whenMissing?: "null" | "omit" | "refuse" | undefined;
+  oneOf?: (string | number | boolean)[] | undefined;
   nullWhen?: Record<string, (string | number | boolean | null)[]> | undefined;
   value?: unknown;
   members?: Record<string, BodyValueWords> | undefined;
@@ -103,8 +105,13 @@ const bodyValue: z.ZodType<BodyValueWords> = z.lazy(() =>
       .describe(
         'How the timestamp is written: ISO 8601 text in UTC ("iso", the default) or a number',
       ),
-    whenMissing: z.enum(["null", "omit"]).optional()
-      .describe('What happens where the event has no such thing: "null" is the default'),
+    whenMissing: z.enum(["null", "omit", "refuse"]).optional().describe(
+      'What happens where the event has no such thing, or null: it is written as null ("null", the ' +
+        'default), left out ("omit"), or the event is not delivered ("refuse")',
+    ),
+    oneOf: z.array(z.union([z.string(), z.number(), z.boolean()])).min(1).optional().describe(
+      "The values that scope.KEY may have here: an event with another, or with none, is not delivered",
+    ),
     nullWhen: scopeValues.optional()
       .describe('Writes null where the event\'s scope holds one of the values: {"scope.KEY": […]}'),
     value: z.unknown().optional().describe("A constant, any JSON"),
@@ -125,12 +132,19 @@ function bodyValueProblem(words: BodyValueWords): string | undefined {
     return `a member of the body has one of "from", "value" and "members"; here is ${found}`;
   }
   if (words.from === undefined) {
-    const stray = (["as", "whenMissing", "nullWhen"] as const).find((word) => words[word]);
+    const stray = (["as", "whenMissing", "oneOf", "nullWhen"] as const).find((word) => words[word]);
     return stray && `"${stray}" goes with "from" only, not with "${kinds[0]}"; take it away`;
   }
-  return words.as !== undefined && words.from !== "timestamp"
-    ? `"as" says how a timestamp is written; "${words.from}" is none, take it away`
-    : undefined;
+  if (words.as !== undefined && words.from !== "timestamp") {
+    return `"as" says how a timestamp is written; "${words.from}" is none, take it away`;
+  }
+  if (words.oneOf !== undefined && !words.from.startsWith("scope.")) {
+    return `"oneOf" goes with a "scope.KEY"; "${words.from}" is none, take it away`;
+  }
+  if (words.oneOf !== undefined && (words.whenMissing ?? "refuse") !== "refuse") {
+    return `"oneOf" refuses an event without the value, "whenMissing" says otherwise; take one away`;
+  }
+  return undefined;
 }
 
 const headers = z.record(z.string(), z.string()).superRefine((wanted, context) => {
@@ -256,6 +270,10 @@ export const profileWords = z.strictObject({
     .describe("Gives subscriptions the choice of that name, with this default"),
   requiredSettings: z.array(z.string().min(1)).optional()
     .describe("The keys of `settings` that a subscription must give"),
+  requiredScope: z.array(z.string().min(1)).optional().describe(
+    "Keys of which a subscription's `scope` must name one, so that nobody gets everybody's events " +
+      'by mistake; "*" there says that all are meant',
+  ),
 }).superRefine((words, context) => {
   if (words.extends === undefined && words.body === undefined) {
     const message = `a profile that extends none has a "body"; add one, or "extends"`;
@@ -287,6 +305,8 @@ const PLAIN: Omit<Profile, "name" | "body"> = {
   httpsRequired: true,
   admission: [],
   requiredSettings: [],
+  requiredScope: [],
+  requiredValues: [],
 };
 
 /**
@@ -309,11 +329,12 @@ export function resolveProfile(
   const { events: baseEvents, ...rest } = inherited;
   const events = words.events === undefined ? baseEvents : words.events?.map(compilePattern);
   const waitForConfirmation = words.waitForConfirmation ?? inherited.waitForConfirmation;
+  const body = words.body ? bodyShape(words.body, ["body"], exact) : inherited.body;
   return {
     ...rest,
     name,
     ...(words.description !== undefined && { description: words.description }),
-    body: words.body ? bodyShape(words.body, ["body"], exact) : inherited.body,
+    body,
     headers: headers.filter(([name]) => name.toLowerCase() !== signature?.header.toLowerCase()),
     ...(signature && { signature }),
     secretForm: words.secret?.form ?? inherited.secretForm,
@@ -328,8 +349,40 @@ export function resolveProfile(
       words.admission?.map((rule, index) => admission(rule, ["admission", index], exact)) ??
         inherited.admission,
     ...(waitForConfirmation !== undefined && { waitForConfirmation }),
-    requiredSettings: words.requiredSettings ?? inherited.requiredSettings,
+    requiredSettings: [
+      ...new Set([
+        ...words.requiredSettings ?? inherited.requiredSettings,
+        ...requiredSettingsIn(body),
+      ]),
+    ],
+    requiredScope: words.requiredScope ?? inherited.requiredScope,
+    requiredValues: requiredIn(body),
   };
+}
+
+/** What an event must have for a body; of settings the config's check sees to it. */
+function requiredIn(shape: BodyShape): RequiredValue[] {
+  return shape.flatMap(([, value]): RequiredValue[] => {
+    if (value.kind === "object") return requiredIn(value.members);
+    if (value.kind === "constant" || value.whenMissing !== "refuse") return [];
+    const { source, oneOf } = value;
+    if (source === "metadata") return [{ source }];
+    return isScopeSource(source) ? [{ source, ...(oneOf && { oneOf }) }] : [];
+  });
+}
+
+function requiredSettingsIn(shape: BodyShape): string[] {
+  return shape.flatMap(([, value]): string[] => {
+    if (value.kind === "object") return requiredSettingsIn(value.members);
+    return value.kind === "from" && value.whenMissing === "refuse" &&
+        value.source.startsWith("settings.")
+      ? [value.source.slice("settings.".length)]
+      : [];
+  });
+}
+
+function isScopeSource(source: BodySource): source is `scope.${string}` {
+  return source.startsWith("scope.");
 }
 
 function bodyShape(
@@ -360,7 +413,8 @@ function bodyValueOf(
     kind: "from",
     source: words.from as BodySource,
     as: words.as ?? "iso",
-    whenMissing: words.whenMissing ?? "null",
+    whenMissing: words.whenMissing ?? (words.oneOf ? "refuse" : "null"),
+    ...(words.oneOf && { oneOf: scalarsOf(words.oneOf, [...path, "oneOf"], exact) }),
     ...(words.nullWhen && {
       nullWhenScope: scopeRule(words.nullWhen, [...path, "nullWhen"], exact),
     }),
@@ -375,10 +429,18 @@ function scopeRule(
   const [[key, values]] = Object.entries(words) as [[string, unknown[]]];
   return {
     name: key.slice("scope.".length),
-    values: values.map((value, index) =>
-      canonicalScalar(exact([...path, key, index]) ?? JSON.stringify(value))
-    ),
+    values: scalarsOf(values, [...path, key], exact),
   };
+}
+
+function scalarsOf(
+  values: readonly unknown[],
+  path: (string | number)[],
+  exact: ExactText,
+): string[] {
+  return values.map((value, index) =>
+    canonicalScalar(exact([...path, index]) ?? JSON.stringify(value))
+  );
 }
 
 function signatureRule(words: NonNullable<ProfileWords["signature"]>): SignatureRule {

@@ -31,8 +31,10 @@ export interface Log {
   subscriptionRecovered(subscription: string): void;
   subscriptionPaused(subscription: string, reason: string): void;
   deliveryExhausted(facts: { delivery: string; subscription: string; reason: string }): void;
-  /** A recording had to wait: the attempt is done, the database cannot take it yet. */
+  /** It would have gone to another customer's receiver, and was cancelled. */
+  deliveryWithheld(facts: { delivery: string; subscription: string; reason: string }): void;
   digestDelayed(error: unknown): void;
+  /** A recording had to wait: the attempt is done, the database cannot take it yet. */
   recordingDelayed(delivery: string, error: unknown): void;
   /** The claim had passed on, or an operator had cancelled the delivery. */
   claimLost(delivery: string): void;
@@ -113,6 +115,8 @@ export function systemLog(): Log {
     subscriptionPaused: (subscription, reason) =>
       logger.error("subscription was paused", { subscription, reason }),
     deliveryExhausted: (facts) => logger.error("delivery is exhausted", { ...facts }),
+    deliveryWithheld: (facts) =>
+      logger.error("a delivery was cancelled, for its event is another customer's", { ...facts }),
     digestDelayed: (error) =>
       logger.error("can't store the digest of exhausted deliveries yet; trying again", {
         ...cause(error),

@@ -84,9 +84,11 @@ function isBlank(code: number): boolean {
   return code === 32 || code === 9;
 }
 
-/** Throws where a body could be seen to end in two places (RFC 9112, section 6.3). */
+/** Throws where a body could be seen to end in two places, or for no host (RFC 9112, sections 6.3 and 3.2). */
 function framingOf(headers: RequestHeaders, isHttp10: boolean): Framing {
-  if (headers.count("host") > 1) throw new BadRequest("there is more than one Host");
+  const hosts = headers.count("host");
+  if (hosts > 1) throw new BadRequest("there is more than one Host");
+  if (hosts === 0 && !isHttp10) throw new BadRequest("there is no Host, which HTTP/1.1 requires");
   const length = headers.get("content-length");
   const coding = headers.get("transfer-encoding");
   if (coding !== null) {

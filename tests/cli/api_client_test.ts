@@ -93,7 +93,7 @@ Deno.test("ApiClient: a daemon on this machine is asked directly, whatever HTTP_
   ]] as const;
   for (const [variable, url] of asked) {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", "-A", main, "status", "--url", url],
+      args: ["run", "-q", "-A", main, "status", "--all", "--url", url],
       env: { [variable]: "http://127.0.0.1:9", NO_PROXY: "", no_proxy: "" },
     }).output();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

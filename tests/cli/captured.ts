@@ -18,6 +18,8 @@ export interface Around {
   /** A terminal this wide, with a person before it; a pipe where left out. */
   readonly columns?: number;
   readonly colour?: boolean;
+  /** Whether a person watches stderr. */
+  readonly watched?: boolean;
   readonly clock?: Clock;
   /** Whether whoever reads stdout is still there. */
   readonly hasReader?: () => boolean;
@@ -26,7 +28,8 @@ export interface Around {
 /** Starts a command in this process. */
 export function start(
   args: readonly string[],
-  { environment = {}, stdin = "", columns, colour = false, clock, hasReader }: Around = {},
+  { environment = {}, stdin = "", columns, colour = false, watched = false, clock, hasReader }:
+    Around = {},
 ) {
   let stdout = "";
   let stderr = "";
@@ -39,6 +42,7 @@ export function start(
     columns,
     colour,
     interactive: columns !== undefined,
+    stderrIsTerminal: watched,
     ...(clock && { clock }),
     ...(hasReader && { hasReader }),
     onSignal(signals, callback) {

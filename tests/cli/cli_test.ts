@@ -8,7 +8,7 @@ import { aDirectory, finish } from "./captured.ts";
 const COMMANDS = [
   ...["dev", "init", "secret", "check", "serve", "reload", "send", "listen", "audit", "schema"],
   ...["diff", "match", "test", "status", "deliveries", "tail", "retry", "cancel", "replay"],
-  ...["pause", "resume", "backup", "doctor", "install-service", "completion"],
+  ...["pause", "resume", "backup", "doctor", "install-service", "completion", "licenses"],
 ];
 
 Deno.test("bellhook: --version is the version of deno.json", async () => {

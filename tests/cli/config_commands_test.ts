@@ -69,6 +69,12 @@ Deno.test("check: a missing file says how to make one", async () => {
   assertStringIncludes(stdout, "bellhook init");
 });
 
+Deno.test("licenses: a checkout has nothing built in, and says where its own are", async () => {
+  const { exitCode, stdout, stderr } = await finish(["licenses"]);
+  assertEquals([exitCode, stdout], [0, ""]);
+  assertStringIncludes(stderr, "deno.lock");
+});
+
 Deno.test("schema: the config's JSON Schema", async () => {
   const { exitCode, stdout } = await finish(["schema"]);
   assertEquals(exitCode, 0);
@@ -87,6 +93,31 @@ Deno.test("init: writes a config that check takes once its secret is there", asy
   const made = (await finish(["secret"])).stdout.trim();
   const checked = await finish(["check", "-c", file], { environment: { GUESTS_SECRET: made } });
   assertEquals([checked.exitCode, checked.stderr], [0, ""], checked.stdout);
+});
+
+Deno.test("init --local: a config and a secret that check takes as they are", async () => {
+  await using directory = await aDirectory();
+  const { exitCode, stdout, stderr } = await finish(["init", "--local", `${directory.path}/new`]);
+  const file = `${directory.path}/new/config.json`;
+  assertEquals([exitCode, stdout], [0, `${file}\n`]);
+  for (const command of ["listen --subscription local", "serve", "send"]) {
+    assertStringIncludes(stderr, `bellhook ${command}`);
+  }
+  const checked = await finish(["check", "-c", file]);
+  assertEquals([checked.exitCode, checked.stderr], [0, ""], checked.stdout);
+  const secret = await Deno.stat(`${directory.path}/new/secrets/local`);
+  assertEquals(secret.mode! & 0o777, 0o600);
+  const again = await finish(["init", "--local", `${directory.path}/new`]);
+  assertStringIncludes(again.stderr, "there is such a file already");
+});
+
+Deno.test("init --local: a secret that is there already is kept", async () => {
+  await using directory = await aDirectory();
+  await Deno.mkdir(`${directory.path}/secrets`);
+  const kept = `whsec_${btoa("k".repeat(32))}`;
+  await Deno.writeTextFile(`${directory.path}/secrets/local`, kept);
+  assertEquals((await finish(["init", "--local", directory.path])).exitCode, 0);
+  assertEquals(await Deno.readTextFile(`${directory.path}/secrets/local`), kept);
 });
 
 Deno.test("init: leaves a file that is there as it is", async () => {

@@ -25,6 +25,38 @@ Deno.test("deliveries: a table on a terminal, lines of tabs in a pipe, objects w
   assertEquals([object.id, object.event, object.state], [id, "evt_1", "delivered"]);
 });
 
+Deno.test("deliveries: on eighty columns a row says why, and its type gives way", async () => {
+  const ladder = { waitsMs: [3_600_000] };
+  await using house = await aHouse({
+    replies: (request) => request.target === "/drops" ? { drop: true } : { status: 503 },
+    subscriptions: (server) => [
+      to(server, { id: "channel-manager", ladder }),
+      to(server, { id: "guests" }),
+      to(server, { id: "pms-of-the-harbour", url: `${server.url}drops`, ladder }),
+    ],
+  });
+  const type = "reservation.payment.schedule.updated";
+  const { body } = await house.daemon.call("POST", "/v1/events", { type, data: 1 });
+  for (const { id } of body.deliveries) {
+    await until(async () =>
+      (await house.daemon.call("GET", `/v1/deliveries/${id}`)).body.attemptCount === 1
+    );
+  }
+  const { stdout } = await house.run(["deliveries"], { columns: 80 });
+  assertEquals(tooWide(stdout, 80), []);
+  assertMatch(stdout, /^dlv_\w{26} {2}exhausted {2}guests .*503 Service Unava…$/m);
+  assertMatch(stdout, /^dlv_\w{26} {2}pending .*503 Service Unava…$/m);
+  assertMatch(stdout, /^dlv_\w{26} {2}pending .*connection closed…$/m);
+  assert(!stdout.includes("TYPE"));
+  const wide = (await house.run(["deliveries"], { columns: 200 })).stdout;
+  assertMatch(wide, /channel-manager +reservation.payment.schedule.updated .*Unavailable, next in/);
+
+  const piped = rowsOf((await house.run(["deliveries", "--subscription", "guests"])).stdout);
+  const [reason, result] = piped[0]!.slice(6);
+  assertEquals(reason, "attempt 1, the last, failed: the receiver answered 503");
+  assertEquals(result, "503 Service Unavailable");
+});
+
 Deno.test("deliveries: on forty columns every line fits, and the id stays whole", async () => {
   await using house = await aHouse();
   const [id] = await house.posted();

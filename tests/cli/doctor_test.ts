@@ -135,6 +135,37 @@ Deno.test("doctor: on a terminal it is a table that fits", async () => {
   assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
 });
 
+Deno.test("doctor: shows what needs attention, and all checks where it is asked to", async () => {
+  const subscriptions = Array.from({ length: 60 }, (_, index) => ({
+    id: `s${index}`,
+    url: `https://203.0.113.7/hooks/${index}`,
+    events: ["*"],
+    secret: { file: `secret${index}` },
+    allowNetworks: ["203.0.113.0/24"],
+  }));
+  const secrets = subscriptions.map(({ secret }) => [secret.file, SECRET]);
+  await using directory = await aDirectory({
+    "config.json": config({ subscriptions }),
+    ...Object.fromEntries(secrets),
+  });
+  for (const [file] of secrets) {
+    await Deno.chmod(`${directory.path}/${file}`, file === "secret7" ? 0o644 : 0o600);
+  }
+  const args = ["doctor", "-c", `${directory.path}/config.json`];
+  const brief = await finish(args);
+  assertMatch(brief.stdout, /^warn\tsecret file\t/m);
+  assert(!brief.stdout.includes("203.0.113.7"), brief.stdout);
+  assertEquals(brief.stdout.split("\n").filter((line) => line.startsWith("ok")), []);
+  assertMatch(
+    brief.stderr,
+    /^\d+ checks: 0 failed, \d+ warned, \d+ ok; .*doctor --all shows all$/m,
+  );
+  const all = await finish([...args, "--all"]);
+  assert(all.stdout.split("\n").length > 60);
+  const json = await finish([...args, "--json"]);
+  assertEquals(objectsOf(json.stdout).length, all.stdout.split("\n").length - 1);
+});
+
 Deno.test("doctor: receivers' names are judged by what they resolve to", async () => {
   const judge = async (found: readonly string[] | Error, allowNetworks: string[] = []) => {
     const subscription = aSubscription({ url: "https://guests.example/", allowNetworks });
@@ -148,6 +179,19 @@ Deno.test("doctor: receivers' names are judged by what they resolve to", async (
   assertEquals(await judge(["93.184.216.34", "10.0.0.7"]), "warn");
   assertEquals(await judge(["10.0.0.7"], ["10.0.0.0/8"]), "ok");
   assertEquals(await judge(new Error("ENOTFOUND")), "warn");
+});
+
+Deno.test("doctor: of a host that very many subscriptions have, a few of them are named", async () => {
+  const url = "https://guests.example/";
+  const subscriptions = Array.from(
+    { length: 1_000 },
+    (_, i) => aSubscription({ id: `s${i}`, url }),
+  );
+  const [finding] = await examineReceivers(subscriptions, {
+    clock: new FakeClock(),
+    resolve: () => Promise.reject(new Error("ENOTFOUND")),
+  });
+  assertStringIncludes(finding!.message, "(s0, s1, s2, s3, s4 and 995 others)");
 });
 
 Deno.test("doctor: a resolver that does not answer is given up", async () => {

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { freePort } from "../support/processes.ts";
 import { until } from "../support/until.ts";
-import { finish, start } from "./captured.ts";
+import { aDirectory, finish, start } from "./captured.ts";
 
 Deno.test("listen: prints a line for each request, verified or not, until a signal", async () => {
   const listening = start(
@@ -50,4 +51,31 @@ Deno.test("listen: a secret that is needed and not there", async () => {
   const empty = await finish(["listen", "--profile", "roostsync", "--secret-env", "NONE"]);
   assertEquals(empty.exitCode, 2);
   assertStringIncludes(empty.stderr, "NONE");
+});
+
+Deno.test("listen --subscription: profile, secret and port are the config's", async () => {
+  const port = freePort();
+  await using directory = await aDirectory();
+  const config = (await finish(["init", "--local", directory.path])).stdout.trim();
+  const customer = `${directory.path}/customers/local.json`;
+  const text = await Deno.readTextFile(customer);
+  await Deno.writeTextFile(customer, text.replace("8421", String(port)));
+  const listening = start(["listen", "--subscription", "local", "-c", config]);
+  await until(() => listening.stderr.includes(`http://127.0.0.1:${port}/`));
+  const event = `{"type":"x","data":{}}`;
+  const signed = await finish(
+    ["sign", "--subscription", "local", "-c", config, "--event", "-", "--json"],
+    { stdin: event },
+  );
+  const { headers, body } = JSON.parse(signed.stdout);
+  const response = await fetch(`http://127.0.0.1:${port}/webhooks`, {
+    method: "POST",
+    headers,
+    body,
+  });
+  await response.text();
+  assertEquals(response.status, 200);
+  listening.signal("SIGINT");
+  assertEquals(await listening.exit, 0);
+  assertStringIncludes(listening.stdout, "signature good");
 });

@@ -17,7 +17,7 @@ interface Row {
 const COLUMNS: Column<Row>[] = [
   { heading: "ID", cell: ({ id }) => id },
   { heading: "STATE", cell: ({ state }) => ({ text: state, colour: "red" }), shrinksTo: 6 },
-  { heading: "NOTE", cell: ({ note }) => note, shrinksTo: 10, droppable: true },
+  { heading: "NOTE", cell: ({ note }) => note, shrinksTo: 10, dropRank: 1 },
 ];
 
 function printed(columns: number | undefined, print: (screen: Screen) => void, colour = false) {

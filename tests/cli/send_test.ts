@@ -1,6 +1,9 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { FakeClock } from "../support/fake_clock.ts";
+import { freePort } from "../support/processes.ts";
 import { startRawServer } from "../support/raw_server.ts";
-import { aDirectory, type Around, finish } from "./captured.ts";
+import { until } from "../support/until.ts";
+import { aDirectory, type Around, finish, start } from "./captured.ts";
 
 const RECEIPT = { id: "evt_1", deliveries: [{ id: "dlv_1", subscription: "guests" }] };
 
@@ -93,4 +96,44 @@ Deno.test("send: what is no event is refused before anything is sent", async () 
     assertEquals([exitCode, posted], [2, undefined], args.join(" "));
     assertStringIncludes(stderr, words);
   }
+});
+
+Deno.test("send --wait: posts again while the daemon is not there or has no room, under one key", async () => {
+  const [port, clock] = [freePort(), new FakeClock()];
+  const url = `http://127.0.0.1:${port}`;
+  const sending = start(["send", "x", "--url", url, "--wait", "10m"], { clock });
+  let exitCode: number | undefined;
+  void sending.exit.then((code) => exitCode = code);
+  await until(() => clock.advance(50) ?? clock.monotonicMs() > 2_000);
+  const replies = [
+    { status: 503, headers: [["retry-after", "7"]] as const, body: "{}" },
+    { status: 429, body: "{}" },
+    { status: 202, body: JSON.stringify(RECEIPT) },
+  ];
+  const arrivals: number[] = [];
+  await using server = startRawServer((_request, index) => {
+    arrivals.push(clock.monotonicMs());
+    return { close: true, ...replies[index]! };
+  }, { port });
+  await until(() => clock.advance(50) ?? exitCode !== undefined);
+  assertEquals([exitCode, sending.stderr], [0, ""]);
+  assert(arrivals[1]! - arrivals[0]! >= 7_000, `after ${arrivals[1]! - arrivals[0]!} ms`);
+  const keys = server.requests.map((request) => request.header("idempotency-key"));
+  assertEquals([keys.length, new Set(keys).size], [3, 1]);
+});
+
+Deno.test("send --wait: gives up after that time, and at once where trying again won't help", async () => {
+  const none = await finish([
+    "send",
+    "x",
+    "--url",
+    `http://127.0.0.1:${freePort()}`,
+    "--wait",
+    "1ms",
+  ]);
+  assertEquals(none.exitCode, 4);
+  assertStringIncludes(none.stderr, "no daemon answers");
+  await using server = startRawServer({ status: 422, body: `{"detail": "no event"}`, close: true });
+  const refused = await finish(["send", "x", "--url", server.url, "--wait", "10m"]);
+  assertEquals([refused.exitCode, server.requests.length], [2, 1]);
 });

@@ -3,6 +3,7 @@ import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { until } from "../support/until.ts";
 import { aHouse, objectsOf, rowsOf, to, tooWide } from "./a_house.ts";
 import { finish } from "./captured.ts";
 
@@ -33,16 +34,114 @@ Deno.test("status: the unhealthy ones first, and the command that helps", async 
   assertEquals(rowsOf(stdout).map(([id, state]) => [id, state]), [
     ["c-failing", "failing"],
     ["d-paused", "paused"],
+  ]);
+  assertMatch(
+    stderr,
+    /^ready\n4 subscriptions: 1 failing, 1 paused, 1 disabled, 1 healthy\n/,
+  );
+  assertStringIncludes(stderr, "the others need no attention; bellhook status --all shows all");
+  assertStringIncludes(stderr, "bellhook deliveries --subscription c-failing --state exhausted");
+  assertMatch(stderr, /d-paused: to go on \(paused by local\): bellhook resume d-paused/);
+  const all = await house.run(["status", "--all"]);
+  assertEquals(rowsOf(all.stdout).map(([id, state]) => [id, state]), [
+    ["c-failing", "failing"],
+    ["d-paused", "paused"],
     ["b-disabled", "disabled"],
     ["a-healthy", "healthy"],
   ]);
-  assertMatch(stderr, /^ready\n/);
-  assertStringIncludes(stderr, "bellhook deliveries --subscription c-failing --state exhausted");
-  assertMatch(stderr, /d-paused: to go on \(paused by local\): bellhook resume d-paused/);
-  assertEquals(
-    objectsOf((await house.run(["status", "--json"])).stdout)[0].health.state,
+  const objects = objectsOf((await house.run(["status", "--json"])).stdout);
+  assertEquals(objects.map(({ health }) => health.state), [
     "failing",
+    "paused",
+    "disabled",
+    "healthy",
+  ]);
+});
+
+Deno.test("status: where none needs attention it says how many there are", async () => {
+  await using house = await aHouse({
+    subscriptions: (server) => [to(server), to(server, { id: "staff" })],
+  });
+  const { stdout, stderr } = await house.run(["status"], { columns: 80 });
+  assertEquals(stdout, "");
+  assertEquals(
+    stderr,
+    "ready\n2 subscriptions: 2 healthy\nnone needs attention; bellhook status --all shows all\n",
   );
+});
+
+Deno.test("status: a disabled subscription needs attention while deliveries wait for it", async () => {
+  await using house = await aHouse({ subscriptions: (server) => [to(server, { enabled: false })] });
+  assertEquals((await house.run(["status"])).stdout, "");
+  await house.daemon.call("POST", "/v1/events", { type: "t", data: 1 });
+  assertEquals(rowsOf((await house.run(["status"])).stdout).map(([id]) => id), ["guests"]);
+});
+
+Deno.test("status: one whose last attempt failed is shown, though it has answered before", async () => {
+  await using house = await aHouse({
+    replies: [{}, { status: 503 }],
+    subscriptions: (server) => [to(server, { ladder: { waitsMs: [3_600_000] } })],
+  });
+  await house.posted();
+  const { body } = await house.daemon.call("POST", "/v1/events", { type: "t", data: 1 });
+  await until(async () =>
+    (await house.daemon.call("GET", `/v1/deliveries/${body.deliveries[0].id}`)).body.attemptCount >
+      0
+  );
+  const { stdout, exitCode } = await house.run(["status", "--check"]);
+  const [row] = rowsOf(stdout);
+  assertEquals([row![0], row![1], row![6]], ["guests", "healthy", "503 Service Unavailable"]);
+  assertEquals(exitCode, 0);
+});
+
+Deno.test("status: of very many that need attention it shows the first, and says how many more", async () => {
+  const subscriptions = Array.from({ length: 300 }, (_, index) => `s${1_000 + index}`);
+  await using house = await aHouse({
+    replies: { status: 500 },
+    subscriptions: (server) => subscriptions.map((id) => to(server, { id, enabled: false })),
+  });
+  await house.daemon.call("POST", "/v1/events", { type: "t", data: 1 });
+  const { stdout, stderr } = await house.run(["status"]);
+  assertEquals(rowsOf(stdout).length, 50);
+  assertStringIncludes(stderr, "250 more need attention; bellhook status --all shows all");
+  assertEquals(rowsOf((await house.run(["status", "--all"])).stdout).length, 300);
+});
+
+Deno.test("status: a receiver that never answered needs attention, and --check exits 1", async () => {
+  await using house = await aHouse({
+    replies: (request) => request.target === "/silent" ? { drop: true } : { status: 503 },
+    subscriptions: (server) => [
+      to(server, { id: "a-well", url: `${server.url}silent`, enabled: false }),
+      to(server, { id: "b-refuses", ladder: { waitsMs: [3_600_000] } }),
+      to(server, { id: "c-drops", url: `${server.url}silent`, ladder: { waitsMs: [3_600_000] } }),
+    ],
+  });
+  assertEquals((await house.run(["status", "--check"])).exitCode, 0);
+  const { body } = await house.daemon.call("POST", "/v1/events", { type: "t", data: 1 });
+  for (const { id, subscription } of body.deliveries) {
+    if (subscription === "a-well") continue;
+    await until(async () =>
+      (await house.daemon.call("GET", `/v1/deliveries/${id}`)).body.attemptCount === 1
+    );
+  }
+  const table = await house.run(["status", "--check"], { columns: 80 });
+  assertEquals(table.exitCode, 1);
+  assertMatch(table.stdout, /^b-refuses +not answering +\S.*503 Service Unavail\S*$/m);
+  assertMatch(table.stdout, /^c-drops +not answering +\S.*connection closed\S*/m);
+  assertEquals(tooWide(table.stdout, 80), []);
+  assertStringIncludes(table.stderr, "b-refuses: to try it now:    bellhook test b-refuses");
+  const [row] = rowsOf((await house.run(["status"])).stdout);
+  assertEquals([row![0], row![1], row![4], row![5], row![6]], [
+    "b-refuses",
+    "not answering",
+    "1",
+    "1",
+    "503 Service Unavailable",
+  ]);
+  const one = await house.run(["status", "c-drops", "--check"], { columns: 80 });
+  assertEquals(one.exitCode, 1);
+  assertMatch(one.stdout, /^state +not answering$/m);
+  assertMatch(one.stdout, /^last answer +connection closed without an answer$/m);
 });
 
 Deno.test("status: fits forty columns", async () => {

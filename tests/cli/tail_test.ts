@@ -28,9 +28,32 @@ Deno.test("tail: a line for each change, until Ctrl-C", async () => {
   ]);
   assertMatch(rows[0]![0]!, /^\d{4}-\d\d-\d\dT/);
   assertEquals(tooWide(terminal.stdout, 40), []);
-  assertMatch(terminal.stdout, /^\d\d:\d\d:\d\d {2}delivered {2}guests {2}/m);
+  assertMatch(terminal.stdout, /^\d\d:\d\d:\d\d {2}delivered {2}guests$/m);
   const objects = objectsOf(json.stdout).filter(({ kind }) => kind === "delivery");
   assertEquals(objects.map(({ state }) => state), ["pending", "delivered"]);
+});
+
+Deno.test("tail: on eighty columns a line says why, and its type gives way", async () => {
+  await using house = await aHouse({ replies: { status: 503 } });
+  const terminal = house.start(["tail"], { columns: 80 });
+  const piped = house.start(["tail"]);
+  for (const tail of [terminal, piped]) await isFollowing(tail);
+  const [id] = await house.posted({ type: "reservation.payment.updated" }, "exhausted");
+  for (const tail of [terminal, piped]) {
+    await until(() => tail.stdout.includes("failing"), "the change of health is shown");
+    tail.signal("SIGINT");
+    assertEquals(await tail.exit, 0);
+  }
+  assertMatch(
+    terminal.stdout,
+    new RegExp(`^\\d\\d:\\d\\d:\\d\\d {2}exhausted {2}guests {2}${id} {2}503 Service Unava`, "m"),
+  );
+  assertMatch(terminal.stdout, /^\d\d:\d\d:\d\d {2}failing {2}guests {2}503 Service Unavailable$/m);
+  assertEquals(tooWide(terminal.stdout, 80), []);
+  const rows = rowsOf(piped.stdout).map((row) => row.slice(1, 4).concat(row.slice(7)));
+  assertEquals(rows.find(([kind, state]) => kind === "delivery" && state === "exhausted"), [
+    ...["delivery", "exhausted", "guests", "503 Service Unavailable"],
+  ]);
 });
 
 Deno.test("tail: only what is asked for", async () => {

@@ -65,7 +65,8 @@ Deno.test("config: keepResponse goes by subscription, then delivery block, then 
 });
 
 Deno.test("config: a value goes by subscription, then delivery block, then profile", async () => {
-  const own = { profile: "bookingshake", secret: { env: "TEXT" }, events: ["*"] };
+  const scope = { venue_id: "*" };
+  const own = { profile: "bookingshake", secret: { env: "TEXT" }, events: ["*"], scope };
   const timeouts = async (delivery: unknown, overrides: Record<string, unknown>) => {
     const config = await configOf({ delivery, subscriptions: [entry({ ...own, ...overrides })] });
     return config.subscriptions[0]!.timeoutMs;

@@ -115,6 +115,7 @@ function words(port: number) {
         url: url("venues"),
         events: ["contact.*"],
         profile: "bookingshake",
+        scope: { venue_id: "*" },
         secret,
       },
       { id: "erp", url: url("erp"), events: ["booking.*"], secret: { env: "STANDARD" } },
@@ -146,12 +147,23 @@ function words(port: number) {
   };
 }
 
+/** Without it the guests' app would get nothing: its body needs the property. */
+const IN_MANILA = { property_id: "prop_1" };
+
 const POSTED = [
-  { type: "booking.created", data: { booking_id: "bk_1", note: "<b>late</b> check-in & a cot" } },
-  { type: "payment.received", data: { amount: "120.00", currency: "EUR" } },
+  {
+    type: "booking.created",
+    scope: IN_MANILA,
+    data: { booking_id: "bk_1", note: "<b>late</b> check-in & a cot" },
+  },
+  { type: "payment.received", scope: IN_MANILA, data: { amount: "120.00", currency: "EUR" } },
   { type: "contact.created", scope: { venue_id: "v1" }, data: { contact_id: "c_7" } },
   { type: "booking_created", scope: { account_id: 7 }, data: { id: 1 } },
-  { type: "booking.cancelled", scope: { venue_id: "v1" }, data: { booking_id: "bk_1" } },
+  {
+    type: "booking.cancelled",
+    scope: { venue_id: "v1", ...IN_MANILA },
+    data: { booking_id: "bk_1" },
+  },
 ];
 
 function startReceivers(received: House["received"]): Deno.HttpServer<Deno.NetAddr> {
@@ -280,8 +292,11 @@ function outcome(
   const succeeded = status === 200;
   const number = claim.delivery.attemptCount + 1;
   const durationMs = 20 + (at / 1_000 + number * 37) % 180;
-  const health = succeeded ? { lastSuccessAt: at, consecutiveFailures: 0 } : {
+  const lastResult = { at: at + durationMs, status };
+  const health = succeeded ? { lastSuccessAt: at, consecutiveFailures: 0, lastResult } : {
     consecutiveFailures: number,
+    failuresSince: failingSince ?? at,
+    lastResult,
     ...(dueAt === undefined
       ? { failingSince: failingSince ?? at, changedAt: failingSince ?? at }
       : {}),

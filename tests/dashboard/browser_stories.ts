@@ -249,7 +249,7 @@ story("keys walk the rows, open one, retry one, and tell of themselves", async (
   await page.keyboard.press("/");
   assertEquals(await page.evaluate("document.activeElement.name"), "q");
   await page.keyboard.type("jkr?");
-  assertEquals(await page.getByLabel("Text in the payload").inputValue(), "jkr?");
+  assertEquals(await page.getByRole("banner").getByLabel("Search").inputValue(), "jkr?");
   await page.keyboard.press("Escape");
   await page.keyboard.press("?");
   assert(await page.getByRole("dialog", { name: "Keys" }).isVisible());
@@ -274,7 +274,11 @@ story("the tail follows what comes; paused, it counts", async (browser, house) =
     house.call(
       "POST",
       "/v1/events",
-      Array.from({ length: count }, (_, n) => ({ type: "payment.received", data: { n } })),
+      Array.from({ length: count }, (_, n) => ({
+        type: "payment.received",
+        scope: { property_id: "prop_1" },
+        data: { n },
+      })),
     );
   const newest = async () => (await page.locator("tbody tr").first().getAttribute("data-id"))!;
   const before = await newest();
@@ -299,7 +303,11 @@ story("a page that is kept fresh keeps what was opened and selected", async (bro
   const box = page.locator("tbody tr").nth(1).getByRole("checkbox");
   const value = await box.getAttribute("value");
   await box.check();
-  await house.call("POST", "/v1/events", { type: "payment.received", data: 1 });
+  await house.call("POST", "/v1/events", {
+    type: "payment.received",
+    scope: { property_id: "prop_1" },
+    data: 1,
+  });
   const kept = page.locator(`input[value="${value}"]`);
   await until(
     async () => await page.locator("tbody tr input").nth(1).getAttribute("value") !== value,

@@ -48,6 +48,39 @@ Deno.test("scheduler: of a backlog a bounded part waits in memory, the rest in t
   assertEquals(claims.length, 600 - 16 - 256);
 });
 
+Deno.test("scheduler: one event for many subscriptions is read from the outbox in slices of 5 ms", async () => {
+  const ids = Array.from({ length: 40 }, (_, i) => `sub-${i}`);
+  await using engine = await anEngine();
+  const { outbox, clock, config } = engine;
+  await engine.reloadWith({ ...config, subscriptions: ids.map((id) => aSubscription({ id })) });
+  const enqueue = outbox.enqueue.bind(outbox), claim = outbox.claim.bind(outbox);
+  // As where there is no room in memory: all of them wait on the disk.
+  outbox.enqueue = ({ events, ...request }) =>
+    enqueue({
+      ...request,
+      events: events.map(({ deliveries, ...event }) => ({
+        ...event,
+        deliveries: deliveries.map((delivery) => ({ ...delivery, claim: false })),
+      })),
+    });
+  let reads = 0;
+  outbox.claim = (request) => {
+    reads++;
+    clock.advance(1);
+    return claim(request);
+  };
+  await engine.publish();
+  await settled();
+  // The time counts from the end of the first one.
+  assertEquals(reads, 6);
+  for (let slice = 1; slice <= 7; slice++) {
+    clock.advance(6);
+    await settled();
+    assertEquals(reads, Math.min(6 + 5 * slice, ids.length));
+  }
+  assertEquals(engine.requests.map(({ pool }) => pool), ids);
+});
+
 Deno.test("scheduler: what is cancelled in memory makes room for what waits in the outbox", async () => {
   await using engine = await anEngine();
   const config = {

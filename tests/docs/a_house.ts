@@ -30,6 +30,7 @@ export async function aHouse(
     await Deno.mkdir(join(house, name));
   }
   await Deno.symlink(join(built, "dist"), join(house, "work", "dist"));
+  await Deno.mkdir(join(house, "work", "packaging"));
   await Deno.writeTextFile(
     join(house, "etc", "config.json"),
     configText(house, port, receiver.url),
@@ -138,7 +139,10 @@ function programs(curl: string): readonly (readonly [name: string, text: string]
       "curl",
       `#!/bin/sh\ncase $1 in -f*) ;; *) set -- --fail-with-body "$@" ;; esac\nexec ${curl} "$@"\n`,
     ],
-    ["sudo", '#!/bin/sh\nexec "$@"\n'],
+    ["sudo", '#!/bin/sh\n[ "$1" != -u ] || shift 2\nexec "$@"\n'],
+    // The machine's users are left alone.
+    ["useradd", "#!/bin/sh\n"],
+    ["install", `#!/bin/bash\nexec /usr/bin/install "\${@/#bellhook/root}"\n`],
     ["systemctl", SYSTEMCTL],
   ];
 }

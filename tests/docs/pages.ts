@@ -10,17 +10,25 @@ export const PAGES: readonly string[] = [
 
 /** A fenced block: its language as it is named, its text without the indentation of its fence. */
 export interface Block {
+  /** The heading that it stands under; empty above the first. */
+  readonly section: string;
   readonly language: string;
   readonly text: string;
 }
 
 /** The fenced blocks of a page, in their order. */
 export function blocksOf(page: string): Block[] {
-  const fenced = /^( *)```(\w*)\n([\s\S]*?)^\1```$/gm;
-  return [...page.matchAll(fenced)].map(([, indent, language, text]) => ({
-    language: language!,
-    text: text!.replaceAll(new RegExp(`^${indent}`, "gm"), ""),
-  }));
+  const headingOrBlock = /^#{1,6} (.+)$|^( *)```(\w*)\n([\s\S]*?)^\2```$/gm;
+  const blocks: Block[] = [];
+  let section = "";
+  for (const [, heading, indent, language, text] of page.matchAll(headingOrBlock)) {
+    if (heading !== undefined) section = heading;
+    else {
+      const bare = text!.replaceAll(new RegExp(`^${indent}`, "gm"), "");
+      blocks.push({ section, language: language!, text: bare });
+    }
+  }
+  return blocks;
 }
 
 /** What a page says outside its blocks and its code. */

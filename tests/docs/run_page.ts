@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type Block, blocksOf } from "./pages.ts";
+import type { Block } from "./pages.ts";
 import { shapeOf } from "./shape.ts";
 
 /** Where and how a page's commands are run. */
@@ -11,12 +11,15 @@ export interface Stage {
 }
 
 /**
- * Runs a page's commands in one shell on a terminal, one after the other, each of which has to
- * succeed; what they say has the shape that the page shows.
+ * Runs commands of a page in one shell, on a terminal of 80 columns, one block after the other. Each
+ * command has to succeed. Answers with all that was said.
  */
-export async function runPage(path: string, { folder, env, translate }: Stage): Promise<void> {
-  const blocks = blocksOf(await Deno.readTextFile(path));
-  const script = ["set -e", "stty cols 100 rows 40", "trap 'exit 1' HUP TERM", KILL_CHILDREN];
+export async function runPage(
+  path: string,
+  { folder, env, translate }: Stage,
+  blocks: readonly Block[],
+): Promise<string> {
+  const script = ["set -e", "stty cols 80 rows 24", "trap 'exit 1' HUP TERM", KILL_CHILDREN];
   blocks.forEach(({ language, text }, index) => {
     if (language === "sh") script.push(`echo '${MARK} ${index}'`, translate(text));
   });
@@ -38,14 +41,14 @@ export async function runPage(path: string, { folder, env, translate }: Stage): 
     0,
     `${path}: a command failed; the last that was said:\n${said.slice(-2_000)}`,
   );
-  assertOutputs(path, blocks, said);
+  return said;
 }
 
 const MARK = "@@@";
 const KILL_CHILDREN = `trap 'kill $(jobs -p) 2>/dev/null || :' EXIT`;
 
-/** Holds what was said against the `text` block that follows the commands. */
-function assertOutputs(path: string, blocks: readonly Block[], said: string): void {
+/** Holds what was said against the `text` blocks that follow commands. */
+export function assertOutputs(path: string, blocks: readonly Block[], said: string): void {
   const outputs = new Map(
     said.split(`${MARK} `).map((part) => {
       const end = part.indexOf("\n");

@@ -100,8 +100,9 @@ Deno.test("matches(): __proto__ and constructor are keys like any other", () => 
 Deno.test("matches(): a profile's catalogue knows the receiver's names", () => {
   const profile = BUILT_IN.get("bookingsync")!;
   const rename = new Map([["booking.cancelled", "booking_destroyed"]]);
-  assertEquals(ruleFor({ profile, rename }, { type: "booking_created" }), "matches");
-  assertEquals(ruleFor({ profile, rename }, { type: "booking.cancelled" }), "matches");
+  const scope = new Map([["account_id", "1"]]);
+  assertEquals(ruleFor({ profile, rename }, { type: "booking_created", scope }), "matches");
+  assertEquals(ruleFor({ profile, rename }, { type: "booking.cancelled", scope }), "matches");
   assertEquals(ruleFor({ profile, rename }, { type: "booking.created" }), "catalogue");
 });
 

@@ -8,7 +8,7 @@ import { aDaemon, type Answer, type TestDaemon } from "../support/a_daemon.ts";
 
 /** The document as it is served. */
 // deno-lint-ignore no-explicit-any
-export const DOCUMENT: any = JSON.parse(openapiText());
+export const DOCUMENT: any = JSON.parse(openapiText({ basePath: "", hasAuth: true }));
 
 /** A daemon whose every answer is held to what the OpenAPI document says of it. */
 export async function aConformingDaemon(

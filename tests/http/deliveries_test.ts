@@ -81,6 +81,15 @@ Deno.test("GET /v1/deliveries: each filter leaves what it names, and several lea
     [`q=${encodeURIComponent("José")}`, ["bad 1", "good 1"]],
     [`q=${encodeURIComponent("0%_x")}`, ["bad 1", "good 1"]],
     [`q=${encodeURIComponent("A%a")}`, []],
+    ["q=ada", ["bad 2", "gone 2", "good 2", "off 2"]],
+    [`q=${encodeURIComponent("JOSÉ")}`, ["bad 1", "good 1"]],
+    ["q=e1", ["bad 1", "good 1"]],
+    ["q=e%2F", ["bad 2", "gone 2", "good 2", "off 2"]],
+    ["q=go", ["gone 2", "good 1", "good 2"]],
+    ["q=go&state=delivered&until=2024-03-15T10:31:00Z", ["good 1"]],
+    ["q=bad&subscription=good", []],
+    [`q=${second.off}`, ["off 2"]],
+    [`q=${second.off!.toLowerCase()}`, ["off 2"]],
     ["state=exhausted&type=b&status=503&event=e%2F2&q=Ada&subscription=bad", ["bad 2"]],
     ["state=delivered&subscription=bad", []],
   ];
@@ -228,6 +237,7 @@ Deno.test("GET /v1/deliveries/{id}: shows each attempt as it was sent and what c
     attemptCount: 2,
     createdAt: "2024-03-15T10:30:00Z",
     finishedAt: "2024-03-15T10:31:00Z",
+    lastResult: { at: "2024-03-15T10:31:00Z", status: 200 },
   });
   const body = '{"type":"t","timestamp":"2024-01-01T00:00:00Z","data":{"n":1.10}}';
   assertEquals([first.number, first.status, first.startedAt], [1, 500, "2024-03-15T10:30:00Z"]);

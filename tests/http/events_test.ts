@@ -32,6 +32,40 @@ Deno.test("GET /v1/events: numbers keep their digits, alone and in the list", as
   }
 });
 
+Deno.test("GET /v1/events: finds by id, type, text and the id of a delivery", async () => {
+  const subscriptions = [aSubscription({ id: "s", enabled: false })];
+  await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
+  const { deliveries: [{ id }] } = await post(daemon, {
+    id: "bk_1-created",
+    type: "booking.created",
+    data: { guest: "Zoë" },
+  });
+  await post(daemon, { id: "inv_1", type: "invoice.paid", scope: { account: "acc_7" }, data: 1 });
+  const table = [
+    ["bk_1", ["bk_1-created"]],
+    ["booking", ["bk_1-created"]],
+    ["zoË", ["bk_1-created"]],
+    [id, ["bk_1-created"]],
+    ["acc_7", ["inv_1"]],
+    ["invoice.paid", ["inv_1"]],
+    ["nowhere", []],
+  ] as [string, string[]][];
+  for (const [q, found] of table) {
+    assertEquals(await ids(daemon, `q=${encodeURIComponent(q)}`), found, q);
+  }
+  assertEquals(await ids(daemon, "q=bk_1&type=invoice.paid"), []);
+  for (const q of ["", "x".repeat(201)]) {
+    for (const list of ["events", "deliveries"]) {
+      const { status, body } = await daemon.call("GET", `/v1/${list}?q=${q}`);
+      assertEquals([status, body.errors[0].path], [422, "q"]);
+    }
+  }
+  for (const cursor of ["abc", "e01HS1JB3Y0000000000000004", "e%00"]) {
+    const { status } = await daemon.call("GET", `/v1/events?q=x&cursor=${cursor}`);
+    assertEquals(status, 422, cursor);
+  }
+});
+
 Deno.test("GET /v1/events/{id}: shows the event whole, with its deliveries", async () => {
   const clock = new FakeClock();
   const subscriptions = [aSubscription({ id: "s", enabled: false })];

@@ -31,7 +31,8 @@ const EVENT = {
 Deno.test("POST /v1/match: takes a CloudEvent as it is posted", async () => {
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { type, data } = EVENT;
-  const cloud = { specversion: "1.0", id: "1", source: "/a", venue_id: "v2", type, data };
+  const about = { venue_id: "v2", context: "organization" };
+  const cloud = { specversion: "1.0", id: "1", source: "/a", ...about, type, data };
   const match = (body: unknown, contentType: string) =>
     daemon.call("POST", "/v1/match", JSON.stringify(body), { "content-type": contentType });
   const { status, body } = await match(cloud, "application/cloudevents+json; charset=utf-8");

@@ -99,6 +99,7 @@ Deno.test("metrics: what is posted and delivered is counted, and timed from acce
   assertEquals(of("bellhook_attempt_failures_total", { reason: "5xx" }), 1);
   assertEquals(of("bellhook_attempt_seconds_total", pms), 0.1);
   assertEquals(of("bellhook_subscription_consecutive_failures", pms), 1);
+  assertEquals(of("bellhook_subscription_answering", pms), 0);
   assertEquals(of("bellhook_delivery_duration_seconds_count"), 0);
 
   clock.advance(60_000);

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { type AppPorts, createApp } from "../../src/http/app.ts";
+import { openapiText } from "../../src/http/openapi.ts";
 import { ANSWERS } from "../../src/http/openapi_components.ts";
 import { postedEvents, replayRequest, testRequest } from "../../src/http/schemas.ts";
 import { cloudEventSchema, postedEventSchema } from "../../src/ingest/posted_event.ts";
@@ -8,13 +9,48 @@ import { BUILT_IN } from "../../src/profiles/table.ts";
 import { verify } from "../../src/receivers/recipes.ts";
 import { VERSION } from "../../src/version.ts";
 import { aConfig } from "../support/a_config.ts";
+import { aDaemon } from "../support/a_daemon.ts";
 import { aConformingDaemon, conforms, DOCUMENT } from "./conforming.ts";
 
-Deno.test("openapi: the document is valid OpenAPI 3.1", async () => {
-  const validator = new Validator();
-  const { valid, errors } = await validator.validate(structuredClone(DOCUMENT));
-  assertEquals([valid, errors], [true, undefined]);
-  assertEquals(validator.version, "3.1");
+Deno.test("openapi: the document is valid OpenAPI 3.1, with auth and without, under any path", async () => {
+  for (const hasAuth of [true, false]) {
+    for (const basePath of ["", "/hooks"]) {
+      const document = JSON.parse(openapiText({ basePath, hasAuth }));
+      const validator = new Validator();
+      const { valid, errors } = await validator.validate(document);
+      assertEquals([valid, errors], [true, undefined]);
+      assertEquals(validator.version, "3.1");
+      assertEquals(document.servers[0].url, basePath || "/");
+    }
+  }
+});
+
+Deno.test("openapi: a call needs a token where there is auth, and none where there is not", async () => {
+  const auth = { publishers: [], operators: [] };
+  for (const config of [aConfig({ auth }), aConfig()]) {
+    await using daemon = await aDaemon(config);
+    const { body } = await daemon.call("GET", "/openapi.json");
+    const calls = Object.entries<Record<string, { security?: object[] }>>(body.paths)
+      .flatMap(([path, item]) =>
+        ["get", "post"].flatMap((method) => item[method] ? [{ path, method, ...item[method] }] : [])
+      );
+    assert(calls.length > 15);
+    let refusals = 0;
+    for (const { path, method, security } of calls) {
+      const allowsAnyone = security!.length === 0 ||
+        security!.some((one) => Object.keys(one).length === 0);
+      assertEquals(allowsAnyone, body.paths[path][method].security.length === 0 || !config.auth);
+      // What the document says is what the daemon does. From the eleventh refusal on, it waits.
+      if (path === "/v1/stream" || (!allowsAnyone && ++refusals > 10)) continue;
+      const at = path.replace("{id}", "none");
+      const { status } = await daemon.call(
+        method.toUpperCase(),
+        at,
+        method === "post" ? {} : undefined,
+      );
+      assertEquals(status !== 401, allowsAnyone, `${method} ${path}: ${status}`);
+    }
+  }
 });
 
 Deno.test("openapi: every route is documented, and everything documented is a route", () => {

@@ -87,7 +87,7 @@ Deno.test("422: every fault is said in plain words", async () => {
   assertEquals(await words(`{"since":"${SINCE}","until":7}`), "must be a text");
   assertEquals(
     await words(`{"since":"${SINCE}","state":"pending"}`),
-    "must be one of delivered, exhausted, cancelled",
+    "must be one of delivered, exhausted, cancelled, failed",
   );
   const { body } = await daemon.call("GET", "/v1/deliveries?limit=501&status=abc&q=");
   assertEquals(

@@ -103,6 +103,7 @@ Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secr
     health: {
       state: "healthy",
       since: "2024-03-15T10:30:00Z",
+      answering: true,
       consecutiveFailures: 0,
       pending: 0,
     },
@@ -205,6 +206,9 @@ Deno.test("GET /v1/subscriptions/{id}: health and counts follow what becomes of 
   assertEquals(failing.health, {
     state: "failing",
     since: "2024-03-15T10:30:00Z",
+    answering: false,
+    failuresSince: "2024-03-15T10:30:00Z",
+    lastResult: { at: "2024-03-15T10:30:00Z", status: 500 },
     consecutiveFailures: 1,
     pending: 0,
   });
@@ -219,7 +223,9 @@ Deno.test("GET /v1/subscriptions/{id}: health and counts follow what becomes of 
     state: "paused",
     since: "2024-03-15T10:30:05Z",
     reason: "paused by local",
+    answering: true,
     lastSuccessAt: "2024-03-15T10:30:05Z",
+    lastResult: { at: "2024-03-15T10:30:05Z", status: 200 },
     consecutiveFailures: 0,
     pending: 1,
   });

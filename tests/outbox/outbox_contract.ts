@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { answerTimeBucket } from "../../src/domain/answer_time.ts";
 import type { Attempt } from "../../src/domain/attempt.ts";
-import type { Delivery } from "../../src/domain/delivery.ts";
+import { type Delivery, failedForGood } from "../../src/domain/delivery.ts";
+import type { LastResult } from "../../src/domain/attempt.ts";
 import { type Health, healthAfter, UNTRIED } from "../../src/domain/health.ts";
+import { GONE } from "../../src/domain/verdict.ts";
 import type {
   Change,
   Claim,
@@ -25,6 +27,7 @@ import {
   anAttempt,
   anEvent,
   aNewEvent,
+  answered,
   delivered,
   exhausted,
   NOON,
@@ -671,6 +674,54 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     },
   );
 
+  story("a delivery says what its last attempt came to, in lists and by itself", async ({
+    outbox,
+    reader,
+  }) => {
+    const untried = await aClaim(outbox);
+    const retried = await aClaim(outbox);
+    await outbox.record(toRetry(retried, { at: NOON + 20, dueAt: NOON + 60 }));
+    const [again] = (await outbox.claim({ subscription: "crm", now: NOON + 60, limit: 9 })).claims;
+    await outbox.record(exhausted(again!, NOON + 80));
+    const taken = await aClaim(outbox);
+    await outbox.record(delivered(taken, NOON + 90));
+    const error = { kind: "timeout", message: "no answer within 30s" } as const;
+    const results = new Map<string, LastResult | undefined>([
+      [untried.delivery.id, undefined],
+      [retried.delivery.id, { at: NOON + 80, error }],
+      [taken.delivery.id, { at: NOON + 90, status: 200 }],
+    ]);
+    const { items } = await reader.deliveries({ limit: 9 });
+    assertEquals(new Map(items.map(({ id, lastResult }) => [id, lastResult])), results);
+    for (const [id, result] of results) {
+      assertEquals((await reader.delivery(id))?.lastResult, result);
+    }
+  });
+
+  story("health tells the last result, whether or not its delivery is indexed", async ({
+    outbox,
+    reader,
+  }) => {
+    let health: Health = UNTRIED;
+    const told = async (end: (claim: Claim, at: number) => Recording, at: number) => {
+      const recording = end(await aClaim(outbox), at);
+      const { outcome, result } = recording.attempt;
+      const facts = { succeeded: result === "success", outcome, at };
+      ({ health } = healthAfter(health, recording.verdict, facts));
+      await outbox.record({ ...recording, health });
+      const stored = (await reader.health()).get("crm");
+      assertEquals(stored, health);
+      return stored?.lastResult;
+    };
+    const error = { kind: "timeout", message: "no answer within 30s" } as const;
+    assertEquals(await told(exhausted, NOON + 20), { at: NOON + 20, error });
+    assertEquals(await told(delivered, NOON + 30), { at: NOON + 30, status: 200 });
+    assertEquals(await told(delivered, NOON + 40), { at: NOON + 40, status: 200 });
+    // In the same millisecond: what fails after a success is the last.
+    assertEquals(await told(exhausted, NOON + 40), { at: NOON + 40, error });
+    assertEquals(health.failuresSince, NOON + 40);
+  });
+
   story("setHealth() is kept until the next", async ({ outbox, reader }) => {
     await outbox.setHealth("crm", { consecutiveFailures: 1, pausedAt: NOON });
     await outbox.setHealth("crm", { consecutiveFailures: 0 });
@@ -848,6 +899,39 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const source = await reader.delivery(ids[0]!);
     assertEquals(claims.length, 5);
     assertEquals([claims[0]!.event.id, claims[0]!.format], [source!.eventId, source!.format]);
+  });
+
+  story("what failed for good is one set: exhausted, and cancelled by the receiver's 410", async ({
+    outbox,
+    reader,
+  }) => {
+    const gone = (claim: Claim, at: number): Recording => ({
+      ...delivered(claim, at),
+      attempt: anAttempt({ result: "failure", outcome: answered(410), startedAt: at - 12 }),
+      verdict: { kind: "cancelled", reason: GONE },
+    });
+    const lost = [
+      await aFinished(outbox, { ends: exhausted }),
+      await aFinished(outbox, { at: NOON + 1, ends: gone }),
+      await aFinished(outbox, { at: NOON + 2, ends: exhausted, subscription: "erp" }),
+    ];
+    await aFinished(outbox, { at: NOON + 1 });
+    await aClaim(outbox);
+    const cancelled = await aClaim(outbox);
+    await outbox.cancel([cancelled.delivery.id], "cancelled by ada", NOON + 30);
+    // It was under way, and its answer came too late to decide anything.
+    assertEquals(await outbox.record(gone(cancelled, NOON + 31)), false);
+
+    const { items } = await reader.deliveries({ limit: 99 });
+    assertEquals(items.filter(failedForGood).map(({ id }) => id).toSorted(), lost.toSorted());
+    const filter = { state: "failed", since: NOON, until: NOON + 99 } as const;
+    assertEquals(await reader.countReplay(filter), 3);
+    assertEquals(await reader.countReplay({ ...filter, subscription: "erp" }), 1);
+    assertEquals(await replayAll(outbox, filter, NOON + 60), 3);
+    const again = (await redeliveries(reader)).map(({ redeliveryOf }) => redeliveryOf!);
+    assertEquals(again.toSorted(), lost.toSorted());
+    const open = await outbox.startReplay({ filter, by: "ann", at: NOON + 70 });
+    assertEquals((await reader.replay(open.id))?.filter, filter);
   });
 
   story("a replay leaves out tests, notices, and what was sent again already", async ({
@@ -1053,33 +1137,40 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(told.length, 6);
   });
 
-  story("watch() tells of a subscription when it fails, recovers, is paused or resumed", async ({
-    outbox,
-    reader,
-  }) => {
-    const turns = [
-      { consecutiveFailures: 0, lastSuccessAt: NOON },
-      { consecutiveFailures: 6, failingSince: NOON + 1 },
-      { consecutiveFailures: 7, failingSince: NOON + 1 },
-      { consecutiveFailures: 0, lastSuccessAt: NOON + 2 },
-      { consecutiveFailures: 0, lastSuccessAt: NOON + 3 },
-      { consecutiveFailures: 0, pausedAt: NOON + 4 },
-      { consecutiveFailures: 0 },
-    ];
-    const told: Change[] = [];
-    const stop = reader.watch((changes) => told.push(...changes));
-    for (const health of turns) await outbox.setHealth("crm", health);
-    stop();
-    assertEquals(
-      told,
-      [1, 3, 5, 6].map((i) => ({
-        kind: "subscription",
-        subscription: "crm",
-        health: turns[i]!,
-        pending: 0,
-      } as const)),
-    );
-  });
+  story(
+    "watch() tells of a subscription when it fails, stops answering, recovers, is paused or resumed",
+    async ({
+      outbox,
+      reader,
+    }) => {
+      const turns = [
+        { consecutiveFailures: 0, lastSuccessAt: NOON },
+        { consecutiveFailures: 6, failingSince: NOON + 1 },
+        { consecutiveFailures: 7, failingSince: NOON + 1 },
+        { consecutiveFailures: 0, lastSuccessAt: NOON + 2 },
+        { consecutiveFailures: 0, lastSuccessAt: NOON + 3 },
+        { consecutiveFailures: 0, pausedAt: NOON + 4 },
+        { consecutiveFailures: 0 },
+        { consecutiveFailures: 2, lastSuccessAt: NOON + 3 },
+        { consecutiveFailures: 3, lastSuccessAt: NOON + 3 },
+        { consecutiveFailures: 4, lastSuccessAt: NOON + 3 },
+        { consecutiveFailures: 0, lastSuccessAt: NOON + 9 },
+      ];
+      const told: Change[] = [];
+      const stop = reader.watch((changes) => told.push(...changes));
+      for (const health of turns) await outbox.setHealth("crm", health);
+      stop();
+      assertEquals(
+        told,
+        [1, 3, 5, 6, 8, 10].map((i) => ({
+          kind: "subscription",
+          subscription: "crm",
+          health: turns[i]!,
+          pending: 0,
+        } as const)),
+      );
+    },
+  );
 
   story("watch() is not spoiled by a listener that throws", async ({ outbox, reader }) => {
     let told = 0;
@@ -1470,7 +1561,7 @@ async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
 
   function record({ claim, attempt, verdict, at, ...rest }: Recording): Promise<boolean> {
     const { subscription } = claim.delivery;
-    const facts = { succeeded: attempt.result === "success", at };
+    const facts = { succeeded: attempt.result === "success", outcome: attempt.outcome, at };
     const after = healthAfter(health.get(subscription) ?? UNTRIED, verdict, facts).health;
     health.set(subscription, after);
     return outbox.record({ claim, attempt, verdict, at, health: after, ...rest });

@@ -1,7 +1,9 @@
+import { assertEquals, assertRejects } from "@std/assert";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { openSqliteOutbox, SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { Store } from "../../src/outbox/sqlite/store.ts";
+import { type Applied, type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { outboxContract } from "./outbox_contract.ts";
 
 outboxContract("SqliteOutbox in memory", async () => {
@@ -23,4 +25,35 @@ for (const biteRows of [1, 3]) {
     const outbox = new SqliteOutbox(":memory:", parts);
     return { outbox, reader: outbox };
   });
+}
+
+Deno.test("SqliteOutbox: what came after a step of the clock is refused with it, however much that is", async () => {
+  const db = await openWriter(":memory:");
+  const store = new StepRefusingStore(db);
+  const outbox = new SqliteOutbox(":memory:", { store, reader: new SqliteReader(db) });
+  const at = Date.UTC(2024, 0, 1);
+  const shifted = outbox.shiftDue(at, -3_600_000);
+  // More than one commit takes.
+  const after = Array.from(
+    { length: 600 },
+    (_, i) => outbox.remember({ at, subscription: `sub-${i}`, kind: "paused", cause: "a test" }),
+  );
+  const refused = [shifted, ...after].map((each) => assertRejects(() => each, OutboxUnavailable));
+  await Promise.all(refused);
+  await outbox.shiftDue(at, -3_600_000);
+  assertEquals((await outbox.history({ limit: 500 })).items.length, 0);
+  await outbox.close();
+});
+
+/** It finds no room to move due times the first time. */
+class StepRefusingStore extends Store {
+  #isFull = true;
+
+  override apply(operations: readonly Operation[], how?: { watched?: boolean }): Applied {
+    if (!this.#isFull || operations.every(({ kind }) => kind !== "shiftDue")) {
+      return super.apply(operations, how);
+    }
+    this.#isFull = false;
+    throw Object.assign(new Error(), { errcode: 13, errstr: "database or disk is full" });
+  }
 }

@@ -37,6 +37,25 @@ Deno.test({
     await test.step("smoke: it starts, delivers, stops, starts again, and is clean", () =>
       smokeTest(program, bundled.version));
 
+    await test.step("licenses: of everything in it, in the program and beside it", async () => {
+      const said = (await output(program, ["licenses", "--json"])).trim().split("\n")
+        .map((line) => JSON.parse(line));
+      const names = said.map(({ name }) => name);
+      for (const name of ["bellhook", "deno", "deno-std", "hono", "zod", "nodemailer"]) {
+        assert(names.includes(name), `${name} is not among ${names}`);
+      }
+      // What only tests import is in no build.
+      assert(!names.includes("fast-check"), `${names}`);
+      const notices = await Deno.readTextFile(
+        join(unpacked.program, "..", "THIRD_PARTY_NOTICES"),
+      );
+      for (const { name, version, license, text } of said.slice(1)) {
+        assertStringIncludes(notices, `${name} ${version} (${license})`);
+        assertStringIncludes(notices, text.trim());
+        assertMatch(text, /copyright/i);
+      }
+    });
+
     await test.step("its exit codes come back, and its unit starts it where it is", async () => {
       assertEquals((await finished(program, ["chekc"])).code, 2);
       const unit = await output(program, ["install-service", "--print"]);
@@ -88,7 +107,7 @@ Deno.test({
   ignore: HERE === undefined,
   async fn() {
     await using built = await aDirectory({ "bellhook.js": "console.log('bellhook 0.1.0')" });
-    const bundle = { path: `${built.path}/bellhook.js`, version: "bellhook 0.1.0" };
+    const bundle = { path: `${built.path}/bellhook.js`, version: "bellhook 0.1.0", licenses: [] };
     const before = Deno.env.get("DENORT_BIN");
     Deno.env.set("DENORT_BIN", Deno.execPath());
     try {

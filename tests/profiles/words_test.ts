@@ -124,6 +124,8 @@ Deno.test("resolve: each word that is given replaces the base's as a whole", () 
     admission: [{ kind: "permission" }],
     waitForConfirmation: false,
     requiredSettings: ["tenant"],
+    requiredScope: ["venue_id", "venues_group_id"],
+    requiredValues: [],
   });
 });
 
@@ -157,6 +159,8 @@ Deno.test("resolve: without a base the plain defaults hold", () => {
     httpsRequired: true,
     admission: [],
     requiredSettings: [],
+    requiredScope: [],
+    requiredValues: [],
   });
 });
 

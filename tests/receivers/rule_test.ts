@@ -43,6 +43,8 @@ function aProfile(overrides: Partial<Profile> = {}): Profile {
     httpsRequired: true,
     admission: [],
     requiredSettings: [],
+    requiredScope: [],
+    requiredValues: [],
     ...overrides,
   };
 }

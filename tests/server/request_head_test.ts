@@ -93,6 +93,8 @@ Deno.test("head: what could be read in two ways is refused", () => {
     `${LINE}\r\nTransfer-Encoding: xchunked`,
     `${LINE}\r\nTransfer-Encoding:`,
     `POST / HTTP/1.0\r\nHost: a\r\n${chunked}`,
+    "POST / HTTP/1.1\r\nX: y",
+    `${LINE}\r\nHost: a`,
     LINE + "\r\nX: y".repeat(100),
   ];
   for (const text of refused) assertThrows(() => readHead(text), BadRequest, undefined, text);

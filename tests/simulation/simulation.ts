@@ -430,7 +430,9 @@ class Simulation {
   #test(id: string): void {
     this.#operate(`test ${id}`, async (engine) => {
       const tested = await engine.operations.test(id, { by: "ann" });
-      if (tested) this.#accepted.set(tested.event, { data: "", deliveries: [tested.delivery] });
+      if (tested?.kind === "stored") {
+        this.#accepted.set(tested.event, { data: "", deliveries: [tested.delivery] });
+      }
     });
   }
 

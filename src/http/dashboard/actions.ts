@@ -4,7 +4,7 @@ import { assertWholeCharacters } from "../../domain/half_characters.ts";
 import { parseInstant } from "../../domain/instant.ts";
 import { compact, JsonTextError } from "../../domain/json_text.ts";
 import { actorOf } from "../access.ts";
-import type { Operations } from "../operations.ts";
+import { type Operations, refusedTest } from "../operations.ts";
 import { ProblemError } from "../problem.ts";
 import type { Reload } from "../reload.ts";
 import { testRequest } from "../schemas.ts";
@@ -92,6 +92,7 @@ export async function sendTest(
     by: actorOf(context),
   });
   if (!tested) throw unknownSubscription(id);
+  if (tested.kind === "refused") throw new ProblemError(refusedTest(tested.why));
   return context.redirect(`${deliveryPath(tested.delivery)}?done=tested`, 303);
 }
 
@@ -128,7 +129,7 @@ export async function replayFailed(
   }
   const until = context.get("viewer").now + 1;
   await operations.startReplay(
-    { subscription: id, state: "exhausted", since, until },
+    { subscription: id, state: "failed", since, until },
     actorOf(context),
   );
   return context.redirect(`${subscriptionPath(id)}?done=replaying`, 303);

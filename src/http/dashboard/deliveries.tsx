@@ -3,13 +3,16 @@ import type { Context } from "hono";
 import * as z from "zod";
 import type { Delivery } from "../../domain/delivery.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
+import { rowReason } from "../../domain/result_words.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import type { OutboxReader, Page } from "../../outbox/outbox.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { defined, instants } from "../deliveries.ts";
 import { sayWhatIsWrong } from "../input.ts";
 import { deliveriesQuery } from "../schemas.ts";
 import type { IsHeld } from "../views.ts";
 import { Hidden, renderPage } from "./frame.tsx";
+import { searchedPage, Shortcuts, shortcutsFor, Walk } from "./searching.tsx";
 import { Cell, Empty, Notice, Row, State, Table, When } from "./parts.tsx";
 import {
   DELIVERIES,
@@ -23,6 +26,7 @@ import type { DashboardEnv, Viewer } from "./viewer.ts";
 import { counted, shownState, visible } from "./words.ts";
 
 export interface DeliveriesPagePorts {
+  readonly clock: Clock;
   readonly reader: OutboxReader;
   readonly registry: Registry;
   readonly isHeld: IsHeld;
@@ -33,13 +37,17 @@ export type Filter = z.output<typeof deliveriesQuery>;
 
 /** A list of deliveries: what is asked for stands in the address, to be passed on. */
 export async function deliveriesPage(ports: DeliveriesPagePorts, context: Context<DashboardEnv>) {
-  const { reader, registry, isHeld } = ports;
+  const { reader, registry, isHeld, clock } = ports;
   const viewer = context.get("viewer");
   const asked = askedFor(context.req.query());
   const checked = deliveriesQuery.safeParse(asked, { error: sayWhatIsWrong });
   const page: Page<Delivery> = checked.success
-    ? await reader.deliveries(readerFilter(checked.data))
+    ? await searchedPage((filter) => reader.deliveries(filter), {
+      ...readerFilter(checked.data),
+      hidesData: viewer.hidesPayloads,
+    }, { clock, stretch: context.req.query("stretch") })
     : { items: [] };
+  const shortcuts = await shortcutsFor(checked.success ? checked.data.q : undefined, ports);
   const problems = checked.success ? [] : checked.error.issues;
   const { cursor: _, limit: __, ...rest } = asked;
   const { until: ___, ...newest } = rest;
@@ -47,6 +55,7 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
     ? undefined
     : deliveriesPath({ ...asked, cursor: page.next });
   const isFiltered = Object.keys(rest).length > 0;
+  const limit = checked.success ? checked.data.limit : 0, isFull = page.items.length === limit;
   return renderPage({
     title: "Deliveries",
     section: DELIVERIES,
@@ -57,7 +66,8 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
           <h1>Deliveries</h1>
           <LiveTail
             asked={asked}
-            isLive={asked.cursor === undefined && asked.until === undefined}
+            isLive={asked.cursor === undefined && asked.until === undefined &&
+              asked.q === undefined && page.searched === undefined}
           />
         </div>
         <Notice
@@ -73,7 +83,8 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
             {path.join(".")}: {visible(message)}
           </p>
         ))}
-        <div id="list" data-swap>
+        <Shortcuts found={shortcuts} viewer={viewer} />
+        <div id="list" data-swap data-found>
           {page.items.length === 0
             ? <NothingFound isFiltered={isFiltered} next={next} />
             : <List deliveries={page.items} viewer={viewer} isHeld={isHeld} />}
@@ -81,9 +92,10 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
             {(asked.cursor !== undefined || asked.until !== undefined) && (
               <a href={deliveriesPath(newest)}>Newest</a>
             )}
-            {next !== undefined && page.items.length > 0 && <a href={next}>Older</a>}
+            {next !== undefined && isFull && <a href={next}>Older</a>}
           </nav>
         </div>
+        <Walk page={page} limit={limit} more={next} what="deliveries" viewer={viewer} />
       </>
     ),
   });
@@ -118,7 +130,7 @@ export function readerFilter({ event, since, until, ...filter }: Filter) {
   };
 }
 
-const STATES = ["pending", "delivered", "exhausted", "cancelled"] as const;
+const STATES = ["pending", "delivered", "failed", "exhausted", "cancelled"] as const;
 
 function Filters(
   { asked, subscriptions }: {
@@ -157,8 +169,8 @@ function Filters(
         <input name="status" value={asked.status} inputmode="numeric" placeholder="503" size={5} />
       </label>
       <label>
-        Text in the payload
-        <input name="q" value={asked.q} type="search" data-key="/" />
+        Id, name or text
+        <input name="q" value={asked.q} type="search" />
       </label>
       <label>
         Since
@@ -200,13 +212,7 @@ function LiveTail({ asked, isLive }: { asked: Record<string, string>; isLive: bo
 }
 
 function NothingFound({ isFiltered, next }: { isFiltered: boolean; next: string | undefined }) {
-  if (next !== undefined) {
-    return (
-      <Empty>
-        None among the latest that were looked at. <a href={next}>Look on among the older ones</a>
-      </Empty>
-    );
-  }
+  if (next !== undefined) return <Empty>Nothing found yet; the search goes on below.</Empty>;
   if (isFiltered) {
     return (
       <Empty>
@@ -303,19 +309,31 @@ export function upshot(
   delivery: Delivery,
   { viewer, isHeld }: { viewer: Viewer; isHeld: IsHeld },
 ) {
-  const { state, reason, dueAt, finishedAt } = delivery;
+  const { state, dueAt, finishedAt } = delivery;
+  const reason = rowReason(delivery, viewer.now);
+  const why = reason === undefined ? "" : <div>{visible(reason)}</div>;
   if (state !== "pending") {
     return (
       <>
-        {finishedAt !== undefined && <When at={finishedAt} now={viewer.now} />}
-        {reason !== undefined && <div class="muted">{visible(reason)}</div>}
+        {why}
+        {finishedAt !== undefined && (
+          <div class="muted">
+            <When at={finishedAt} now={viewer.now} />
+          </div>
+        )}
       </>
     );
   }
-  if (shownState(delivery, isHeld) === "held") return "waits for its subscription";
-  return dueAt === undefined ? "" : (
+  return (
     <>
-      due <When at={dueAt} now={viewer.now} />
+      {why}
+      {shownState(delivery, isHeld) === "held"
+        ? "waits for its subscription"
+        : dueAt !== undefined && (
+          <>
+            due <When at={dueAt} now={viewer.now} />
+          </>
+        )}
     </>
   );
 }

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { type Attempt, type Headers, packingNote, responseOf } from "../../domain/attempt.ts";
 import { curlOf } from "../../domain/curl.ts";
-import { endReason } from "../../domain/delivery.ts";
+import { endReason, failedForGood } from "../../domain/delivery.ts";
 import { diagnose } from "../../domain/diagnosis.ts";
 import { type Health, healthState } from "../../domain/health.ts";
 import type { Registry } from "../../ingest/registry.ts";
@@ -169,7 +169,7 @@ function Diagnosis(
       )}
       {(state === "exhausted" || state === "cancelled") && (
         <p>
-          <strong>{state === "exhausted" ? "Failed for good" : "Cancelled"}:</strong>{" "}
+          <strong>{failedForGood(delivery) ? "Failed for good" : "Cancelled"}:</strong>{" "}
           {visible(reason ?? "")}
         </p>
       )}

@@ -2,12 +2,14 @@ import type { Context } from "hono";
 import type { Config } from "../../config/config.ts";
 import type { Subscription } from "../../domain/subscription.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { OutboxReader, StoredEvent } from "../../outbox/outbox.ts";
+import type { OutboxReader, Page, StoredEvent } from "../../outbox/outbox.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { SAMPLES } from "../../profiles/samples/samples.ts";
 import { defined, instants } from "../deliveries.ts";
 import { eventsQuery } from "../schemas.ts";
 import { askedFor, forInput } from "./deliveries.tsx";
 import { renderPage } from "./frame.tsx";
+import { searchedPage, Walk } from "./searching.tsx";
 import { Cell, Empty, Payload, Row, Table, When } from "./parts.tsx";
 import { eventPath, EVENTS, subscriptionPath, withQuery } from "./paths.ts";
 import type { DashboardEnv, Viewer } from "./viewer.ts";
@@ -17,19 +19,29 @@ export interface EventsPagePorts {
   readonly reader: OutboxReader;
   readonly registry: Registry;
   readonly config: () => Config;
+  readonly clock: Clock;
 }
 
 /** What was posted, and the catalogue of what can be. */
 export async function eventsPage(
-  { reader, registry, config }: EventsPagePorts,
+  { reader, registry, config, clock }: EventsPagePorts,
   context: Context<DashboardEnv>,
 ) {
   const viewer = context.get("viewer");
-  const { type, since, until, cursor, limit } = askedFor(context.req.query());
-  const asked = defined({ type, since, until, cursor, limit });
+  const { type, since, until, q, cursor, limit } = askedFor(context.req.query());
+  const asked = defined({ type, since, until, q, cursor, limit });
   const checked = eventsQuery.safeParse(asked);
-  const page = checked.success ? await reader.events(readerFilter(checked.data)) : { items: [] };
-  const isFiltered = type !== undefined || since !== undefined || until !== undefined;
+  const page: Page<StoredEvent> = checked.success
+    ? await searchedPage((filter) => reader.events(filter), {
+      ...readerFilter(checked.data),
+      hidesData: viewer.hidesPayloads,
+    }, { clock, stretch: context.req.query("stretch") })
+    : { items: [] };
+  const next = page.next === undefined
+    ? undefined
+    : withQuery(EVENTS, { ...asked, cursor: page.next });
+  const size = checked.success ? checked.data.limit : 0;
+  const isFiltered = [type, since, until, q].some((filter) => filter !== undefined);
   return renderPage({
     title: "Events",
     section: EVENTS,
@@ -40,7 +52,11 @@ export async function eventsPage(
         <form class="filters" method="get" action={EVENTS} role="search" aria-label="Events">
           <label>
             Type
-            <input name="type" value={type} data-key="/" />
+            <input name="type" value={type} />
+          </label>
+          <label>
+            Id, type or text
+            <input name="q" value={q} type="search" />
           </label>
           <label>
             Since
@@ -61,22 +77,25 @@ export async function eventsPage(
               {path.join(".")}: {visible(message)}
             </p>
           ))}
-        {page.items.length > 0
-          ? <EventTable events={page.items} viewer={viewer} />
-          : isFiltered
-          ? <Empty>No event fits.</Empty>
-          : (
-            <Empty command={`bellhook send booking.created --data '{"booking_id": "bk_1"}'`}>
-              Nothing has been posted yet. Post an event:
-            </Empty>
-          )}
+        <div id="found" data-found>
+          {page.items.length > 0
+            ? <EventTable events={page.items} viewer={viewer} />
+            : next !== undefined
+            ? <Empty>Nothing found yet; the search goes on below.</Empty>
+            : isFiltered
+            ? <Empty>No event fits.</Empty>
+            : (
+              <Empty command={`bellhook send booking.created --data '{"booking_id": "bk_1"}'`}>
+                Nothing has been posted yet. Post an event:
+              </Empty>
+            )}
+        </div>
+        <Walk page={page} limit={size} more={next} what="events" viewer={viewer} />
         <nav class="pager" aria-label="More events">
           {cursor !== undefined && (
-            <a href={withQuery(EVENTS, defined({ type, since, until }))}>Newest</a>
+            <a href={withQuery(EVENTS, defined({ type, since, until, q }))}>Newest</a>
           )}
-          {"next" in page && page.next !== undefined && (
-            <a href={withQuery(EVENTS, { ...asked, cursor: page.next })}>Older</a>
-          )}
+          {next !== undefined && page.items.length === size && <a href={next}>Older</a>}
         </nav>
         <h2 id="catalogue">Catalogue</h2>
         <Catalogue config={config()} subscriptions={[...registry.all]} viewer={viewer} />
@@ -90,6 +109,7 @@ function readerFilter(
     limit: number;
     cursor?: string | undefined;
     type?: string | undefined;
+    q?: string | undefined;
     since?: string | undefined;
     until?: string | undefined;
   },

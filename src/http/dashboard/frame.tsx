@@ -12,6 +12,7 @@ import {
   SIGN_OUT,
   SUBSCRIPTIONS,
 } from "./paths.ts";
+import { SearchBox } from "./searching.tsx";
 import type { Viewer } from "./viewer.ts";
 
 /** A page of the dashboard, as it goes out. */
@@ -67,6 +68,7 @@ function Frame({ title, section, viewer, refreshS, children }: Page) {
                 ))}
               </nav>
               <Preferences viewer={viewer} />
+              <SearchBox here={viewer.here} />
             </>
           )}
         </header>
@@ -139,7 +141,7 @@ function Keys() {
 }
 
 const KEYS = [
-  ["/", "to the filters"],
+  ["/", "to the search"],
   ["j", "to the next row"],
   ["k", "to the row before"],
   ["Enter", "open the row"],

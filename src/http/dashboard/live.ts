@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { Delivery } from "../../domain/delivery.ts";
+import { type Delivery, isInState } from "../../domain/delivery.ts";
 import { deliveriesQuery } from "../schemas.ts";
 import type { ChangeFeed, NumberedChange } from "../change_feed.ts";
 import type { Clock } from "../../runtime/clock.ts";
@@ -91,7 +91,7 @@ export function liveTail(
 function fitting(filter: Filter): (delivery: Delivery) => boolean {
   const { subscription, type, state, eventId, since = 0 } = readerFilter(filter);
   return (delivery) =>
-    (state === undefined || delivery.state === state) &&
+    (state === undefined || isInState(delivery, state)) &&
     (subscription === undefined || delivery.subscription === subscription) &&
     (type === undefined || delivery.type === type) &&
     (eventId === undefined || delivery.eventId === eventId ||

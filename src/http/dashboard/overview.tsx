@@ -1,7 +1,8 @@
 // deno-lint-ignore-file jsx-key
 import type { Child } from "hono/jsx";
+import { diagnoseResult } from "../../domain/diagnosis.ts";
 import type { Health } from "../../domain/health.ts";
-import { formatInstant } from "../../domain/instant.ts";
+import { resultWords } from "../../domain/result_words.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import { type UnmatchedPattern, unmatchedText } from "../../ingest/unmatched_patterns.ts";
 import {
@@ -24,7 +25,13 @@ import {
   SUBSCRIPTIONS,
 } from "./paths.ts";
 import { type SpanName, SPANS, type Statistics, statisticsOf } from "./statistics.ts";
-import { type Glance, glancesAt, subscriptionRows, worstFirst } from "./subscription_rows.tsx";
+import {
+  type Glance,
+  glancesAt,
+  stateSince,
+  subscriptionRows,
+  worstFirst,
+} from "./subscription_rows.tsx";
 import type { Viewer } from "./viewer.ts";
 import { count, counted, length, visible } from "./words.ts";
 
@@ -198,13 +205,13 @@ async function wrongsOf(
       ),
     });
   }
-  const failing = glances.filter(({ state }) => state === "failing");
+  const failing = glances.filter(({ state }) => state === "failing" || state === "not answering");
   for (const glance of failing.slice(0, EXPLAINED)) {
     wrongs.push(await failingWrong(glance, { reader, viewer }));
   }
   if (failing.length > EXPLAINED) {
     wrongs.push({
-      title: `${counted(failing.length - EXPLAINED, "more subscription")} failing`,
+      title: `${counted(failing.length - EXPLAINED, "more subscription")} failing or not answering`,
       detail: <a href={SUBSCRIPTIONS}>all subscriptions, the failing ones first</a>,
     });
   }
@@ -230,8 +237,8 @@ async function wrongsOf(
     wrongs.push({
       title: `${counted(day.failed, "delivery", "deliveries")} failed for good in the last day`,
       detail: (
-        <a href={deliveriesPath({ state: "exhausted", since: formatInstant(day.since) })}>
-          look at them, and send them again once their receivers are well
+        <a href={deliveriesPath({ state: "failed" })}>
+          look at all that failed for good, and send them again once their receivers are well
         </a>
       ),
     });
@@ -240,25 +247,37 @@ async function wrongsOf(
 }
 
 async function failingWrong(
-  { id, health }: Glance,
+  glance: Glance,
   { reader, viewer }: { reader: OutboxReader; viewer: Viewer },
 ): Promise<Wrong> {
-  const failing = await whyFailing(reader, id);
+  const { id, state, health, backlog } = glance;
+  const since = stateSince(glance);
+  const failing = state === "failing" ? await whyFailing(reader, id) : undefined;
+  const { lastResult } = health;
+  const meaning = failing?.meaning ??
+    (health.consecutiveFailures > 0 && lastResult ? diagnoseResult(lastResult) : "");
   return {
     title: (
       <>
-        <a href={subscriptionPath(id)}>{visible(id)}</a> is failing{" "}
-        {health.failingSince !== undefined && (
+        <a href={subscriptionPath(id)}>{visible(id)}</a> is {state} {since !== undefined && (
           <>
-            since <When at={health.failingSince} now={viewer.now} />
+            since <When at={since} now={viewer.now} />
           </>
         )}
       </>
     ),
     detail: (
       <>
-        {counted(health.consecutiveFailures, "failed attempt")} in a row.{" "}
-        {visible(failing?.meaning ?? "")} {failing && (
+        {counted(health.consecutiveFailures, "failed attempt")} in a row
+        {lastResult && <>, last answer: {visible(resultWords(lastResult, viewer.now))}</>}
+        {backlog && (
+          <>
+            ,{" "}
+            <a href={deliveriesPath({ subscription: id, state: "pending" })}>
+              {count(backlog.pending)} waiting
+            </a>
+          </>
+        )}. {visible(meaning)} {failing && (
           <>
             (<a href={deliveryPath(failing.delivery)}>the delivery</a>)
           </>
@@ -299,10 +318,26 @@ function waitingWrong({ id, state, health, backlog }: Glance, { now }: Viewer): 
       detail: `${waiting} held until the config enables it`,
     };
   }
-  if (now - backlog.dueAt < LATE_MS) return undefined;
+  // Of one that fails, more is said than that it is late.
+  if (state !== "healthy" || now - backlog.dueAt < LATE_MS) return undefined;
+  const late = `${waiting}, the oldest due for ${length(now - backlog.dueAt)}`;
+  if (answersWell(health)) {
+    return {
+      title: <>{link} is behind</>,
+      detail: `${late}: its receiver is slower than its events come; look at its concurrency and ` +
+        "rateLimit",
+    };
+  }
+  const { lastResult } = health;
   return {
-    title: <>{link} is behind</>,
-    detail: `${waiting}, the oldest due for ${length(now - backlog.dueAt)}: ` +
-      "its receiver is slower than its events come; look at its concurrency and rateLimit",
+    title: <>{link} does not keep up</>,
+    detail: `${late}; last answer: ${
+      lastResult ? visible(resultWords(lastResult, now)) : "none yet"
+    }`,
   };
+}
+
+/** A receiver that fails now and then is not just slow. */
+function answersWell(health: Health): boolean {
+  return health.lastSuccessAt !== undefined && health.consecutiveFailures === 0;
 }

@@ -1,5 +1,5 @@
 import type { Child } from "hono/jsx";
-import type { HealthState } from "../../domain/health.ts";
+import type { Condition } from "../../domain/health.ts";
 import { formatInstant, type Instant } from "../../domain/instant.ts";
 import type { RememberedEntry } from "../../outbox/outbox.ts";
 import { Hidden } from "./frame.tsx";
@@ -16,11 +16,12 @@ export function When({ at, now }: { at: Instant; now: Instant }) {
   return <time datetime={text} title={text}>{relative(at, now)}</time>;
 }
 
-const MARKS: Readonly<Record<ShownState | HealthState | "removed", string>> = {
+const MARKS: Readonly<Record<ShownState | Condition | "removed", string>> = {
   delivered: "✓",
   healthy: "✓",
   exhausted: "✕",
   failing: "✕",
+  "not answering": "✕",
   cancelled: "–",
   held: "‖",
   paused: "‖",
@@ -31,9 +32,9 @@ const MARKS: Readonly<Record<ShownState | HealthState | "removed", string>> = {
 };
 
 /** A state in a word, a mark and a colour. */
-export function State({ state }: { state: ShownState | HealthState | "removed" }) {
+export function State({ state }: { state: ShownState | Condition | "removed" }) {
   return (
-    <span class={`state is-${state}`}>
+    <span class={`state is-${state.replace(" ", "-")}`}>
       <span aria-hidden="true">{MARKS[state]}</span> {state}
     </span>
   );

@@ -1,8 +1,10 @@
 // deno-lint-ignore-file jsx-key
 import type { Context } from "hono";
 import type { Config } from "../../config/config.ts";
-import { type Health, healthState } from "../../domain/health.ts";
+import { diagnoseResult } from "../../domain/diagnosis.ts";
+import { conditionOf, type Health } from "../../domain/health.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
+import { resultWords } from "../../domain/result_words.ts";
 import type { Subscription } from "../../domain/subscription.ts";
 import type { AnswerCount, Backlog, Counts, OutboxReader, Replay } from "../../outbox/outbox.ts";
 import { type NearSubscriptionPorts, noSuchSubscription } from "../near_subscription.ts";
@@ -69,7 +71,7 @@ export async function subscriptionPage(
     });
   }
   const health = ports.health(id);
-  const state = subscription ? healthState(health, subscription.enabled) : "removed";
+  const state = subscription ? conditionOf(health, subscription.enabled) : "removed";
   const backlog = await reader.backlogOf(id);
   const statistics = await Promise.all(
     DRAWN.map((span) => statisticsOf(reader, { span, subscription: id, now: viewer.now })),
@@ -119,6 +121,19 @@ export async function subscriptionPage(
             </p>
           </div>
         )}
+        {state === "not answering" && health.lastResult && (
+          <div class="diagnosis is-exhausted">
+            <p>
+              <strong>It is not answering:</strong>{" "}
+              {counted(health.consecutiveFailures, "failed attempt")} in a row
+              {health.failuresSince !== undefined && (
+                <>
+                  {" "}since <When at={health.failuresSince} now={viewer.now} />
+                </>
+              )}. {visible(diagnoseResult(health.lastResult))}
+            </p>
+          </div>
+        )}
         <HealthFacts counts={counts} health={health} backlog={backlog} id={id} viewer={viewer} />
         <h2>How it has been going</h2>
         <div class="cards">
@@ -147,7 +162,7 @@ export async function subscriptionPage(
         )}
         <h2>What happened</h2>
         {history.length === 0
-          ? <p class="muted">It never failed, was never paused, and nobody did anything to it.</p>
+          ? <p class="muted">Nothing is on record.</p>
           : <History entries={history} viewer={viewer} of="subscription" />}
         {history.length === LATEST && (
           <p>
@@ -222,6 +237,15 @@ function HealthFacts(
           health.failingSince === undefined
             ? undefined
             : <When at={health.failingSince} now={now} />,
+        ],
+        [
+          "Last answer",
+          health.lastResult && (
+            <>
+              {visible(resultWords(health.lastResult, now))},{" "}
+              <When at={health.lastResult.at} now={now} />
+            </>
+          ),
         ],
         [
           "Last success",
@@ -381,7 +405,7 @@ async function countFailed(
   if (since === undefined) return undefined;
   const filter = {
     subscription,
-    state: "exhausted",
+    state: "failed",
     since,
     until: Number.MAX_SAFE_INTEGER,
   } as const;

@@ -1,4 +1,6 @@
-import { type Health, type HealthState, healthState } from "../../domain/health.ts";
+import { type Condition, conditionOf, type Health, isAnswering } from "../../domain/health.ts";
+import { resultWords } from "../../domain/result_words.ts";
+import type { Instant } from "../../domain/instant.ts";
 import { isChannelId } from "../../domain/notice.ts";
 import type { Subscription } from "../../domain/subscription.ts";
 import type { Backlog, OutboxReader } from "../../outbox/outbox.ts";
@@ -13,7 +15,7 @@ import { count, length, visible } from "./words.ts";
 export interface Glance {
   readonly id: string;
   readonly description?: string;
-  readonly state: HealthState | "removed";
+  readonly state: Condition | "removed";
   readonly health: Health;
   readonly backlog?: Backlog;
 }
@@ -29,7 +31,7 @@ export function glancesAt(
   const glances = [...subscriptions].map(({ id, description, enabled }): Glance => ({
     id,
     ...(description === undefined ? {} : { description }),
-    state: healthState(health(id), enabled),
+    state: conditionOf(health(id), enabled),
     health: health(id),
     ...(backlog.has(id) ? { backlog: backlog.get(id)! } : {}),
   }));
@@ -46,7 +48,19 @@ export function glancesAt(
   ];
 }
 
-const ORDER: readonly Glance["state"][] = ["failing", "removed", "paused", "healthy", "disabled"];
+const ORDER: readonly Glance["state"][] = [
+  "failing",
+  "not answering",
+  "removed",
+  "paused",
+  "healthy",
+  "disabled",
+];
+
+/** Since when it is in its state, as far as is known. */
+export function stateSince({ state, health }: Glance): Instant | undefined {
+  return state === "not answering" ? health.failuresSince : health.changedAt;
+}
 
 /** What needs a look first, then by id. */
 export function worstFirst(a: Glance, b: Glance): number {
@@ -79,6 +93,7 @@ function SubscriptionRow(
 ) {
   const { id, description, state, health, backlog } = glance;
   const { now } = viewer;
+  const since = stateSince(glance);
   return (
     <Row href={subscriptionPath(id)}>
       <Cell label="Subscription" kind="title">
@@ -87,10 +102,13 @@ function SubscriptionRow(
       </Cell>
       <Cell label="State">
         <State state={state} />
-        {health.changedAt !== undefined && state !== "healthy" && (
+        {since !== undefined && state !== "healthy" && (
           <div class="muted">
-            <When at={health.changedAt} now={now} />
+            <When at={since} now={now} />
           </div>
+        )}
+        {health.lastResult !== undefined && !isAnswering(health) && (
+          <div class="muted">{visible(resultWords(health.lastResult, now))}</div>
         )}
       </Cell>
       <Cell label="Last day">

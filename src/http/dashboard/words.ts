@@ -1,6 +1,6 @@
 import type { Delivery } from "../../domain/delivery.ts";
 import { formatInstant, type Instant } from "../../domain/instant.ts";
-import type { Health, HealthState } from "../../domain/health.ts";
+import type { Condition, Health } from "../../domain/health.ts";
 
 /** How things are told on the pages. */
 
@@ -79,7 +79,7 @@ export function shownState(delivery: Delivery, isHeld: (id: string) => boolean):
 
 /** Why a subscription's deliveries wait; undefined where they don't. */
 export function heldBecause(
-  { state, health }: { state: HealthState | "removed"; health: Health },
+  { state, health }: { state: Condition | "removed"; health: Health },
 ): string | undefined {
   switch (state) {
     case "removed":

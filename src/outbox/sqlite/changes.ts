@@ -27,7 +27,7 @@ export class Changes {
   /** Written once at the end of the transaction, the last one said, by subscription. */
   readonly health = new Map<number, Health>();
   /** Last successes that fresh deliveries tell of, and nothing else is new, by subscription. */
-  readonly successes = new Map<number, Instant>();
+  readonly successes = new Map<number, FreshSuccess>();
   /** The deliveries that it changes; undefined while nobody wants to know. */
   readonly touched: Set<number> | undefined;
 
@@ -75,6 +75,12 @@ export class Changes {
     }
     change[state] += by;
   }
+}
+
+/** A success that only a fresh delivery tells of, and the status it was answered with. */
+export interface FreshSuccess {
+  readonly at: Instant;
+  readonly status: number | null;
 }
 
 /** A delivery by numbers. */

@@ -51,6 +51,8 @@ import {
   healthFromRow,
   type HealthRow,
   IS_FRESH,
+  LAST_RESULT,
+  type LastResultRow,
   MOST_NAMED,
   NAMED_EVENTS,
   type NamedRow,
@@ -62,7 +64,10 @@ import { Overdue } from "./pruning.ts";
 import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { replayFromRow, type ReplayRow } from "./replaying.ts";
-import { ALL_TYPES, STATES } from "./schema.ts";
+import { STATES } from "./schema.ts";
+import type { ReadingThread } from "./reading_thread.ts";
+import { Search, unknownCursor } from "./search.ts";
+import type { DeliveryList } from "./search_sql.ts";
 import { spaceOf } from "./space.ts";
 import { seenTypes } from "./seen_types.ts";
 import { prepareAll, type Statements } from "./statements.ts";
@@ -86,11 +91,8 @@ export function openReader(path: string): SqliteReader {
   return new SqliteReader(openReading(path));
 }
 
-/** How many rows one call looks at for those that fit a filter no index answers. */
-export const SCANNED_ROWS = 2_000;
-
-/** How many bytes of data one call searches for a text, or a row more. */
-export const SEARCHED_BYTES = 16 * 1024 * 1024;
+/** Rows of a backlog that are few enough to be sorted for each page. */
+const SHORT_ROWS = 2_000;
 
 /** How many rows are counted one by one to tell due ones from later ones: some milliseconds. */
 const COUNTED_ROWS = 50_000;
@@ -108,9 +110,13 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   readonly #replayScan: ReplayScan;
   readonly #clock: Clock;
   readonly #overdue: Overdue;
+  readonly #search: Search;
+  readonly #thread: ReadingThread | undefined;
 
-  constructor(db: DatabaseSync, clock: Clock = systemClock) {
+  /** Long searches read on the thread, where one is given. */
+  constructor(db: DatabaseSync, clock: Clock = systemClock, thread?: ReadingThread) {
     this.#db = db;
+    this.#thread = thread;
     this.#clock = clock;
     this.#sql = prepareAll(db, READER_SQL);
     this.#subscriptions = new Names(db, SUBSCRIPTION_NAMES, { writes: false });
@@ -121,6 +127,10 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
       types: this.#types,
     });
     this.#overdue = new Overdue(db);
+    this.#search = new Search({ db, prepared: new Map(), thread, clock }, {
+      subscriptions: this.#subscriptions,
+      types: this.#types,
+    });
   }
 
   /** For what may look at many rows, so that nobody else waits for it. */
@@ -161,7 +171,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
     const [event] = this.#event(row.event);
     if (!event) throw new DataDamaged(UNREADABLE);
     return {
-      ...deliveryFromRow(row),
+      ...deliveryFromRow(row, this.#lastResult(row)),
       event,
       format: this.#formats.name(row.format),
     };
@@ -184,58 +194,22 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   }
 
   /**
-   * Newest first. Where no index answers the whole filter, one call looks at SCANNED_ROWS rows and
-   * searches SEARCHED_BYTES at most: its page may be short, or empty, and still have a `next`.
+   * Newest first. Where no index answers the whole filter, one call looks through older rows for half a
+   * second: its page may be short, or empty, and still have a `next`.
    */
-  async deliveries(filter: DeliveryFilter): Promise<Page<Delivery>> {
-    const scan = this.#scanFor(filter);
-    if (!scan) return { items: [] };
-    const turn = this.turn();
-    const searched = { bytes: 0 };
-    const fits = this.#testFor(filter, searched);
-    const items: Delivery[] = [];
-    let before = startOf(filter);
-    for (let scanned = 0; scanned < SCANNED_ROWS;) {
-      const limit = Math.min(Math.max(filter.limit + 1, CHUNK_ROWS), SCANNED_ROWS - scanned);
-      const rows = this.#look(scan, {
-        since: filter.since ?? 0,
-        beforeAt: before.createdAt,
-        beforeSeq: before.seq,
-        limit,
-      });
-      for (const row of rows) {
-        if (items.length === filter.limit) return { items, next: encodePosition(before) };
-        before = { createdAt: row.created_at, seq: row.seq };
-        if (fits(row)) items.push(...this.#delivery(row.seq));
-        if (searched.bytes >= SEARCHED_BYTES) return { items, next: encodePosition(before) };
-        if (searched.bytes > 0 && turn.isOver) await turn.rest();
-      }
-      if (rows.length < limit) return { items };
-      scanned += rows.length;
-      if (turn.isOver) await turn.rest();
-    }
-    return { items, next: encodePosition(before) };
+  async deliveries({ q, ...filter }: DeliveryFilter): Promise<Page<Delivery>> {
+    const list = this.#listFor(filter);
+    if (!list) return { items: [] };
+    const asked = q === undefined || q === "" ? filter : { ...filter, q };
+    const { seqs, ...page } = await this.#search.deliveries(asked, list);
+    return { items: seqs.flatMap((seq) => this.#delivery(seq)), ...page };
   }
 
-  // deno-lint-ignore require-await
-  async events(filter: EventFilter): Promise<Page<StoredEvent>> {
-    const type = filter.type === undefined ? undefined : this.#types.find(filter.type);
-    if (filter.type !== undefined && type === undefined) return { items: [] };
-    const before = startOf(filter);
-    const bounds = {
-      since: filter.since ?? 0,
-      beforeAt: before.createdAt,
-      beforeSeq: before.seq,
-      limit: filter.limit + 1,
-    };
-    const found = this.#sql.eventsByType.all({ ...bounds, type: type ?? ALL_TYPES });
-    const rows = found as unknown as { seq: number; accepted_at: Instant }[];
-    const page = rows.slice(0, filter.limit);
-    const items = page.flatMap(({ seq }) => this.#event(seq));
-    const last = page.at(-1);
-    return rows.length === page.length || !last
-      ? { items }
-      : { items, next: encodePosition({ createdAt: last.accepted_at, seq: last.seq }) };
+  /** As deliveries() does. */
+  async events({ q, ...filter }: EventFilter): Promise<Page<StoredEvent>> {
+    const asked = q === undefined || q === "" ? filter : { ...filter, q };
+    const { seqs, ...page } = await this.#search.events(asked);
+    return { items: seqs.flatMap((seq) => this.#event(seq)), ...page };
   }
 
   // deno-lint-ignore require-await
@@ -437,6 +411,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
     return spaceOf(this.#db);
   }
 
+  /** Ends the thread, which has a connection of its own. */
+  async leaveThread(): Promise<void> {
+    await this.#thread?.close();
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -459,7 +438,15 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   /** None where it is damaged: a list goes on without it. */
   #delivery(seq: number): Delivery[] {
     return ifReadable(() => this.#sql.delivery.get(seq) as unknown as DeliveryRow | undefined)
-      .map(deliveryFromRow);
+      .map((row) => deliveryFromRow(row, this.#lastResult(row)));
+  }
+
+  /** Not joined to the delivery: where its page is damaged, the delivery can still be told of. */
+  #lastResult({ seq, attempt_count }: DeliveryRow): LastResultRow | undefined {
+    if (attempt_count === 0) return undefined;
+    return ifReadable(() =>
+      this.#sql.lastResult.get(seq, attempt_count) as unknown as LastResultRow | undefined
+    )[0];
   }
 
   /** The same of an event. */
@@ -468,77 +455,33 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
       .map(storedEventFromRow);
   }
 
-  /** The newest rows within bounds, of those that are indexed and those that are fresh yet. */
-  #look({ statement, bindings, hasFresh }: Scan, bounds: Bounds): ScannedRow[] {
-    const rows = statement.all({ ...bindings, ...bounds }) as unknown as ScannedRow[];
-    if (hasFresh) return rows;
-    const fresh = this.#sql.fresh.all({ ...bounds }) as unknown as ScannedRow[];
-    if (fresh.length === 0) return rows;
-    return [...rows, ...fresh].sort(newestFirst).slice(0, bounds.limit);
-  }
-
-  /** The index that leaves the fewest rows to look at; undefined where nothing can fit. */
-  #scanFor({ eventId, status, state, subscription, type }: DeliveryFilter): Scan | undefined {
-    const ids = {
-      subscription: subscription === undefined ? undefined : this.#subscriptions.find(subscription),
-      type: type === undefined ? undefined : this.#types.find(type),
-    };
+  /** What leaves the fewest rows to look at; undefined where nothing can fit. */
+  #listFor({ eventId, status, state, subscription, type }: DeliveryFilter): Listed | undefined {
     if (eventId !== undefined) {
       const events = this.#allNamed(eventId).map(({ seq }) => seq);
-      return scan(this.#sql.byEvent, { events: JSON.stringify(events) }, { hasFresh: true });
+      return { list: "byEvent", of: JSON.stringify(events) };
     }
-    if (subscription !== undefined && ids.subscription === undefined) return undefined;
-    if (type !== undefined && ids.type === undefined) return undefined;
-    if (state === "pending" && ids.subscription !== undefined && this.#isShort(ids.subscription)) {
-      return scan(this.#sql.pendingOf, { subscription: ids.subscription });
+    const number = subscription === undefined ? undefined : this.#subscriptions.find(subscription);
+    const typeNumber = type === undefined ? undefined : this.#types.find(type);
+    if (subscription !== undefined && number === undefined) return undefined;
+    if (type !== undefined && typeNumber === undefined) return undefined;
+    if (state === "pending" && number !== undefined && this.#isShort(number)) {
+      return { list: "pendingOf", of: number };
     }
-    if (status !== undefined && status >= 300) {
-      return scan(this.#sql.byStatus, { status }, { hasFresh: true });
-    }
+    if (status !== undefined && status >= 300) return { list: "byStatus", of: status };
+    if (state === "failed") return { list: "byFailed" };
     if (state !== undefined && state !== "delivered") {
-      return scan(this.#sql.byState, { state: STATES.indexOf(state) });
+      return { list: "byState", of: STATES.indexOf(state) };
     }
-    if (subscription !== undefined) {
-      return scan(this.#sql.bySubscription, { subscription: ids.subscription });
-    }
-    if (type !== undefined) return scan(this.#sql.byType, { type: ids.type });
-    return scan(this.#sql.byTime, {});
+    if (number !== undefined) return { list: "bySubscription", of: number };
+    if (typeNumber !== undefined) return { list: "byType", of: typeNumber };
+    return { list: "byTime" };
   }
 
   /** Whether a subscription's pending deliveries are few enough to be sorted for each page. */
   #isShort(subscription: number): boolean {
-    const { n } = this.#sql.countPending.get(subscription, SCANNED_ROWS) as { n: number };
-    return n < SCANNED_ROWS;
-  }
-
-  /** Adds what it searches for a text to `searched`. */
-  #testFor(
-    filter: DeliveryFilter,
-    searched: { bytes: number },
-  ): (row: ScannedRow) => boolean {
-    const state = filter.state === undefined ? undefined : STATES.indexOf(filter.state);
-    const subscription = filter.subscription === undefined
-      ? undefined
-      : this.#subscriptions.find(filter.subscription);
-    const type = filter.type === undefined ? undefined : this.#types.find(filter.type);
-    const text = filter.q === undefined || filter.q === "" ? undefined : {
-      asWritten: toBytes(filter.q),
-      // As it stands within a JSON string: a quote in it has a backslash there.
-      asString: toBytes(JSON.stringify(filter.q).slice(1, -1)),
-    };
-    const holds = (event: number, wanted: NonNullable<typeof text>) => {
-      const [found] = ifReadable(() =>
-        this.#sql.dataHolds.get({ ...wanted, event }) as { holds: 0 | 1; bytes: number } | undefined
-      );
-      searched.bytes += found?.bytes ?? 0;
-      return found?.holds === 1;
-    };
-    return (row) =>
-      (state === undefined || row.state === state) &&
-      (subscription === undefined || row.subscription === subscription) &&
-      (type === undefined || row.type === type) &&
-      (filter.status === undefined || row.last_status === filter.status) &&
-      (text === undefined || holds(row.event, text));
+    const { n } = this.#sql.countPending.get(subscription, SHORT_ROWS) as { n: number };
+    return n < SHORT_ROWS;
   }
 }
 
@@ -575,44 +518,10 @@ interface DueSpan {
 
 const CHUNK_ROWS = 250;
 
-interface Scan {
-  readonly statement: StatementSync;
-  readonly bindings: Readonly<Record<string, number | string>>;
-  /** Whether its index holds fresh deliveries as well. */
-  readonly hasFresh: boolean;
-}
-
-function scan(
-  statement: StatementSync,
-  bindings: Readonly<Record<string, number | string | undefined>>,
-  { hasFresh = false } = {},
-): Scan | undefined {
-  const isBound = Object.values(bindings).every((value) => value !== undefined);
-  return isBound
-    ? { statement, bindings: bindings as Record<string, number | string>, hasFresh }
-    : undefined;
-}
-
-/** What a scan's next rows are within. */
-interface Bounds {
-  readonly since: Instant;
-  readonly beforeAt: Instant;
-  readonly beforeSeq: number;
-  readonly limit: number;
-}
-
-function newestFirst(a: ScannedRow, b: ScannedRow): number {
-  return b.created_at - a.created_at || b.seq - a.seq;
-}
-
-interface ScannedRow {
-  readonly seq: number;
-  readonly event: number;
-  readonly subscription: number;
-  readonly type: number;
-  readonly state: number;
-  readonly last_status: number | null;
-  readonly created_at: Instant;
+/** A list of deliveries, and what it is of. */
+interface Listed {
+  readonly list: DeliveryList;
+  readonly of?: number | string;
 }
 
 function added(some: Counts | undefined, more: Counts): Counts {
@@ -625,22 +534,10 @@ function added(some: Counts | undefined, more: Counts): Counts {
   };
 }
 
-/** The position that a list begins below: its cursor, or the end of its time. */
-function startOf(
-  { cursor, until = Number.MAX_SAFE_INTEGER }: { cursor?: string; until?: Instant },
-): Position {
-  const end = { createdAt: until, seq: 0 };
-  if (cursor === undefined) return end;
-  const position = positionOf(cursor);
-  return position.createdAt < until ? position : end;
-}
-
 function positionOf(cursor: string): Position {
   const position = decodePosition(cursor);
   if (position) return position;
-  throw new InvalidCursorError(
-    `cannot read on from cursor "${cursor}": no list hands out such a one; start without it`,
-  );
+  throw new InvalidCursorError(unknownCursor(cursor));
 }
 
 /** The reader's statements by name; the tests ask SQLite how it would run each. */
@@ -649,6 +546,7 @@ export const READER_SQL = {
   named: NAMED_EVENTS,
   delivery: DELIVERY_BY_SEQ,
   attempts: ATTEMPTS_OF,
+  lastResult: LAST_RESULT,
   health: HEALTH,
 
   deliveriesOf: "select seq from deliveries where event = ? order by seq",
@@ -738,81 +636,9 @@ export const READER_SQL = {
       and seq < :before
     order by seq desc limit :limit`,
 
-  dataHolds: `
-    select instr(data, :asWritten) > 0 or instr(data, :asString) > 0 as holds,
-      length(data) as bytes
-    from events where seq = :event`,
-
-  byTime: `
-    select seq, event, subscription, type, state, last_status, created_at
-    from deliveries indexed by deliveries_by_time
-    where fresh = 0 and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
-    order by created_at desc, seq desc limit :limit`,
-
-  bySubscription: `
-    select seq, event, subscription, type, state, last_status, created_at
-    from deliveries indexed by deliveries_by_subscription
-    where subscription = :subscription and fresh = 0
-      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
-    order by created_at desc, seq desc limit :limit`,
-
-  byType: `
-    select seq, event, subscription, type, state, last_status, created_at
-    from deliveries indexed by deliveries_by_type
-    where type = :type and fresh = 0
-      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
-    order by created_at desc, seq desc limit :limit`,
-
-  byState: `
-    select seq, event, subscription, type, state, last_status, created_at
-    from deliveries indexed by deliveries_undelivered
-    where state = :state and state <> 1 and fresh = 0
-      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
-    order by created_at desc, seq desc limit :limit`,
-
-  byStatus: `
-    select seq, event, subscription, type, state, last_status, created_at
-    from deliveries indexed by deliveries_refused
-    where last_status = :status and last_status >= 300
-      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
-    order by created_at desc, seq desc limit :limit`,
-
   countPending: `
     select count(*) as n from (
       select 1 from deliveries indexed by deliveries_due
       where subscription = ? and state = 0 and fresh = 0 limit ?
     )`,
-
-  pendingOf: `
-    select seq, event, subscription, type, state, last_status, created_at
-    from deliveries indexed by deliveries_due
-    where subscription = :subscription and state = 0 and fresh = 0
-      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
-    order by created_at desc, seq desc limit :limit`,
-
-  // What is fresh is little: it is looked through, and sorted.
-  fresh: `
-    select seq, event, subscription, type, state, last_status, created_at
-    from deliveries
-    where ${IS_FRESH}
-      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
-    order by created_at desc, seq desc limit :limit`,
-
-  // The rows of an event, or of the few that have one id, are few: they are sorted.
-  byEvent: `
-    select seq, event, subscription, type, state, last_status, created_at
-    from deliveries indexed by deliveries_of_event
-    where event in (select value from json_each(:events))
-      and created_at >= :since and (created_at, seq) < (:beforeAt, :beforeSeq)
-    order by created_at desc, seq desc limit :limit`,
-
-  eventsByType: `
-    select event as seq, accepted_at from events_of_type
-    where type = :type
-      and accepted_at >= :since and (accepted_at, event) < (:beforeAt, :beforeSeq)
-    union all
-    select seq, accepted_at from events
-    where seq > (select event from indexed_until) and (:type = ${ALL_TYPES} or type = :type)
-      and accepted_at >= :since and (accepted_at, seq) < (:beforeAt, :beforeSeq)
-    order by accepted_at desc, seq desc limit :limit`,
 } as const;

@@ -1,4 +1,11 @@
-import type { Attempt, FailureKind, Headers, Outcome, Response } from "../../domain/attempt.ts";
+import type {
+  Attempt,
+  FailureKind,
+  Headers,
+  LastResult,
+  Outcome,
+  Response,
+} from "../../domain/attempt.ts";
 import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
 import type { Event, Scope } from "../../domain/event.ts";
 import type { Health } from "../../domain/health.ts";
@@ -7,8 +14,9 @@ import type { JsonText } from "../../domain/json_text.ts";
 import type { Namesake, StoredEvent } from "../outbox.ts";
 import { type Bytes, bytesToHeaders, bytesToScope, toText } from "./bytes.ts";
 import { DAMAGED, isJson } from "./damage.ts";
+import { GONE } from "../../domain/verdict.ts";
 import { deliveryId } from "./delivery_id.ts";
-import { STATES } from "./schema.ts";
+import { STATE_FILTERS, STATES } from "./schema.ts";
 
 /** What EVENT_BY_SEQ selects. */
 export interface EventRow {
@@ -134,7 +142,44 @@ export const DELIVERY_BY_SEQ = `
     join subscriptions s on s.id = d.subscription
   where d.seq = ?`;
 
-export function deliveryFromRow(row: DeliveryRow): Delivery {
+/** What domain's isInState() says of a row of deliveries; `:state` is null where any will do. */
+export function isInState(row: string): string {
+  const gone = `${row}.state = 3 and ${row}.reason = cast('${GONE}' as blob)`;
+  return `(:state is null or ${row}.state = :state
+    or :state = ${STATE_FILTERS.indexOf("failed")} and (${row}.state = 2 or ${gone}))`;
+}
+
+/** What LAST_RESULT selects. */
+export interface LastResultRow {
+  readonly last_result_at: Instant | null;
+  readonly last_status: number | null;
+  readonly last_error_kind: FailureKind | null;
+  readonly last_error_message: Bytes | null;
+}
+
+/**
+ * What the last attempt of a delivery came to: one look-up by its number, which is the count of them.
+ * An error's kind and message come after the answer's body in the row, and mostly there is but one.
+ */
+export const LAST_RESULT = `
+  select started_at + duration_ms as last_result_at, status as last_status,
+    error_kind as last_error_kind, error_message as last_error_message
+  from attempts where delivery = ? and number = ?`;
+
+export function lastResultFromRow(row: LastResultRow): LastResult | undefined {
+  if (row.last_result_at === null) return undefined;
+  return {
+    at: row.last_result_at,
+    ...(row.last_status === null ? {} : { status: row.last_status }),
+    ...(row.last_error_kind === null ? {} : {
+      error: { kind: row.last_error_kind, message: toText(row.last_error_message!) },
+    }),
+  };
+}
+
+/** `last` is undefined where nothing was attempted, or the attempt can't be read any more. */
+export function deliveryFromRow(row: DeliveryRow, last: LastResultRow | undefined): Delivery {
+  const lastResult = last && lastResultFromRow(last);
   return {
     id: deliveryId({ createdAt: row.created_at, seq: row.seq }),
     eventId: toText(row.event_id),
@@ -150,6 +195,7 @@ export function deliveryFromRow(row: DeliveryRow): Delivery {
     createdAt: row.created_at,
     ...(row.finished_at === null ? {} : { finishedAt: row.finished_at }),
     ...(row.redelivery_of === null ? {} : { redeliveryOf: row.redelivery_of }),
+    ...(lastResult === undefined ? {} : { lastResult }),
   };
 }
 
@@ -217,23 +263,27 @@ export function extentOf({ truncated, packing }: Response): number {
 }
 
 /** What HEALTH selects. */
-export interface HealthRow {
+export interface HealthRow extends LastResultRow {
   readonly subscription: Bytes;
   readonly failing_since: Instant | null;
   readonly paused_at: Instant | null;
   readonly paused_reason: Bytes | null;
   readonly last_success_at: Instant | null;
   readonly consecutive_failures: number;
+  readonly failures_since: Instant | null;
   readonly changed_at: Instant | null;
 }
 
 export function healthFromRow(row: HealthRow): Health {
+  const lastResult = lastResultFromRow(row);
   return {
     ...(row.failing_since === null ? {} : { failingSince: row.failing_since }),
     ...(row.paused_at === null ? {} : { pausedAt: row.paused_at }),
     ...(row.paused_reason === null ? {} : { pausedReason: toText(row.paused_reason) }),
     ...(row.last_success_at === null ? {} : { lastSuccessAt: row.last_success_at }),
     consecutiveFailures: row.consecutive_failures,
+    ...(row.failures_since === null ? {} : { failuresSince: row.failures_since }),
+    ...(lastResult === undefined ? {} : { lastResult }),
     ...(row.changed_at === null ? {} : { changedAt: row.changed_at }),
   };
 }
@@ -257,16 +307,23 @@ export const FRESH_TALLIED = `
   select subscription, finished_at, succeeded, status, duration_ms
   from (${FRESH_ATTEMPTS}) where cause <> 'notice'`;
 
-/** When they last succeeded, by subscription. */
+/** When they last succeeded, by subscription, and by which status: a bare column is of that same row. */
 export const FRESH_SUCCESSES = `
-  select subscription, max(finished_at) as last_at
+  select subscription, max(finished_at) as last_at, status
   from (${FRESH_ATTEMPTS}) where succeeded = 1 group by subscription`;
+
+/** Whether a fresh success came after what is stored as the last attempt; null where there is none. */
+const IS_LATER = "f.last_at > coalesce(h.last_result_at, -1)";
 
 export const HEALTH = `
   select s.name as subscription, h.failing_since, h.paused_at, h.paused_reason,
     max(coalesce(h.last_success_at, f.last_at), coalesce(f.last_at, h.last_success_at))
       as last_success_at,
-    h.consecutive_failures, h.changed_at
+    h.consecutive_failures, h.failures_since, h.changed_at,
+    iif(${IS_LATER}, f.last_at, h.last_result_at) as last_result_at,
+    iif(${IS_LATER}, f.status, h.last_status) as last_status,
+    iif(${IS_LATER}, null, h.last_error_kind) as last_error_kind,
+    iif(${IS_LATER}, null, h.last_error_message) as last_error_message
   from health h join subscriptions s on s.id = h.subscription
     left join (${FRESH_SUCCESSES}) f on f.subscription = h.subscription`;
 

@@ -3,7 +3,8 @@ import type { Instant } from "../../domain/instant.ts";
 import type { ReplayFilter } from "../outbox.ts";
 import type { Position } from "./delivery_id.ts";
 import type { Names } from "./names.ts";
-import { STATES } from "./schema.ts";
+import { isInState } from "./reading.ts";
+import { STATE_FILTERS, STATES } from "./schema.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
 /** The names a filter's are looked up in. */
@@ -40,7 +41,7 @@ export class ReplayScan {
    * can: there is no such subscription or type.
    */
   over(filter: ReplayFilter, number: number): Scan | undefined {
-    const state = filter.state === undefined ? null : STATES.indexOf(filter.state);
+    const state = filter.state === undefined ? null : STATE_FILTERS.indexOf(filter.state);
     const subscription = filter.subscription === undefined
       ? null
       : this.#names.subscriptions.find(filter.subscription);
@@ -64,7 +65,9 @@ export class Scan {
   look({ after, until, rows }: { after: Position; until: Instant; rows: number }): Position[] {
     const bounds = { afterAt: after.createdAt, afterSeq: after.seq, until, rows };
     const { state, subscription, type } = this.#wanted;
-    const found = state !== null && STATES[state] !== "delivered"
+    const found = state === FAILED
+      ? this.#sql.lookByFailed.all(bounds)
+      : state !== null && STATES[state] !== "delivered"
       ? this.#sql.lookByState.all({ ...bounds, state })
       : subscription !== null
       ? this.#sql.lookBySubscription.all({ ...bounds, subscription })
@@ -93,6 +96,8 @@ interface Wanted {
   readonly type: number | null;
 }
 
+const FAILED = STATE_FILTERS.indexOf("failed");
+
 function listOf(positions: readonly Position[]): string {
   return JSON.stringify(positions.map(({ seq }) => seq));
 }
@@ -113,6 +118,17 @@ export const SCAN_SQL = {
       and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
     order by created_at, seq limit :rows`,
 
+  // What an operator cancelled is among these, and is passed over.
+  lookByFailed: `
+    select seq, created_at from deliveries indexed by deliveries_undelivered
+    where state = 2 and state <> 1 and fresh = 0
+      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    union all
+    select seq, created_at from deliveries indexed by deliveries_undelivered
+    where state = 3 and state <> 1 and fresh = 0
+      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, seq limit :rows`,
+
   lookBySubscription: `
     select seq, created_at from deliveries indexed by deliveries_by_subscription
     where subscription = :subscription and fresh = 0
@@ -129,7 +145,7 @@ export const SCAN_SQL = {
     select d.seq, d.created_at, d.event, d.subscription, d.type, d.format
     from json_each(:seqs) j cross join deliveries d on d.seq = j.value
     where d.finished_after < :number
-      and (:state is null or d.state = :state)
+      and ${isInState("d")}
       and (:subscription is null or d.subscription = :subscription)
       and (:type is null or d.type = :type)
       and (d.cause = 'event' or d.cause = 'redelivery' and (
@@ -147,7 +163,7 @@ export const SCAN_SQL = {
     select count(*) as n
     from json_each(:seqs) j cross join deliveries d on d.seq = j.value
     where d.finished_after < :number
-      and (:state is null or d.state = :state)
+      and ${isInState("d")}
       and (:subscription is null or d.subscription = :subscription)
       and (:type is null or d.type = :type)
       and (d.cause = 'event' or d.cause = 'redelivery' and (

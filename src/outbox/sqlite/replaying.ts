@@ -9,7 +9,7 @@ import type { Insertion, NameTables } from "./insertion.ts";
 import { IS_FRESH } from "./reading.ts";
 import { parseReplayId, replayId } from "./replay_id.ts";
 import { ReplayScan, type Scan } from "./replay_scan.ts";
-import { STATES } from "./schema.ts";
+import { STATE_FILTERS } from "./schema.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
 /** How many rows one step looks at for those that it is to send again. */
@@ -63,7 +63,7 @@ export class Replaying {
       operator: toBytes(by),
       subscription: toNullableBytes(filter.subscription),
       type: toNullableBytes(filter.type),
-      state: filter.state === undefined ? null : STATES.indexOf(filter.state),
+      state: filter.state === undefined ? null : STATE_FILTERS.indexOf(filter.state),
       since: filter.since,
       until: filter.until,
       // What is created from now on, by this replay above all, is not looked at.
@@ -190,7 +190,7 @@ export function replayFromRow(row: ReplayRow): Replay {
       ...(row.type === null ? {} : { type: toText(row.type) }),
       ...(row.state === null
         ? {}
-        : { state: STATES[row.state] as NonNullable<ReplayFilter["state"]> }),
+        : { state: STATE_FILTERS[row.state] as NonNullable<ReplayFilter["state"]> }),
       since: row.since,
       until: row.until,
     },

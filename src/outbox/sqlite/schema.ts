@@ -6,6 +6,9 @@ export const APPLICATION_ID = 0x42454c4c;
 /** The stored number of each state; the partial indexes below know them as literals. */
 export const STATES = ["pending", "delivered", "exhausted", "cancelled"] as const;
 
+/** The stored number of what a replay can be asked for; the last is no state, but a set of deliveries. */
+export const STATE_FILTERS = [...STATES, "failed"] as const;
+
 /** The type under which events_of_type lists all events; the numbers of types begin at 1. */
 export const ALL_TYPES = 0;
 
@@ -310,6 +313,12 @@ export const MIGRATIONS: readonly string[] = [
     'check ((error_kind is null) = (status is not null))',
     'check (error_kind is not null or status is not null)'
   ) where type = 'table' and name = 'attempts';
+  -- Replays of what failed for good.
+  update sqlite_schema set sql = replace(
+    sql,
+    'check (state between 1 and 3)',
+    'check (state between 0 and 4)'
+  ) where type = 'table' and name = 'replays';
   pragma writable_schema = reset;
   drop table empty;
 
@@ -338,6 +347,13 @@ export const MIGRATIONS: readonly string[] = [
     name blob primary key,
     pending integer not null check (pending >= 0)
   ) strict, without rowid;
+
+  -- When the first of the failures in a row was, and what the last attempt came to.
+  alter table health add column failures_since integer;
+  alter table health add column last_result_at integer;
+  alter table health add column last_status integer;
+  alter table health add column last_error_kind text;
+  alter table health add column last_error_message blob;
 
   -- Exhausted deliveries that operators have not been told of yet, by subscription; the first of each is
   -- its example.

@@ -4,7 +4,7 @@ import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
-import type { Clock } from "../../runtime/clock.ts";
+import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { DataDamaged, LONG_JOURNAL_BYTES, OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import type {
   AnswerCount,
@@ -54,6 +54,7 @@ import { journalReaders } from "./journal_readers.ts";
 import { DatabaseLock, type Lock } from "./lock.ts";
 import { FilesChanged, OwnFiles } from "./own_files.ts";
 import { SqliteReader } from "./reader.ts";
+import { ReadingThread } from "./reading_thread.ts";
 import type { ReplayBeginning } from "./replaying.ts";
 import { assertComplete, assertNotAbandoned, HEAD_BYTES } from "./remains.ts";
 import { assertNothingRescued, rescue } from "./rescue.ts";
@@ -92,7 +93,7 @@ export async function openSqliteOutbox(
     const guard = { files, lock, clock, rescue: (fault: FilesChanged) => rescue(db, fault) };
     return new SqliteOutbox(file, {
       store,
-      reader: new SqliteReader(reading),
+      reader: new SqliteReader(reading, systemClock, new ReadingThread(file, systemClock)),
       journal,
       lock,
       guard,
@@ -582,7 +583,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     const batch: Waiting[] = [], later: Waiting[] = [];
     const rows = { events: 0, others: 0 };
     // What came before a step of the clock moves with it, and what came after it does not.
-    const isOrdered = this.#queue.some(({ operation: { kind } }) => kind === "shiftDue");
+    const isOrdered = this.#queue.some(isClockStep);
     for (const waiting of this.#queue) {
       const sort = waiting.operation.kind === "enqueue" && !isOrdered ? "events" : "others";
       const before = rows[sort];
@@ -620,11 +621,16 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       // along. What is committed all the same must not be done twice.
       if (isOfOne && isUndone && batch.length > 1) {
         for (const waiting of batch) await this.#commit([waiting]);
-      } else for (const { reject } of batch) reject(judged);
+      } else for (const { reject } of [...batch, ...this.#queuedAfter(batch)]) reject(judged);
       return;
     }
     for (const [i, { resolve }] of batch.entries()) resolve(applied.answers[i]!);
     await this.#tell(applied);
+  }
+
+  /** What reckons with a step of the clock that could not be stored, and would move with it again. */
+  #queuedAfter(batch: readonly Waiting[]): Waiting[] {
+    return batch.some(isClockStep) ? this.#queue.splice(0) : [];
   }
 
   /** Others may read meanwhile what is not durable yet; nobody is told that it is. */
@@ -773,6 +779,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     await this.#moving;
     if (!this.#failure) this.#look();
     await this.#rescuing;
+    await this.#reader.leaveThread();
     try {
       if (this.#failure) this.#closeUntouched();
       else this.#closeAsOneFile();
@@ -805,6 +812,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     if (this.#lock) this.#reader.close();
     this.#journal?.leave();
   }
+}
+
+function isClockStep({ operation: { kind } }: Waiting): boolean {
+  return kind === "shiftDue";
 }
 
 /** How much of a commit's rows are publishers' events and their deliveries. */

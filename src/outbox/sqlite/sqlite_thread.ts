@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 
 /** A statement with its parameters; what it answers with is read as a whole. */
 export interface Asked {
@@ -16,10 +16,15 @@ const CORRUPT = 11;
 /** The runtime's error for a number that no row of ours has: a damaged page gives it. */
 const TOO_LARGE = "ERR_OUT_OF_RANGE";
 
-/** Runs one statement on this thread. */
-export function answerTo(db: DatabaseSync, { sql, params }: Asked): Answered {
+/** Runs one statement on this thread; with `prepared`, which keeps what was prepared, it is prepared once. */
+export function answerTo(
+  db: DatabaseSync,
+  { sql, params }: Asked,
+  prepared?: Map<string, StatementSync>,
+): Answered {
   try {
-    const statement = db.prepare(sql);
+    const statement = prepared?.get(sql) ?? db.prepare(sql);
+    prepared?.set(sql, statement);
     // Not iterate(), which ends as if there were no more rows where SQLite fails.
     return { rows: (params ? statement.all(params) : statement.all()) as Row[] };
   } catch (error) {

@@ -36,7 +36,7 @@ import {
   toNullableBytes,
   toText,
 } from "./bytes.ts";
-import { Changes } from "./changes.ts";
+import { Changes, type FreshSuccess } from "./changes.ts";
 import { Claims, type Grant } from "./claims.ts";
 import { DAMAGED, isCorrupt, isJson } from "./damage.ts";
 import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
@@ -53,12 +53,17 @@ import {
   deliveryFromRow,
   type DeliveryRow,
   extentOf,
+  LAST_RESULT,
+  type LastResultRow,
   PENDING_COUNTS,
 } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
 import { type TalliedAttempt, Tallying } from "./tallying.ts";
 import { Timekeeping } from "./timekeeping.ts";
+
+/** A transaction that stores so many deliveries indexes none of them. */
+const LARGE = 2_048;
 
 /** A change that needs a transaction, as data. */
 export type Operation =
@@ -203,12 +208,14 @@ export class Store {
    */
   apply(operations: readonly Operation[], { watched = false } = {}): Applied {
     const changes = new Changes({ watched });
+    const before = this.#insertion.last;
     this.#sql.begin.run();
     let answers: Answer[], subscriptions: ReadonlyMap<string, Health>;
     try {
       answers = operations.map((operation) => this.#run(operation, changes));
       subscriptions = watched ? this.#turningPoints(changes) : NOBODY;
-      const { last } = this.#insertion;
+      // What a large request brings is left to the next transaction: this one takes long enough.
+      const last = changes.created.length < LARGE ? this.#insertion.last : before;
       if (this.#indexing.isDue(last)) this.#indexing.takeInSome(last);
       this.#writeCounts(changes);
       this.#healthKeeping.write(changes, this.#indexing);
@@ -336,15 +343,21 @@ export class Store {
     // One transaction, and this connection: its pages are at hand, a reader's are stale just now.
     this.#sql.beginReading.run();
     try {
-      const rows = Array.from(
+      return Array.from(
         seqs,
-        (seq) => this.#unlessCorrupt(() => this.#sql.delivery.get(seq)),
-      );
-      return rows.filter((row) => row !== undefined)
-        .map((row) => deliveryFromRow(row as unknown as DeliveryRow));
+        (seq) => this.#unlessCorrupt(() => this.#sql.delivery.get(seq)) as unknown as DeliveryRow,
+      ).filter((row) => row !== undefined)
+        .map((row) => deliveryFromRow(row, this.#lastResult(row)));
     } finally {
       this.#sql.rollback.run();
     }
+  }
+
+  #lastResult({ seq, attempt_count }: DeliveryRow): LastResultRow | undefined {
+    if (attempt_count === 0) return undefined;
+    return this.#unlessCorrupt(() => this.#sql.lastResult.get(seq, attempt_count)) as unknown as
+      | LastResultRow
+      | undefined;
   }
 
   /** What is read; undefined where it can't be, for its pages are damaged. */
@@ -788,12 +801,13 @@ export class Store {
     changes.ended.push(grant);
     if (verdict.kind === "retry") changes.postpone({ ...grant, fresh });
     else changes.finish({ ...grant, fresh }, verdict.kind);
+    const success = waits && attempt.result === "success" ? { at, status } : undefined;
     if (verdict.kind === "exhausted") {
       const { id: delivery } = claim.delivery;
       const { subscription } = grant;
       this.#countExhausted({ subscription, delivery, reason: verdict.reason, at });
     }
-    this.#recordHealth(recording, grant, changes, waits && attempt.result === "success");
+    this.#recordHealth(recording, grant, changes, success);
     return true;
   }
 
@@ -826,18 +840,18 @@ export class Store {
     this.#tally({ claim, attempt, at }, grant, changes.attempts);
     changes.settled.push(grant);
     changes.touched?.add(seq);
-    this.#recordHealth(recording, grant, changes, false);
+    this.#recordHealth(recording, grant, changes, undefined);
   }
 
   #recordHealth(
     { at, health, healthNotices = [], history = [] }: Recording,
     { subscription }: Grant,
     changes: Changes,
-    succeededFresh: boolean,
+    freshSuccess: FreshSuccess | undefined,
   ): void {
     if (health) {
-      if (succeededFresh && !this.#healthKeeping.isNews(subscription, health, changes)) {
-        changes.successes.set(subscription, at);
+      if (freshSuccess && !this.#healthKeeping.isNews(subscription, health, changes)) {
+        changes.successes.set(subscription, freshSuccess);
       } else changes.health.set(subscription, health);
     }
     for (const notice of healthNotices) this.#insertion.event(notice, at, changes);
@@ -1086,6 +1100,7 @@ export const SQL = {
       cross join events e on e.seq = d.event`,
 
   delivery: DELIVERY_BY_SEQ,
+  lastResult: LAST_RESULT,
 
   ownRow: "select * from deliveries where seq = ?",
 

@@ -47,6 +47,7 @@ export const SAMPLE_SUBSCRIPTIONS: ReadonlyMap<string, SampleSubscription> = new
       profile,
       events: ["*"],
       scope: { [SAMPLE_OF]: profile },
+      ...(profile === "bookingshake" && { scope: { [SAMPLE_OF]: profile, venue_id: "*" } }),
       ...(profile === "booking-experts" && {
         settings: { subscription_id: "sub_77" },
         permissions: ["reservation", "channel", "category", "currency"],

@@ -82,10 +82,12 @@ for (const profile of BUILT_IN.keys()) {
   });
 
   Deno.test(`samples of ${profile}: its subscription gets them all and is complete`, () => {
-    const { requiredSettings, events } = BUILT_IN.get(profile)!;
+    const { requiredSettings, requiredScope, events } = BUILT_IN.get(profile)!;
     const subscription = SAMPLE_SUBSCRIPTIONS.get(profile)!;
     assertEquals([subscription.profile, subscription.events], [profile, ["*"]]);
-    assertEquals(subscription.scope, { sample_of: profile });
+    const { sample_of: sampleOf, ...others } = subscription.scope;
+    assertEquals(sampleOf, profile);
+    assertEquals(Object.keys(others), requiredScope.slice(0, 1));
     for (const name of requiredSettings) assert(subscription.settings?.[name]);
     for (const { type } of SAMPLES.get(profile)!) {
       assert(!events || events.some((pattern) => pattern.matches(type)), type);
