@@ -123,7 +123,7 @@ Deno.test("notices: the command that helps is quoted for a shell, whatever an id
   const commands = told(operator).map(({ data }) => data.command);
   assertEquals(commands.sort(), [
     `bellhook deliveries --state exhausted --subscription '${id}'`,
-    `bellhook deliveries --subscription '${id}' --state exhausted`,
+    `bellhook deliveries --subscription '${id}' --state failed`,
     `bellhook resume '${id}'`,
     `bellhook status '${id}'`,
   ]);
