@@ -62,8 +62,7 @@ export function judgeAnswers(
   return {
     check: "answers",
     state: "warn",
-    message:
-      `${quoted(id)} is ${condition}, ${counted(health.consecutiveFailures)} in a row: ` +
+    message: `${quoted(id)} is ${condition}, ${counted(health.consecutiveFailures)} in a row: ` +
       found,
     fix: isSplit ? diagnosis.slice(cause.length) : commandAbout("status", id),
   };
