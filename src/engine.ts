@@ -13,6 +13,7 @@ import { Steering } from "./dispatch/steering.ts";
 import { TimeMarks } from "./dispatch/time_marks.ts";
 import { measureEngine } from "./engine_metrics.ts";
 import { actorName, credit } from "./domain/actor.ts";
+import { isChannelId } from "./domain/notice.ts";
 import { haveSameOperators } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
 import { ChangeFeed } from "./http/change_feed.ts";
@@ -115,6 +116,12 @@ export async function startEngine(config: Config, ports: EnginePorts): Promise<E
     throw error;
   }
 }
+
+/** What a test of a channel, or of a contact, says. */
+const TEST_NOTICE = {
+  type: "bellhook.test",
+  data: JSON.stringify({ kind: "bellhook.test", summary: "this is a test: notices arrive here" }),
+};
 
 function compose(
   initial: Config,
@@ -266,9 +273,10 @@ function compose(
     pause: (id, by) => steering.pause(id, by),
     resume: (id, by) => steering.resume(id, by),
     async test(id, { by, ...request }) {
-      const subscription = registry.find(id);
+      const subscription = find(id);
       if (!subscription) return undefined;
-      const tested = await ingest.test(subscription, request);
+      const isChannel = isChannelId(id);
+      const tested = await ingest.test(subscription, isChannel ? TEST_NOTICE : request);
       if (tested.kind === "refused") return tested;
       const { delivery } = tested;
       const about = { at: steady.now(), subscription: id, delivery, ...credit(by) };
@@ -337,6 +345,7 @@ function compose(
     closedBecause: () => closedBecause,
     notReadyBecause,
     pinnedJournal: () => journalWatch.pinned,
+    channels: () => notices.all,
     unmatched: () => {
       const turn = new Turn(clock);
       return patternWatch.patterns({ reader: outbox, config, now: steady.now(), turn });

@@ -5,6 +5,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { type SecretSources, systemSecretSources } from "../config/secrets.ts";
 import { IN_MEMORY } from "../outbox/sqlite/connection.ts";
 import { configPath, databasePath } from "./config_file.ts";
+import { examineAnswers } from "./doctor/answers.ts";
 import { examineClock } from "./doctor/clock.ts";
 import { examineDisk } from "./doctor/disk.ts";
 import { examineFiles, type GuardedFile } from "./doctor/files.ts";
@@ -70,6 +71,9 @@ async function examine(options: GlobalOptions, shell: Shell): Promise<Finding[]>
     ...await examineLimits(config?.totalConcurrency),
     ...judgeProxies(ignoredProxies(environment)),
     ...(config === undefined ? [] : await examinePatterns(config, clock)),
+    ...(config === undefined || database === undefined
+      ? []
+      : await examineAnswers(config, database)),
     ...(config === undefined ? [] : await examineNetwork(config, shell)),
   ];
 }

@@ -91,6 +91,11 @@ export class Notices {
     return (this.#channels.get(id) ?? this.#contact(id))?.subscription;
   }
 
+  /** Every channel of the config in force, by id. */
+  get all(): ReadonlyMap<string, NoticeChannel> {
+    return new Map(Array.from(this.#channels, ([id, { channel }]) => [id, channel]));
+  }
+
   channel(id: string): Channel | undefined {
     return (this.#channels.get(id) ?? this.#contact(id))?.channel;
   }

@@ -33,7 +33,7 @@ function diagnoseFailure(
 ): string {
   switch (kind) {
     case "dns":
-      return `${message}: check the host in the subscription's url, and the receiver's DNS records`;
+      return `${message}: ${dnsFix(message)}`;
     case "connect":
       return `${message}: nothing listens there, or a firewall is in between; ` +
         "ask the receiver whether its server runs and lets this machine in";
@@ -56,6 +56,19 @@ function diagnoseFailure(
         ? `${message}: this port is one for TLS; ${WRITE_HTTPS}`
         : `${message}: what answered does not speak HTTP/1.1 as it should; check the url's port`;
   }
+}
+
+/** A name that is not there, and name servers that say nothing, are different people's business. */
+function dnsFix(message: string): string {
+  if (message.startsWith("no such host ")) {
+    return "check the host in the subscription's url; if it is right, its owner has to add an A or " +
+      "AAAA record, or this machine needs a name server that knows it";
+  }
+  if (message.startsWith("no name server answered for ")) {
+    return "this machine's resolver works, but the name servers of the receiver's domain don't answer; " +
+      "its owner has to ask whoever runs them";
+  }
+  return "check the host in the subscription's url, and the receiver's DNS records";
 }
 
 /** Who is slow depends on how far the request came. */

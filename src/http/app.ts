@@ -1,6 +1,7 @@
 import { type Context, type Env, Hono, type MiddlewareHandler } from "hono";
 import type { Config } from "../config/config.ts";
 import type { Health } from "../domain/health.ts";
+import type { NoticeChannel } from "../domain/notice.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Registry } from "../ingest/registry.ts";
 import type { UnmatchedPattern } from "../ingest/unmatched_patterns.ts";
@@ -68,6 +69,8 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
   readonly notReadyBecause: () => Promise<string | undefined>;
   /** The journal, where another program's reading keeps it from being emptied. */
   readonly pinnedJournal: () => LongJournal | undefined;
+  /** Where notices go, by the id that stands for each channel. */
+  readonly channels: () => ReadonlyMap<string, NoticeChannel>;
   /** Patterns that matched no event for long. */
   readonly unmatched: () => Promise<readonly UnmatchedPattern[]>;
   readonly reload: Reload;

@@ -100,6 +100,40 @@ Deno.test("doctor: a socket left behind is in nobody's way, another file is", as
   assertEquals([taken.exitCode, taken.of("listen")?.state], [1, "fail"]);
 });
 
+Deno.test("doctor: a receiver that does not answer is named, with the cause and what to do", async () => {
+  await using receiver = startRawServer({ status: 401 });
+  const written = config({
+    server: { listen: "unix:bellhook.sock" },
+    subscriptions: [{
+      id: "guests",
+      url: `https://127.0.0.1:${receiver.port}/`,
+      events: ["*"],
+      secret: { file: "secret" },
+      allowNetworks: ["127.0.0.0/8"],
+      timeout: "1s",
+    }],
+  });
+  await using directory = await aDirectory({ "config.json": written, secret: SECRET });
+  const file = `${directory.path}/config.json`;
+  const daemon = start(["serve", "-c", file]);
+  await until(() => daemon.stderr.includes("bellhook is ready"));
+  const url = `unix:${directory.path}/bellhook.sock`;
+  await finish(["send", "a", "--data", "1", "--url", url]);
+  await until(() => daemon.stderr.includes("attempt failed"));
+  const examined = async () => {
+    const { stdout } = await finish(["doctor", "--json", "-c", file]);
+    return (objectsOf(stdout) as Finding[]).find(({ check }) => check === "answers");
+  };
+  const found = await until(examined);
+  assertMatch(
+    found.message,
+    /^"guests" is not answering, 1 failed attempts? in a row: .*setting up TLS/,
+  );
+  assertMatch(found.fix!, /check that the url's port is one for HTTPS/);
+  daemon.signal("SIGTERM");
+  assertEquals(await daemon.exit, 0);
+});
+
 Deno.test("doctor: a proxy in the environment is named, and what it says is not", async () => {
   const environment = { HTTPS_PROXY: "http://u:hush@proxy.example", no_proxy: "*" };
   const { stdout } = await finish(["doctor", "--json", "-c", "/nowhere.json"], { environment });

@@ -33,6 +33,13 @@ Deno.test("diagnose(): each kind of failure says what was seen, then where to lo
   }
 });
 
+Deno.test("diagnose(): a name that is not there is another's business than name servers that fail", () => {
+  const of = (message: string) =>
+    diagnose({ kind: "failed", error: { kind: "dns", message } }, false)!;
+  assertMatch(of("no such host gests.example"), /check the host .* A or AAAA record/);
+  assertMatch(of("no name server answered for guests.example"), /name servers .* don't answer/);
+});
+
 Deno.test("diagnose(): a deadline that passed says whose fault it is by how far the request came", () => {
   const table: [phase: string, says: RegExp][] = [
     ["resolving guests.example", /name servers .* do not answer/],

@@ -24,6 +24,7 @@ const CANARIES = {
   basic: canary("basic") + SPELLED_OTHERWISE,
   notice: signingKey("notice"),
   password: canary("password"),
+  slack: canary("slack"),
   written: signingKey("written"),
   userInfo: canary("userinfo"),
   wrongToken: canary("wrong-token"),
@@ -97,6 +98,9 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
 
   // A receiver that tells everybody with which headers it was asked.
   const receiver = stack.use(startRawServer((request) => {
+    if (request.target.startsWith("/slack")) {
+      return { status: 500, headers: [["Location", request.target]], body: request.head };
+    }
     if (request.target.startsWith("/echoes")) return { status: 500, ...echoed() };
     return {
       status: request.target.startsWith("/fails") ? 500 : 200,
@@ -138,6 +142,7 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
     BEARER: `Bearer ${CANARIES.bearer}`,
     BASIC: `Basic ${btoa(`shop:${CANARIES.basic}`)}`,
     PASSWORD: CANARIES.password,
+    SLACK: `${receiver.url}slack/services/${CANARIES.slack}`,
     CREDENTIALS_DIRECTORY: folder,
   };
 
@@ -162,6 +167,11 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
     });
     return items.some(({ attemptCount }: { attemptCount: number }) => attemptCount > 0);
   }, "the mail was refused");
+  await receiver.received(1);
+  await until(
+    () => receiver.requests.some(({ target }) => target.includes(CANARIES.slack)),
+    "Slack was told",
+  );
 
   // Secrets where they do not belong.
   const wrong = { authorization: `Bearer ${CANARIES.wrongToken}` };
@@ -279,6 +289,7 @@ function aConfigWith(
           to: ["ops@example.com"],
         },
       },
+      { slack: { url: { env: "SLACK" } } },
     ],
     subscriptions: [
       {

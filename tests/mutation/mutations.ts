@@ -1091,4 +1091,48 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: "Deno.umask()",
     tests: ["http/socket_test.ts"],
   },
+  // Notices.
+  {
+    defence: "digests leaving out the notices of channels",
+    file: "outbox/sqlite/store.ts",
+    text: "if (!isNotice) this.exhausted.add(exhausted);",
+    replacement: "void isNotice, this.exhausted.add(exhausted);",
+    tests: ["dispatch/dispatcher_test.ts"],
+  },
+  {
+    defence: "a digest going on after a restart",
+    file: "dispatch/digests.ts",
+    text: "if (waitedMs >= DIGEST_MS) await this.#tell();",
+    replacement: "if (waitedMs >= DIGEST_MS) return;",
+    tests: ["stories/notices_test.ts"],
+  },
+  {
+    defence: "owners being told no more of a URL than its host",
+    file: "dispatch/contacts.ts",
+    text: "const receiver = new URL(owner.url).origin;",
+    replacement: "const receiver = owner.url;",
+    tests: ["stories/contacts_test.ts"],
+  },
+  {
+    defence: "a Slack message in which strangers mention nobody",
+    file: "transport/slack.ts",
+    text: "text: escaped(shown.toWellFormed()),",
+    replacement: "text: shown,",
+    tests: ["transport/notice_transport_test.ts"],
+  },
+  {
+    defence: "Slack's URL staying out of what is recorded",
+    file: "transport/slack.ts",
+    text: "return redactorOf(url).outcome(outcome);",
+    replacement: "return outcome;",
+    tests: ["transport/notice_transport_test.ts"],
+  },
+  // What is looked at while nobody asks.
+  {
+    defence: "a young database saying nothing of patterns",
+    file: "ingest/unmatched_patterns.ts",
+    text: "if (seen?.recordedSince === undefined || seen.recordedSince > since) return [];",
+    replacement: "if (seen === undefined) return [];",
+    tests: ["ingest/unmatched_patterns_test.ts"],
+  },
 ];

@@ -4,7 +4,10 @@ import { LONG_JOURNAL_BYTES, readersText } from "../../src/outbox/outbox.ts";
 import { readLocks } from "../../src/outbox/sqlite/journal_readers.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { silentLog } from "../../src/runtime/log.ts";
+import { aConfig } from "../support/a_config.ts";
+import { aDaemon, stopAtOnce } from "../support/a_daemon.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { until } from "../support/until.ts";
 import { anEvent, aNewEvent, NOON } from "./building.ts";
 
 const READER = `
@@ -62,6 +65,43 @@ Deno.test({
     await watch.look();
     assertEquals([told.length, told[1], watch.pinned], [2, "freed", undefined]);
     await outbox.close();
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
+Deno.test({
+  name: "journal: the overview and the metric name one that is pinned",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    const clock = new FakeClock();
+    const config = aConfig({ server: { ...aConfig().server, maxBodyBytes: 16 * 1024 ** 2 } });
+    const path = `${folder}/outbox.db`;
+    const daemon = await aDaemon({ ...config, storage: { ...config.storage, path } }, { clock });
+    const reader = new Deno.Command("python3", {
+      args: ["-c", READER, path],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const said = reader.stdout.getReader();
+    await said.read();
+    for (let i = 0; i < 10; i++) {
+      const event = { type: "large", data: "x".repeat(8_000_000) };
+      assertEquals((await daemon.call("POST", "/v1/events", event)).status, 202);
+    }
+    clock.advance(30_000);
+    const page = await until(async () => {
+      const text = await (await fetch(`${daemon.url}/`)).text();
+      return text.includes("can't be emptied") || text.includes("can&#39;t be emptied") ? text : "";
+    });
+    assertMatch(page, new RegExp(`process ${reader.pid} \\(python3`));
+    const metrics = await (await fetch(`${daemon.url}/metrics`)).text();
+    const [, bytes] = /^bellhook_journal_pinned_bytes (\d+)$/m.exec(metrics)!;
+    assert(Number(bytes) >= LONG_JOURNAL_BYTES);
+    await said.cancel();
+    await reader.stdin.close();
+    await reader.status;
+    await stopAtOnce(daemon, clock);
     await Deno.remove(folder, { recursive: true });
   },
 });

@@ -321,6 +321,34 @@ Deno.test("notices: a digest survives a restart, and goes to the channels that a
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("notices: a channel can be tried, and the config's page says how", async () => {
+  const clock = now();
+  await using receiver = startRawServer();
+  await using operator = startRawServer();
+  const url = new Secret(`${operator.url}services/T024BE7LH/kh5VxJ8eNkLmPqRs`);
+  const on: NoticeKind[] = ["subscription.failing"];
+  const allowNetworks = ["127.0.0.0/8"];
+  const notify: NoticeChannel[] = [
+    webhookTo(operator.url),
+    { kind: "slack", url, on, allowNetworks },
+  ];
+  const config = aWatchedConfig(receiver, operator, { notify });
+  await using daemon = await aDaemon(config, { clock });
+  for (const channel of notify) {
+    const path = `/v1/subscriptions/${encodeURIComponent(channelId(channel))}/test`;
+    assertEquals((await daemon.call("POST", path, {})).status, 202);
+  }
+  await operator.received(2);
+  const [webhook, slack] = operator.requests.toSorted((a, b) => a.target.length - b.target.length);
+  assertEquals(JSON.parse(webhook!.text()).type, "bellhook.test");
+  assertMatch(JSON.parse(slack!.text()).text, /^this is a test: notices arrive here\n/);
+  const page = await (await fetch(`${daemon.url}/dashboard/config`)).text();
+  const host = new URL(operator.url).host;
+  assert(page.includes(`Slack at ${host} (subscription.failing)`));
+  assert(page.includes(`bellhook test ${channelId(notify[1]!)}`));
+  assert(!page.includes("kh5VxJ8"));
+});
+
 Deno.test("notices: only the kinds that a channel asks for", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 500 });

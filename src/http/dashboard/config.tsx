@@ -1,6 +1,7 @@
 // deno-lint-ignore-file jsx-key
 import type { Context } from "hono";
 import type { Config } from "../../config/config.ts";
+import { commandAbout } from "../../domain/curl.ts";
 import { formatDuration, formatSize } from "../../domain/duration.ts";
 import { channelText, type NoticeChannel } from "../../domain/notice.ts";
 import type { Reload, ReloadReport } from "../reload.ts";
@@ -14,11 +15,12 @@ import { count, visible } from "./words.ts";
 export interface ConfigPagePorts {
   readonly config: () => Config;
   readonly reload: Reload;
+  readonly channels: () => ReadonlyMap<string, NoticeChannel>;
 }
 
 /** What is in force, what a reload would change, and what is wrong with the file. */
 export async function configPage(
-  { config, reload }: ConfigPagePorts,
+  { config, reload, channels }: ConfigPagePorts,
   context: Context<DashboardEnv>,
 ) {
   const viewer = context.get("viewer");
@@ -35,7 +37,7 @@ export async function configPage(
         <h2>What a reload would do</h2>
         <Report report={report} viewer={viewer} />
         <h2>In force</h2>
-        <InForce config={inForce} />
+        <InForce config={inForce} channels={channels()} />
       </>
     ),
   });
@@ -90,8 +92,8 @@ function Report({ report, viewer }: { report: ReloadReport; viewer: Viewer }) {
   );
 }
 
-function InForce({ config }: { config: Config }) {
-  const { server, storage, auth, notify, eventTypes, profiles, subscriptions } = config;
+function InForce({ config, channels }: { config: Config; channels: Channels }) {
+  const { server, storage, auth, eventTypes, profiles, subscriptions } = config;
   const used = new Set(subscriptions.map(({ profile }) => profile.name));
   return (
     <Settings
@@ -110,7 +112,7 @@ function InForce({ config }: { config: Config }) {
         ["Attempts at once", count(config.totalConcurrency)],
         ["Publishers", auth ? names(auth.publishers) : "anybody on this machine"],
         ["Operators", auth ? names(auth.operators) : "anybody on this machine"],
-        ["Notices", notify.length === 0 ? "nobody is told" : notify.map(noticeText).join("; ")],
+        ["Notices", <Channels channels={channels} />],
         ["Event types", eventTypes ? count(eventTypes.size) : "any"],
         ["Profiles in use", [...used].sort().join(", ") || "none"],
         [
@@ -132,6 +134,18 @@ function listenText(listen: Config["server"]["listen"]): string {
   return `${listen.host.includes(":") ? `[${listen.host}]` : listen.host}:${listen.port}`;
 }
 
-function noticeText(channel: NoticeChannel): string {
-  return `${channelText(channel)} (${channel.on.join(", ")})`;
+type Channels = ReadonlyMap<string, NoticeChannel>;
+
+function Channels({ channels }: { channels: Channels }) {
+  if (channels.size === 0) return <>nobody is told</>;
+  return (
+    <>
+      {Array.from(channels, ([id, channel]) => (
+        <li>
+          {visible(channelText(channel))} ({channel.on.join(", ")}); try it:{" "}
+          <code>{visible(commandAbout("test", id))}</code>
+        </li>
+      ))}
+    </>
+  );
 }

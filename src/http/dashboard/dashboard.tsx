@@ -3,6 +3,7 @@ import { deleteCookie, setCookie } from "hono/cookie";
 import type { Config } from "../../config/config.ts";
 import { credit } from "../../domain/actor.ts";
 import type { Health } from "../../domain/health.ts";
+import type { NoticeChannel } from "../../domain/notice.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import type { UnmatchedPattern } from "../../ingest/unmatched_patterns.ts";
 import {
@@ -77,6 +78,8 @@ export interface DashboardPorts {
   readonly health: (subscription: string) => Health;
   readonly notReadyBecause: () => Promise<string | undefined>;
   readonly pinnedJournal: () => LongJournal | undefined;
+  /** Where notices go, by the id that stands for each channel. */
+  readonly channels: () => ReadonlyMap<string, NoticeChannel>;
   readonly unmatched: () => Promise<readonly UnmatchedPattern[]>;
   readonly reload: Reload;
   readonly feed: ChangeFeed;
