@@ -130,7 +130,7 @@ function print(replay: Replay, { options, shell }: Doing): void {
   const { terminal } = shell;
   const amount = terminal.columns === undefined
     ? [String(done), String(total)]
-    : [`${done} of ${total} ${replay.action === "cancel" ? "cancelled" : "sent"}`];
+    : [`${done} of ${total} ${replay.action === "cancel" ? "cancelled" : "sent again"}`];
   printLine([id, state, ...amount, when(createdAt, terminal)], terminal);
 }
 

@@ -75,7 +75,7 @@ const SEARCHING =
 const TAGS = [
   { name: "events", description: "What happened" },
   { name: "deliveries", description: "One event for one subscription, and its attempts" },
-  { name: "replays", description: "Many finished deliveries, sent again" },
+  { name: "replays", description: "Many deliveries sent again, retried or cancelled as one job" },
   { name: "subscriptions", description: "Who wants events, and how their receivers are doing" },
   { name: "daemon", description: "The process itself" },
   { name: "webhooks", description: "What receivers get, by profile" },
@@ -215,6 +215,17 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       id: "getReplay",
       tag: "replays",
       summary: "How far a replay is",
+      who: "operators",
+      answers: [[200, json("The replay", "Replay")], 404],
+    },
+  },
+  "/v1/replays/{id}/stop": {
+    post: {
+      id: "stopReplay",
+      tag: "replays",
+      summary: "Stop a replay",
+      description:
+        "What it has sent or cancelled by then stays so. One that has finished stays as it is.",
       who: "operators",
       answers: [[200, json("The replay", "Replay")], 404],
     },

@@ -88,7 +88,7 @@ export const replayRequest = z.strictObject({
       `Only deliveries that ended so; all finished ones where left out. ${FAILED} ` +
         "Pending ones become due now; no new deliveries are made of them",
     ),
-  action: z.enum(["send", "cancel"]).default("send")
+  action: z.enum(["send", "cancel"]).optional()
     .describe("cancel ends what is pending instead: with it, state is pending or left out"),
   since: instantQuery.describe("Deliveries created at or after"),
   until: instantQuery.optional().describe("… and before; now where left out"),

@@ -68,7 +68,8 @@ Deno.test("POST /v1/replays: what it can't be is refused with its path, and noth
     [422, "{}", ["since"]],
     [422, '{"since":"yesterday"}', ["since"]],
     [422, `{"since":"${SINCE}","until":7}`, ["until"]],
-    [422, `{"since":"${SINCE}","state":"pending"}`, ["state"]],
+    [422, `{"since":"${SINCE}","state":"paused"}`, ["state"]],
+    [422, `{"since":"${SINCE}","action":"pause"}`, ["action"]],
     [422, `{"since":"${SINCE}","dryrun":true}`, ["dryrun"]],
     [422, `{"since":"${SINCE}","dryRun":"yes"}`, ["dryRun"]],
   ];
@@ -86,8 +87,8 @@ Deno.test("422: every fault is said in plain words", async () => {
   assertEquals(await words("{}"), "is missing");
   assertEquals(await words(`{"since":"${SINCE}","until":7}`), "must be a text");
   assertEquals(
-    await words(`{"since":"${SINCE}","state":"pending"}`),
-    "must be one of delivered, exhausted, cancelled, failed",
+    await words(`{"since":"${SINCE}","state":"paused"}`),
+    "must be one of pending, delivered, exhausted, cancelled, failed",
   );
   const { body } = await daemon.call("GET", "/v1/deliveries?limit=501&status=abc&q=");
   assertEquals(

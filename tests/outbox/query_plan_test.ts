@@ -53,6 +53,7 @@ const SORTS = [
   "eventsOfDeliveries",
   "pendingOf",
   "take",
+  "takePending",
   "fresh",
   "freshPending",
   "freshCounts",
