@@ -108,7 +108,8 @@ async function build(
   { root, words, request, findings }: Building & { readonly words: Sound<ConfigWords> },
 ): Promise<Config> {
   const directory = dirname(root.file);
-  const secrets = new SecretReader(request.sources, directory);
+  const isReload = request.memory?.isUsed ?? false;
+  const secrets = new SecretReader(request.sources, directory, { isReload });
   const defaults = words.delivery ?? {};
   const profiles = readProfiles(root.at("profiles"), findings);
   checkDefaultProfile(root.at("delivery", "profile"), profiles, findings);

@@ -46,6 +46,11 @@ export class ConfigMemory {
   #files: ReadonlyMap<string, KnownFile> = new Map();
   #next = new Map<string, KnownFile>();
 
+  /** Whether a config was read with it before: by a daemon that runs. */
+  get isUsed(): boolean {
+    return this.#around !== undefined;
+  }
+
   /** Begins to read: `around` is all that files are checked against. */
   begin(around: string): void {
     if (around !== this.#around) this.#files = new Map();

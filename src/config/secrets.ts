@@ -61,17 +61,22 @@ const KINDS = ["env", "file", "credential"] as const;
 export class SecretReader {
   readonly #sources: SecretSources;
   readonly #directory: string;
+  readonly #isReload: boolean;
   readonly #read: Map<string, Promise<Secret | Unresolved>>;
   #onUsed: ((secret: UsedSecret) => void) | undefined;
 
-  /** `directory` is where relative paths of secret files start. */
+  /**
+   * `directory` is where relative paths of secret files start; `isReload`: this process was started
+   * before the config became what it is.
+   */
   constructor(
     sources: SecretSources,
     directory: string,
-    read = new Map<string, Promise<Secret | Unresolved>>(),
+    { isReload = false, read = new Map<string, Promise<Secret | Unresolved>>() } = {},
   ) {
     this.#sources = sources;
     this.#directory = directory;
+    this.#isReload = isReload;
     this.#read = read;
   }
 
@@ -98,7 +103,10 @@ export class SecretReader {
 
   /** The same reader, which tells of each secret that it finds. */
   telling(onUsed: (secret: UsedSecret) => void): SecretReader {
-    const reader = new SecretReader(this.#sources, this.#directory, this.#read);
+    const reader = new SecretReader(this.#sources, this.#directory, {
+      isReload: this.#isReload,
+      read: this.#read,
+    });
     reader.#onUsed = onUsed;
     return reader;
   }
@@ -135,7 +143,13 @@ export class SecretReader {
     }
     if (value === undefined) {
       const message = `the environment variable ${quoted(name)} is not set`;
-      return { message, fix: "set it where Bellhook is started, or name another" };
+      if (!this.#isReload) {
+        return { message, fix: "set it where Bellhook is started, or name another" };
+      }
+      const fix =
+        'write {"file": "/path/to/the/secret"} instead, or set it and restart: a running ' +
+        "daemon can't see new variables";
+      return { message, fix };
     }
     if (value.trim() !== "") return new Secret(value);
     const found = value === "" ? "is set but empty" : "holds nothing but white space";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { diffConfigs, isUnchanged } from "../../src/config/diff.ts";
 import type { ConfigFiles } from "../../src/config/include.ts";
 import { type Loaded, readConfig } from "../../src/config/load.ts";
@@ -97,6 +97,19 @@ Deno.test("memory: a secret that changed in its file or the environment is read 
   assert(loaded.ok);
   const secrets = loaded.config.subscriptions.map(({ secret }) => secret!.reveal());
   assertEquals(secrets, [other, other]);
+});
+
+Deno.test("memory: a reload that meets an unset variable says that a running daemon can't see new ones", async () => {
+  const files = new Files();
+  const memory = new ConfigMemory();
+  files.write(customer("a"), JSON.stringify(entry({ id: "a" })));
+  assert((await files.load(root(), memory)).ok);
+  files.write(customer("b"), JSON.stringify(entry({ id: "b", secret: { env: "NEW" } })));
+  const loaded = await files.load(root(), memory);
+  assert(!loaded.ok);
+  assertStringIncludes(loaded.problems[0]!.message, '"NEW" is not set');
+  assertStringIncludes(loaded.problems[0]!.fix!, "running daemon");
+  assertStringIncludes(loaded.problems[0]!.fix!, '{"file":');
 });
 
 Deno.test("memory: whatever is edited, what is loaded with it is what is loaded without", async () => {
