@@ -13,6 +13,7 @@ import { CommandError, EXIT, type ExitCode } from "./exit_code.ts";
 import { givenId } from "./given_id.ts";
 import { unknownSubscription } from "./none_fit.ts";
 import { pauseFor } from "./pause_for.ts";
+import { progressBar } from "./progress_bar.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printLine } from "./table.ts";
 import { when } from "./when.ts";
@@ -110,13 +111,19 @@ const LOOK_EVERY_MS = 500;
 
 /** The replay once it has finished, telling of its progress until then. */
 async function finished(id: string, { client, shell }: Doing): Promise<Replay> {
-  let told = 0;
-  for (;;) {
-    const replay = await find(id, client);
-    if (replay.state === "finished") return replay;
-    if (replay.done !== told) shell.say(`${replay.done} of ${replay.total}`);
-    told = replay.done;
-    await pauseFor(LOOK_EVERY_MS, shell.terminal);
+  const { terminal } = shell;
+  const bar = progressBar(terminal);
+  try {
+    for (let told = 0;;) {
+      const { state, action, done, total, ...replay } = await find(id, client);
+      if (state === "finished") return { state, action, done, total, ...replay };
+      bar.show({ doing: action === "cancel" ? "cancelling" : "sending", done, total });
+      if (done !== told && !terminal.stderrIsTerminal) shell.say(`${done} of ${total}`);
+      told = done;
+      await pauseFor(LOOK_EVERY_MS, terminal);
+    }
+  } finally {
+    bar.end();
   }
 }
 

@@ -159,3 +159,18 @@ Deno.test("replay: without --since, of what it does not know, or of nothing", as
   const nothing = await house.run(["replay", "--since", "1h", "--yes"]);
   assertEquals([nothing.exitCode, nothing.stderr], [0, "no delivery fits\n"]);
 });
+
+Deno.test("replay: what waits is counted, and cancelled as one job", async () => {
+  await using house = await aHouse({
+    replies: () => ({ status: 503 }),
+    subscriptions: (server) => [to(server, { ladder: { waitsMs: [60_000] } })],
+  });
+  for (const id of ["one", "two"]) await house.posted({ id }, "pending");
+  const counted = await house.run(["replay", "--state", "pending", "--since", "1h", "--dry-run"]);
+  assertEquals(counted.stdout, "2\n");
+  const { exitCode, stdout } = await house.run(["replay", "--cancel", "--since", "1h", "--yes"]);
+  assertEquals(exitCode, 0);
+  assertEquals(rowsOf(stdout)[0]!.slice(1, 4), ["finished", "2", "2"]);
+  const left = await house.run(["deliveries", "--state", "pending"]);
+  assertEquals(left.stdout, "");
+});
