@@ -248,3 +248,27 @@ async function listen(daemon: TestDaemon, query: string) {
     end: () => reader.cancel(),
   };
 }
+
+Deno.test("deliveries: all that match are cancelled as one job, after the size was said", async () => {
+  await using house = await aHouse();
+  const visitor = await signedIn(house);
+  const list = await visitor.open("/dashboard/deliveries?state=pending&subscription=pms-sync");
+  const link = list.links.find((one) => one.startsWith("/dashboard/bulk?"))!;
+  const page = await visitor.open(link);
+  const [, size] = /(\d+) deliver(?:y matches|ies match)/.exec(page.text)!;
+  const { body } = await house.call("GET", "/v1/deliveries?state=pending&subscription=pms-sync");
+  assertEquals(Number(size), body.items.length);
+  assertMatch(page.text, new RegExp(`Retry all ${size} now`));
+  assertMatch(page.text, new RegExp(`Cancel all ${size}`));
+  const hidden = page.forms.find((form) => form.hidden.action === "cancel")!.hidden;
+  const job = await visitor.post("/dashboard/bulk", hidden);
+  assertMatch(job.path, /^\/dashboard\/bulk\/rpl_\w+$/);
+  await until(async () => (await visitor.open(job.path)).text.includes(`All ${size} of ${size}`));
+  const after = await house.call("GET", "/v1/deliveries?state=pending&subscription=pms-sync");
+  assertEquals(after.body.items, []);
+  // What is searched for can't be acted on as a whole.
+  const searched = await visitor.open("/dashboard/deliveries?state=pending&q=bk");
+  assert(!searched.links.some((one) => one.startsWith("/dashboard/bulk")));
+  assertEquals((await visitor.open("/dashboard/bulk/rpl_none")).status, 404);
+  assertEquals((await visitor.open("/dashboard/bulk?state=nonsense")).status, 422);
+});

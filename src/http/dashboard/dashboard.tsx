@@ -26,6 +26,7 @@ import type { Reload } from "../reload.ts";
 import type { Refusals } from "../refusals.ts";
 import { Sessions } from "../session.ts";
 import type { IsHeld } from "../views.ts";
+import { bulkJobPage, bulkPage, startBulk, stopBulk } from "./bulk.tsx";
 import { backOf, hold, reloadNow, replayFailed, sendTest, steerMany, steerOne } from "./actions.ts";
 import { ASSETS } from "./assets.ts";
 import { configPage } from "./config.tsx";
@@ -38,6 +39,7 @@ import { historyPage } from "./history.tsx";
 import { liveTail } from "./live.ts";
 import { overviewPage } from "./overview.tsx";
 import {
+  BULK,
   CONFIG,
   DELIVERIES,
   EVENTS,
@@ -116,6 +118,8 @@ export function dashboardRoutes(ports: DashboardPorts): Hono<DashboardEnv> {
   page(DELIVERIES, (context) => deliveriesPage(ports, context));
   page(`${DELIVERIES}/live`, (context) => liveTail(ports, context));
   page(`${DELIVERIES}/:id`, (context) => deliveryPage(ports, context));
+  page(BULK, (context) => bulkPage(ports, context));
+  page(`${BULK}/:id`, (context) => bulkJobPage(ports, context));
   page(SUBSCRIPTIONS, (context) => subscriptionsPage(ports, context));
   page(`${SUBSCRIPTIONS}/:id`, (context) => subscriptionPage(ports, context));
   page(EVENTS, (context) => eventsPage(ports, context));
@@ -135,6 +139,8 @@ export function dashboardRoutes(ports: DashboardPorts): Hono<DashboardEnv> {
   }
   action(`${SUBSCRIPTIONS}/:id/test`, (context) => sendTest(ports, context));
   action(`${SUBSCRIPTIONS}/:id/replay`, (context) => replayFailed(ports, context));
+  action(BULK, (context) => startBulk(ports, context));
+  action(`${BULK}/:id/stop`, (context) => stopBulk(ports, context));
   action(`${CONFIG}/reload`, (context) => reloadNow(ports, context));
   action(PAYLOADS, (context) => {
     const hides = context.get("form").get("payloads") === "hidden";

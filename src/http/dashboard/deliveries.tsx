@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import * as z from "zod";
 import type { Delivery } from "../../domain/delivery.ts";
+import { bulkOf } from "./bulk.tsx";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
 import { rowReason } from "../../domain/result_words.ts";
 import type { Registry } from "../../ingest/registry.ts";
@@ -87,7 +88,7 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
         <div id="list" data-swap data-found>
           {page.items.length === 0
             ? <NothingFound isFiltered={isFiltered} next={next} />
-            : <List deliveries={page.items} viewer={viewer} isHeld={isHeld} />}
+            : <List deliveries={page.items} viewer={viewer} isHeld={isHeld} bulk={bulkOf(asked)} />}
           <nav class="pager" aria-label="More deliveries">
             {(asked.cursor !== undefined || asked.until !== undefined) && (
               <a href={deliveriesPath(newest)}>Newest</a>
@@ -228,10 +229,12 @@ function NothingFound({ isFiltered, next }: { isFiltered: boolean; next: string 
 }
 
 function List(
-  { deliveries, viewer, isHeld }: {
+  { deliveries, viewer, isHeld, bulk }: {
     deliveries: readonly Delivery[];
     viewer: Viewer;
     isHeld: IsHeld;
+    /** Where all that match can be acted on. */
+    bulk: string | undefined;
   },
 ) {
   return (
@@ -251,6 +254,7 @@ function List(
           Cancel selected
         </button>
         <span class="muted" data-selected role="status"></span>
+        {bulk !== undefined && <a href={bulk}>All that match …</a>}
       </div>
       <Table
         label="Deliveries"

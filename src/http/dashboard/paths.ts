@@ -1,6 +1,7 @@
 /** Where the dashboard's pages are. Ids may hold anything. */
 export const OVERVIEW = "/";
 export const DELIVERIES = "/dashboard/deliveries";
+export const BULK = "/dashboard/bulk";
 export const SUBSCRIPTIONS = "/dashboard/subscriptions";
 export const EVENTS = "/dashboard/events";
 export const RECEIVERS = "/dashboard/receivers";
@@ -17,6 +18,11 @@ export function deliveriesPath(filter: Readonly<Record<string, string | undefine
 
 export function deliveryPath(id: string, action = ""): string {
   return `${DELIVERIES}/${encodeURIComponent(id)}${action && `/${action}`}`;
+}
+
+/** A job over many deliveries. */
+export function bulkPath(id: string, action = ""): string {
+  return `${BULK}/${encodeURIComponent(id)}${action && `/${action}`}`;
 }
 
 export function subscriptionPath(id: string, action = ""): string {
