@@ -70,6 +70,7 @@ async function pathsOf(house: House): Promise<string[]> {
     ...["guest-app", "erp"].map((id) => `/dashboard/receivers/${id}`),
     "/dashboard/config",
     "/dashboard/history",
+    "/dashboard/bulk?state=pending",
   ];
 }
 
