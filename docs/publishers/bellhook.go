@@ -148,7 +148,9 @@ func Relay(ctx context.Context, db *sql.DB, client *Client, untilEmpty bool) err
 				later.After = pause
 			}
 			err = sleep(ctx, later.After)
-			pause = min(pause*2, time.Minute)
+			if pause *= 2; pause > time.Minute {
+				pause = time.Minute
+			}
 		}
 		if err != nil {
 			return err

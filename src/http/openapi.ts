@@ -227,7 +227,7 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
       description:
         "What it has sent or cancelled by then stays so. One that has finished stays as it is.",
       who: "operators",
-      answers: [[200, json("The replay", "Replay")], 404, 413],
+      answers: [[200, json("The replay", "Replay")], 404, 408, 413],
     },
   },
   "/v1/history": {
