@@ -12,7 +12,7 @@ import { Scheduler } from "./dispatch/scheduler.ts";
 import { Steering } from "./dispatch/steering.ts";
 import { TimeMarks } from "./dispatch/time_marks.ts";
 import { measureEngine } from "./engine_metrics.ts";
-import { actorName, credit } from "./domain/actor.ts";
+import { credit } from "./domain/actor.ts";
 import { isChannelId } from "./domain/notice.ts";
 import { haveSameOperators } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
@@ -225,12 +225,14 @@ function compose(
     onWorked: (ms) => admission.spent(ms),
     onStored: (claims, unclaimed) => scheduler.accept(claims, unclaimed),
   });
+  const isHeld = (id: string) => !find(id)?.enabled || health.isPaused(id);
   const replayer = new Replayer({
     outbox,
     reader: outbox,
     clock,
     steady,
     log,
+    isHeld,
     onDue: (id) => scheduler.noteDue(id, steady.now()),
     onCancelled: (ids) => scheduler.forget(ids),
   });
@@ -247,7 +249,6 @@ function compose(
   const remember = (entry: HistoryEntry) =>
     outbox.remember(entry).catch((error) => log.historyNotKept(entry.kind, error));
 
-  const isHeld = (id: string) => !find(id)?.enabled || health.isPaused(id);
   const steering = new Steering({
     outbox,
     reader: outbox,
@@ -256,6 +257,7 @@ function compose(
     steady,
     remember,
     subscription: find,
+    onReplay: () => replayer.wake(),
     onPaused: (id, { at, cause, by }) =>
       notify({
         at,
@@ -283,21 +285,8 @@ function compose(
       await remember({ ...about, kind: "tested", cause: "a test event was sent" });
       return tested;
     },
-    async startReplay(filter, by) {
-      const at = steady.now();
-      const { id, total } = await outbox.startReplay({ filter, by: actorName(by), at });
-      const about = filter.subscription === undefined ? {} : { subscription: filter.subscription };
-      const deliveries = total === 1 ? "1 delivery" : `${total} deliveries`;
-      const [kind, cause] = filter.action === "cancel"
-        ? ["cancelled", `${deliveries} cancelled by ${id}`] as const
-        : filter.state === "pending"
-        ? ["retried", `${deliveries} retried now by ${id}`] as const
-        : ["replayed", `${deliveries} sent again by ${id}`] as const;
-      await remember({ at, kind, ...about, cause, ...credit(by) });
-      replayer.wake();
-      return id;
-    },
-    endReplay: (id) => outbox.endReplay(id, steady.now()),
+    startReplay: (filter, by) => steering.startReplay(filter, by),
+    stopReplay: (id, by) => steering.stopReplay(id, by),
   };
   const reloading = new Reloading({
     clock,

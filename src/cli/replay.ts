@@ -98,8 +98,9 @@ async function replay(doing: Doing): Promise<ExitCode> {
     return EXIT.done;
   }
   shell.say(`replay ${answer.id} has begun; it goes on without this command as well`);
-  print(await finished(answer.id, doing), doing);
-  return EXIT.done;
+  const ended = await finished(answer.id, doing);
+  print(ended, doing);
+  return ended.state === "stopped" ? EXIT.failed : EXIT.done;
 }
 
 function questionOf({ cancel, state }: ReplayOptions): string {
@@ -116,7 +117,7 @@ async function finished(id: string, { client, shell }: Doing): Promise<Replay> {
   try {
     for (let told = 0;;) {
       const { state, action, done, total, ...replay } = await find(id, client);
-      if (state === "finished") return { state, action, done, total, ...replay };
+      if (state !== "running") return { state, action, done, total, ...replay };
       bar.show({ doing: action === "cancel" ? "cancelling" : "sending", done, total });
       if (done !== told && !terminal.stderrIsTerminal) shell.say(`${done} of ${total}`);
       told = done;
@@ -137,7 +138,7 @@ function print(replay: Replay, { options, shell }: Doing): void {
   const { terminal } = shell;
   const amount = terminal.columns === undefined
     ? [String(done), String(total)]
-    : [`${done} of ${total} ${replay.action === "cancel" ? "cancelled" : "sent again"}`];
+    : [`${done} of ${total} ${replay.action === "cancel" ? "cancelled" : "sent"}`];
   printLine([id, state, ...amount, when(createdAt, terminal)], terminal);
 }
 

@@ -150,6 +150,8 @@ Examples:
   $ bellhook cancel dlv_01JA0000000000000000000000
   $ bellhook cancel --subscription gone-for-good
   $ bellhook cancel --type booking.test --since 1h --yes
+
+"bellhook replay --cancel" cancels many in one go, and goes on by itself.
 `,
   },
 } as const;

@@ -1,7 +1,8 @@
 import { type Actor, actorName, credit } from "../domain/actor.ts";
 import type { Steered } from "../domain/delivery.ts";
+import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { HistoryEntry, Outbox, OutboxReader } from "../outbox/outbox.ts";
+import type { HistoryEntry, Outbox, OutboxReader, Replay, ReplayFilter } from "../outbox/outbox.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { HealthBoard, HealthDeed } from "./health_board.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -15,6 +16,8 @@ export interface SteeringPorts {
   readonly subscription: (id: string) => Subscription | undefined;
   /** Keeps who did what on record; never rejects. */
   readonly remember: (entry: HistoryEntry) => Promise<void>;
+  /** Told that a replay has begun. */
+  readonly onReplay: () => void;
   /** Tells those who are to be told that an operator has paused a subscription. */
   readonly onPaused: (id: string, change: HealthDeed) => Promise<void>;
 }
@@ -70,6 +73,31 @@ export class Steering {
     return refused(`delivery "${deliveryId}" is ${now.state} already; a final state stays`);
   }
 
+  /** The replay's id. */
+  async startReplay(filter: ReplayFilter, by: Actor): Promise<string> {
+    const at = this.#ports.steady.now();
+    const { id } = await this.#ports.outbox.startReplay({
+      filter,
+      by: actorName(by),
+      at,
+      entry: (replay) => entryOf(replay, { at, by, cause: beginningOf(replay) }),
+    });
+    this.#ports.onReplay();
+    return id;
+  }
+
+  /** Ends a replay that is under way; false where there is no such one. */
+  async stopReplay(id: string, by: Actor): Promise<boolean> {
+    const at = this.#ports.steady.now();
+    return await this.#ports.outbox.stopReplay(id, {
+      at,
+      entry: (replay) => {
+        const cause = `stopped ${id} after ${replay.done} of ${deliveriesIn(replay)}`;
+        return entryOf(replay, { at, by, cause });
+      },
+    });
+  }
+
   /** False where the config has no such subscription. */
   async pause(subscriptionId: string, by: Actor): Promise<boolean> {
     const { health, scheduler, steady } = this.#ports;
@@ -119,6 +147,38 @@ export class Steering {
       ? undefined
       : `subscription "${subscriptionId}" is disabled and holds its deliveries; enable it first`;
   }
+}
+
+/** The line of history about what an operator did to many deliveries at once. */
+function entryOf(
+  { filter }: Replay,
+  { at, by, cause }: { readonly at: Instant; readonly by: Actor; readonly cause: string },
+): HistoryEntry {
+  const about = filter.subscription === undefined ? {} : { subscription: filter.subscription };
+  return { at, kind: KINDS[actionOf(filter)], ...about, cause, ...credit(by) };
+}
+
+function beginningOf(replay: Replay): string {
+  const deliveries = deliveriesIn(replay);
+  switch (actionOf(replay.filter)) {
+    case "cancel":
+      return `began to cancel ${deliveries} (${replay.id})`;
+    case "retry":
+      return `began to retry ${deliveries} (${replay.id})`;
+    case "send again":
+      return `began to send ${deliveries} again (${replay.id})`;
+  }
+}
+
+const KINDS = { cancel: "cancelled", retry: "retried", "send again": "replayed" } as const;
+
+function actionOf({ action, state }: ReplayFilter): keyof typeof KINDS {
+  if (action === "cancel") return "cancel";
+  return state === "pending" ? "retry" : "send again";
+}
+
+function deliveriesIn({ total }: Replay): string {
+  return total === 1 ? "1 delivery" : `${total} deliveries`;
 }
 
 function removed(subscriptionId: string): string {

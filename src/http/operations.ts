@@ -22,7 +22,7 @@ export interface Operations {
   /** The replay's id. */
   startReplay(filter: ReplayFilter, by: Actor): Promise<string>;
   /** Ends a replay that is under way; false where there is no such one. */
-  endReplay(id: string): Promise<boolean>;
+  stopReplay(id: string, by: Actor): Promise<boolean>;
 }
 
 /** What an operator is told whose test the subscription's profile does not take. */
@@ -49,7 +49,6 @@ export function whileOpen(
   return {
     ...ports.operations,
     retry: async (id, by) => await open().retry(id, by),
-    endReplay: (id) => ports.operations.endReplay(id),
     test: async (id, request) => await open().test(id, request),
     startReplay: async (filter, by) => await open().startReplay(filter, by),
   };

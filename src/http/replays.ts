@@ -61,7 +61,7 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
     await bodyText(context, ports);
     const id = context.req.param("id");
     await viewOf(id);
-    await operations.endReplay(id);
+    await operations.stopReplay(id, actorOf(context));
     return context.json(await viewOf(id));
   });
 
@@ -80,12 +80,12 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
 
 /** How far a replay is. */
 function replayView(replay: Replay, now: Instant) {
-  const { id, filter, total, done, createdAt, finishedAt } = replay;
+  const { id, filter, state, total, done, createdAt, finishedAt } = replay;
   const seconds = Math.max(0, (finishedAt ?? now) - createdAt) / 1_000;
   return {
     id,
     action: filter.action ?? "send",
-    state: finishedAt === undefined ? "running" : "finished",
+    state,
     total,
     done,
     ...(seconds > 0 && { perSecond: Math.round(done / seconds) }),

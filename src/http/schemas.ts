@@ -235,10 +235,11 @@ export const matchAnswer = z.object({
 export const replay = z.object({
   id: z.string(),
   action: z.enum(["send", "cancel"]),
-  state: z.enum(["running", "finished"]),
+  state: z.enum(["running", "finished", "stopped"]),
   total: z.number().int().describe("Deliveries that the filter found"),
   done: z.number().int().describe(
-    "Deliveries seen to; fewer than total in the end where it was stopped, or others were faster",
+    "Deliveries sent, retried or cancelled; fewer than total in the end where it was stopped, others " +
+      "were faster, or a subscription holds its deliveries",
   ),
   perSecond: z.number().int().optional().describe("How many a second, so far"),
   createdAt: instant,

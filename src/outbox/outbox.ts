@@ -164,11 +164,27 @@ export interface Replay {
   readonly filter: ReplayFilter;
   /** How many there were to send when it began. */
   readonly total: number;
-  /** How many it has seen to; fewer than all in the end where others were faster, or it was stopped. */
+  /**
+   * How many it has sent, retried or cancelled; fewer than all in the end where it was stopped, others
+   * were faster, or subscriptions hold theirs.
+   */
   readonly done: number;
   readonly by: string;
   readonly createdAt: Instant;
   readonly finishedAt?: Instant;
+  /** Stopped is one that an operator ended before it was through. */
+  readonly state: "running" | "finished" | "stopped";
+}
+
+/** The line of history that is kept of a replay, in the same commit. */
+export type ReplayEntry = (replay: Replay) => HistoryEntry;
+
+/** How far the next step of a replay goes. */
+export interface ReplayLimits {
+  readonly limit: number;
+  readonly at: Instant;
+  /** Whether a subscription holds its deliveries, which are left as they are then; none where undefined. */
+  readonly isHeld?: (subscription: string) => boolean;
 }
 
 /** What one step of a replay did. */
@@ -299,19 +315,24 @@ export interface Outbox {
   remember(entry: HistoryEntry): Promise<void>;
   /** Begins a replay of what has finished by now; stepReplay() carries it out. */
   startReplay(
-    request: { readonly filter: ReplayFilter; readonly by: string; readonly at: Instant },
+    request: {
+      readonly filter: ReplayFilter;
+      readonly by: string;
+      readonly at: Instant;
+      readonly entry?: ReplayEntry;
+    },
   ): Promise<Replay>;
   /** Ends a replay that is under way; false where there is no such one. */
-  endReplay(id: string, now: Instant): Promise<boolean>;
-
+  stopReplay(
+    id: string,
+    stop: { readonly at: Instant; readonly entry?: ReplayEntry },
+  ): Promise<boolean>;
   /**
    * Sends the next deliveries of a replay again, at most `limit`, and stores how far it got: nothing is
-   * sent twice or missed, whatever dies. A step is short, and may find nothing, where few fit.
+   * sent twice or missed, whatever dies. A step is short, and may find nothing, where few fit. What is
+   * pending for subscriptions that hold it is not made due.
    */
-  stepReplay(
-    id: string,
-    step: { readonly limit: number; readonly at: Instant },
-  ): Promise<ReplayStep>;
+  stepReplay(id: string, step: ReplayLimits): Promise<ReplayStep>;
   /**
    * Moves due times, and the starts that rate limits count, by so much: the wall clock was stepped. What
    * is due at `from` stays due: forwards it is left alone, backwards it moves along. The mark is kept

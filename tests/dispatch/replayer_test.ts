@@ -15,6 +15,7 @@ Deno.test("replayer: a replay that begins while it looks for open ones is not ov
     clock,
     steady: new SteadyClock(clock),
     log: silentLog,
+    isHeld: () => false,
     onDue: () => {},
     onCancelled: () => {},
   });

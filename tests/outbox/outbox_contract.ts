@@ -876,6 +876,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       done: 0,
       by: "ann",
       createdAt: NOON + 500,
+      state: "running",
     });
     assertEquals(await reader.openReplays(), [replay]);
     const step = { limit: 2, at: NOON + 600 };
@@ -891,7 +892,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       cancelled: [],
       finished: true,
     });
-    const finished = { ...replay, done: 5, finishedAt: NOON + 600 };
+    const finished = { ...replay, done: 5, finishedAt: NOON + 600, state: "finished" as const };
     assertEquals(await reader.replay(replay.id), finished);
     assertEquals(await reader.openReplays(), []);
     assertEquals(await outbox.stepReplay(replay.id, step), {
@@ -1031,6 +1032,65 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       finished: true,
     });
   });
+
+  story("stopReplay() ends what is under way, once, with its line of history", async ({
+    outbox,
+    reader,
+  }) => {
+    for (let i = 0; i < 5; i++) await aFinished(outbox, { at: NOON + i });
+    const entry = (replay: Replay) => ({
+      at: NOON + 50,
+      kind: "replayed" as const,
+      cause: `${replay.done} of ${replay.total} (${replay.id})`,
+      by: "ann",
+    });
+    const filter = { since: NOON, until: NOON + 9 };
+    const { id } = await outbox.startReplay({ filter, by: "ann", at: NOON + 50, entry });
+    await outbox.stepReplay(id, { limit: 2, at: NOON + 60 });
+    const stop = { at: NOON + 70, entry };
+    assertEquals(await outbox.stopReplay(id, stop), true);
+    assertEquals(await outbox.stopReplay(id, stop), false);
+    assertEquals(await outbox.stopReplay("rpl_none", stop), false);
+    const { state, done, finishedAt } = (await reader.replay(id))!;
+    assertEquals([state, done, finishedAt], ["stopped", 2, NOON + 70]);
+    assertEquals(await outbox.stepReplay(id, { limit: 9, at: NOON + 80 }), {
+      subscriptions: [],
+      cancelled: [],
+      finished: true,
+    });
+    const { items } = await reader.history({ limit: 9 });
+    assertEquals(items.map(({ cause }) => cause), [`2 of 5 (${id})`, `0 of 5 (${id})`]);
+  });
+
+  story(
+    "a retry of what is pending leaves held subscriptions alone and does not count them",
+    async ({
+      outbox,
+      reader,
+    }) => {
+      const ids: string[] = [];
+      for (const subscription of ["crm", "erp", "crm"]) {
+        const events = [aNewEvent({ deliveries: [aDelivery({ subscription, claim: true })] })];
+        const claim = accepted(await outbox.enqueue({ events, at: NOON })).claims[0]!;
+        await outbox.record(toRetry(claim, { at: NOON + 20, dueAt: NOON + 5_000 }));
+        ids.push(claim.delivery.id);
+      }
+      const filter = { state: "pending", since: NOON, until: NOON + 9 } as const;
+      const { id, total } = await outbox.startReplay({ filter, by: "ann", at: NOON + 50 });
+      const step = await outbox.stepReplay(id, {
+        limit: 9,
+        at: NOON + 60,
+        isHeld: (subscription) => subscription === "crm",
+      });
+      assertEquals(step, { subscriptions: ["erp"], cancelled: [], finished: true });
+      assertEquals([total, (await reader.replay(id))!.done], [3, 1]);
+      const due = await Promise.all(ids.map(async (each) => {
+        const { subscription, dueAt } = (await reader.delivery(each))!;
+        return [subscription, dueAt];
+      }));
+      assertEquals(due, [["crm", NOON + 5_000], ["erp", NOON + 60], ["crm", NOON + 5_000]]);
+    },
+  );
 
   story("a replay begins whatever is pruned meanwhile", async ({ outbox, reader }) => {
     await aFinished(outbox, {});

@@ -3,6 +3,7 @@ import { compilePattern } from "../../src/domain/pattern.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 
 /** Two subscriptions whose receivers are down until the test says otherwise. */
@@ -60,9 +61,11 @@ async function start(daemon: TestDaemon, body: unknown): Promise<string> {
 }
 
 async function finished(daemon: TestDaemon, id: string) {
-  await until(async () =>
-    (await daemon.call("GET", `/v1/replays/${id}`)).body.state === "finished"
-  );
+  await until(async () => (await progress(daemon, id)).state === "finished");
+  return await progress(daemon, id);
+}
+
+async function progress(daemon: TestDaemon, id: string) {
   return (await daemon.call("GET", `/v1/replays/${id}`)).body;
 }
 
@@ -95,8 +98,9 @@ Deno.test("bulk: all that is pending for a subscription is sent now, and nothing
   assertEquals(await states(daemon, "subscription=erp"), { pending: 20 });
   const { body } = await daemon.call("GET", "/v1/history");
   const jobs = body.items.filter((one: { kind: string }) => one.kind === "retried");
-  assertEquals(jobs.length, 1);
-  assertStringIncludes(jobs[0].cause, "20 deliveries");
+  assertEquals(jobs.map((one: { cause: string }) => one.cause.replace(/rpl_\w+/, "rpl")), [
+    "began to retry 20 deliveries (rpl)",
+  ]);
 });
 
 Deno.test("bulk: what is pending of a type is cancelled, each with its reason, and the rest is not", async () => {
@@ -134,4 +138,63 @@ Deno.test("bulk: what comes after the start is left alone, and a stop ends it", 
   const stopped = await daemon.call("POST", `/v1/replays/${id}/stop`);
   assertEquals([stopped.status, stopped.body.state], [200, "finished"]);
   assertEquals((await daemon.call("POST", "/v1/replays/rpl_none/stop")).status, 404);
+});
+
+/** A daemon whose time stands still, with so many deliveries held for each of two subscriptions. */
+async function heldDeliveries(count: number) {
+  const clock = new FakeClock();
+  const subscriptions = ["crm", "erp"].map((id) =>
+    aSubscription({ id, events: [compilePattern("booking.*")] })
+  );
+  const daemon = await aDaemon(aConfig({ subscriptions }), { clock });
+  for (const { id } of subscriptions) await daemon.call("POST", `/v1/subscriptions/${id}/pause`);
+  const events = Array.from({ length: count }, (_, i) => ({ type: "booking.a", data: i }));
+  assertEquals((await daemon.call("POST", "/v1/events", events)).status, 202);
+  return { daemon, clock };
+}
+
+async function causes(daemon: TestDaemon): Promise<string[]> {
+  const { body } = await daemon.call("GET", "/v1/history?limit=9");
+  return body.items.map(({ cause }: { cause: string }) => cause);
+}
+
+Deno.test("bulk: a stop half-way leaves the rest pending, and all places say how far it came", async () => {
+  const { daemon, clock } = await heldDeliveries(200);
+  await using _ = daemon;
+  const id = await start(daemon, { action: "cancel" });
+  await until(async () => (await progress(daemon, id)).done === 250);
+  const { body } = await daemon.call("POST", `/v1/replays/${id}/stop`);
+  assertEquals([body.state, body.done, body.total], ["stopped", 250, 400]);
+  clock.advance(60_000);
+  assertEquals((await daemon.call("POST", `/v1/replays/${id}/stop`)).body, body);
+  assertEquals(await states(daemon, "state=cancelled"), { cancelled: 250 });
+  assertEquals(await states(daemon, "state=pending"), { pending: 150 });
+  assertEquals((await causes(daemon)).slice(0, 2), [
+    `stopped ${id} after 250 of 400 deliveries`,
+    `began to cancel 400 deliveries (${id})`,
+  ]);
+});
+
+Deno.test("bulk: a retry leaves paused subscriptions alone, and does not count theirs", async () => {
+  const { daemon, clock } = await heldDeliveries(20);
+  await using _ = daemon;
+  const id = await start(daemon, { state: "pending", subscription: "crm" });
+  await until(async () => {
+    clock.advance(25);
+    return (await progress(daemon, id)).state === "finished";
+  });
+  const { total, done } = await progress(daemon, id);
+  assertEquals([total, done], [20, 0]);
+  assertEquals(await states(daemon, ""), { pending: 40 });
+});
+
+Deno.test("bulk: a small one does not wait for a large one", async () => {
+  const { daemon } = await heldDeliveries(900);
+  await using _ = daemon;
+  const large = await start(daemon, { action: "cancel", subscription: "crm" });
+  await until(async () => (await progress(daemon, large)).done === 250);
+  await daemon.call("POST", "/v1/events", { type: "booking.b", data: 1 });
+  const small = await start(daemon, { action: "cancel", subscription: "erp", type: "booking.b" });
+  await until(async () => (await progress(daemon, small)).done === 1);
+  assertEquals((await progress(daemon, large)).done, 250);
 });

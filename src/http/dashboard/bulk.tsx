@@ -104,7 +104,7 @@ export async function startBulk({ operations }: BulkPorts, context: Context<Dash
 /** Ends the job; what it has seen to by then stays so. */
 export async function stopBulk({ operations }: BulkPorts, context: Context<DashboardEnv>) {
   const id = context.req.param("id") ?? "";
-  await operations.endReplay(id);
+  await operations.stopReplay(id, actorOf(context));
   return context.redirect(bulkPath(id), 303);
 }
 
@@ -120,7 +120,7 @@ export async function bulkJobPage({ reader }: BulkPorts, context: Context<Dashbo
       detail: `there is no replay "${id}"; it may have been pruned`,
     });
   }
-  const isRunning = job.finishedAt === undefined;
+  const isRunning = job.state === "running";
   const title = job.filter.action === "cancel" ? "Cancelling deliveries" : "Sending deliveries";
   return renderPage({
     title,
@@ -160,9 +160,14 @@ export async function bulkJobPage({ reader }: BulkPorts, context: Context<Dashbo
   });
 }
 
-function progressOf({ done, total, createdAt, finishedAt }: Replay, { now }: Viewer): string {
+function progressOf({ state, done, total, createdAt }: Replay, { now }: Viewer): string {
   const amount = `${count(done)} of ${count(total)}`;
-  if (finishedAt !== undefined) return done < total ? `${amount}; it has ended.` : `All ${amount}.`;
+  if (state === "stopped") return `Stopped after ${amount}.`;
+  if (state === "finished") {
+    return done < total
+      ? `Finished: ${amount}; the others had changed or are held.`
+      : `All ${amount}.`;
+  }
   const seconds = (now - createdAt) / 1_000;
   const perSecond = seconds > 0 ? done / seconds : 0;
   if (perSecond === 0) return `${amount}.`;

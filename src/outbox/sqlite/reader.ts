@@ -63,7 +63,7 @@ import {
 import { Overdue } from "./pruning.ts";
 import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
-import { replayFromRow, type ReplayRow } from "./replaying.ts";
+import { REPLAY, replayFromRow, type ReplayRow } from "./replaying.ts";
 import { STATES } from "./schema.ts";
 import type { ReadingThread } from "./reading_thread.ts";
 import { Search, unknownCursor } from "./search.ts";
@@ -610,13 +610,11 @@ export const READER_SQL = {
     )`,
 
   replay: `
-    select number, created_at, operator, subscription, type, state, since, until, total, done,
-      finished_at, cancels
-    from replays where number = :seq and created_at = :createdAt`,
+    select ${REPLAY} from replays
+    where number = :seq and created_at = :createdAt`,
 
   openReplays: `
-    select number, created_at, operator, subscription, type, state, since, until, total, done,
-      finished_at, cancels
+    select ${REPLAY}
     from replays indexed by replays_open where finished_at is null order by number`,
 
   history: `

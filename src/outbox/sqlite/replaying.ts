@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
-import type { Replay, ReplayFilter, ReplayStep } from "../outbox.ts";
+import type { Replay, ReplayEntry, ReplayFilter, ReplayLimits, ReplayStep } from "../outbox.ts";
 import { type Bytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
 import { orRemember } from "./damage.ts";
@@ -76,7 +76,7 @@ export class Replaying {
     return replayFromRow(row as unknown as ReplayRow);
   }
 
-  step({ id, limit, at }: ReplayStepRequest, changes: Changes): ReplayStep {
+  step({ id, limit, at, isHeld }: ReplayStepRequest, changes: Changes): ReplayStep {
     const position = parseReplayId(id);
     const row = position && this.#sql.unfinished.get({ ...position }) as unknown as
       | (ReplayRow & { cursor_at: Instant; cursor_seq: number; ends_at: Instant })
@@ -87,7 +87,10 @@ export class Replaying {
     const act = (taken: ReplayedRow): boolean => {
       if (filter.state !== "pending") return this.#sendAgain(taken, at, changes);
       const delivery = deliveryId({ createdAt: taken.created_at, seq: taken.seq });
-      if (filter.action !== "cancel") return this.#acts.hasten(delivery, at, changes);
+      if (filter.action !== "cancel") {
+        const subscription = this.#names.subscriptions.name(taken.subscription);
+        return !isHeld?.(subscription) && this.#acts.hasten(delivery, at, changes);
+      }
       const reason = `cancelled by ${by} (${id})`;
       const isCancelled = this.#acts.cancel(delivery, { reason, now: at }, changes);
       if (isCancelled) cancelled.push(delivery);
@@ -97,23 +100,23 @@ export class Replaying {
     const scan = this.#scan.over(filter, row.number);
     const walked = scan
       ? this.#walk({ scan, cursor, until: row.ends_at, limit, act })
-      : { subscriptions: new Set<number>(), sent: 0, cursor, finished: true };
+      : { subscriptions: new Set<number>(), done: 0, cursor, finished: true };
     this.#sql.goOn.run({
       number: row.number,
       cursorAt: walked.cursor.createdAt,
       cursorSeq: walked.cursor.seq,
-      sent: walked.sent,
+      done: walked.done,
       finishedAt: walked.finished ? Math.round(at) : null,
     });
     const names = [...walked.subscriptions].map((each) => this.#names.subscriptions.name(each));
     return { subscriptions: names, cancelled, finished: walked.finished };
   }
 
-  /** Ends one that is under way; false where there is none. */
-  end(id: string, at: Instant): boolean {
+  /** Ends one that is under way; undefined where there is none. */
+  stop(id: string, at: Instant): Replay | undefined {
     const position = parseReplayId(id);
-    if (!position) return false;
-    return this.#sql.end.run({ ...position, at: Math.round(at) }).changes > 0;
+    const row = position && this.#sql.stop.get({ ...position, at: Math.round(at) });
+    return row && replayFromRow(row as unknown as ReplayRow);
   }
 
   #sendAgain(row: ReplayedRow, at: Instant, changes: Changes): boolean {
@@ -138,23 +141,27 @@ export class Replaying {
     },
   ): Walked {
     const subscriptions = new Set<number>();
-    let sent = 0;
-    for (let looked = 0; looked < LOOKED_ROWS && sent < limit;) {
+    let done = 0, seen = 0;
+    for (let looked = 0; looked < LOOKED_ROWS && seen < limit;) {
       const rows = Math.min(Math.max(limit, CHUNK_ROWS), LOOKED_ROWS - looked);
       const positions = scan.look({ after: cursor, until, rows });
-      const taken = scan.take(positions, limit - sent);
-      for (const row of taken) if (act(row)) subscriptions.add(row.subscription);
-      sent += taken.length;
-      if (sent === limit) {
+      const taken = scan.take(positions, limit - seen);
+      for (const row of taken) {
+        if (!act(row)) continue;
+        subscriptions.add(row.subscription);
+        done++;
+      }
+      seen += taken.length;
+      if (seen === limit) {
         const last = taken.at(-1);
         if (last) cursor = { createdAt: last.created_at, seq: last.seq };
         break;
       }
       cursor = positions.at(-1) ?? cursor;
-      if (positions.length < rows) return { subscriptions, sent, cursor, finished: true };
+      if (positions.length < rows) return { subscriptions, done, cursor, finished: true };
       looked += rows;
     }
-    return { subscriptions, sent, cursor, finished: false };
+    return { subscriptions, done, cursor, finished: false };
   }
 }
 
@@ -175,6 +182,7 @@ export interface ReplayBeginning {
   readonly filter: ReplayFilter;
   readonly by: string;
   readonly at: Instant;
+  readonly entry?: ReplayEntry;
 }
 
 /** One that has begun, and how many deliveries it has to send. */
@@ -185,15 +193,13 @@ export interface ReplayOpening {
 }
 
 /** The next step of a replay. */
-export interface ReplayStepRequest {
+export interface ReplayStepRequest extends ReplayLimits {
   readonly id: string;
-  readonly limit: number;
-  readonly at: Instant;
 }
 
 interface Walked {
   readonly subscriptions: ReadonlySet<number>;
-  readonly sent: number;
+  readonly done: number;
   readonly cursor: Position;
   readonly finished: boolean;
 }
@@ -212,6 +218,7 @@ export interface ReplayRow {
   readonly done: number;
   readonly finished_at: Instant | null;
   readonly cancels: number;
+  readonly stopped: number;
 }
 
 export function replayFromRow(row: ReplayRow): Replay {
@@ -232,8 +239,13 @@ export function replayFromRow(row: ReplayRow): Replay {
     by: toText(row.operator),
     createdAt: row.created_at,
     ...(row.finished_at === null ? {} : { finishedAt: row.finished_at }),
+    state: row.finished_at === null ? "running" : row.stopped === 1 ? "stopped" : "finished",
   };
 }
+
+/** What a ReplayRow holds. */
+export const REPLAY = `number, created_at, operator, subscription, type, state, since, until, total,
+  done, finished_at, cancels, stopped`;
 
 /** The statements by name; the tests ask SQLite how it would run each. */
 export const REPLAYING_SQL = {
@@ -255,22 +267,21 @@ export const REPLAYING_SQL = {
       :number, :createdAt, :operator, :subscription, :type, :state, :since, :until,
       :since, 0, :endsAt, :total, 0, :cancels
     )
-    returning number, created_at, operator, subscription, type, state, since, until, total, done,
-      finished_at, cancels`,
+    returning ${REPLAY}`,
 
   unfinished: `
-    select number, created_at, operator, subscription, type, state, since, until, total, done,
-      finished_at, cancels, cursor_at, cursor_seq, ends_at
+    select ${REPLAY}, cursor_at, cursor_seq, ends_at
     from replays where number = :seq and created_at = :createdAt and finished_at is null`,
 
   goOn: `
-    update replays set cursor_at = :cursorAt, cursor_seq = :cursorSeq, done = done + :sent,
+    update replays set cursor_at = :cursorAt, cursor_seq = :cursorSeq, done = done + :done,
       finished_at = :finishedAt
     where number = :number`,
 
-  end: `
-    update replays set finished_at = :at
-    where number = :seq and created_at = :createdAt and finished_at is null`,
+  stop: `
+    update replays set finished_at = :at, stopped = 1
+    where number = :seq and created_at = :createdAt and finished_at is null
+    returning ${REPLAY}`,
 
   raiseCount: "update events set delivery_count = delivery_count + 1 where seq = :event",
 } as const;

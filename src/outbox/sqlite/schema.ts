@@ -350,6 +350,8 @@ export const MIGRATIONS: readonly string[] = [
 
   -- Whether what is pending is cancelled instead of sent.
   alter table replays add column cancels integer not null default 0 check (cancels in (0, 1));
+  -- Whether an operator ended it before it was through.
+  alter table replays add column stopped integer not null default 0 check (stopped in (0, 1));
 
   -- When the first of the failures in a row was, and what the last attempt came to.
   alter table health add column failures_since integer;

@@ -37,7 +37,9 @@ import type {
   Recording,
   RememberedEntry,
   Replay,
+  ReplayEntry,
   ReplayFilter,
+  ReplayLimits,
   ReplayStep,
   SeenTypes,
   Space,
@@ -316,15 +318,15 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return await this.#submit({ kind: "openReplay", opening: { beginning, number, total } });
   }
 
-  endReplay(id: string, now: Instant): Promise<boolean> {
-    return this.#submit({ kind: "endReplay", id, now });
+  stopReplay(
+    id: string,
+    { at, entry }: { readonly at: Instant; readonly entry?: ReplayEntry },
+  ): Promise<boolean> {
+    return this.#submit({ kind: "stopReplay", id, at, entry });
   }
 
-  stepReplay(
-    id: string,
-    { limit, at }: { readonly limit: number; readonly at: Instant },
-  ): Promise<ReplayStep> {
-    return this.#submit({ kind: "stepReplay", request: { id, limit, at } });
+  stepReplay(id: string, limits: ReplayLimits): Promise<ReplayStep> {
+    return this.#submit({ kind: "stepReplay", request: { id, ...limits } });
   }
 
   shiftDue(from: Instant, byMs: number, mark?: TimeMark): Promise<void> {

@@ -23,6 +23,7 @@ import type {
   Receipt,
   Recording,
   Replay,
+  ReplayEntry,
   ReplayStep,
 } from "../outbox.ts";
 import {
@@ -92,7 +93,12 @@ export type Operation =
   | { readonly kind: "beginReplay" }
   | { readonly kind: "openReplay"; readonly opening: ReplayOpening }
   | { readonly kind: "stepReplay"; readonly request: ReplayStepRequest }
-  | { readonly kind: "endReplay"; readonly id: string; readonly now: Instant }
+  | {
+    readonly kind: "stopReplay";
+    readonly id: string;
+    readonly at: Instant;
+    readonly entry: ReplayEntry | undefined;
+  }
   | {
     readonly kind: "shiftDue";
     readonly from: Instant;
@@ -121,7 +127,7 @@ export interface Answers {
   readonly beginReplay: number;
   readonly openReplay: Replay;
   readonly stepReplay: ReplayStep;
-  readonly endReplay: boolean;
+  readonly stopReplay: boolean;
   readonly shiftDue: void;
   readonly keepTime: void;
   readonly noteStart: void;
@@ -448,11 +454,14 @@ export class Store {
         this.#index();
         return this.#replaying.begin();
       case "openReplay":
-        return this.#replaying.open(operation.opening);
+        return this.#openReplay(operation.opening);
       case "stepReplay":
         return this.#replaying.step(operation.request, changes);
-      case "endReplay":
-        return this.#replaying.end(operation.id, operation.now);
+      case "stopReplay": {
+        const stopped = this.#replaying.stop(operation.id, operation.at);
+        if (stopped && operation.entry) this.#remember(operation.entry(stopped));
+        return stopped !== undefined;
+      }
       case "shiftDue":
         this.#index();
         this.#sql.shiftDue.run({ from: operation.from, byMs: Math.round(operation.byMs) });
@@ -473,6 +482,13 @@ export class Store {
         this.#sql.probe.run();
         return;
     }
+  }
+
+  #openReplay(opening: ReplayOpening): Replay {
+    const replay = this.#replaying.open(opening);
+    const { entry } = opening.beginning;
+    if (entry) this.#remember(entry(replay));
+    return replay;
   }
 
   /** From here on to the end of the transaction there is nothing fresh but what follows. */
