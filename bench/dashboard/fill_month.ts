@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { FILLING, LAST_NUMBERS, takeIn } from "../growth/multiply_rows.ts";
+import { FILLING, LAST_NUMBERS, rollUp } from "../growth/multiply_rows.ts";
 
 /** The month that a database is filled with. */
 export interface Month {
@@ -18,7 +18,7 @@ export function fillMonth(path: string, { deliveries, until }: Month): void {
   try {
     db.exec(FILLING);
     db.exec(PATTERN);
-    takeIn(db);
+    rollUp(db);
     const last = db.prepare(LAST_NUMBERS).get() as { event: number; delivery: number };
     const since = until - MONTH_MS, perRow = MONTH_MS / deliveries;
     for (let from = 0; from < deliveries; from += CHUNK) {
@@ -32,20 +32,22 @@ export function fillMonth(path: string, { deliveries, until }: Month): void {
       const rows = { ...chunk, delivery: last.delivery };
       db.exec("begin");
       db.prepare(EVENTS).run(chunk);
-      db.prepare(DELIVERIES).run({
+      db.exec("drop table if exists fates");
+      db.prepare(FATES).run({
         ...rows,
         pendingFrom: Math.floor(deliveries * (1 - PENDING_AMONG)),
       });
+      for (const sql of [DELIVERIES, OUTCOMES, PENDING]) db.exec(sql);
       db.prepare(ATTEMPTS).run({ delivery: last.delivery, from: chunk.from, to: chunk.to });
       db.exec("commit");
-      takeIn(db);
+      rollUp(db);
     }
     db.exec("begin");
     db.prepare(COUNTS).run({ delivery: last.delivery });
     db.prepare(HISTORY).run({ delivery: last.delivery });
     fillTallies(db, { deliveries, until });
     db.exec("commit");
-    db.exec("drop table pattern");
+    db.exec("drop table pattern; drop table fates");
     db.exec("pragma journal_mode = wal");
   } finally {
     db.close();
@@ -100,7 +102,7 @@ const PATTERN = `
     d.subscription, d.type, d.format, a.url, a.request_headers, a.remote_address,
     a.response_headers, a.response_body
   from deliveries d join events e on e.seq = d.event join attempts a on a.delivery = d.seq
-  where d.state = 1 and d.seq <= 1000
+  where a.succeeded = 1 and d.seq <= 1000
   group by d.subscription`;
 
 // The multiplication scatters what is regular in a number over it.
@@ -122,26 +124,40 @@ const EVENTS = `
   from rows order by n`;
 
 // Of a thousand, three are exhausted and one is cancelled; of the latest, every fifth waits.
-const DELIVERIES = `
-  insert into deliveries (
-    seq, event, subscription, type, format, cause, state, attempt_count, created_at, due_at,
-    finished_at, finished_after, last_status, reason
-  )
+const FATES = `
+  create table fates as
   ${ROWS},
-  fates as (
+  fated as (
     select *, cast(:since + n * :perRow as integer) as at,
       case when n > :pendingFrom and n % 5 = 0 then 0 when lot < 3 then 2 when lot = 3 then 3
         else 1 end as fate
     from rows
   )
-  select :delivery + n, :event + n, subscription, type, format, 'event', fate,
-    case fate when 0 then n % 2 when 2 then 6 when 3 then 0 when 1 then 1 + (lot % 50 = 5) end, at,
-    case fate when 0 then at + 30 * 3600000 end, case when fate > 0 then at + 200 end,
-    case when fate > 0 then 0 end,
-    case when fate = 2 or fate = 0 and n % 2 = 1 then 503 when fate = 1 then 200 end,
+  select :delivery + n as seq, :event + n as event, subscription, type, format, at, fate,
+    case fate when 0 then n % 2 when 2 then 6 when 3 then 0 when 1 then 1 + (lot % 50 = 5) end
+      as attempts,
+    case when fate = 2 or fate = 0 and n % 2 = 1 then 503 when fate = 1 then 200 end as status
+  from fated order by n`;
+
+const DELIVERIES = `
+  insert into deliveries (seq, event, subscription, type, format, cause, created_at)
+  select seq, event, subscription, type, format, 'event', at from fates order by seq`;
+
+const OUTCOMES = `
+  insert into outcomes (
+    delivery, state, attempt_count, created_at, finished_at, finished_after, last_status, reason
+  )
+  select seq, fate, attempts, at, at + 200, 0, status,
     case fate when 2 then cast('attempt 6, the last, failed: the receiver answered 503' as blob)
       when 3 then cast('cancelled by ada' as blob) end
-  from fates order by n`;
+  from fates where fate > 0 order by seq`;
+
+const PENDING = `
+  insert into pending (
+    delivery, subscription, created_at, due_at, attempt_count, is_test, last_status
+  )
+  select seq, subscription, at, at + 30 * 3600000, attempts, 0, status
+  from fates where fate = 0 order by seq`;
 
 const ATTEMPTS = `
   insert into attempts (
@@ -152,25 +168,26 @@ const ATTEMPTS = `
     url, request_headers, remote_address,
     iif(d.state = 1 and numbers.number = d.attempt_count, 200, 503), response_headers,
     response_body, 0
-  from deliveries d
+  from deliveries_now d
     join pattern on pattern.subscription = d.subscription
     join (select 1 as number union select 2 union select 3 union select 4 union select 5
       union select 6) numbers on numbers.number <= d.attempt_count
   where d.seq > :delivery + :from and d.seq <= :delivery + :to
   order by d.seq, numbers.number`;
 
+// Their attempts say nothing of how they ended, so that tallies are filled on their own.
 const COUNTS = `
   update counts set (pending, delivered, exhausted, cancelled) = (
-    select pending + sum(state = 0), delivered + sum(state = 1), exhausted + sum(state = 2),
+    select pending - sum(state > 0), delivered + sum(state = 1), exhausted + sum(state = 2),
       cancelled + sum(state = 3)
-    from deliveries where deliveries.subscription = counts.subscription and seq > :delivery
+    from deliveries_now d where d.subscription = counts.subscription and d.seq > :delivery
   )`;
 
 const HISTORY = `
   insert into history (at, kind, subscription, cause, operator)
   select finished_at, 'cancelled', subscription, cast('cancelled by ada' as blob),
     cast('ada' as blob)
-  from deliveries where state = 3 and seq > :delivery order by finished_at`;
+  from deliveries_now where state = 3 and seq > :delivery order by finished_at`;
 
 const TALLY = `
   insert into tallies (

@@ -21,7 +21,7 @@ export function multiplyRows(
   try {
     db.exec(FILLING);
     db.exec(PATTERN);
-    takeIn(db);
+    rollUp(db);
     if (finished) {
       inChunks(finished.count, (count) => addFinished(db, count, finished.at));
     }
@@ -48,21 +48,22 @@ function addFinished(db: DatabaseSync, count: number, at: number): void {
   const bounds = { ...lastNumbers(db), count };
   db.exec("begin");
   db.prepare(EVENTS).run({ ...named(bounds, "event"), at });
-  db.prepare(FINISHED).run({ ...named(bounds, "event", "delivery"), at });
+  db.prepare(DELIVERIES).run({ ...named(bounds, "event", "delivery"), at });
+  db.prepare(OUTCOMES).run({ ...named(bounds, "delivery"), at });
   db.prepare(ATTEMPTS).run({ ...named(bounds, "delivery", "attempt"), at });
-  db.prepare(COUNT_DELIVERED).run({ delivery: bounds.delivery });
   db.exec("commit");
-  takeIn(db);
+  rollUp(db);
 }
 
 function addPending(db: DatabaseSync, count: number, dueAt: number): void {
   const bounds = { ...lastNumbers(db), count };
   db.exec("begin");
-  db.prepare(EVENTS).run({ ...named(bounds, "event"), at: dueAt - 3_600_000 });
-  db.prepare(PENDING).run({ ...named(bounds, "event", "delivery"), dueAt });
-  db.prepare(COUNT_PENDING).run({ delivery: bounds.delivery });
+  const at = dueAt - 3_600_000;
+  db.prepare(EVENTS).run({ ...named(bounds, "event"), at });
+  db.prepare(DELIVERIES).run({ ...named(bounds, "event", "delivery"), at });
+  db.prepare(PENDING).run({ ...named(bounds, "delivery"), dueAt });
   db.exec("commit");
-  takeIn(db);
+  rollUp(db);
 }
 
 interface Numbers {
@@ -93,9 +94,9 @@ export const FILLING = `
   pragma temp_store = memory;
 `;
 
-/** Leaves nothing fresh, neither of the daemon's own rows nor of those that were added. */
-export function takeIn(db: DatabaseSync): void {
-  new Store(db).apply([{ kind: "index" }]);
+/** Extends the side tables by the daemon's own rows, and by those that were added. */
+export function rollUp(db: DatabaseSync): void {
+  new Store(db).apply([{ kind: "rollUp", request: undefined }]);
 }
 
 const PATTERN = `
@@ -104,7 +105,7 @@ const PATTERN = `
     d.subscription, d.type, d.format, e.data, a.url, a.request_headers, a.remote_address, a.status,
     a.response_headers, a.response_body
   from deliveries d join events e on e.seq = d.event join attempts a on a.delivery = d.seq
-  where d.state = 1 and d.seq <= 1000
+  where a.succeeded = 1 and d.seq <= 1000
   group by d.subscription`;
 
 /** The last rows there are. */
@@ -128,42 +129,29 @@ const EVENTS = `
   select :event + n, cast(printf('evt_grown%018d', :event + n) as blob), type, :at, :at, 1, data
   from rows order by n`;
 
-const FINISHED = `
-  insert into deliveries (
-    seq, event, subscription, type, format, cause, state, attempt_count, created_at, finished_at,
-    finished_after, last_status
+const DELIVERIES = `
+  insert into deliveries (seq, event, subscription, type, format, cause, created_at)
+  ${ROWS}
+  select :delivery + n, :event + n, subscription, type, format, 'event', :at from rows order by n`;
+
+const OUTCOMES = `
+  insert into outcomes (
+    delivery, state, attempt_count, created_at, finished_at, finished_after, last_status
   )
   ${ROWS}
-  select :delivery + n, :event + n, subscription, type, format, 'event', 1, 1, :at, :at, 0, status
-  from rows order by n`;
+  select :delivery + n, 1, 1, :at, :at, 0, status from rows order by n`;
 
 const ATTEMPTS = `
   insert into attempts (
     seq, delivery, number, started_at, duration_ms, succeeded, url, request_headers,
-    remote_address, status, response_headers, response_body, truncated
+    remote_address, status, response_headers, response_body, truncated, state
   )
   ${ROWS}
   select :attempt + n, :delivery + n, 1, :at, 1, 1, url, request_headers, remote_address, status,
-    response_headers, response_body, 0
+    response_headers, response_body, 0, 1
   from rows order by n`;
 
 const PENDING = `
-  insert into deliveries (
-    seq, event, subscription, type, format, cause, state, attempt_count, created_at, due_at
-  )
+  insert into pending (delivery, subscription, created_at, due_at, attempt_count, is_test)
   ${ROWS}
-  select :delivery + n, :event + n, subscription, type, format, 'event', 0, 0,
-    :dueAt - 3600000, :dueAt
-  from rows order by n`;
-
-const COUNT_DELIVERED = `
-  update counts set delivered = delivered + (
-    select count(*) from deliveries
-    where deliveries.subscription = counts.subscription and seq > :delivery
-  )`;
-
-const COUNT_PENDING = `
-  update counts set pending = pending + (
-    select count(*) from deliveries
-    where deliveries.subscription = counts.subscription and seq > :delivery
-  )`;
+  select :delivery + n, subscription, :dueAt - 3600000, :dueAt, 0, 0 from rows order by n`;

@@ -1,7 +1,7 @@
 import { percentile } from "../load/statistics.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import type { Claimed } from "../../src/outbox/outbox.ts";
-import { JOURNAL_PAGES } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { JOURNAL_PAGES } from "../../src/outbox/sqlite/checkpoints.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
 
 /** What single steps of the outbox take on a database, measured without the daemon. */
@@ -29,8 +29,8 @@ export async function timeStore(
     for (let i = 0; prune > 0 && i < WARM_UP + TIMES; i++) {
       // Each is a slice of the loop of its own.
       const batch = timed(() => store.apply([{ kind: "prune", request }]));
-      const isLong = store.journal().waiting >= JOURNAL_PAGES;
-      prunings.push(Math.max(batch, isLong ? timed(() => store.checkpoint()) : 0));
+      const isLong = store.pages.journal().waiting >= JOURNAL_PAGES;
+      prunings.push(Math.max(batch, isLong ? timed(() => store.pages.checkpoint()) : 0));
     }
     return {
       claimP99Ms: percentile(claims.slice(WARM_UP), 0.99),

@@ -1,6 +1,7 @@
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
-import { COMMITS_BETWEEN_LOOKS, JOURNAL_PAGES } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import { COMMITS_BETWEEN_LOOKS, JOURNAL_PAGES } from "../../src/outbox/sqlite/checkpoints.ts";
+import type { Operation } from "../../src/outbox/sqlite/operations.ts";
+import { Store } from "../../src/outbox/sqlite/store.ts";
 import { eventText } from "../load/event.ts";
 
 /** What a commit has where 64 publishers post as fast as they are answered. */
@@ -20,10 +21,12 @@ export async function bareStore(path: string, forMs: number): Promise<number> {
     const until = (endsAtMs: number) => {
       while (performance.now() < endsAtMs) {
         store.apply(Array.from({ length: EVENTS_A_COMMIT }, () => stored(++seq)));
-        if (++commits % COMMITS_BETWEEN_LOOKS > 0 || store.journal().waiting < JOURNAL_PAGES) {
+        if (
+          ++commits % COMMITS_BETWEEN_LOOKS > 0 || store.pages.journal().waiting < JOURNAL_PAGES
+        ) {
           continue;
         }
-        store.checkpoint();
+        store.pages.checkpoint();
         // It has left the wait for the disk switched on.
         db.exec("pragma synchronous = off");
       }

@@ -45,7 +45,7 @@ async function readCopy(path: string): Promise<Ledger> {
   const rows = db.prepare(`
     select cast(s.name as text) as subscription, cast(e.id as text) as event, d.state,
       d.attempt_count as attempts
-    from deliveries d join events e on e.seq = d.event join subscriptions s on s.id = d.subscription
+    from deliveries_now d join events e on e.seq = d.event join subscriptions s on s.id = d.subscription
   `).all() as { subscription: string; event: string; state: number; attempts: number }[];
   const events = db.prepare("select cast(id as text) as id from events").all() as { id: string }[];
   const reader = openReader(path);

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { MIGRATIONS } from "../../src/outbox/sqlite/schema.ts";
+import { MIGRATIONS } from "../../src/outbox/sqlite/migrations.ts";
 import { DatabaseSync } from "node:sqlite";
 import { bellhook } from "../support/processes.ts";
 import { until } from "../support/until.ts";

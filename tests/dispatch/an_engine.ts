@@ -7,8 +7,10 @@ import { type Engine, type EnginePorts, startEngine } from "../../src/engine.ts"
 import type { Submitted } from "../../src/ingest/ingest.ts";
 import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
-import { SqliteOutbox, type TimedCommit } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { type Applied, type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import type { TimedCommit } from "../../src/outbox/sqlite/commits.ts";
+import type { Operation } from "../../src/outbox/sqlite/operations.ts";
+import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { type Applied, Store } from "../../src/outbox/sqlite/store.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import { silentLog } from "../../src/runtime/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";

@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000;
 async function found(
   patterns: readonly string[],
   events: readonly { type: string; daysAgo: number; cause?: "event" | "test" | "notice" }[],
-  { keepDays = 30, enabled = true, index = false } = {},
+  { keepDays = 30, enabled = true, isListed = false } = {},
 ) {
   const outbox = await openSqliteOutbox(":memory:");
   try {
@@ -26,8 +26,8 @@ async function found(
       const deliveries = [aDelivery({ cause })];
       const event = aNewEvent({ event: anEvent({ type }), deliveries });
       accepted(await outbox.enqueue({ events: [event], at: NOON - daysAgo * DAY_MS }));
-      // A replay's count has the indexes take in what is fresh.
-      if (index) await outbox.countReplay({ since: 0, until: 1 });
+      // A replay's count has the lists brought up to date.
+      if (isListed) await outbox.countReplay({ since: 0, until: 1 });
     }
     const config = aConfig({
       storage: {
@@ -46,8 +46,8 @@ async function found(
   }
 }
 
-for (const index of [false, true]) {
-  const how = index ? "indexed" : "fresh";
+for (const isListed of [false, true]) {
+  const how = isListed ? "listed" : "not listed yet";
   Deno.test(`unmatched patterns: those that fit no event of 30 days, where events are ${how}`, async () => {
     const events = [
       { type: "booking.created", daysAgo: 40 },
@@ -55,7 +55,7 @@ for (const index of [false, true]) {
       { type: "booking.created", daysAgo: 2 },
     ];
     const patterns = ["booking.*", "*", "payment.failed", "boking.created", "guest.*"];
-    const unmatched = await found(patterns, events, { index });
+    const unmatched = await found(patterns, events, { isListed });
     assertEquals(unmatched.map(({ pattern, near }) => [pattern, near]), [
       ["payment.failed", undefined],
       ["boking.created", "booking.created"],
@@ -65,13 +65,13 @@ for (const index of [false, true]) {
 }
 
 Deno.test("unmatched patterns: a young database says nothing, an empty one neither", async () => {
-  assertEquals(await found(["guest.*"], [{ type: "a", daysAgo: 29 }], { index: true }), []);
+  assertEquals(await found(["guest.*"], [{ type: "a", daysAgo: 29 }], { isListed: true }), []);
   assertEquals(await found(["guest.*"], []), []);
 });
 
 Deno.test("unmatched patterns: where events are kept for a week, a week is looked at", async () => {
   const events = [{ type: "a", daysAgo: 8 }, { type: "b", daysAgo: 1 }];
-  const [one, ...others] = await found(["a", "b"], events, { keepDays: 7, index: true });
+  const [one, ...others] = await found(["a", "b"], events, { keepDays: 7, isListed: true });
   assertEquals([one?.pattern, one?.days, others], ["a", 7, []]);
 });
 
@@ -81,11 +81,11 @@ Deno.test("unmatched patterns: tests and notices are no events, and the disabled
     { type: "guest.created", daysAgo: 1, cause: "test" },
     { type: "subscription.failing", daysAgo: 1, cause: "notice" },
   ] as const;
-  for (const index of [true, false]) {
-    const all = await found(["guest.*", "*"], events, { index });
+  for (const isListed of [true, false]) {
+    const all = await found(["guest.*", "*"], events, { isListed });
     assertEquals(all.map(({ pattern }) => pattern), ["guest.*", "*"]);
   }
-  assertEquals(await found(["guest.*"], events, { index: true, enabled: false }), []);
+  assertEquals(await found(["guest.*"], events, { isListed: true, enabled: false }), []);
 });
 
 Deno.test("unmatched patterns: one of many subscriptions is named once, with some of them", () => {

@@ -255,7 +255,7 @@ async function assertEnded(outbox: SqliteOutbox, path: string, told: string): Pr
 
   using db = new DatabaseSync(path, { readOnly: true });
   const ended = db.prepare(
-    "select state, cast(reason as text) as reason from deliveries where seq = 4",
+    "select state, cast(reason as text) as reason from deliveries_now where seq = 4",
   );
   assertEquals({ ...ended.get() }, { state: 2, reason: "its data is damaged" });
 }

@@ -16,15 +16,15 @@ Deno.test("Journal: nobody begins it anew before what was moved is synced", asyn
 
   store.apply([{ kind: "enqueue", request: { events: [aNewEvent()], at: NOON } }]);
   await journal.sync();
-  assert(store.journal().waiting > 0);
+  assert(store.pages.journal().waiting > 0);
   const begun = await saltOf(path);
-  const moving = journal.move(() => store.checkpoint());
-  assertEquals(store.journal().waiting, 0);
+  const moving = journal.move(() => store.pages.checkpoint());
+  assertEquals(store.pages.journal().waiting, 0);
   write();
   assertEquals(await saltOf(path), begun, "written over while it was being synced");
   await moving;
 
-  await journal.move(() => store.checkpoint());
+  await journal.move(() => store.pages.checkpoint());
   write();
   assertNotEquals(await saltOf(path), begun, "begun anew, once it may be");
   store.close();

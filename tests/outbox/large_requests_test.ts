@@ -6,7 +6,7 @@ import { Store } from "../../src/outbox/sqlite/store.ts";
 import { booksOf } from "./books.ts";
 import { accepted, aDelivery, aNewEvent, delivered, NOON } from "./building.ts";
 
-async function inMemory(options: { biteRows?: number } = {}) {
+async function inMemory(options: { batchRows?: number } = {}) {
   const db = await openWriter(":memory:");
   const open = () =>
     new SqliteOutbox(":memory:", { store: new Store(db, options), reader: new SqliteReader(db) });
@@ -75,20 +75,21 @@ Deno.test("SqliteOutbox: deliveries of one event keep their order, formats and c
   await outbox.close();
 });
 
-Deno.test("SqliteOutbox: a large request is indexed bite by bite, and all is told alike meanwhile", async () => {
-  const { db, outbox, open } = await inMemory({ biteRows: 8 });
+Deno.test("SqliteOutbox: a large request is rolled up batch by batch, and all is told alike meanwhile", async () => {
+  const { db, outbox, open } = await inMemory({ batchRows: 8 });
   const subscriptions = list(5, (i) => `sub-${i}`);
   const deliveries = list(50, (i) => aDelivery({ subscription: `sub-${i % 5}`, claim: true }));
   const { claims } = accepted(
     await outbox.enqueue({ events: [aNewEvent({ deliveries })], at: NOON }),
   );
-  const unindexed = () =>
-    db.prepare("select count(*) as n from deliveries where fresh = 1").get() as { n: number };
-  const left: number[] = [unindexed().n];
+  const notRolledUp = () =>
+    db.prepare("select count(*) as n from deliveries where seq > (select delivery from rolled_up)")
+      .get() as { n: number };
+  const left: number[] = [notRolledUp().n];
   for (const [done, at] of [49, 3, 30].entries()) {
-    // Now those at the end, which no bite has reached, now those at the beginning.
+    // Now those at the end, which no batch has reached, now those at the beginning.
     await outbox.record(delivered(claims[at]!, NOON + 10 + done));
-    left.push(unindexed().n);
+    left.push(notRolledUp().n);
     const told = await booksOf(outbox, { subscriptions });
     const pending = told.counts.map((text) => JSON.parse(text)[1].pending);
     assertEquals(pending.reduce((sum, count) => sum + count), 49 - done);
@@ -103,7 +104,7 @@ Deno.test("SqliteOutbox: a large request is indexed bite by bite, and all is tol
     true,
     true,
   ]);
-  assert(left.at(-1)! > 0, "there was more than four bites");
+  assert(left.at(-1)! > 0, "there was more than four batches");
   await outbox.close();
 });
 

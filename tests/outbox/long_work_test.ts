@@ -42,7 +42,10 @@ function contentOf(path: string): string {
 function emptyMostOf(path: string, rows: number): void {
   using db = new DatabaseSync(path);
   db.exec(`
-    delete from attempts where seq <= ${rows}; delete from deliveries where seq <= ${rows};
+    delete from attempts where seq <= ${rows}; delete from outcomes where delivery <= ${rows};
+    delete from deliveries_of_subscription where delivery <= ${rows};
+    delete from deliveries_of_type where delivery <= ${rows};
+    delete from deliveries where seq <= ${rows};
     delete from events_of_type where event <= ${rows}; delete from events where seq <= ${rows};
     update counts set delivered = delivered - ${rows};
     insert into history (at, kind, cause) values (1, 'paused', x'61'), (2, 'paused', x'62');
@@ -107,7 +110,7 @@ story("audit finds a fault in whichever slice it is", async (path) => {
     assert(faults.some((fault) => fault.includes("counts 1 attempts, and has 0")), `${seq}`);
     db.exec(`insert into attempts select ${seq}, ${seq}, number, started_at, duration_ms, succeeded,
       url, request_headers, remote_address, status, response_headers, response_body, truncated,
-      error_kind, error_message from attempts where seq = 50`);
+      error_kind, error_message, state from attempts where seq = 50`);
     db.exec(`update attempts set started_at = 1700000000005 + ${seq} where seq = ${seq}`);
   }
   assertEquals(await auditFile(path, { sliceRows: 10 }).then(({ faults }) => faults), []);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { MIGRATIONS } from "../../src/outbox/sqlite/schema.ts";
+import { MIGRATIONS } from "../../src/outbox/sqlite/migrations.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { canRun } from "../support/can_run.ts";
 

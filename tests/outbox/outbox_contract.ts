@@ -781,7 +781,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     await outbox.record(exhausted(await aClaim(outbox), NOON));
     const late = await aClaim(outbox);
     await outbox.cancel([late.delivery.id], "enough", NOON);
-    await bringIndexesUpToDate(outbox);
+    await bringSideTablesUpToDate(outbox);
     let looks = 0;
     const hold = { maxMs: 2, monotonicMs: () => looks++ };
     const request = { delivered: NOON + 99, exhausted: NOON + 99, limit: 99, hold };
@@ -807,7 +807,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     await outbox.remember({ at: NOON, kind: "reloaded", cause: "nothing changed" });
     const idempotency = { key: aHash(7), content: aHash(1) };
     await outbox.enqueue({ events: [aNewEvent({ deliveries: [] })], idempotency, at: NOON + 20 });
-    await bringIndexesUpToDate(outbox);
+    await bringSideTablesUpToDate(outbox);
     assertEquals(
       await reader.overdue(times),
       new Map([
@@ -1302,7 +1302,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
   }) => {
     const hour = 3_600_000;
     for (const at of [NOON, NOON + 2 * hour, NOON + 3 * hour]) await aFinished(outbox, { at });
-    await bringIndexesUpToDate(outbox);
+    await bringSideTablesUpToDate(outbox);
     const starts = async (slot: "minute" | "hour") =>
       (await reader.tallies({ slot, since: 0 })).map(({ startsAt }) => startsAt);
     assertEquals(await starts("minute"), [NOON + 2 * hour, NOON + 3 * hour]);
@@ -1325,7 +1325,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
       await outbox.enqueue({ events: [aNewEvent({ deliveries })], at: NOON });
     }
     await aFinished(outbox, { subscription: "erp" });
-    await bringIndexesUpToDate(outbox);
+    await bringSideTablesUpToDate(outbox);
     await outbox.enqueue({ events: [aNewEvent()], at: NOON + 5 });
     assertEquals(await reader.backlogOf("crm"), { pending: 2, dueAt: NOON });
     assertEquals(await reader.backlogOf("erp"), undefined);
@@ -1574,7 +1574,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
           const pending = [...counts].filter(([, { pending }]) => pending > 0);
           assertEquals(await reader.pending(), new Map(pending.map(([id, c]) => [id, c.pending])));
           const told = await booksOf(reader, { subscriptions: ["s0", "s1", "s2"] });
-          await bringIndexesUpToDate(outbox);
+          await bringSideTablesUpToDate(outbox);
           assertEquals(await booksOf(reader, { subscriptions: ["s0", "s1", "s2"] }), told);
           await outbox.release(claims);
           for (const [subscription, { pending }] of counts) {
@@ -1701,8 +1701,8 @@ async function prunedRows(outbox: Outbox, request: PruneRequest) {
   return [deliveries, events, mayHaveMore];
 }
 
-/** Due times are found by the indexes: by whatever they move, nothing is fresh any more. */
-function bringIndexesUpToDate(outbox: Outbox): Promise<void> {
+/** After a step of the clock, side tables lack nothing: all that waits moves with it. */
+function bringSideTablesUpToDate(outbox: Outbox): Promise<void> {
   return outbox.shiftDue(NOON, 0);
 }
 
@@ -1758,7 +1758,7 @@ function anEntry(overrides: Partial<HistoryEntry> = {}): HistoryEntry {
   return { at: NOON, kind: "reloaded", cause: "added: crm", ...overrides };
 }
 
-/** The claim of a fresh delivery for "crm". */
+/** The claim of a new delivery for "crm". */
 async function aClaim(outbox: Outbox, event: Parameters<typeof anEvent>[0] = {}): Promise<Claim> {
   const deliveries = [aDelivery({ claim: true })];
   const events = [aNewEvent({ event: anEvent(event), deliveries })];

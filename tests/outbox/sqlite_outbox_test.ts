@@ -1,8 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
+import type { Operation } from "../../src/outbox/sqlite/operations.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { openSqliteOutbox, SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { type Applied, type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import { type Applied, Store } from "../../src/outbox/sqlite/store.ts";
 import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { outboxContract } from "./outbox_contract.ts";
 
@@ -17,11 +18,11 @@ outboxContract("SqliteOutbox on disk", async () => {
   return { outbox, reader: outbox, forget: () => Deno.remove(folder, { recursive: true }) };
 });
 
-// What is asked after every few rows meets some that are indexed and some that are fresh.
-for (const biteRows of [1, 3]) {
-  outboxContract(`SqliteOutbox that indexes ${biteRows} at a time`, async () => {
+// What is asked after every few rows meets some that are rolled up and some that are not.
+for (const batchRows of [1, 3]) {
+  outboxContract(`SqliteOutbox that rolls up ${batchRows} rows at a time`, async () => {
     const db = await openWriter(":memory:");
-    const parts = { store: new Store(db, { biteRows }), reader: new SqliteReader(db) };
+    const parts = { store: new Store(db, { batchRows }), reader: new SqliteReader(db) };
     const outbox = new SqliteOutbox(":memory:", parts);
     return { outbox, reader: outbox };
   });

@@ -4,7 +4,8 @@ import type { Claim, Claimed, ClaimRequest, Enqueued } from "../../src/outbox/ou
 import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { type Answer, type Applied, type Operation, Store } from "../../src/outbox/sqlite/store.ts";
+import type { Answer, Operation } from "../../src/outbox/sqlite/operations.ts";
+import { type Applied, Store } from "../../src/outbox/sqlite/store.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 /** A process, as far as its disk knows it. */
@@ -131,6 +132,8 @@ class MortalStore extends Store {
     this.#db = db;
     this.#disk = disk;
     this.#owner = owner;
+    const { pages } = this, checkpoint = pages.checkpoint.bind(pages);
+    pages.checkpoint = () => owner.isAlive() ? checkpoint() : undefined;
   }
 
   override apply(operations: readonly Operation[], how?: { watched?: boolean }): Applied {
@@ -151,10 +154,6 @@ class MortalStore extends Store {
     const claimed = super.claim(request);
     for (const claim of claimed.claims) this.#tap(claim);
     return claimed;
-  }
-
-  override checkpoint(): void {
-    if (this.#owner.isAlive()) super.checkpoint();
   }
 
   /** The wire does not say which delivery an attempt is of; its claim is read just before. */

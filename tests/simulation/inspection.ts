@@ -72,7 +72,7 @@ function deliveriesThatDoNotFit(
   { accepted }: Told,
 ): string[] {
   const rows = db.prepare(
-    "select seq, state, cast(reason as text) as reason, attempt_count from deliveries",
+    "select seq, state, cast(reason as text) as reason, attempt_count from deliveries_now",
   ).all() as unknown as Row[];
   const bySeq = new Map(rows.map((row) => [row.seq, row]));
   const found: string[] = [];

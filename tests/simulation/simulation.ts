@@ -585,7 +585,7 @@ class Simulation {
 
   #pending() {
     const db = new DatabaseSync(this.#disk.path, { readOnly: true });
-    const rows = db.prepare("select seq, due_at from deliveries where state = 0").all() as {
+    const rows = db.prepare("select seq, due_at from deliveries_now where state = 0").all() as {
       seq: number;
       due_at: number;
     }[];

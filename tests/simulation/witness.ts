@@ -8,7 +8,7 @@ import type { Subscription } from "../../src/domain/subscription.ts";
 import type { PostedEvent } from "../../src/ingest/posted_event.ts";
 import type { Claim, Enqueued, Recording } from "../../src/outbox/outbox.ts";
 import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
-import type { Answer, Operation } from "../../src/outbox/sqlite/store.ts";
+import type { Answer, Operation } from "../../src/outbox/sqlite/operations.ts";
 import type { TimeMark } from "../../src/runtime/boot_time.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import { TOTALS } from "./houses.ts";
@@ -184,34 +184,34 @@ export class Witness {
     } else known.isCancelKnown = true;
   }
 
-  #takeIn(operation: Operation, answer: Answer): void {
-    switch (operation.kind) {
+  #takeIn({ kind, request }: Operation, answer: Answer): void {
+    switch (kind) {
       case "enqueue":
         this.#trace(`stored ${(answer as Enqueued).kind}`);
         return;
       case "record":
-        return this.#recorded(operation.recording, answer as boolean);
+        return this.#recorded(request, answer as boolean);
       case "hasten": {
-        const known = this.deliveries.get(operation.deliveryId);
+        const known = this.deliveries.get(request.deliveryId);
         if (answer !== true || !known) return;
         known.notBeforeMs = -Infinity;
         known.notAfterMs = Math.min(known.notAfterMs, this.#world.nowMs);
         return;
       }
       case "cancel":
-        for (const id of operation.deliveryIds) {
+        for (const id of request.deliveryIds) {
           const known = this.deliveries.get(id);
           if (known?.state === "pending") this.#finish(known, "cancelled");
         }
         return;
       case "setHealth":
-        return this.#setPaused(operation.subscription, operation.health.pausedAt !== undefined);
+        return this.#setPaused(request.subscription, request.health.pausedAt !== undefined);
       case "shiftDue":
-        this.#trace(`due times shifted by ${operation.byMs}`);
-        this.#scaleMs! += operation.byMs;
+        this.#trace(`due times shifted by ${request.byMs}`);
+        this.#scaleMs! += request.byMs;
         return;
       case "keepTime":
-        return this.#goesOn(operation.mark);
+        return this.#goesOn(request);
     }
   }
 
@@ -434,7 +434,7 @@ function createsDeliveries(operation: Operation): boolean {
   return operation.kind === "enqueue" || operation.kind === "redeliver" ||
     operation.kind === "stepReplay" || operation.kind === "tellExhausted" ||
     (operation.kind === "record" &&
-      (operation.recording.healthNotices?.length ?? 0) > 0);
+      (operation.request.healthNotices?.length ?? 0) > 0);
 }
 
 interface NewRow {

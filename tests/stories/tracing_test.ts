@@ -142,7 +142,7 @@ async function post(port: number, path: string, body?: unknown, headers = {}) {
 
 function pendingAfterOneAttempt(folder: string): boolean {
   using db = new DatabaseSync(`${folder}/bellhook.db`, { readOnly: true, timeout: 5_000 });
-  const rows = db.prepare("select state, attempt_count from deliveries").all();
+  const rows = db.prepare("select state, attempt_count from deliveries_now").all();
   return rows.every(({ state, attempt_count }) => state === 0 && attempt_count === 1);
 }
 

@@ -7,8 +7,7 @@ import {
   DELIVERY_CHECKS,
   EVENT_CHECKS,
   jsonCheck,
-  LIST_CHECK,
-  LIST_SLICE,
+  LIST_CHECKS,
   QUICK_STRUCTURE,
   type Reference,
   referenceCheck,
@@ -121,7 +120,7 @@ const CHECKS: ReadonlyMap<string, readonly Check[]> = new Map([
 const COUNTS: ReadonlyMap<string, string> = new Map([
   ["events", "select 'events' as name, count(*) as n from events"],
   ["attempts", "select 'attempts' as name, count(*) as n from attempts"],
-  ["deliveries", "select state as name, count(*) as n from deliveries"],
+  ["deliveries", "select state as name, count(*) as n from deliveries_now"],
 ]);
 
 function* auditing(sliceRows = SLICE_ROWS): Asking<Audit> {
@@ -161,7 +160,7 @@ function* auditing(sliceRows = SLICE_ROWS): Asking<Audit> {
   const rows = (table: string) => size.get(table) ?? 0;
   // Each is looked at twice, in its structure and by its rows; lists and counts come on top.
   total = 1 + 2 * (rows("events") + rows("deliveries") + rows("attempts")) + 2 * rows("events") +
-    rows("deliveries");
+    3 * rows("deliveries");
 
   for (const { name } of tables!) {
     yield* hold([STRUCTURE], { table: String(name) }, ` in "${name}"`);
@@ -187,7 +186,7 @@ function* auditing(sliceRows = SLICE_ROWS): Asking<Audit> {
       } of "${table}"`;
       yield* hold(checks, params, where);
       if (count !== undefined) {
-        const sql = `${count} where rowid between :from and :to group by 1`;
+        const sql = `${count} where seq between :from and :to group by 1`;
         const [counted] = yield* ask([{ sql, params }]);
         for (const { name, n } of counted!) counts.set(name, (counts.get(name) ?? 0) + Number(n));
       }
@@ -195,17 +194,19 @@ function* auditing(sliceRows = SLICE_ROWS): Asking<Audit> {
       from = params.to === LARGEST ? undefined : params.to + 1;
     }
   }
-  for (let place: Place | undefined = { type: -1, at: 0, event: 0 }; place !== undefined;) {
-    const [next]: (readonly Row[])[] = yield* ask([{
-      sql: LIST_SLICE,
-      params: { ...place, rows: sliceRows },
-    }]);
-    const to = next![0] as unknown as Place | undefined;
-    const { type, at, event } = to ?? { type: LARGEST, at: LARGEST, event: LARGEST };
-    const params = { ...place, toType: type, toAt: at, toEvent: event };
-    yield* hold([LIST_CHECK], params, " in events_of_type");
-    done += sliceRows;
-    place = to;
+  for (const check of LIST_CHECKS) {
+    for (let place: Place | undefined = { key: -1, at: 0, row: 0 }; place !== undefined;) {
+      const [next]: (readonly Row[])[] = yield* ask([{
+        sql: check.slice,
+        params: { ...place, rows: sliceRows },
+      }]);
+      const to = next![0] as unknown as Place | undefined;
+      const { key, at, row } = to ?? { key: LARGEST, at: LARGEST, row: LARGEST };
+      const params = { ...place, toKey: key, toAt: at, toRow: row };
+      yield* hold([check], params, ` in ${check.table}`);
+      done += sliceRows;
+      place = to;
+    }
   }
   yield* hold([COUNTS_CHECK], undefined, ' in "deliveries" or "counts"');
   const unreadable = found.isDamaged ? yield* unreadableRowsIn({ done: total, total }) : [];
@@ -234,11 +235,11 @@ function* unreadableRowsIn(progress: Progress): Asking<string[]> {
 const SMALLEST = Number.MIN_SAFE_INTEGER;
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
-/** A row of events_of_type. */
+/** A row of a list. */
 interface Place {
-  readonly type: number;
+  readonly key: number;
   readonly at: number;
-  readonly event: number;
+  readonly row: number;
 }
 
 /** What was found, each sentence once: a damaged file may be told of by several checks. */

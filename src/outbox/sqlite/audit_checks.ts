@@ -82,7 +82,7 @@ export const EVENT_CHECKS: readonly Check[] = [
   },
   {
     sql: `
-      select e.id from events e, indexed_until u
+      select e.id from events e, rolled_up u
       where e.seq between :from and :to and e.seq <= u.event and (
         select count(*) from events_of_type t
         where t.type in (e.type, ${ALL_TYPES}) and t.accepted_at = e.accepted_at
@@ -119,49 +119,52 @@ export function jsonCheck(table: string, columns: readonly string[]): Check {
   };
 }
 
-/** Of deliveries, each with its attempts. */
+/** Of deliveries, each with its outcome, its row in `pending` and its attempts. */
 export const DELIVERY_CHECKS: readonly Check[] = [
   {
     sql: `
-      select seq, created_at, state from deliveries
-      where seq between :from and :to and state not between 0 and 3`,
-    say: (row) => `${delivery(row)} is in no known state: ${row.state}`,
-  },
-  {
-    sql: `
-      select seq, created_at from deliveries
-      where seq between :from and :to and state = 0 and due_at is null`,
+      select d.seq, d.created_at from deliveries d, rolled_up u
+      where d.seq between :from and :to and d.seq <= u.delivery
+        and not exists (select 1 from outcomes o where o.delivery = d.seq)
+        and not exists (select 1 from pending p where p.delivery = d.seq)`,
     say: (row) => `${delivery(row)} is pending and never due: it would not be attempted again`,
   },
   {
     sql: `
-      select seq, created_at from deliveries
-      where seq between :from and :to and state = 0 and finished_at is not null`,
-    say: (row) => `${delivery(row)} is pending and finished at the same time`,
-  },
-  {
-    sql: `
-      select seq, created_at, state from deliveries
-      where seq between :from and :to and state <> 0 and due_at is not null`,
+      select d.seq, d.created_at, o.state
+      from deliveries d join outcomes o on o.delivery = d.seq join pending p on p.delivery = d.seq
+      where d.seq between :from and :to`,
     say: (row) => `${delivery(row)} is ${STATES[row.state as number]} and yet due`,
   },
   {
     sql: `
-      select seq, created_at, state from deliveries
-      where seq between :from and :to and state <> 0 and finished_at is null`,
-    say: (row) => `${delivery(row)} is ${STATES[row.state as number]}, nobody knows since when`,
+      select d.seq, d.created_at, o.state
+      from deliveries d join outcomes o on o.delivery = d.seq
+      where d.seq between :from and :to and o.state not between 1 and 3`,
+    say: (row) => `${delivery(row)} is in no known state: ${row.state}`,
   },
   {
     sql: `
-      select seq, created_at, state from deliveries
-      where seq between :from and :to and state in (2, 3) and reason is null`,
+      select d.seq, d.created_at, o.state
+      from deliveries d join outcomes o on o.delivery = d.seq
+      where d.seq between :from and :to and o.state in (2, 3) and o.reason is null`,
     say: (row) => `${delivery(row)} is ${STATES[row.state as number]} without a reason`,
+  },
+  {
+    sql: `
+      select d.seq, d.created_at from deliveries d
+        left join outcomes o on o.delivery = d.seq left join pending p on p.delivery = d.seq
+      where d.seq between :from and :to
+        and (o.created_at is not null and o.created_at <> d.created_at
+          or p.created_at is not null
+            and (p.created_at <> d.created_at or p.subscription <> d.subscription))`,
+    say: (row) => `${delivery(row)} is listed by a time or subscription that it does not have`,
   },
   {
     sql: `
       select d.seq, d.created_at, d.attempt_count, count(a.number) as found,
         coalesce(max(a.number), 0) as highest
-      from deliveries d left join attempts a on a.delivery = d.seq
+      from deliveries_now d left join attempts a on a.delivery = d.seq
       where d.seq between :from and :to
       group by d.seq having found <> d.attempt_count or highest <> d.attempt_count`,
     say: (row) =>
@@ -171,7 +174,8 @@ export const DELIVERY_CHECKS: readonly Check[] = [
   {
     sql: `
       select d.seq, d.created_at
-      from deliveries d left join attempts a on a.delivery = d.seq and a.number = d.attempt_count
+      from deliveries_now d
+        left join attempts a on a.delivery = d.seq and a.number = d.attempt_count
       where d.seq between :from and :to and d.state = 1 and d.reason is null
         and coalesce(a.succeeded, 0) = 0`,
     say: (row) => `${delivery(row)} is delivered, but its last attempt on record did not succeed`,
@@ -179,65 +183,98 @@ export const DELIVERY_CHECKS: readonly Check[] = [
   {
     sql: `
       select d.seq, d.created_at
-      from deliveries d join attempts a on a.delivery = d.seq and a.number = d.attempt_count
+      from deliveries_now d cross join attempts a
+        on a.delivery = d.seq and a.number = d.attempt_count
       where d.seq between :from and :to and d.state = 0 and a.succeeded = 1`,
     say: (row) => `${delivery(row)} is pending, though its last attempt succeeded`,
   },
   {
     sql: `
       select d.seq, d.created_at
-      from deliveries d join attempts a on a.delivery = d.seq and a.number = d.attempt_count
+      from deliveries_now d cross join attempts a
+        on a.delivery = d.seq and a.number = d.attempt_count
       where d.seq between :from and :to and d.last_status is not a.status`,
     say: (row) => `${delivery(row)} has another last status than its last attempt`,
   },
   {
     sql: `
-      select d.seq, d.created_at from deliveries d, indexed_until u
-      where d.seq between :from and :to and d.fresh = 1 and d.seq <= u.delivery`,
-    say: (row) => `${delivery(row)} is in no index: it would not be listed or attempted`,
+      select d.seq, d.created_at from deliveries d, rolled_up u
+      where d.seq between :from and :to and d.seq <= u.delivery and not (
+        exists (
+          select 1 from deliveries_of_subscription l
+          where l.subscription = d.subscription and l.created_at = d.created_at
+            and l.delivery = d.seq
+        ) and exists (
+          select 1 from deliveries_of_type l
+          where l.type = d.type and l.created_at = d.created_at and l.delivery = d.seq
+        )
+      )`,
+    say: (row) => `${delivery(row)} is not among those of its subscription, or not of its type`,
   },
 ];
 
-/** Of events_of_type, whose rows have no number: those after one place, up to another. */
-export const LIST_CHECK: Check = {
-  sql: `
-    select t.event from events_of_type t left join events e on e.seq = t.event
-    where (t.type, t.accepted_at, t.event) > (:type, :at, :event)
-      and (t.type, t.accepted_at, t.event) <= (:toType, :toAt, :toEvent)
-      and (t.type not in (e.type, ${ALL_TYPES}) or e.accepted_at is not t.accepted_at)`,
-  say: (row) => `event number ${row.event} is listed by a type or time that it does not have`,
-};
+/** A list whose rows have no number: those after one place, up to another. */
+export interface ListCheck extends Check {
+  readonly table: string;
+  /** The place that is so many rows after another; none where there are fewer. */
+  readonly slice: string;
+}
 
-/** The place that is so many rows after another; none where there are fewer. */
-export const LIST_SLICE = `
-  select type, accepted_at as at, event from events_of_type
-  where (type, accepted_at, event) > (:type, :at, :event)
-  order by type, accepted_at, event limit 1 offset :rows - 1`;
+export const LIST_CHECKS: readonly ListCheck[] = [
+  {
+    table: "events_of_type",
+    slice: `
+      select type as key, accepted_at as at, event as row from events_of_type
+      where (type, accepted_at, event) > (:key, :at, :row)
+      order by type, accepted_at, event limit 1 offset :rows - 1`,
+    sql: `
+      select t.event from events_of_type t left join events e on e.seq = t.event
+      where (t.type, t.accepted_at, t.event) > (:key, :at, :row)
+        and (t.type, t.accepted_at, t.event) <= (:toKey, :toAt, :toRow)
+        and (t.type not in (e.type, ${ALL_TYPES}) or e.accepted_at is not t.accepted_at)`,
+    say: (row) => `event number ${row.event} is listed by a type or time that it does not have`,
+  },
+  deliveryListCheck("deliveries_of_subscription", "subscription"),
+  deliveryListCheck("deliveries_of_type", "type"),
+];
+
+function deliveryListCheck(table: string, column: string): ListCheck {
+  return {
+    table,
+    slice: `
+      select ${column} as key, created_at as at, delivery as row from ${table}
+      where (${column}, created_at, delivery) > (:key, :at, :row)
+      order by ${column}, created_at, delivery limit 1 offset :rows - 1`,
+    sql: `
+      select l.delivery from ${table} l left join deliveries d on d.seq = l.delivery
+      where (l.${column}, l.created_at, l.delivery) > (:key, :at, :row)
+        and (l.${column}, l.created_at, l.delivery) <= (:toKey, :toAt, :toRow)
+        and (d.${column} is not l.${column} or d.created_at is not l.created_at)`,
+    say: (row) =>
+      `delivery number ${row.delivery} is listed by a ${column} or time that it does not have`,
+  };
+}
 
 /** Of all deliveries at once, for what is counted changes with every one of them. */
 export const COUNTS_CHECK: Check = {
   sql: `
-    select * from (
-      select s.name,
-        coalesce(c.pending, 0) + coalesce(f.fresh_pending, 0) as pending,
-        coalesce(f.pending, 0) as found_pending,
-        coalesce(c.delivered, 0) + coalesce(f.fresh_delivered, 0) as delivered,
-        coalesce(f.delivered, 0) as found_delivered,
-        coalesce(c.exhausted, 0) + coalesce(f.fresh_exhausted, 0) as exhausted,
-        coalesce(f.exhausted, 0) as found_exhausted,
-        coalesce(c.cancelled, 0) + coalesce(f.fresh_cancelled, 0) as cancelled,
-        coalesce(f.cancelled, 0) as found_cancelled
-      from subscriptions s
-        left join counts c on c.subscription = s.id
-        left join (
-          select subscription,
-            sum(state = 0) as pending, sum(state = 0 and fresh = 1) as fresh_pending,
-            sum(state = 1) as delivered, sum(state = 1 and fresh = 1) as fresh_delivered,
-            sum(state = 2) as exhausted, sum(state = 2 and fresh = 1) as fresh_exhausted,
-            sum(state = 3) as cancelled, sum(state = 3 and fresh = 1) as fresh_cancelled
-          from deliveries group by subscription
-        ) f on f.subscription = s.id
-    )
+    select * from (select s.name,
+      coalesce(c.pending, 0) as pending, coalesce(f.pending, 0) as found_pending,
+      coalesce(c.delivered, 0) as delivered, coalesce(f.delivered, 0) as found_delivered,
+      coalesce(c.exhausted, 0) as exhausted, coalesce(f.exhausted, 0) as found_exhausted,
+      coalesce(c.cancelled, 0) as cancelled, coalesce(f.cancelled, 0) as found_cancelled
+    from subscriptions s
+      left join (
+        select subscription, sum(pending) as pending, sum(delivered) as delivered,
+          sum(exhausted) as exhausted, sum(cancelled) as cancelled
+        from (select * from counts union all select * from uncounted) group by subscription
+      ) c on c.subscription = s.id
+      left join (
+        select d.subscription, sum(o.delivery is null) as pending,
+          coalesce(sum(o.state = 1), 0) as delivered, coalesce(sum(o.state = 2), 0) as exhausted,
+          coalesce(sum(o.state = 3), 0) as cancelled
+        from deliveries d left join outcomes o on o.delivery = d.seq group by d.subscription
+      ) f on f.subscription = s.id)
     where pending <> found_pending or delivered <> found_delivered
       or exhausted <> found_exhausted or cancelled <> found_cancelled`,
   say: (row) =>
@@ -252,7 +289,7 @@ export const CLOCK_CHECKS: readonly Check[] = [
     // it; one more may be under way when it is cancelled.
     sql: `
       select d.seq, d.created_at, d.state, d.finished_at, count(*) as later
-      from deliveries d join attempts a on a.delivery = d.seq
+      from deliveries_now d cross join attempts a on a.delivery = d.seq
       where d.seq between :from and :to and a.started_at + a.duration_ms > d.finished_at + 3
       group by d.seq having later > (d.state = 3)`,
     say: (row) =>

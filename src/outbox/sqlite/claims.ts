@@ -1,9 +1,27 @@
+import type { Claim } from "../outbox.ts";
+import { parseDeliveryId } from "./delivery_id.ts";
+import type { Names } from "./names.ts";
+
 /** Who may attempt what, in memory alone: whoever dies, what was pending and due is so still. */
 export class Claims {
   readonly #tokens = new Map<number, Map<number, number>>();
   /** Tokens of deliveries that were cancelled while claimed, by delivery, the oldest first. */
   readonly #cancelled = new Map<number, number>();
+  readonly #subscriptions: Names;
   #lastToken = 0;
+
+  constructor(subscriptions: Names) {
+    this.#subscriptions = subscriptions;
+  }
+
+  /** A claim by numbers; undefined where its delivery's id or subscription is none of ours. */
+  grantOf({ delivery, token }: Claim): Grant | undefined {
+    const seq = parseDeliveryId(delivery.id)?.seq;
+    const subscription = this.#subscriptions.find(delivery.subscription);
+    return seq === undefined || subscription === undefined
+      ? undefined
+      : { subscription, seq, token };
+  }
 
   /** A token that no claim has had; it counts once it is granted. */
   nextToken(): number {

@@ -5,13 +5,8 @@ import { sync } from "./copy.ts";
 import { faultOf } from "./faults.ts";
 import { isHeldHere } from "./lock.ts";
 import { assertComplete, assertNotAbandoned, type Head, HEAD_BYTES } from "./remains.ts";
-import {
-  assertCurrent,
-  migrate,
-  MIGRATIONS,
-  NotOurDatabaseError,
-  schemaVersion,
-} from "./schema.ts";
+import { MIGRATIONS } from "./migrations.ts";
+import { assertCurrent, migrate, NotOurDatabaseError, schemaVersion } from "./schema.ts";
 import { type Migrating, removeRemains, upgrade } from "./upgrade.ts";
 
 /** The name of a database without a file. */

@@ -28,10 +28,20 @@ export function orRemember(work: () => void, remember: () => void): void {
 export const UNREADABLE =
   `a row that this needs cannot be read: ${DAMAGED}; run bellhook audit, which names it`;
 
+/** What is read; undefined where it can't be, for its pages are damaged. */
+export function unlessCorrupt<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+    return undefined;
+  }
+}
+
 /** A row; none where it is not there or can't be read. */
 export function ifReadable<Row>(read: () => Row | undefined): Row[] {
-  const row = orCorrupt(read);
-  return row === undefined || row === CORRUPTED ? [] : [row];
+  const row = unlessCorrupt(read);
+  return row === undefined ? [] : [row];
 }
 
 /**
@@ -45,16 +55,5 @@ export function isJson(text: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-const CORRUPTED = "corrupt";
-
-function orCorrupt<Value>(read: () => Value): Value | typeof CORRUPTED {
-  try {
-    return read();
-  } catch (error) {
-    if (!isCorrupt(error)) throw error;
-    return CORRUPTED;
   }
 }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
+import { isChannelId } from "../../domain/notice.ts";
 import type { ExhaustedDigest } from "../outbox.ts";
 import { type Bytes, toBytes, toText } from "./bytes.ts";
 import type { Names } from "./names.ts";
@@ -31,7 +32,9 @@ export class ExhaustedCounts {
     this.#subscriptions = subscriptions;
   }
 
+  /** Not those of channels, which are notices, also where one is sent again: it would have no end. */
   add({ subscription, delivery, reason, at }: Exhausted): void {
+    if (isChannelId(this.#subscriptions.name(subscription))) return;
     this.#sql.countExhausted.run({
       subscription,
       at: Math.round(at),

@@ -1,34 +1,24 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type Health, isAnswering } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
-import type { Changes, FreshSuccess } from "./changes.ts";
-import { FRESH_SUCCESSES } from "./reading.ts";
+import type { Changes } from "./changes.ts";
+import { LAST_SUCCESSES } from "./reading.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
 /**
- * Writes how receivers do: at once what anything follows from, and with the indexes' next bite when a
- * receiver succeeded last, as long as its fresh deliveries tell.
+ * Writes how receivers do: at once what anything follows from. That a receiver goes on answering well is
+ * told by its attempts until they are rolled up.
  */
 export class HealthKeeping {
   readonly #sql: Statements<keyof typeof HEALTH_SQL>;
   /** What was written of a subscription last, as of the last commit; unknown until then. */
   readonly #written = new Map<number, Health>();
-  /** The last successes that only fresh deliveries tell of, by subscription. */
-  readonly #successes: Map<number, FreshSuccess>;
 
   constructor(db: DatabaseSync) {
     this.#sql = prepareAll(db, HEALTH_SQL);
-    const told = this.#sql.freshSuccesses.all() as unknown as {
-      subscription: number;
-      last_at: Instant;
-      status: number | null;
-    }[];
-    this.#successes = new Map(
-      told.map(({ subscription, last_at: at, status }) => [subscription, { at, status }]),
-    );
   }
 
-  /** Whether more is to be written than when the last success was. */
+  /** Whether there is more to write than when the last success was. */
   isNews(subscription: number, health: Health, changes: Changes): boolean {
     const before = changes.health.get(subscription) ?? this.#written.get(subscription);
     return before === undefined || health.consecutiveFailures !== before.consecutiveFailures ||
@@ -49,9 +39,9 @@ export class HealthKeeping {
       wasAnswering(before) !== isAnswering(health);
   }
 
-  /** At the end of a transaction; `takesIn`: fresh deliveries will tell of nothing any more. */
-  write(changes: Changes, { takesIn }: { takesIn: boolean }): void {
-    for (const [subscription, health] of changes.health) {
+  /** At the end of a transaction, before rows are rolled up. */
+  write({ health: changed }: Changes): void {
+    for (const [subscription, health] of changed) {
       this.#sql.write.get(
         subscription,
         health.failingSince ?? null,
@@ -67,20 +57,15 @@ export class HealthKeeping {
         health.lastResult?.error?.message ?? null,
       );
     }
-    if (!takesIn) return;
-    for (const successes of [this.#successes, changes.successes]) {
-      for (const [subscription, { at, status }] of successes) {
-        this.#sql.succeed.get({ subscription, at: Math.round(at), status });
-      }
-    }
   }
 
-  committed(changes: Changes, { takesIn }: { takesIn: boolean }): void {
-    for (const [subscription, health] of changes.health) this.#written.set(subscription, health);
-    if (takesIn) return this.#successes.clear();
-    for (const [subscription, success] of changes.successes) {
-      this.#successes.set(subscription, success);
-    }
+  /** Within a transaction: the successes among the attempts after a number, up to another. */
+  addSuccesses({ after, until }: { after: number; until: number }): void {
+    this.#sql.addSuccesses.run({ after, until });
+  }
+
+  committed({ health: changed }: Changes): void {
+    for (const [subscription, health] of changed) this.#written.set(subscription, health);
   }
 }
 
@@ -92,7 +77,7 @@ interface StoredTurn {
   readonly last_success_at: Instant | null;
 }
 
-/** A row with failures was written whole: no fresh delivery knows of a later success. */
+/** A row with failures was written whole: no attempt tells of a later success. */
 function wasAnswering(row: StoredTurn | undefined): boolean {
   return row === undefined || isAnswering({
     consecutiveFailures: row.consecutive_failures,
@@ -102,8 +87,6 @@ function wasAnswering(row: StoredTurn | undefined): boolean {
 
 /** The statements by name; the tests ask SQLite how it would run each. */
 export const HEALTH_SQL = {
-  freshSuccesses: FRESH_SUCCESSES,
-
   before: `
     select failing_since, paused_at, changed_at, consecutive_failures, last_success_at
     from health where subscription = ?`,
@@ -127,11 +110,13 @@ export const HEALTH_SQL = {
       last_error_kind = excluded.last_error_kind,
       last_error_message = excluded.last_error_message`,
 
-  succeed: `
-    update health set last_success_at = max(coalesce(last_success_at, :at), :at),
-      last_result_at = max(coalesce(last_result_at, :at), :at),
-      last_status = iif(:at > coalesce(last_result_at, -1), :status, last_status),
-      last_error_kind = iif(:at > coalesce(last_result_at, -1), null, last_error_kind),
-      last_error_message = iif(:at > coalesce(last_result_at, -1), null, last_error_message)
-    where subscription = :subscription`,
+  addSuccesses: `
+    update health set
+      last_success_at = max(coalesce(last_success_at, s.last_at), s.last_at),
+      last_result_at = max(coalesce(last_result_at, s.last_at), s.last_at),
+      last_status = iif(s.last_at > coalesce(last_result_at, -1), s.status, last_status),
+      last_error_kind = iif(s.last_at > coalesce(last_result_at, -1), null, last_error_kind),
+      last_error_message = iif(s.last_at > coalesce(last_result_at, -1), null, last_error_message)
+    from (${LAST_SUCCESSES} and a.seq > :after and a.seq <= :until group by d.subscription) s
+    where s.subscription = health.subscription`,
 } as const;

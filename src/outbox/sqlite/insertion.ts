@@ -6,6 +6,7 @@ import { scopeToText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
 import { deliveryId } from "./delivery_id.ts";
 import type { Names } from "./names.ts";
+import type { Numbers } from "./numbers.ts";
 
 /** The numbers of subscriptions, event types and formats. */
 export interface NameTables {
@@ -30,37 +31,26 @@ export interface InsertedDelivery {
   readonly subscription: number;
 }
 
-/**
- * Writes events and deliveries. It hands out their numbers itself, being the only writer, so that
- * ids are known before the commit; numbers that a rollback takes back are not used again.
- */
+/** Writes events and deliveries. */
 export class Insertion {
   readonly #names: NameTables;
   readonly #insertEvent: StatementSync;
   readonly #insertDelivery: StatementSync;
   readonly #insertRun: StatementSync;
-  #lastEvent: number;
-  #lastDelivery: number;
+  readonly #numbers: Numbers;
 
-  constructor(db: DatabaseSync, names: NameTables) {
+  constructor(db: DatabaseSync, names: NameTables, numbers: Numbers) {
     this.#names = names;
+    this.#numbers = numbers;
     this.#insertEvent = db.prepare(INSERT_EVENT);
     this.#insertDelivery = db.prepare(INSERT_DELIVERY);
     this.#insertRun = db.prepare(INSERT_RUN);
-    const last = db.prepare(LAST_NUMBERS).get() as { event: number; delivery: number };
-    this.#lastEvent = last.event;
-    this.#lastDelivery = last.delivery;
-  }
-
-  /** The last numbers handed out. */
-  get last(): { readonly event: number; readonly delivery: number } {
-    return { event: this.#lastEvent, delivery: this.#lastDelivery };
   }
 
   /** Stores an event with its deliveries, due at once, and answers these in their order. */
   event(incoming: NewEvent, at: Instant, changes: Changes): InsertedDelivery[] {
     const { event, publisher, contentHash, source, deliveries } = incoming;
-    const seq = ++this.#lastEvent;
+    const seq = ++this.#numbers.event;
     const type = this.#names.types.intern(event.type);
     this.#insertEvent.get(
       seq,
@@ -101,7 +91,7 @@ export class Insertion {
     const createdAt = Math.round(at);
     const subscriptions = names.map((name) => this.#names.subscriptions.intern(name));
     this.#insertRun.get(
-      this.#lastDelivery + 1,
+      this.#numbers.delivery + 1,
       event,
       type,
       this.#names.formats.intern(format),
@@ -110,7 +100,7 @@ export class Insertion {
       `[${subscriptions}]`,
     );
     return subscriptions.map((subscription) => {
-      const seq = ++this.#lastDelivery;
+      const seq = ++this.#numbers.delivery;
       changes.create({ subscription, seq, createdAt, cause });
       return { id: deliveryId({ createdAt, seq }), seq, subscription };
     });
@@ -118,7 +108,7 @@ export class Insertion {
 
   /** Stores a delivery, due at once. The event's count of them is the caller's to keep. */
   delivery(row: DeliveryRow, at: Instant, changes: Changes): InsertedDelivery {
-    const seq = ++this.#lastDelivery;
+    const seq = ++this.#numbers.delivery;
     const createdAt = Math.round(at);
     this.#insertDelivery.get(
       seq,
@@ -127,7 +117,6 @@ export class Insertion {
       row.type,
       row.format,
       row.cause,
-      createdAt,
       createdAt,
       row.redeliveryOf ?? null,
     );
@@ -175,20 +164,10 @@ const INSERT_EVENT = `
 
 const INSERT_DELIVERY = `
   insert into deliveries (
-    seq, event, subscription, type, format, cause, created_at, due_at, redelivery_of,
-    state, attempt_count, fresh
-  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 1)`;
+    seq, event, subscription, type, format, cause, created_at, redelivery_of
+  ) values (?, ?, ?, ?, ?, ?, ?, ?)`;
 
 /** The subscriptions come as a JSON list, in the order of their deliveries' numbers. */
 const INSERT_RUN = `
-  insert into deliveries (
-    seq, event, subscription, type, format, cause, created_at, due_at, redelivery_of,
-    state, attempt_count, fresh
-  )
-  select ?1 + key, ?2, value, ?3, ?4, ?5, ?6, ?6, null, 0, 0, 1 from json_each(?7)`;
-
-// Pruning may have taken the last rows away, and what is fresh is told by its number.
-const LAST_NUMBERS = `
-  select max(event, coalesce((select max(seq) from events), 0)) as event,
-    max(delivery, coalesce((select max(seq) from deliveries), 0)) as delivery
-  from indexed_until`;
+  insert into deliveries (seq, event, subscription, type, format, cause, created_at)
+  select ?1 + key, ?2, value, ?3, ?4, ?5, ?6 from json_each(?7)`;

@@ -1,5 +1,5 @@
 import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
-import { FRAME_HEAD_BYTES, JOURNAL_HEAD_BYTES, type Store } from "./store.ts";
+import { type DatabasePages, FRAME_HEAD_BYTES, JOURNAL_HEAD_BYTES } from "./database_pages.ts";
 
 /** Thrown where another program has taken the files of an open database away, or cut them short. */
 export class FilesChanged extends OutboxFailed {
@@ -28,7 +28,7 @@ interface Known {
  */
 export class OwnFiles {
   readonly #path: string;
-  readonly #store: Store;
+  readonly #pages: DatabasePages;
   readonly #database: Known;
   readonly #journal: Known;
   readonly #index: Known;
@@ -38,14 +38,14 @@ export class OwnFiles {
   readonly #frameHead = new Uint8Array(FRAME_HEAD_BYTES);
 
   /** Right after they were opened. */
-  constructor(path: string, store: Store) {
+  constructor(path: string, pages: DatabasePages) {
     this.#path = path;
-    this.#store = store;
+    this.#pages = pages;
     this.#database = this.#look(path);
     this.#journal = this.#look(`${path}-wal`);
     this.#index = this.#look(`${path}-shm`);
     this.#journalFile = Deno.openSync(`${path}-wal`);
-    this.#frameBytes = store.frameBytes();
+    this.#frameBytes = pages.frameBytes();
   }
 
   /**
@@ -74,7 +74,7 @@ export class OwnFiles {
   }
 
   #hasAllFrames(size: number): boolean {
-    const needed = this.#store.journalBytes();
+    const needed = this.#pages.journalBytes();
     if (size < needed) return false;
     for (let end = needed; end > this.#frameBytes; end -= this.#frameBytes) {
       if (!this.#hasFrameBefore(end)) return false;
@@ -101,9 +101,9 @@ export class OwnFiles {
     const journal = this.#look(`${this.#path}-wal`);
     if (!isSame(journal, this.#journal)) this.#replaced("-wal", true);
     // A checkpoint that empties it makes it shorter too.
-    if (journal.size < this.#journal.size && journal.size < this.#store.journalBytes()) {
+    if (journal.size < this.#journal.size && journal.size < this.#pages.journalBytes()) {
       const again = this.#look(`${this.#path}-wal`);
-      const needed = this.#store.journalBytes();
+      const needed = this.#pages.journalBytes();
       if (again.size < needed) this.#cutShort("-wal", needed, again.size);
     }
     this.#journal.size = journal.size;
@@ -113,7 +113,7 @@ export class OwnFiles {
     const database = this.#look(this.#path);
     if (!isSame(database, this.#database)) this.#replaced("", true);
     // Only a VACUUM makes it shorter, and then it has fewer pages as well.
-    if (database.size < this.#database.size && this.#store.bytes() >= this.#database.size) {
+    if (database.size < this.#database.size && this.#pages.bytes() >= this.#database.size) {
       this.#cutShort("", this.#database.size, database.size);
     }
     this.#database.size = database.size;

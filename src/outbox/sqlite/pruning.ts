@@ -4,7 +4,7 @@ import { type KeptTimes, PRUNED_KINDS, type PrunedKind, type PruneRequest } from
 import type { Pruned } from "../outbox.ts";
 import type { Changes } from "./changes.ts";
 import { orRemember } from "./damage.ts";
-import type { LastNumbers } from "./indexing.ts";
+import type { RowNumbers } from "./numbers.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
@@ -24,16 +24,17 @@ export class Pruning {
     this.#sql = prepareAll(db, PRUNING_SQL);
   }
 
-  /** One batch, within a transaction, of what the indexes have taken in so far. */
-  batch(request: PruneRequest, indexed: LastNumbers, changes: Changes): Pruned {
+  /** One batch, within a transaction, of what the side tables have taken in so far. */
+  batch(request: PruneRequest, reached: RowNumbers, changes: Changes): Pruned {
     const { limit, hold } = request;
     const startedMs = hold?.monotonicMs() ?? 0;
     const heldMs = () => hold === undefined ? 0 : hold.monotonicMs() - startedMs;
+    let isOver = false;
     const batch: Batch = {
       request,
-      indexed,
+      reached,
       changes,
-      isOver: () => hold !== undefined && heldMs() >= hold.maxMs,
+      isOver: () => isOver ||= hold !== undefined && heldMs() >= hold.maxMs,
       events: 0,
     };
     const pruned = { deliveries: 0, others: 0 };
@@ -88,19 +89,20 @@ export class Pruning {
   }
 
   #pruneDeliveries(state: FinalState, before: Instant, batch: Batch): number {
-    const { request, indexed, changes } = batch;
+    const { request, reached, changes } = batch;
     const rows = this.#sql.finished.all(
       STATES.indexOf(state),
       before,
-      indexed.delivery,
+      reached.delivery,
+      reached.attempt,
       request.limit + this.#stuck.deliveries.size,
     ) as unknown as FinishedRow[];
     const removed = new Map<number, number>();
     let deleted = 0;
-    for (const { seq, event, subscription } of rows) {
-      const { deliveries } = this.#stuck;
+    for (const row of rows) {
+      const { seq, event, subscription } = row, { deliveries } = this.#stuck;
       if (deliveries.has(seq)) continue;
-      orRemember(() => this.#removeDelivery(seq), () => deliveries.add(seq));
+      orRemember(() => this.#removeDelivery(row), () => deliveries.add(seq));
       removed.set(event, (removed.get(event) ?? 0) + 1);
       changes.count(subscription, state, -1);
       deleted++;
@@ -110,9 +112,9 @@ export class Pruning {
     return deleted;
   }
 
-  #pruneBareEvents(before: Instant, { request, indexed, isOver }: Batch): number {
+  #pruneBareEvents(before: Instant, { request, reached, isOver }: Batch): number {
     const limit = request.limit + this.#stuck.events.size;
-    const rows = this.#sql.bareEvents.all(before, indexed.event, limit);
+    const rows = this.#sql.bareEvents.all(before, reached.event, limit);
     let deleted = 0;
     for (const event of rows as unknown as EventNumbers[]) {
       const { events } = this.#stuck;
@@ -154,8 +156,11 @@ export class Pruning {
     return 0;
   }
 
-  #removeDelivery(seq: number): void {
+  #removeDelivery({ seq, subscription, type, created_at }: FinishedRow): void {
     this.#sql.deleteAttempts.get(seq);
+    this.#sql.deleteOutcome.get(seq);
+    this.#sql.deleteOfSubscription.get(subscription, created_at, seq);
+    this.#sql.deleteOfType.get(type, created_at, seq);
     this.#sql.deleteDelivery.get(seq);
   }
 
@@ -168,7 +173,7 @@ export class Pruning {
 /** What a batch works on, and how far it got. */
 interface Batch {
   readonly request: PruneRequest;
-  readonly indexed: LastNumbers;
+  readonly reached: RowNumbers;
   readonly changes: Changes;
   /** Whether it has held the loop for as long as it may. */
   readonly isOver: () => boolean;
@@ -222,14 +227,28 @@ interface FinishedRow {
   readonly seq: number;
   readonly event: number;
   readonly subscription: number;
+  readonly type: number;
+  readonly created_at: Instant;
 }
 
 /** The statements by name; the tests ask SQLite how it would run each. */
 export const PRUNING_SQL = {
+  // Also their attempts must have been taken in: they would be missed in the tallies.
   finished: `
-    select seq, event, subscription from deliveries
-    where state = ? and state <> 0 and fresh = 0 and finished_at < ? and seq <= ?
-    order by finished_at limit ?`,
+    select d.seq, d.event, d.subscription, d.type, d.created_at
+    from outcomes o indexed by outcomes_by_end cross join deliveries d on d.seq = o.delivery
+    where o.state = ? and o.finished_at < ? and o.delivery <= ?
+      and not exists (select 1 from attempts a where a.delivery = o.delivery and a.seq > ?)
+    order by o.finished_at limit ?`,
+
+  deleteOutcome: "delete from outcomes where delivery = ?",
+
+  deleteOfSubscription: `
+    delete from deliveries_of_subscription
+    where subscription = ? and created_at = ? and delivery = ?`,
+
+  deleteOfType: `
+    delete from deliveries_of_type where type = ? and created_at = ? and delivery = ?`,
 
   deleteAttempts: "delete from attempts where delivery = ?",
 
@@ -273,15 +292,9 @@ export const PRUNING_SQL = {
 
 /** The oldest row of each kind by its index, which is one look-up each. */
 export const OLDEST_SQL: Readonly<Record<PrunedKind, string>> = {
-  delivered: `
-    select min(finished_at) as oldest from deliveries
-    where state = 1 and state <> 0 and fresh = 0`,
-  exhausted: `
-    select min(finished_at) as oldest from deliveries
-    where state = 2 and state <> 0 and fresh = 0`,
-  cancelled: `
-    select min(finished_at) as oldest from deliveries
-    where state = 3 and state <> 0 and fresh = 0`,
+  delivered: "select min(finished_at) as oldest from outcomes where state = 1",
+  exhausted: "select min(finished_at) as oldest from outcomes where state = 2",
+  cancelled: "select min(finished_at) as oldest from outcomes where state = 3",
   events: "select min(accepted_at) as oldest from events where delivery_count = 0",
   keys: "select min(created_at) as oldest from idempotency",
   history: "select min(at) as oldest from history",

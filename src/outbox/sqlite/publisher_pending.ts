@@ -2,7 +2,6 @@ import type { DatabaseSync } from "node:sqlite";
 import { type Bytes, toText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
 import { ifReadable, orRemember } from "./damage.ts";
-import { IS_FRESH } from "./reading.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
 /** Where no more than so many deliveries are pending in all, they are counted at once. */
@@ -152,11 +151,7 @@ export class PublisherPending {
   }
 
   #count(publisher: string): number {
-    const { indexed, fresh } = this.#sql.countPending.get({ publisher }) as {
-      indexed: number;
-      fresh: number;
-    };
-    return indexed + fresh;
+    return (this.#sql.countPending.get({ publisher }) as unknown as CountRow).pending;
   }
 
   #countSlice(slice: { publisher: string; after: number; until: number }): number {
@@ -205,20 +200,14 @@ export const PUBLISHER_SQL = {
 
   countSlice: `
     select count(*) as pending from deliveries d cross join events e on e.seq = d.event
-    where d.seq > :after and d.seq <= :until and d.state = 0 and d.cause = 'event'
+    where d.seq > :after and d.seq <= :until and d.cause = 'event'
+      and not exists (select 1 from outcomes o where o.delivery = d.seq)
       and e.publisher = cast(:publisher as blob)`,
 
   countPending: `
-    select
-      (
-        select count(*) from deliveries d indexed by deliveries_due
-          cross join events e on e.seq = d.event
-        where d.state = 0 and d.fresh = 0 and d.cause = 'event'
-          and e.publisher = cast(:publisher as blob)
-      ) as indexed,
-      (
-        select count(*) from deliveries d cross join events e on e.seq = d.event
-        where ${IS_FRESH.replaceAll(/\b(seq|fresh)\b/g, "d.$1")} and d.state = 0
-          and d.cause = 'event' and e.publisher = cast(:publisher as blob)
-      ) as fresh`,
+    select count(*) as pending
+    from (
+      select delivery from pending union all select delivery from newly_pending
+    ) p cross join deliveries d on d.seq = p.delivery cross join events e on e.seq = d.event
+    where d.cause = 'event' and e.publisher = cast(:publisher as blob)`,
 } as const;

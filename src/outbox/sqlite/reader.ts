@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
@@ -31,6 +31,7 @@ import type {
   TallyRequest,
 } from "../outbox.ts";
 import { auditDatabase } from "./audit.ts";
+import { Backlogs } from "./backlogs.ts";
 import { type Bytes, equalBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import { ifReadable, UNREADABLE } from "./damage.ts";
 import { openReading } from "./connection.ts";
@@ -46,11 +47,9 @@ import {
   type DeliveryRow,
   EVENT_BY_SEQ,
   type EventRow,
-  FRESH_TALLIED,
   HEALTH,
   healthFromRow,
   type HealthRow,
-  IS_FRESH,
   LAST_RESULT,
   type LastResultRow,
   MOST_NAMED,
@@ -74,8 +73,7 @@ import { prepareAll, type Statements } from "./statements.ts";
 import {
   answersFromRows,
   type AnswersRow,
-  type FreshAttemptRow,
-  freshAttemptsOf,
+  NEW_TALLIED_ATTEMPTS,
   type TalliedAttempt,
   talliesFromRows,
   type TallyRow,
@@ -94,9 +92,6 @@ export function openReader(path: string): SqliteReader {
 /** Rows of a backlog that are few enough to be sorted for each page. */
 const SHORT_ROWS = 2_000;
 
-/** How many rows are counted one by one to tell due ones from later ones: some milliseconds. */
-const COUNTED_ROWS = 50_000;
-
 /**
  * The reading side, over a connection that sees only what is committed. It can't be watched: SQLite
  * does not say that another connection has committed.
@@ -110,6 +105,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   readonly #replayScan: ReplayScan;
   readonly #clock: Clock;
   readonly #overdue: Overdue;
+  readonly #backlogs: Backlogs;
   readonly #search: Search;
   readonly #thread: ReadingThread | undefined;
 
@@ -127,6 +123,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
       types: this.#types,
     });
     this.#overdue = new Overdue(db);
+    this.#backlogs = new Backlogs(db, this.#subscriptions);
     this.#search = new Search({ db, prepared: new Map(), thread, clock }, {
       subscriptions: this.#subscriptions,
       types: this.#types,
@@ -226,18 +223,13 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
 
   // deno-lint-ignore require-await
   async counts(subscriptions: readonly string[]): Promise<ReadonlyMap<string, Counts>> {
-    const found = new Map<string, Counts>();
     const numbers = subscriptions.flatMap((name) => this.#subscriptions.find(name) ?? []);
-    for (const statement of [this.#sql.counts, this.#sql.freshCounts]) {
-      const rows = statement.all(
-        JSON.stringify(numbers),
-      ) as unknown as ({ subscription: Bytes } & Counts)[];
-      for (const { subscription, ...counts } of rows) {
-        const name = toText(subscription);
-        found.set(name, added(found.get(name), counts));
-      }
-    }
-    return found;
+    const rows = this.#sql.counts.all({ subscriptions: JSON.stringify(numbers) });
+    return new Map(
+      (rows as unknown as ({ subscription: Bytes } & Counts)[]).map((
+        { subscription, ...counts },
+      ) => [toText(subscription), counts]),
+    );
   }
 
   /**
@@ -297,99 +289,36 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   async tallies(request: TallyRequest): Promise<Tally[]> {
     const series = this.#seriesOf(request);
     if (series === undefined) return [];
-    const rows = this.#sql.tallies.all({ series, since: request.since }) as unknown as TallyRow[];
-    return talliesFromRows(rows, { series, fresh: this.#freshAttempts(series, request) });
+    const wanted = { series, since: request.since };
+    const rows = this.#sql.tallies.all(wanted) as unknown as TallyRow[];
+    return talliesFromRows(rows, this.#newAttempts(), wanted);
   }
 
   // deno-lint-ignore require-await
   async answers(request: TallyRequest): Promise<AnswerCount[]> {
     const series = this.#seriesOf(request);
     if (series === undefined) return [];
-    const rows = this.#sql.answers.all({ series, since: request.since });
-    return answersFromRows(
-      rows as unknown as AnswersRow[],
-      this.#freshAttempts(series, request),
-    );
+    const wanted = { series, since: request.since };
+    const rows = this.#sql.answers.all(wanted) as unknown as AnswersRow[];
+    return answersFromRows(rows, this.#newAttempts(), wanted);
   }
 
-  #freshAttempts(series: number, { since }: TallyRequest): TalliedAttempt[] {
-    const rows = this.#sql.freshTallied.all() as unknown as FreshAttemptRow[];
-    return freshAttemptsOf(rows, { series, since });
+  /** Those that no tally has yet. */
+  #newAttempts(): TalliedAttempt[] {
+    return this.#sql.newTalliedAttempts.all() as unknown as TalliedAttempt[];
   }
 
-  async backlog(): Promise<ReadonlyMap<string, Backlog>> {
-    return await this.#waiting(0, ({ pending, dueAt }) => ({ pending, dueAt }));
+  backlog(): Promise<ReadonlyMap<string, Backlog>> {
+    return this.#backlogs.all(this.turn());
   }
 
   // deno-lint-ignore require-await
   async backlogOf(subscription: string): Promise<Backlog | undefined> {
-    const number = this.#subscriptions.find(subscription);
-    if (number === undefined) return undefined;
-    const { spans } = this.#dueSpans({ after: number - 1, limit: 1, now: 0 });
-    const span = spans.find(({ number: each }) => each === number);
-    return span && span.dueAt < Infinity ? { pending: span.pending, dueAt: span.dueAt } : undefined;
+    return this.#backlogs.of(subscription);
   }
 
-  async due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
-    return await this.#waiting(now, (span) => {
-      const { pending, dueAt } = span;
-      return { pending, dueAt, due: this.#dueWithin(span, now) };
-    });
-  }
-
-  /** What `tell` says of each subscription that has something waiting; there may be 50 000. */
-  async #waiting<Told>(
-    now: Instant,
-    tell: (span: DueSpan) => Told,
-  ): Promise<ReadonlyMap<string, Told>> {
-    const turn = this.turn();
-    const found = new Map<string, Told>();
-    for (let after = 0;;) {
-      const { spans, until } = this.#dueSpans({ after, limit: CHUNK_ROWS, now });
-      for (const span of spans) {
-        if (span.dueAt < Infinity) found.set(toText(span.name), tell(span));
-        // To count what is due of one may take some milliseconds.
-        if (turn.isOver) await turn.rest();
-      }
-      if (until === Infinity) return found;
-      after = until;
-    }
-  }
-
-  /** What waits for subscriptions, from the number after one `until` another, not in their order. */
-  #dueSpans({ now, after, limit }: { now: Instant; after: number; limit: number }) {
-    const indexed = this.#sql.dueSpans.all({ after, limit }) as unknown as IndexedWaiting[];
-    const until = indexed.length < limit ? Infinity : indexed.at(-1)!.subscription;
-    const fresh = this.#sql.freshPending.all({ now, after }) as unknown as FreshWaiting[];
-    const spans = new Map<number, DueSpan>(indexed.map((row) => {
-      const { subscription, name, pending, first } = row;
-      const span = { number: subscription, name, pending, dueAt: first ?? Infinity };
-      return [subscription, { ...span, indexed: row, freshDue: 0 }];
-    }));
-    for (const { subscription, name, pending, first, due } of fresh) {
-      if (subscription > until) continue;
-      const beside = spans.get(subscription);
-      spans.set(subscription, {
-        number: subscription,
-        name,
-        pending: pending + (beside?.pending ?? 0),
-        dueAt: Math.min(first, beside?.dueAt ?? Infinity),
-        indexed: beside?.indexed,
-        freshDue: due,
-      });
-    }
-    return { spans: [...spans.values()], until };
-  }
-
-  /** Counts only where some are due and some are not, and of these the fewer ones. */
-  #dueWithin({ indexed, freshDue }: DueSpan, now: Instant): number {
-    if (!indexed || indexed.first === null || indexed.first > now) return freshDue;
-    const { subscription, pending, last } = indexed;
-    if (last! <= now) return pending + freshDue;
-    const count = (statement: StatementSync) =>
-      (statement.get({ subscription, now, limit: COUNTED_ROWS }) as { count: number }).count;
-    const due = count(this.#sql.countDue);
-    return freshDue + (due < COUNTED_ROWS ? due : pending - count(this.#sql.countLater));
+  due(now: Instant): Promise<ReadonlyMap<string, DueBacklog>> {
+    return this.#backlogs.due(now, this.turn());
   }
 
   // deno-lint-ignore require-await
@@ -470,6 +399,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
     }
     if (status !== undefined && status >= 300) return { list: "byStatus", of: status };
     if (state === "failed") return { list: "byFailed" };
+    if (state === "pending") return { list: "byPending" };
     if (state !== undefined && state !== "delivered") {
       return { list: "byState", of: STATES.indexOf(state) };
     }
@@ -485,53 +415,12 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   }
 }
 
-/** When the first and the last of what waits for a subscription, and is not fresh, are due. */
-interface IndexedWaiting {
-  readonly subscription: number;
-  readonly name: Bytes;
-  readonly pending: number;
-  readonly first: Instant | null;
-  readonly last: Instant | null;
-}
-
-/** What waits for a subscription and is fresh. */
-interface FreshWaiting {
-  readonly subscription: number;
-  readonly name: Bytes;
-  readonly pending: number;
-  readonly first: Instant;
-  readonly due: number;
-}
-
-/** All that waits for a subscription. */
-interface DueSpan {
-  /** The subscription's. */
-  readonly number: number;
-  readonly name: Bytes;
-  readonly pending: number;
-  /** When the first of all is due. */
-  readonly dueAt: Instant;
-  readonly indexed: IndexedWaiting | undefined;
-  /** How many fresh ones are due. */
-  readonly freshDue: number;
-}
-
 const CHUNK_ROWS = 250;
 
 /** A list of deliveries, and what it is of. */
 interface Listed {
   readonly list: DeliveryList;
   readonly of?: number | string;
-}
-
-function added(some: Counts | undefined, more: Counts): Counts {
-  if (!some) return more;
-  return {
-    pending: some.pending + more.pending,
-    delivered: some.delivered + more.delivered,
-    exhausted: some.exhausted + more.exhausted,
-    cancelled: some.cancelled + more.cancelled,
-  };
 }
 
 function positionOf(cursor: string): Position {
@@ -556,19 +445,18 @@ export const READER_SQL = {
     from (${PENDING_COUNTS}) p join subscriptions s on s.id = p.subscription`,
 
   counts: `
-    select s.name as subscription, c.pending, c.delivered, c.exhausted, c.cancelled
-    from json_each(?) j cross join counts c on c.subscription = j.value
-      join subscriptions s on s.id = c.subscription
-    where c.pending + c.delivered + c.exhausted + c.cancelled > 0`,
+    select s.name as subscription, sum(c.pending) as pending, sum(c.delivered) as delivered,
+      sum(c.exhausted) as exhausted, sum(c.cancelled) as cancelled
+    from (
+      select c.* from json_each(:subscriptions) j cross join counts c on c.subscription = j.value
+      union all
+      select * from uncounted
+      where subscription in (select value from json_each(:subscriptions))
+    ) c join subscriptions s on s.id = c.subscription
+    group by c.subscription
+    having sum(c.pending) + sum(c.delivered) + sum(c.exhausted) + sum(c.cancelled) > 0`,
 
-  freshCounts: `
-    select s.name as subscription, sum(d.state = 0) as pending, sum(d.state = 1) as delivered,
-      sum(d.state = 2) as exhausted, sum(d.state = 3) as cancelled
-    from deliveries d join subscriptions s on s.id = d.subscription
-    where ${IS_FRESH} and d.subscription in (select value from json_each(?))
-    group by d.subscription`,
-
-  freshTallied: FRESH_TALLIED,
+  newTalliedAttempts: NEW_TALLIED_ATTEMPTS,
 
   tallies: `
     select starts_at, first_attempts, first_successes, succeeded, failed, retrying, delivered, lost
@@ -576,38 +464,6 @@ export const READER_SQL = {
 
   answers: `
     select answers from tallies where series = :series and starts_at >= :since`,
-
-  freshPending: `
-    select d.subscription, s.name, count(*) as pending, min(due_at) as first,
-      sum(due_at <= :now) as due
-    from deliveries d join subscriptions s on s.id = d.subscription
-    where ${IS_FRESH} and state = 0 and d.subscription > :after
-    group by d.subscription`,
-
-  dueSpans: `
-    select c.subscription, s.name, c.pending, (
-        select min(due_at) from deliveries indexed by deliveries_due
-        where subscription = c.subscription and state = 0 and fresh = 0
-      ) as first, (
-        select max(due_at) from deliveries indexed by deliveries_due
-        where subscription = c.subscription and state = 0 and fresh = 0
-      ) as last
-    from counts c join subscriptions s on s.id = c.subscription
-    where c.subscription > :after and c.pending > 0 order by c.subscription limit :limit`,
-
-  countDue: `
-    select count(*) as count from (
-      select 1 from deliveries indexed by deliveries_due
-      where subscription = :subscription and state = 0 and fresh = 0 and due_at <= :now
-      limit :limit
-    )`,
-
-  countLater: `
-    select count(*) as count from (
-      select 1 from deliveries indexed by deliveries_due
-      where subscription = :subscription and state = 0 and fresh = 0 and due_at > :now
-      limit :limit
-    )`,
 
   replay: `
     select ${REPLAY} from replays
@@ -636,7 +492,6 @@ export const READER_SQL = {
 
   countPending: `
     select count(*) as n from (
-      select 1 from deliveries indexed by deliveries_due
-      where subscription = ? and state = 0 and fresh = 0 limit ?
+      select 1 from pending indexed by pending_due where subscription = ? limit ?
     )`,
 } as const;

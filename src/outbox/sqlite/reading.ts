@@ -136,7 +136,7 @@ export const DELIVERY_BY_SEQ = `
   select d.seq, d.event, e.id as event_id, e.sent_as as event_sent_as, t.name as type,
     s.name as subscription, d.format, d.cause, d.state, d.reason, d.last_status, d.attempt_count, d.due_at, d.created_at,
     d.finished_at, d.redelivery_of
-  from deliveries d
+  from deliveries_now d
     join events e on e.seq = d.event
     join types t on t.id = d.type
     join subscriptions s on s.id = d.subscription
@@ -288,50 +288,35 @@ export function healthFromRow(row: HealthRow): Health {
   };
 }
 
-/** Whether a delivery is in no index yet: what is fresh comes after all that is not, and is little. */
-export const IS_FRESH = "seq > (select delivery from indexed_until) and fresh = 1";
+/** When attempts last succeeded, by subscription, and with which status; the caller says of which. */
+export const LAST_SUCCESSES = `
+  select d.subscription, max(a.started_at + a.duration_ms) as last_at, a.status
+  from attempts a cross join deliveries d on d.seq = a.delivery
+  where a.state = 1 and a.succeeded = 1`;
 
-/**
- * The attempts that fresh deliveries were delivered by: tallies and health take them in with the
- * indexes. They were the first of their deliveries, for one that is to be attempted again is indexed.
- */
-const FRESH_ATTEMPTS = `
-  select d.subscription, d.cause, d.finished_at, a.succeeded, a.status, a.duration_ms
-  from (
-    select seq, subscription, cause, finished_at from deliveries
-    where ${IS_FRESH} and state = 1
-  ) d join attempts a on a.delivery = d.seq and a.number = 1`;
+/** Those of them that the table health does not know of yet. */
+const NEW_SUCCESSES = `
+  ${LAST_SUCCESSES} and a.seq > (select attempt from rolled_up) group by d.subscription`;
 
-/** Those of them that are tallied. */
-export const FRESH_TALLIED = `
-  select subscription, finished_at, succeeded, status, duration_ms
-  from (${FRESH_ATTEMPTS}) where cause <> 'notice'`;
-
-/** When they last succeeded, by subscription, and by which status: a bare column is of that same row. */
-export const FRESH_SUCCESSES = `
-  select subscription, max(finished_at) as last_at, status
-  from (${FRESH_ATTEMPTS}) where succeeded = 1 group by subscription`;
-
-/** Whether a fresh success came after what is stored as the last attempt; null where there is none. */
-const IS_LATER = "f.last_at > coalesce(h.last_result_at, -1)";
+/** Whether such a success came after what is stored as the last attempt; null where there is none. */
+const IS_LATER = "n.last_at > coalesce(h.last_result_at, -1)";
 
 export const HEALTH = `
   select s.name as subscription, h.failing_since, h.paused_at, h.paused_reason,
-    max(coalesce(h.last_success_at, f.last_at), coalesce(f.last_at, h.last_success_at))
+    max(coalesce(h.last_success_at, n.last_at), coalesce(n.last_at, h.last_success_at))
       as last_success_at,
     h.consecutive_failures, h.failures_since, h.changed_at,
-    iif(${IS_LATER}, f.last_at, h.last_result_at) as last_result_at,
-    iif(${IS_LATER}, f.status, h.last_status) as last_status,
+    iif(${IS_LATER}, n.last_at, h.last_result_at) as last_result_at,
+    iif(${IS_LATER}, n.status, h.last_status) as last_status,
     iif(${IS_LATER}, null, h.last_error_kind) as last_error_kind,
     iif(${IS_LATER}, null, h.last_error_message) as last_error_message
   from health h join subscriptions s on s.id = h.subscription
-    left join (${FRESH_SUCCESSES}) f on f.subscription = h.subscription`;
+    left join (${NEW_SUCCESSES}) n on n.subscription = h.subscription`;
 
 /** Pending deliveries by subscription. */
 export const PENDING_COUNTS = `
   select subscription, sum(n) as n from (
-    select subscription, count(*) as n from deliveries indexed by deliveries_due
-    where state = 0 and fresh = 0 group by subscription
+    select subscription, count(*) as n from pending indexed by pending_due group by subscription
     union all
-    select subscription, 1 as n from deliveries where ${IS_FRESH} and state = 0
+    select subscription, 1 as n from newly_pending
   ) group by subscription`;

@@ -23,10 +23,7 @@ export interface ReplayedRow {
   readonly format: number;
 }
 
-/**
- * Finds the deliveries that a replay sends again, oldest first, some rows at a time. Passes fresh ones
- * by.
- */
+/** Finds the deliveries that a replay sends again, oldest first, some rows at a time: of those rolled up. */
 export class ReplayScan {
   readonly #sql: Statements<keyof typeof SCAN_SQL>;
   readonly #names: ScanNames;
@@ -67,6 +64,8 @@ export class Scan {
     const { state, subscription, type } = this.#wanted;
     const found = state === FAILED
       ? this.#sql.lookByFailed.all(bounds)
+      : state === PENDING
+      ? this.#sql.lookByPending.all(bounds)
       : state !== null && STATES[state] !== "delivered"
       ? this.#sql.lookByState.all({ ...bounds, state })
       : subscription !== null
@@ -115,89 +114,84 @@ function listOf(positions: readonly Position[]): string {
 // Of an event to a subscription only the newest delivery is sent again. A redelivery of a test or a
 // notice does not say so itself: all deliveries of its event are of one kind, and the oldest says.
 
+/** Of the rows looked at, those that had finished when the replay began and fit its filter. */
+const FINISHED_THAT_FIT = `
+    from json_each(:seqs) j cross join outcomes o on o.delivery = j.value
+      cross join deliveries d on d.seq = o.delivery
+    where o.finished_after < :number
+      and ${isInState("o")}
+      and (:subscription is null or d.subscription = :subscription)
+      and (:type is null or d.type = :type)
+      and (d.cause = 'event' or d.cause = 'redelivery' and (
+        select f.cause from deliveries f indexed by deliveries_of_event
+        where f.event = d.event order by f.seq limit 1
+      ) not in ('test', 'notice'))
+      and not exists (
+        select 1 from deliveries r indexed by deliveries_sent_again
+        where r.event = d.event and r.subscription = d.subscription
+          and r.cause = 'redelivery' and r.seq > d.seq
+      )`;
+
+/** The same of those that are pending. */
+const PENDING_THAT_FIT = `
+    from json_each(:seqs) j cross join pending p on p.delivery = j.value
+      cross join deliveries d on d.seq = p.delivery
+    where d.cause <> 'notice'
+      and (:subscription is null or d.subscription = :subscription)
+      and (:type is null or d.type = :type)`;
+
 /** The statements by name; the tests ask SQLite how it would run each. */
 export const SCAN_SQL = {
   lookByTime: `
     select seq, created_at from deliveries indexed by deliveries_by_time
-    where fresh = 0 and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    where (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
     order by created_at, seq limit :rows`,
 
+  lookByPending: `
+    select delivery as seq, created_at from pending indexed by pending_by_time
+    where (created_at, delivery) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, delivery limit :rows`,
+
   lookByState: `
-    select seq, created_at from deliveries indexed by deliveries_undelivered
-    where state = :state and state <> 1 and fresh = 0
-      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
-    order by created_at, seq limit :rows`,
+    select delivery as seq, created_at from outcomes indexed by outcomes_undelivered
+    where state = :state and state <> 1
+      and (created_at, delivery) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, delivery limit :rows`,
 
   // What an operator cancelled is among these, and is passed over.
   lookByFailed: `
-    select seq, created_at from deliveries indexed by deliveries_undelivered
-    where state = 2 and state <> 1 and fresh = 0
-      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    select delivery as seq, created_at from outcomes indexed by outcomes_undelivered
+    where state = 2 and state <> 1
+      and (created_at, delivery) > (:afterAt, :afterSeq) and created_at < :until
     union all
-    select seq, created_at from deliveries indexed by deliveries_undelivered
-    where state = 3 and state <> 1 and fresh = 0
-      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
+    select delivery as seq, created_at from outcomes indexed by outcomes_undelivered
+    where state = 3 and state <> 1
+      and (created_at, delivery) > (:afterAt, :afterSeq) and created_at < :until
     order by created_at, seq limit :rows`,
 
   lookBySubscription: `
-    select seq, created_at from deliveries indexed by deliveries_by_subscription
-    where subscription = :subscription and fresh = 0
-      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
-    order by created_at, seq limit :rows`,
+    select delivery as seq, created_at from deliveries_of_subscription
+    where subscription = :subscription
+      and (created_at, delivery) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, delivery limit :rows`,
 
   lookByType: `
-    select seq, created_at from deliveries indexed by deliveries_by_type
-    where type = :type and fresh = 0
-      and (created_at, seq) > (:afterAt, :afterSeq) and created_at < :until
-    order by created_at, seq limit :rows`,
+    select delivery as seq, created_at from deliveries_of_type
+    where type = :type
+      and (created_at, delivery) > (:afterAt, :afterSeq) and created_at < :until
+    order by created_at, delivery limit :rows`,
 
   take: `
     select d.seq, d.created_at, d.event, d.subscription, d.type, d.format
-    from json_each(:seqs) j cross join deliveries d on d.seq = j.value
-    where d.finished_after < :number
-      and ${isInState("d")}
-      and (:subscription is null or d.subscription = :subscription)
-      and (:type is null or d.type = :type)
-      and (d.cause = 'event' or d.cause = 'redelivery' and (
-        select o.cause from deliveries o indexed by deliveries_of_event
-        where o.event = d.event order by o.seq limit 1
-      ) not in ('test', 'notice'))
-      and not exists (
-        select 1 from deliveries r indexed by deliveries_sent_again
-        where r.event = d.event and r.subscription = d.subscription
-          and r.cause = 'redelivery' and r.seq > d.seq
-      )
+    ${FINISHED_THAT_FIT}
     order by d.created_at, d.seq limit :limit`,
+
+  count: `select count(*) as n ${FINISHED_THAT_FIT}`,
 
   takePending: `
     select d.seq, d.created_at, d.event, d.subscription, d.type, d.format
-    from json_each(:seqs) j cross join deliveries d on d.seq = j.value
-    where d.state = 0 and d.cause <> 'notice'
-      and (:subscription is null or d.subscription = :subscription)
-      and (:type is null or d.type = :type)
+    ${PENDING_THAT_FIT}
     order by d.created_at, d.seq limit :limit`,
 
-  countPending: `
-    select count(*) as n
-    from json_each(:seqs) j cross join deliveries d on d.seq = j.value
-    where d.state = 0 and d.cause <> 'notice'
-      and (:subscription is null or d.subscription = :subscription)
-      and (:type is null or d.type = :type)`,
-
-  count: `
-    select count(*) as n
-    from json_each(:seqs) j cross join deliveries d on d.seq = j.value
-    where d.finished_after < :number
-      and ${isInState("d")}
-      and (:subscription is null or d.subscription = :subscription)
-      and (:type is null or d.type = :type)
-      and (d.cause = 'event' or d.cause = 'redelivery' and (
-        select o.cause from deliveries o indexed by deliveries_of_event
-        where o.event = d.event order by o.seq limit 1
-      ) not in ('test', 'notice'))
-      and not exists (
-        select 1 from deliveries r indexed by deliveries_sent_again
-        where r.event = d.event and r.subscription = d.subscription
-          and r.cause = 'redelivery' and r.seq > d.seq
-      )`,
+  countPending: `select count(*) as n ${PENDING_THAT_FIT}`,
 } as const;

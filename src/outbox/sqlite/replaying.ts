@@ -6,7 +6,7 @@ import type { Changes } from "./changes.ts";
 import { orRemember } from "./damage.ts";
 import { deliveryId, type Position } from "./delivery_id.ts";
 import type { Insertion, NameTables } from "./insertion.ts";
-import { IS_FRESH } from "./reading.ts";
+import type { OperatorActions } from "./operator_actions.ts";
 import { parseReplayId, replayId } from "./replay_id.ts";
 import { type ReplayedRow, ReplayScan, type Scan } from "./replay_scan.ts";
 import { STATE_FILTERS } from "./schema.ts";
@@ -14,6 +14,12 @@ import { prepareAll, type Statements } from "./statements.ts";
 
 /** How many rows one step looks at for those that it is to send again. */
 export const LOOKED_ROWS = 2_000;
+
+interface Parts {
+  readonly names: NameTables;
+  readonly insertion: Insertion;
+  readonly actions: OperatorActions;
+}
 
 /** Begins replays and carries them out, step by step, within the store's transactions. */
 export class Replaying {
@@ -23,13 +29,13 @@ export class Replaying {
   readonly #scan: ReplayScan;
   /** Events on damaged pages, which can't be sent again. */
   readonly #damaged = new Set<number>();
-  readonly #acts: Acts;
+  readonly #actions: OperatorActions;
   /** How many have begun: what finishes now finishes after that many. */
   #last: number;
   #lastCommitted: number;
 
-  constructor(db: DatabaseSync, names: NameTables, insertion: Insertion, acts: Acts) {
-    this.#acts = acts;
+  constructor(db: DatabaseSync, { names, insertion, actions }: Parts) {
+    this.#actions = actions;
     this.#sql = prepareAll(db, REPLAYING_SQL);
     this.#names = names;
     this.#insertion = insertion;
@@ -89,10 +95,11 @@ export class Replaying {
       const delivery = deliveryId({ createdAt: taken.created_at, seq: taken.seq });
       if (filter.action !== "cancel") {
         const subscription = this.#names.subscriptions.name(taken.subscription);
-        return !isHeld?.(subscription) && this.#acts.hasten(delivery, at, changes);
+        return !isHeld?.(subscription) && this.#actions.hasten(delivery, at, changes);
       }
       const reason = `cancelled by ${by} (${id})`;
-      const isCancelled = this.#acts.cancel(delivery, { reason, now: at }, changes);
+      const ended = this.#actions.cancel({ deliveryIds: [delivery], reason, now: at }, changes);
+      const isCancelled = ended > 0;
       if (isCancelled) cancelled.push(delivery);
       return isCancelled;
     };
@@ -166,16 +173,6 @@ export class Replaying {
 }
 
 const CHUNK_ROWS = 250;
-
-/** What is done to pending deliveries; false where one is not pending any more. */
-export interface Acts {
-  hasten(id: string, now: Instant, changes: Changes): boolean;
-  cancel(
-    id: string,
-    how: { readonly reason: string; readonly now: Instant },
-    changes: Changes,
-  ): boolean;
-}
 
 /** A replay that an operator asks for. */
 export interface ReplayBeginning {
@@ -253,11 +250,7 @@ export const REPLAYING_SQL = {
 
   begin: "update replays_begun set count = :number",
 
-  newestDelivery: `
-    select max(
-      coalesce((select max(created_at) from deliveries where fresh = 0), 0),
-      coalesce((select max(created_at) from deliveries where ${IS_FRESH}), 0)
-    ) as newest`,
+  newestDelivery: "select coalesce(max(created_at), 0) as newest from deliveries",
 
   open: `
     insert into replays (

@@ -1,4 +1,4 @@
-import { IS_FRESH, isInState } from "./reading.ts";
+import { isInState } from "./reading.ts";
 import { ALL_TYPES } from "./schema.ts";
 
 /**
@@ -14,13 +14,7 @@ export interface ListSql {
   readonly found: string;
 }
 
-const IN_RANGE = `
-  (d.created_at, d.seq) >= (:fromAt, :fromSeq) and (d.created_at, d.seq) < (:beforeAt, :beforeSeq)`;
-
 const NEWEST_FIRST = "order by created_at desc, seq desc";
-
-/** What the indexes have not taken in yet: it is little, and sorted. */
-const FRESH = `deliveries d where ${IS_FRESH.replaceAll("seq >", "d.seq >")}`;
 
 /** The filters; what is null is not asked for. And what another list has given already. */
 const DELIVERY_FITS = `
@@ -58,56 +52,91 @@ const NAMED_TYPE = "in (select id from types where name >= :name and name < :nam
 const DELIVERY_HAS = `
   (d.subscription ${NAMED_SUBSCRIPTION} or d.type ${NAMED_TYPE} or ${ID} or ${TEXT})`;
 
-/** `from` names the rows, of which one column has to be told; `hasFresh` where they hold fresh ones too. */
-function deliveryList(from: string | readonly string[], { hasFresh = false } = {}): ListSql {
-  const indexed = [from].flat().map((rows) => `deliveries d ${rows}`);
-  const both = (select: (rows: string) => string) =>
-    [...indexed, ...(hasFresh ? [] : [FRESH])].map(select).join(" union all ");
-  const ranged = both((rows) =>
-    `select d.seq as seq, d.created_at as created_at from ${rows} and ${IN_RANGE}`
-  );
-  const listed = both((rows) =>
-    `select d.seq as seq, d.created_at as created_at from ${rows} and ${IN_RANGE} and ${DELIVERY_FITS}`
-  );
-  const found = both((rows) =>
-    `select d.seq as seq, d.created_at as created_at from ${
-      rows.replace(" where ", " cross join events e on e.seq = d.event where ")
-    } and ${IN_RANGE} and ${DELIVERY_FITS} and ${DELIVERY_HAS}`
+/** A source of rows: what it reads, and which column has a delivery's number. */
+interface Source {
+  readonly rows: string;
+  readonly number: "seq" | "delivery";
+}
+
+/** One or several sources; what comes from the last of them, where there are several, is little. */
+function deliveryList(...sources: readonly Source[]): ListSql {
+  const fromAll = (select: (source: Source) => string) => sources.map(select).join(" union all ");
+  const range = ({ number }: Source) => `
+    (l.created_at, l.${number}) >= (:fromAt, :fromSeq)
+    and (l.created_at, l.${number}) < (:beforeAt, :beforeSeq)`;
+  const position = ({ number }: Source) => `l.${number} as seq, l.created_at as created_at`;
+  const joined = (source: Source, more = "") => {
+    const delivery = `cross join deliveries_now d on d.seq = l.${source.number} ${more}`;
+    const rows = source.rows.replace(" where ", ` ${delivery} where `);
+    return `select ${position(source)} from ${rows} and ${range(source)} and ${DELIVERY_FITS}`;
+  };
+  const ends = fromAll((source) =>
+    `select ${position(source)} from ${source.rows} and ${range(source)}`
   );
   return {
-    end: `${ranged} ${NEWEST_FIRST} limit 1 offset :rows - 1`,
-    listed,
-    found,
+    end: `${ends} ${NEWEST_FIRST} limit 1 offset :rows - 1`,
+    listed: fromAll((source) => joined(source)),
+    found: fromAll((source) =>
+      `${joined(source, "cross join events e on e.seq = d.event")} and ${DELIVERY_HAS}`
+    ),
+  };
+}
+
+/** Deliveries that the lists by subscription and type have not taken in yet. */
+function newDeliveries(column: "subscription" | "type"): Source {
+  return {
+    rows: `deliveries l where l.seq > (select delivery from rolled_up) and l.${column} = :of`,
+    number: "seq",
   };
 }
 
 /** Deliveries, by what leaves the fewest to look at; `of` says of what. */
 export const DELIVERY_LISTS = {
-  byTime: deliveryList("indexed by deliveries_by_time where d.fresh = 0"),
-  bySubscription: deliveryList(
-    "indexed by deliveries_by_subscription where d.subscription = :of and d.fresh = 0",
+  byTime: deliveryList({
+    rows: "deliveries l indexed by deliveries_by_time where true",
+    number: "seq",
+  }),
+  bySubscription: deliveryList({
+    rows: "deliveries_of_subscription l where l.subscription = :of",
+    number: "delivery",
+  }, newDeliveries("subscription")),
+  byType: deliveryList({
+    rows: "deliveries_of_type l where l.type = :of",
+    number: "delivery",
+  }, newDeliveries("type")),
+  byPending: deliveryList(
+    { rows: "pending l indexed by pending_by_time where true", number: "delivery" },
+    { rows: "newly_pending l where true", number: "delivery" },
   ),
-  byType: deliveryList("indexed by deliveries_by_type where d.type = :of and d.fresh = 0"),
-  byState: deliveryList(
-    "indexed by deliveries_undelivered where d.state = :of and d.state <> 1 and d.fresh = 0",
-  ),
+  byState: deliveryList({
+    rows: "outcomes l indexed by outcomes_undelivered where l.state = :of and l.state <> 1",
+    number: "delivery",
+  }),
   // What an operator cancelled is among these as well.
-  byFailed: deliveryList([
-    "indexed by deliveries_undelivered where d.state = 2 and d.state <> 1 and d.fresh = 0",
-    "indexed by deliveries_undelivered where d.state = 3 and d.state <> 1 and d.fresh = 0",
-  ]),
-  // These two have what is fresh in their index.
-  byStatus: deliveryList(
-    "indexed by deliveries_refused where d.last_status = :of and d.last_status >= 300",
-    { hasFresh: true },
-  ),
-  byEvent: deliveryList(
-    "indexed by deliveries_of_event where d.event in (select value from json_each(:of))",
-    { hasFresh: true },
-  ),
+  byFailed: deliveryList({
+    rows: "outcomes l indexed by outcomes_undelivered where l.state = 2 and l.state <> 1",
+    number: "delivery",
+  }, {
+    rows: "outcomes l indexed by outcomes_undelivered where l.state = 3 and l.state <> 1",
+    number: "delivery",
+  }),
+  byStatus: deliveryList({
+    rows:
+      "outcomes l indexed by outcomes_refused where l.last_status = :of and l.last_status >= 300",
+    number: "delivery",
+  }, {
+    rows: "pending l indexed by pending_refused where l.last_status = :of and l.last_status >= 300",
+    number: "delivery",
+  }),
+  byEvent: deliveryList({
+    rows: `deliveries l indexed by deliveries_of_event
+      where l.event in (select value from json_each(:of))`,
+    number: "seq",
+  }),
   // Where few wait.
   pendingOf: deliveryList(
-    "indexed by deliveries_due where d.subscription = :of and d.state = 0 and d.fresh = 0",
+    { rows: "pending l indexed by pending_due where l.subscription = :of", number: "delivery" },
+    { rows: "newly_pending l where l.subscription = :of", number: "delivery" },
   ),
 } as const;
 
@@ -130,7 +159,7 @@ const TYPED_EVENTS = {
   ends: `select l.event as seq, l.accepted_at as created_at from events_of_type l
     where l.type = :of and (l.accepted_at, l.event) >= (:fromAt, :fromSeq)
       and (l.accepted_at, l.event) < (:beforeAt, :beforeSeq)`,
-  fresh: `events e where e.seq > (select event from indexed_until)
+  added: `events e where e.seq > (select event from rolled_up)
     and (:of = ${ALL_TYPES} or e.type = :of) and ${ACCEPTED_IN_RANGE}`,
 };
 
@@ -140,7 +169,7 @@ const NAMED_EVENTS = `events e
 /** Events: of a type or all, or those of the numbers in `of`. */
 export const EVENT_LISTS = {
   byType: {
-    end: `${TYPED_EVENTS.ends} union all ${eventsIn(TYPED_EVENTS.fresh)}
+    end: `${TYPED_EVENTS.ends} union all ${eventsIn(TYPED_EVENTS.added)}
       ${NEWEST_FIRST} limit 1 offset :rows - 1`,
     listed: typedEvents(EVENT_FITS),
     found: typedEvents(`${EVENT_FITS} and ${EVENT_HAS}`),
@@ -160,7 +189,7 @@ function typedEvents(condition: string): string {
   return `
     select l.event as seq, l.accepted_at as created_at
     from ${TYPED_EVENTS.indexed} and ${condition}
-    union all ${eventsIn(TYPED_EVENTS.fresh)} and ${condition}`;
+    union all ${eventsIn(TYPED_EVENTS.added)} and ${condition}`;
 }
 
 export type EventList = keyof typeof EVENT_LISTS;
@@ -187,22 +216,17 @@ export const SEARCH_SQL = {
   eventsOfDeliveries: `
     select distinct event as seq from (
       select event from deliveries indexed by deliveries_by_time
-      where fresh = 0 and (created_at, seq) >= (:fromAt, :fromSeq)
-        and (created_at, seq) < (:beforeAt, :beforeSeq)
-      union all
-      select event from deliveries
-      where ${IS_FRESH} and (created_at, seq) >= (:fromAt, :fromSeq)
-        and (created_at, seq) < (:beforeAt, :beforeSeq)
+      where (created_at, seq) >= (:fromAt, :fromSeq) and (created_at, seq) < (:beforeAt, :beforeSeq)
       limit :limit
     )`,
 
   // How far a search has got is told by the numbers of rows.
   newestDelivery: `
     select seq, created_at from deliveries indexed by deliveries_by_time
-    where fresh = 0 and created_at < :until order by created_at desc, seq desc limit 1`,
+    where created_at < :until order by created_at desc, seq desc limit 1`,
   oldestDelivery: `
     select seq, created_at from deliveries indexed by deliveries_by_time
-    where fresh = 0 and created_at >= :since order by created_at, seq limit 1`,
+    where created_at >= :since order by created_at, seq limit 1`,
   newestEvent: `
     select event as seq, accepted_at as created_at from events_of_type
     where type = ${ALL_TYPES} and accepted_at < :until

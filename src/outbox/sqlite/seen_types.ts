@@ -18,7 +18,7 @@ export async function seenTypes(
 ): Promise<SeenTypes | undefined> {
   const sql = prepareAll(db, SEEN_SQL);
   const types = new Set<string>();
-  for (const { name } of sql.seenFresh.all({ since }) as unknown as { name: Bytes }[]) {
+  for (const { name } of sql.seenNew.all({ since }) as unknown as { name: Bytes }[]) {
     types.add(toText(name));
   }
   let after = 0;
@@ -56,10 +56,10 @@ export const SEEN_SQL = {
     ) as seen
     from types t where t.id > :after order by t.id limit :limit`,
 
-  // What no index has taken in yet.
-  seenFresh: `
+  // What events_of_type has not taken in yet.
+  seenNew: `
     select distinct t.name from events e join types t on t.id = e.type
-    where e.seq > (select event from indexed_until) and e.accepted_at >= :since and not exists (
+    where e.seq > (select event from rolled_up) and e.accepted_at >= :since and not exists (
       select 1 from deliveries d
       where d.event = e.seq and (d.cause = 'test' or d.cause = 'notice')
     )`,
@@ -68,7 +68,7 @@ export const SEEN_SQL = {
     select min(at) as at from (
       select min(accepted_at) as at from events_of_type where type = 0
       union all select min(accepted_at) from events
-        where seq > (select event from indexed_until)
+        where seq > (select event from rolled_up)
       union all select min(starts_at) from tallies
       union all select min(at) from history
     )`,

@@ -1,11 +1,15 @@
-import { setImmediate } from "node:timers";
 import type { Attempt } from "../../domain/attempt.ts";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
-import { DataDamaged, LONG_JOURNAL_BYTES, OutboxFailed, OutboxUnavailable } from "../outbox.ts";
+import {
+  DataDamaged,
+  LONG_JOURNAL_BYTES,
+  type OutboxFailed,
+  OutboxUnavailable,
+} from "../outbox.ts";
 import type {
   AnswerCount,
   Audit,
@@ -48,13 +52,15 @@ import type {
   Tally,
   TallyRequest,
 } from "../outbox.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { COMMIT_ROWS, Commits, type TimedCommit } from "./commits.ts";
 import { IN_MEMORY, openReading, openWriter } from "./connection.ts";
 import { isCorrupt, UNREADABLE } from "./damage.ts";
 import { faultOf } from "./faults.ts";
 import { Journal } from "./journal.ts";
 import { journalReaders } from "./journal_readers.ts";
 import { DatabaseLock, type Lock } from "./lock.ts";
-import { FilesChanged, OwnFiles } from "./own_files.ts";
+import { type FilesChanged, OwnFiles } from "./own_files.ts";
 import { SqliteReader } from "./reader.ts";
 import { ReadingThread } from "./reading_thread.ts";
 import type { ReplayBeginning } from "./replaying.ts";
@@ -62,8 +68,10 @@ import { assertComplete, assertNotAbandoned, HEAD_BYTES } from "./remains.ts";
 import { assertNothingRescued, rescue } from "./rescue.ts";
 import { unopened } from "./system_errors.ts";
 import { assertDescriptors } from "./write_probe.ts";
-import { type Answer, type Answers, type Applied, type Operation, Store } from "./store.ts";
+import { Store } from "./store.ts";
+import { type Guard, Trust } from "./trust.ts";
 import type { Migrating } from "./upgrade.ts";
+import { Watchers } from "./watchers.ts";
 
 /**
  * Opens the outbox in a SQLite file, creating it if need be, or in `:memory:`. One process at a time.
@@ -90,7 +98,7 @@ export async function openSqliteOutbox(
     assertDescriptors(file);
     const journal = open.journal = Journal.takeOver(db, file);
     await journal.begin();
-    const files = new OwnFiles(file, store);
+    const files = new OwnFiles(file, store.pages);
     lock.assertSame(file);
     const guard = { files, lock, clock, rescue: (fault: FilesChanged) => rescue(db, fault) };
     return new SqliteOutbox(file, {
@@ -137,31 +145,6 @@ async function resolve(path: string): Promise<string> {
   }
 }
 
-/** At most this many rows a commit, so that none holds up the loop for long. */
-const COMMIT_ROWS = 500;
-
-/** So many changed deliveries are read at once for whoever watches. */
-const TOLD_AT_ONCE = 500;
-
-/**
- * How many pages (4 KiB each) may wait in the journal before they are moved into the database. Few, for
- * while the database is synced the commits' own syncs take as long: the pages of an old one lie
- * scattered, and two thousand take nine milliseconds.
- */
-export const JOURNAL_PAGES = 400;
-
-/** By how much it may grow before commits wait for its last pages, so that the next one begins it anew. */
-const LONG_JOURNAL_PAGES = 6_000;
-
-/** So few last pages are moved and synced within two milliseconds. */
-const LAST_PAGES = 250;
-
-/** By how much it may grow before commits wait for however many there are. */
-const TOO_LONG_JOURNAL_PAGES = 12_000;
-
-/** After so many commits its length is asked for: to ask takes half as long as to store an event. */
-export const COMMITS_BETWEEN_LOOKS = 4;
-
 interface Parts {
   readonly store: Store;
   readonly reader: SqliteReader;
@@ -172,82 +155,19 @@ interface Parts {
   readonly guard?: Guard;
 }
 
-/** What notices that other programs take the files away, and what is done then. */
-interface Guard {
-  readonly files: OwnFiles;
-  readonly lock: DatabaseLock;
-  readonly clock: Clock | undefined;
-  /** Saves what can be saved; answers what happened and what to do. */
-  readonly rescue: (fault: FilesChanged) => Promise<string>;
-}
-
-/** How often the files are looked at, besides the journal before each commit. */
-const LOOK_MS = 1_000;
-
-/** So long publishers and load balancers hear 503 before the door closes. */
-const LAST_WORDS_MS = 1_000;
-
-/**
- * Carries a commit out, and measures it: what holds the loop is over when `commit` returns, and the
- * disk when it resolves. `ofEvents` is the share of its rows that publishers' events have.
- */
-export type TimedCommit = <Value>(
-  commit: () => Promise<Value>,
-  about?: { readonly ofEvents: number },
-) => Promise<Value>;
-
-/** Where a damaged row stands in the way of these, they are refused, and nothing else is. */
-const DISPENSABLE: ReadonlySet<Operation["kind"]> = new Set([
-  "hasten",
-  "redeliver",
-  "cancel",
-  "stepReplay",
-  "prune",
-]);
-
-/** So often something is tried that comes upon damaged pages, each time upon others. */
-const MOST_TRIES = 10;
-
-interface Waiting {
-  readonly operation: Operation;
-  resolve(answer: Answer): void;
-  reject(error: Error): void;
-}
-
-/**
- * The outbox in SQLite. Whatever is asked for in one turn of the event loop, or while a commit waits for
- * the disk, shares the next commit: its fsync is what a change costs.
- */
+/** The outbox in SQLite: what changes it goes through the commits, and what reads runs at once. */
 export class SqliteOutbox implements Outbox, OutboxReader {
-  /** Resolves when the storage can no longer be trusted: the process must end. */
-  readonly failed: Promise<OutboxFailed>;
   readonly #path: string;
   readonly #store: Store;
   readonly #reader: SqliteReader;
   readonly #journal: Journal | undefined;
   readonly #lock: Lock | undefined;
-  readonly #guard: Guard | undefined;
-  #cancelLook: (() => void) | undefined;
-  /** What is still read of files that were taken away is being saved. */
-  #rescuing: Promise<OutboxFailed> | undefined;
-  readonly #tellFailed: (error: OutboxFailed) => void;
-  #timed: TimedCommit = (commit) => commit();
-  #queue: Waiting[] = [];
-  /** A commit is about to begin, or waits for the disk. */
-  #isCommitDue = false;
-  /** What the journal holds is being moved into the database. */
-  #moving: Promise<void> | undefined;
-  /** How many commits there were since its length was asked for. */
-  #unlooked = 0;
-  /** In the next turn of the loop something is counted. */
-  #isCountDue = false;
-  /** How long it was when commits last waited for its end; whoever reads in it keeps it as it is. */
-  #endedAt = 0;
-  #failure: OutboxFailed | undefined;
-  /** What the last commit failed with, if it did and another may work. */
-  #unavailable: OutboxUnavailable | undefined;
-  readonly #listeners = new Set<(changes: readonly Change[]) => void>();
-  #closed: PromiseWithResolvers<void> | undefined;
+  readonly #files: OwnFiles | undefined;
+  readonly #trust: Trust;
+  readonly #checkpoints: Checkpoints;
+  readonly #watchers: Watchers;
+  readonly #commits: Commits;
+  #closed: Promise<void> | undefined;
 
   constructor(path: string, { store, reader, journal, lock, guard }: Parts) {
     this.#path = path;
@@ -255,11 +175,18 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     this.#reader = reader;
     this.#journal = journal;
     this.#lock = lock;
-    this.#guard = guard;
-    this.#lookLater();
-    const { promise, resolve } = Promise.withResolvers<OutboxFailed>();
-    this.failed = promise;
-    this.#tellFailed = resolve;
+    const files = this.#files = guard?.files;
+    const trust = this.#trust = new Trust(path, guard);
+    const { pages } = store;
+    const checkpoints = this.#checkpoints = new Checkpoints({ pages, journal, files, trust });
+    const watchers = this.#watchers = new Watchers(store, trust);
+    const refusal = () => this.#refusal();
+    this.#commits = new Commits({ store, journal, files, trust, checkpoints, watchers, refusal });
+  }
+
+  /** Resolves when the storage can no longer be trusted: the process must end. */
+  get failed(): Promise<OutboxFailed> {
+    return this.#trust.lost;
   }
 
   /** Transactions committed so far. */
@@ -269,88 +196,93 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   /** From now on, each commit is carried out within this. */
   timeCommits(timed: TimedCommit): void {
-    this.#timed = timed;
+    this.#commits.timed = timed;
   }
 
   enqueue(request: Enqueue): Promise<Enqueued> {
-    return this.#submit({ kind: "enqueue", request });
+    return this.#commits.submit({ kind: "enqueue", request });
   }
 
   record(recording: Recording): Promise<boolean> {
-    return this.#submit({ kind: "record", recording });
+    return this.#commits.submit({ kind: "record", request: recording });
   }
 
   hasten(deliveryId: string, now: Instant): Promise<boolean> {
-    return this.#submit({ kind: "hasten", deliveryId, now });
+    return this.#commits.submit({ kind: "hasten", request: { deliveryId, now } });
   }
 
   redeliver(deliveryId: string, now: Instant): Promise<Delivery | undefined> {
-    return this.#submit({ kind: "redeliver", deliveryId, now });
+    return this.#commits.submit({ kind: "redeliver", request: { deliveryId, now } });
   }
 
   async cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number> {
     const cancelled: Promise<number>[] = [];
     for (let from = 0; from < deliveryIds.length; from += COMMIT_ROWS) {
       const some = deliveryIds.slice(from, from + COMMIT_ROWS);
-      cancelled.push(this.#submit({ kind: "cancel", deliveryIds: some, reason, now }));
+      cancelled.push(
+        this.#commits.submit({ kind: "cancel", request: { deliveryIds: some, reason, now } }),
+      );
     }
     return (await Promise.all(cancelled)).reduce((sum, count) => sum + count, 0);
   }
 
   setHealth(subscription: string, health: Health, history?: HistoryEntry): Promise<void> {
-    return this.#submit({ kind: "setHealth", subscription, health, history });
+    return this.#commits.submit({ kind: "setHealth", request: { subscription, health, history } });
   }
 
   remember(entry: HistoryEntry): Promise<void> {
-    return this.#submit({ kind: "remember", entry });
+    return this.#commits.submit({ kind: "remember", request: entry });
   }
 
   tellExhausted(
     at: Instant,
     compose: (digest: ExhaustedDigest) => NewEvent | undefined,
   ): Promise<readonly string[]> {
-    return this.#submit({ kind: "tellExhausted", at, compose });
+    return this.#commits.submit({ kind: "tellExhausted", request: { at, compose } });
   }
 
   async startReplay(beginning: ReplayBeginning): Promise<Replay> {
-    const number = await this.#submit({ kind: "beginReplay" });
+    const number = await this.#commits.submit({ kind: "beginReplay", request: undefined });
     const total = await this.#read(() => this.#reader.countReplay(beginning.filter, number));
-    return await this.#submit({ kind: "openReplay", opening: { beginning, number, total } });
+    return await this.#commits.submit({
+      kind: "openReplay",
+      request: { beginning, number, total },
+    });
   }
 
   stopReplay(
     id: string,
     { at, entry }: { readonly at: Instant; readonly entry?: ReplayEntry },
   ): Promise<boolean> {
-    return this.#submit({ kind: "stopReplay", id, at, entry });
+    return this.#commits.submit({ kind: "stopReplay", request: { id, at, entry } });
   }
 
   stepReplay(id: string, limits: ReplayLimits): Promise<ReplayStep> {
-    return this.#submit({ kind: "stepReplay", request: { id, ...limits } });
+    return this.#commits.submit({ kind: "stepReplay", request: { id, ...limits } });
   }
 
   shiftDue(from: Instant, byMs: number, mark?: TimeMark): Promise<void> {
-    return this.#submit({ kind: "shiftDue", from, byMs, mark });
+    return this.#commits.submit({ kind: "shiftDue", request: { from, byMs, mark } });
   }
 
   keepTime(mark: TimeMark): Promise<void> {
-    return this.#submit({ kind: "keepTime", mark });
+    return this.#commits.submit({ kind: "keepTime", request: mark });
   }
 
   noteStart(start: PacedStart): Promise<void> {
-    return this.#submit({ kind: "noteStart", start });
+    return this.#commits.submit({ kind: "noteStart", request: start });
   }
 
   prune(request: PruneRequest): Promise<Pruned> {
-    return this.#submit({ kind: "prune", request });
+    return this.#commits.submit({ kind: "prune", request });
   }
 
   async unavailableBecause(): Promise<string | undefined> {
     const refusal = this.#refusal();
     if (refusal) return refusal.message;
-    if (!this.#unavailable) return undefined;
+    if (!this.#commits.unavailable) return undefined;
     try {
-      await this.#submit({ kind: "probe" });
+      await this.#commits.submit({ kind: "probe", request: undefined });
       return undefined;
     } catch (error) {
       return (error as Error).message;
@@ -363,7 +295,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     const { setAside = [], ...claimed } = await this.#readOrFail(() => this.#store.claim(request));
     if (setAside.length === 0) return claimed;
     try {
-      await this.#submit({ kind: "endDamaged", damaged: setAside, now: request.now });
+      await this.#commits.submit({
+        kind: "endDamaged",
+        request: { damaged: setAside, now: request.now },
+      });
     } catch {
       // What can't be written now is found again by the next claim.
       this.#store.giveBackDamaged(setAside);
@@ -428,8 +363,8 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   async countReplay(filter: ReplayFilter): Promise<number> {
-    // It looks by the indexes, and what has just finished is in none yet.
-    await this.#submit({ kind: "index" });
+    // It looks through the lists, and what was just added is in none yet.
+    await this.#commits.submit({ kind: "rollUp", request: undefined });
     return await this.#read(() => this.#reader.countReplay(filter));
   }
 
@@ -479,7 +414,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   longJournal(): Promise<LongJournal | undefined> {
     return this.#read(async () => {
-      const bytes = this.#journal ? this.#store.journalBytes() : 0;
+      const bytes = this.#journal ? this.#store.pages.journalBytes() : 0;
       if (bytes < LONG_JOURNAL_BYTES) return undefined;
       return { bytes, readers: await journalReaders(this.#path) };
     });
@@ -490,30 +425,11 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   watch(listener: (changes: readonly Change[]) => void): () => void {
-    // Of its own, so that one function can watch twice.
-    const own = (changes: readonly Change[]) => listener(changes);
-    this.#listeners.add(own);
-    return () => void this.#listeners.delete(own);
+    return this.#watchers.add(listener);
   }
 
   close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = Promise.withResolvers<void>();
-      if (!this.#isCommitDue) void this.#letGo();
-    }
-    return this.#closed.promise;
-  }
-
-  #submit<Kind extends Operation["kind"]>(
-    operation: Operation & { readonly kind: Kind },
-  ): Promise<Answers[Kind]> {
-    return new Promise((resolve, reject) => {
-      const refusal = this.#refusal();
-      if (refusal) return reject(refusal);
-      // The store answers each operation with its own kind of answer.
-      this.#queue.push({ operation, resolve: resolve as (answer: Answer) => void, reject });
-      this.#scheduleCommit();
-    });
+    return this.#closed ??= this.#close();
   }
 
   /** One damaged row is no reason to end; what is read for a screen or a list goes without. */
@@ -535,266 +451,33 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       return await read();
     } catch (error) {
       // What was asked before it closed, and takes several turns, finds it closed.
-      throw this.#refusal() ?? this.#judge(error);
+      throw this.#refusal() ?? this.#trust.judge(error);
     }
   }
 
   #refusal(): Error | undefined {
-    if (this.#failure) return this.#failure;
-    if (this.#closed) {
-      return new OutboxUnavailable(`"${this.#path}" is closed: Bellhook is stopping`);
-    }
-    return undefined;
+    if (this.#trust.failure) return this.#trust.failure;
+    if (!this.#trust.isClosing) return undefined;
+    return new OutboxUnavailable(`"${this.#path}" is closed: Bellhook is stopping`);
   }
 
-  #scheduleCommit(): void {
-    if (this.#isCommitDue) return;
-    this.#isCommitDue = true;
-    // Not a timer, not a microtask: everything this turn of the loop brings comes along.
-    setImmediate(() => void this.#commitNext());
-  }
-
-  async #commitNext(): Promise<void> {
-    await this.#commit(this.#takeBatch());
-    await this.#checkpoint();
-    this.#countOn();
-    this.#isCommitDue = false;
-    if (this.#queue.length > 0) this.#scheduleCommit();
-    else if (this.#closed) await this.#letGo();
-  }
-
-  /** Counts what is to be counted, a little in each turn of the loop, so that nobody waits for it. */
-  #countOn(): void {
-    if (this.#isCountDue || this.#refusal() || !this.#store.isCounting) return;
-    this.#isCountDue = true;
-    setImmediate(() => {
-      this.#isCountDue = false;
-      if (this.#refusal()) return;
-      try {
-        this.#store.countOn();
-        this.#countOn();
-      } catch (error) {
-        // Whoever commits next finds out, and has it tried again.
-        this.#judge(error);
-      }
-    });
-  }
-
-  /**
-   * What the next commit carries out: of new events and of everything else the oldest, each as much as
-   * fits. Apart, since what is on its way out would otherwise wait behind lists of a thousand events.
-   * One that is too large for a commit has one without others of its sort.
-   */
-  #takeBatch(): Waiting[] {
-    const batch: Waiting[] = [], later: Waiting[] = [];
-    const rows = { events: 0, others: 0 };
-    // What came before a step of the clock moves with it, and what came after it does not.
-    const isOrdered = this.#queue.some(isClockStep);
-    for (const waiting of this.#queue) {
-      const sort = waiting.operation.kind === "enqueue" && !isOrdered ? "events" : "others";
-      const before = rows[sort];
-      rows[sort] += rowsOf(waiting.operation);
-      (rows[sort] > COMMIT_ROWS && before > 0 ? later : batch).push(waiting);
-    }
-    this.#queue = later;
-    return batch;
-  }
-
-  /** Answers all of a batch, once it is durable or is not stored. */
-  async #commit(batch: readonly Waiting[], tries = 1): Promise<void> {
-    let applied: Applied;
-    const { commits } = this.#store;
-    try {
-      if (this.#failure) throw this.#failure;
-      const operations = batch.map(({ operation }) => operation);
-      applied = await this.#timed(() => this.#apply(operations), {
-        ofEvents: shareOfEvents(operations),
-      });
-      this.#unavailable = undefined;
-    } catch (error) {
-      const isUndone = this.#store.commits === commits;
-      const isDamage = isUndone && this.#isDamage(error);
-      // What is damaged is remembered, and the next try goes without it.
-      if (isDamage && batch.length === 1 && tries < MOST_TRIES) {
-        return await this.#commit(batch, tries + 1);
-      }
-      const canDoWithout = batch.length > 1 || DISPENSABLE.has(batch[0]!.operation.kind);
-      const isRefused = isDamage && canDoWithout;
-      const judged = isRefused ? new DataDamaged(UNREADABLE, { cause: error }) : this.#judge(error);
-      if (judged instanceof OutboxUnavailable) this.#unavailable = judged;
-      const isOfOne = isRefused || judged === error && judged !== this.#failure;
-      // One that can't be stored, by a fault of ours or a damaged row, must not take its neighbours
-      // along. What is committed all the same must not be done twice.
-      if (isOfOne && isUndone && batch.length > 1) {
-        for (const waiting of batch) await this.#commit([waiting]);
-      } else for (const { reject } of [...batch, ...this.#queuedAfter(batch)]) reject(judged);
-      return;
-    }
-    for (const [i, { resolve }] of batch.entries()) resolve(applied.answers[i]!);
-    await this.#tell(applied);
-  }
-
-  /** What reckons with a step of the clock that could not be stored, and would move with it again. */
-  #queuedAfter(batch: readonly Waiting[]): Waiting[] {
-    return batch.some(isClockStep) ? this.#queue.splice(0) : [];
-  }
-
-  /** Others may read meanwhile what is not durable yet; nobody is told that it is. */
-  async #apply(operations: readonly Operation[]): Promise<Applied> {
-    this.#guard?.files.assertJournal();
-    const applied = this.#store.apply(operations, { watched: this.#listeners.size > 0 });
-    this.#guard?.files.committed();
-    await this.#journal?.sync();
-    return applied;
-  }
-
-  /** Nothing that goes wrong here undoes the commit, or may look as if it had. */
-  async #tell({ deliveries, subscriptions }: Applied): Promise<void> {
-    const changed = [...deliveries];
-    for (let from = 0; from < changed.length; from += TOLD_AT_ONCE) {
-      if (from > 0) await new Promise<void>((resolve) => setImmediate(resolve));
-      const some = changed.slice(from, from + TOLD_AT_ONCE);
-      try {
-        this.#tellAll(
-          this.#store.deliveries(some).map((delivery) => ({ kind: "delivery", delivery })),
-        );
-      } catch (error) {
-        this.#judge(error);
-      }
-    }
-    if (subscriptions.size === 0) return;
-    this.#tellAll(
-      Array.from(subscriptions, ([subscription, health]) => ({
-        kind: "subscription",
-        subscription,
-        health,
-        pending: this.#store.pendingOf(subscription),
-      })),
-    );
-  }
-
-  #tellAll(changes: readonly Change[]): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(changes);
-      } catch {
-        // Its own trouble.
-      }
-    }
-  }
-
-  /**
-   * Has what waits in the journal moved over, now that all of it is on the disk. Commits go on
-   * meanwhile at its end, until it is so long that it must be begun anew: then they wait, but only
-   * for what has come since most of it was moved.
-   */
-  async #checkpoint(): Promise<void> {
-    if (this.#failure || !this.#journal || ++this.#unlooked < COMMITS_BETWEEN_LOOKS) return;
-    this.#unlooked = 0;
-    try {
-      const { all, waiting } = this.#store.journal();
-      if (all < this.#endedAt) this.#endedAt = 0;
-      const grown = all - this.#endedAt;
-      const isLong = grown >= LONG_JOURNAL_PAGES;
-      if (grown >= TOO_LONG_JOURNAL_PAGES || isLong && !this.#moving && waiting < LAST_PAGES) {
-        await this.#moving;
-        // What was moved before may have failed meanwhile.
-        if (!this.#failure) await this.#move(this.#journal);
-        this.#endedAt = all;
-      } else if (waiting >= JOURNAL_PAGES) {
-        this.#moving ??= this.#move(this.#journal);
-      }
-    } catch (error) {
-      this.#judge(error);
-    }
-  }
-
-  async #move(journal: Journal): Promise<void> {
-    try {
-      this.#guard?.files.assertAll();
-      await journal.move(() => this.#store.checkpoint());
-    } catch (error) {
-      // A full or busy disk is left to the next commit to tell: the journal holds all that counts.
-      this.#judge(error);
-    } finally {
-      this.#moving = undefined;
-    }
-  }
-
-  /** Whether a row could not be read though nobody took the files away. */
-  #isDamage(error: unknown): boolean {
-    if (this.#failure || !isCorrupt(error)) return false;
-    this.#look();
-    return !this.#failure;
-  }
-
-  /** What a thrown thing means to callers; marks the outbox as failed where it must be. */
-  #judge(error: unknown): Error {
-    const fault = faultOf(error, this.#path);
-    return fault instanceof OutboxFailed && !this.#failure ? this.#fail(fault) : fault;
-  }
-
-  #fail(found: OutboxFailed): OutboxFailed {
-    const fault = this.#failure = this.#causeOf(found);
-    this.#cancelLook?.();
-    if (fault instanceof FilesChanged && this.#guard) {
-      this.#rescuing = this.#rescue(fault, this.#guard);
-      void this.#rescuing.then(this.#tellFailed);
-    } else this.#tellFailed(fault);
-    return fault;
-  }
-
-  /** What SQLite can't read may be because somebody has cut the files short. */
-  #causeOf(found: OutboxFailed): OutboxFailed {
-    try {
-      this.#guard?.files.assertAll();
-    } catch (error) {
-      if (error instanceof FilesChanged) return error;
-    }
-    return found;
-  }
-
-  async #rescue(fault: FilesChanged, { rescue, clock }: Guard): Promise<OutboxFailed> {
-    const lastWords = Promise.withResolvers<void>();
-    if (this.#closed || !clock) lastWords.resolve();
-    else clock.after(LAST_WORDS_MS, lastWords.resolve);
-    const why = await rescue(fault);
-    await lastWords.promise;
-    return new OutboxFailed(`cannot trust "${this.#path}" any more: ${why}`, { cause: fault });
-  }
-
-  #lookLater(): void {
-    this.#cancelLook = this.#guard?.clock?.after(LOOK_MS, () => {
-      this.#look();
-      if (!this.#failure && !this.#closed) this.#lookLater();
-    });
-  }
-
-  #look(): void {
-    try {
-      this.#guard?.files.assertAll();
-      this.#guard?.lock.restore();
-    } catch (error) {
-      this.#judge(error);
-    }
-  }
-
-  async #letGo(): Promise<void> {
-    const closed = this.#closed!;
-    this.#cancelLook?.();
-    await this.#moving;
-    if (!this.#failure) this.#look();
-    await this.#rescuing;
+  async #close(): Promise<void> {
+    const trust = this.#trust;
+    trust.isClosing = true;
+    await this.#commits.idle();
+    trust.stopLooking();
+    await this.#checkpoints.ended();
+    if (!trust.failure) trust.look();
+    await trust.rescued();
     await this.#reader.leaveThread();
     try {
-      if (this.#failure) this.#closeUntouched();
+      if (trust.failure) this.#closeUntouched();
       else this.#closeAsOneFile();
-      closed.resolve();
     } catch (error) {
-      closed.reject(this.#judge(error));
+      throw trust.judge(error);
     } finally {
       this.#journal?.close();
-      this.#guard?.files.close();
+      this.#files?.close();
       this.#lock?.release();
     }
   }
@@ -803,10 +486,10 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     if (this.#lock) this.#reader.close();
     this.#journal?.leave();
     try {
-      this.#store.emptyJournal();
+      this.#store.pages.emptyJournal();
     } catch (error) {
       // On a full disk the journal stays beside the file, and is as durable there.
-      if (!(this.#judge(error) instanceof OutboxUnavailable)) throw error;
+      if (!(this.#trust.judge(error) instanceof OutboxUnavailable)) throw error;
     } finally {
       this.#store.close();
     }
@@ -817,41 +500,5 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     this.#store.close();
     if (this.#lock) this.#reader.close();
     this.#journal?.leave();
-  }
-}
-
-function isClockStep({ operation: { kind } }: Waiting): boolean {
-  return kind === "shiftDue";
-}
-
-/** How much of a commit's rows are publishers' events and their deliveries. */
-function shareOfEvents(operations: readonly Operation[]): number {
-  let events = 0, all = 0;
-  for (const operation of operations) {
-    const rows = rowsOf(operation);
-    all += rows;
-    if (operation.kind === "enqueue") events += rows;
-  }
-  return all === 0 ? 0 : events / all;
-}
-
-/** About how many rows an operation writes. */
-function rowsOf(operation: Operation): number {
-  switch (operation.kind) {
-    case "enqueue":
-      return operation.request.events.reduce(
-        (rows, { deliveries }) => rows + 1 + deliveries.length,
-        0,
-      );
-    case "record":
-      return 2;
-    case "cancel":
-      return operation.deliveryIds.length;
-    case "prune":
-      return operation.request.limit;
-    case "stepReplay":
-      return operation.request.limit;
-    default:
-      return 1;
   }
 }

@@ -1,10 +1,8 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { answerTimeBucket } from "../../domain/answer_time.ts";
 import type { Instant } from "../../domain/instant.ts";
-import type { Verdict } from "../../domain/verdict.ts";
 import type { AnswerCount, Tally } from "../outbox.ts";
-import type { Changes } from "./changes.ts";
-import { FRESH_TALLIED } from "./reading.ts";
+import { prepareAll, type Statements } from "./statements.ts";
 
 /** All subscriptions together, by the hour; a subscription's own series has its number. */
 export const TOTAL = 0;
@@ -15,122 +13,70 @@ const MINUTE_MS = 60_000, HOUR_MS = 60 * MINUTE_MS;
 /** How far back there are minutes. */
 const KEEP_MINUTES_MS = 2 * HOUR_MS;
 
-/** What an attempt adds to the tallies. */
-export interface TalliedAttempt {
-  readonly subscription: number;
-  readonly at: Instant;
-  readonly number: number;
-  readonly succeeded: boolean;
-  /** Undefined where no answer came. */
-  readonly status: number | undefined;
-  readonly durationMs: number;
-  /** What became of the delivery; undefined where it was cancelled meanwhile. */
-  readonly verdict: Verdict["kind"] | undefined;
-}
-
-/**
- * Keeps what attempts come to, slot by slot: each slot is written once a transaction, whole, for its
- * counts so far are at hand. Those that fresh deliveries were delivered by, nearly all, wait for the
- * indexes' next bite: until then the deliveries tell of them.
- */
+/** Adds to the tallies what attempts came to. */
 export class Tallying {
-  readonly #read: StatementSync;
-  readonly #write: StatementSync;
-  readonly #forgetMinutes: StatementSync;
-  /** The latest slot of each series. */
-  readonly #slots = new Map<number, Slot>();
-  /** Those of them that have changed and are not written yet. */
-  readonly #touched = new Set<Slot>();
-  #lastMinute = 0;
-  /** What waits for the next bite, as of the last commit: series, start, slot. */
-  readonly #fresh = new Map<number, Map<Instant, Slot>>();
+  readonly #sql: Statements<keyof typeof TALLYING_SQL>;
 
   constructor(db: DatabaseSync) {
-    this.#read = db.prepare(TALLYING_SQL.readSlot);
-    this.#write = db.prepare(TALLYING_SQL.writeSlot);
-    this.#forgetMinutes = db.prepare(TALLYING_SQL.forgetMinutes);
-    const fresh = db.prepare(TALLYING_SQL.freshTallied).all() as unknown as FreshAttemptRow[];
-    for (const row of fresh) this.#keep(attemptFromFresh(row));
+    this.#sql = prepareAll(db, TALLYING_SQL);
   }
 
-  /** At the end of a transaction; `takesIn`: fresh deliveries will tell of nothing any more. */
-  write(changes: Changes, { takesIn }: { takesIn: boolean }): void {
-    for (const attempt of changes.attempts) this.#take(attempt);
-    if (takesIn) {
-      for (const attempt of changes.freshAttempts) this.#take(attempt);
-      for (const slots of this.#fresh.values()) {
-        for (const slot of slots.values()) this.#slot(slot.series, slot.startsAt).add(slot);
-      }
+  /** Within a transaction: the attempts after a number, up to another. */
+  add({ after, until }: { after: number; until: number }): void {
+    const attempts = this.#sql.attempts.all(after, until) as unknown as TalliedAttempt[];
+    const slots = slotsOf(attempts);
+    for (const slot of slots) {
+      const { series, startsAt } = slot, sum = new Slot(series, startsAt);
+      const stored = this.#sql.readSlot.get(series, startsAt) as unknown as StoredSlot | undefined;
+      if (stored) sum.add({ tally: tallyFromRow(stored), answers: JSON.parse(stored.answers) });
+      sum.add(slot);
+      this.#write(sum);
     }
-    this.#writeTouched();
+    const minutes = slots.filter(({ series }) => series === TOTAL_BY_MINUTE);
+    if (minutes.length === 0) return;
+    const last = Math.max(...minutes.map(({ startsAt }) => startsAt));
+    this.#sql.forgetMinutes.run(last - KEEP_MINUTES_MS);
   }
 
-  committed(changes: Changes, { takesIn }: { takesIn: boolean }): void {
-    if (takesIn) return this.#fresh.clear();
-    for (const attempt of changes.freshAttempts) this.#keep(attempt);
-  }
-
-  /** After a rollback: what is at hand counts what was taken back. */
-  forget(): void {
-    this.#slots.clear();
-    this.#touched.clear();
-    this.#lastMinute = 0;
-  }
-
-  #take(attempt: TalliedAttempt): void {
-    for (const [series, startsAt] of slotsOf(attempt)) this.#slot(series, startsAt).take(attempt);
-  }
-
-  /** As numbers: so many attempts at hand would all be moved about by the collector. */
-  #keep(attempt: TalliedAttempt): void {
-    for (const [series, startsAt] of slotsOf(attempt)) {
-      let slots = this.#fresh.get(series);
-      if (!slots) this.#fresh.set(series, slots = new Map());
-      let slot = slots.get(startsAt);
-      if (!slot) slots.set(startsAt, slot = new Slot(series, startsAt));
-      slot.take(attempt);
-    }
-  }
-
-  /** The slot as it is stored, to be written when the transaction ends. */
-  #slot(series: number, startsAt: Instant): Slot {
-    let slot = this.#slots.get(series);
-    if (slot?.startsAt !== startsAt) {
-      // Nothing may leave unwritten: it would be read back without its last counts.
-      this.#writeTouched();
-      const row = this.#read.get(series, startsAt) as unknown as TallyRow & AnswersRow | undefined;
-      slot = new Slot(series, startsAt, row);
-      if (this.#slots.size >= SLOTS_AT_HAND) this.#slots.clear();
-      this.#slots.set(series, slot);
-    }
-    if (series === TOTAL_BY_MINUTE && startsAt > this.#lastMinute) {
-      this.#forgetMinutes.run(startsAt - KEEP_MINUTES_MS);
-      this.#lastMinute = startsAt;
-    }
-    this.#touched.add(slot);
-    return slot;
-  }
-
-  #writeTouched(): void {
-    for (const { series, startsAt, tally, answers } of this.#touched) {
-      this.#write.get(
-        series,
-        startsAt,
-        tally.firstAttempts,
-        tally.firstSuccesses,
-        tally.succeeded,
-        tally.failed,
-        tally.retrying,
-        tally.delivered,
-        tally.lost,
-        JSON.stringify([...answers]),
-      );
-    }
-    this.#touched.clear();
+  #write({ series, startsAt, tally, answers }: Slot): void {
+    this.#sql.writeSlot.get(
+      series,
+      startsAt,
+      tally.firstAttempts,
+      tally.firstSuccesses,
+      tally.succeeded,
+      tally.failed,
+      tally.retrying,
+      tally.delivered,
+      tally.lost,
+      JSON.stringify([...answers]),
+    );
   }
 }
 
-const SLOTS_AT_HAND = 5_000;
+/** What TALLIED_ATTEMPTS selects. */
+export interface TalliedAttempt {
+  readonly subscription: number;
+  readonly ended_at: Instant;
+  readonly number: number;
+  readonly succeeded: number;
+  /** Null where no answer came. */
+  readonly status: number | null;
+  readonly duration_ms: number;
+  /** The state that it left its delivery in. */
+  readonly state: number;
+}
+
+/** Notices are our own post: they say nothing about how receivers do. */
+const TALLIED_ATTEMPTS = `
+  select d.subscription, a.started_at + a.duration_ms as ended_at, a.number, a.succeeded,
+    iif(a.error_kind is null, a.status, null) as status, a.duration_ms, a.state
+  from attempts a cross join deliveries d on d.seq = a.delivery
+  where a.state is not null and d.cause <> 'notice'`;
+
+/** Those of them that no tally has yet. */
+export const NEW_TALLIED_ATTEMPTS = `
+  ${TALLIED_ATTEMPTS} and a.seq > (select attempt from rolled_up)`;
 
 /** A status and a bucket of time in one number; more buckets than there are. */
 const BUCKETS = 1_000;
@@ -138,64 +84,65 @@ const BUCKETS = 1_000;
 /** Stands for a status where no answer came. */
 const NO_ANSWER = 0;
 
-class Slot {
-  readonly tally: Counted;
-  readonly answers: Map<number, number>;
-
-  constructor(
-    readonly series: number,
-    readonly startsAt: Instant,
-    row?: TallyRow & AnswersRow,
-  ) {
-    const { startsAt: _, ...tally } = row ? tallyFromRow(row) : EMPTY;
-    this.tally = tally;
-    this.answers = new Map(row && JSON.parse(row.answers));
-  }
-
-  take(attempt: TalliedAttempt): void {
-    count(attempt, this.tally);
-    const key = answerOf(attempt);
-    this.answers.set(key, (this.answers.get(key) ?? 0) + 1);
-  }
-
-  add({ tally, answers }: Slot): void {
-    for (const name of Object.keys(tally) as (keyof Counted)[]) this.tally[name] += tally[name];
-    for (const [key, count] of answers) this.answers.set(key, (this.answers.get(key) ?? 0) + count);
-  }
-}
-
-/** Which slots an attempt counts in, each by its series and its start. */
-function slotsOf({ subscription, at }: TalliedAttempt): readonly (readonly [number, Instant])[] {
-  const hour = startOf(at, HOUR_MS);
-  return [[subscription, hour], [TOTAL, hour], [TOTAL_BY_MINUTE, startOf(at, MINUTE_MS)]];
-}
-
 type Counted = { -readonly [name in keyof Omit<Tally, "startsAt">]: number };
 
-function count({ number, succeeded, verdict }: TalliedAttempt, tally: Counted): void {
-  if (number === 1) tally.firstAttempts++;
-  if (number === 1 && succeeded) tally.firstSuccesses++;
-  if (succeeded) tally.succeeded++;
-  else tally.failed++;
-  if (verdict === "retry") tally.retrying++;
-  else if (verdict === "delivered") tally.delivered++;
-  else if (verdict !== undefined) tally.lost++;
+/** What attempts came to within one minute or hour. */
+class Slot {
+  readonly tally: Counted = {
+    firstAttempts: 0,
+    firstSuccesses: 0,
+    succeeded: 0,
+    failed: 0,
+    retrying: 0,
+    delivered: 0,
+    lost: 0,
+  };
+  readonly answers = new Map<number, number>();
+
+  constructor(readonly series: number, readonly startsAt: Instant) {}
+
+  take({ number, succeeded, state, status, duration_ms }: TalliedAttempt): void {
+    const { tally } = this;
+    if (number === 1) tally.firstAttempts++;
+    if (number === 1 && succeeded) tally.firstSuccesses++;
+    if (succeeded) tally.succeeded++;
+    else tally.failed++;
+    if (state === 0) tally.retrying++;
+    else if (state === 1) tally.delivered++;
+    else if (state <= 3) tally.lost++;
+    this.#count((status ?? NO_ANSWER) * BUCKETS + answerTimeBucket(duration_ms), 1);
+  }
+
+  add({ tally, answers }: { tally: Counted; answers: Iterable<readonly [number, number]> }): void {
+    for (const name of Object.keys(this.tally) as (keyof Counted)[]) {
+      this.tally[name] += tally[name];
+    }
+    for (const [key, count] of answers) this.#count(key, count);
+  }
+
+  #count(answer: number, by: number): void {
+    this.answers.set(answer, (this.answers.get(answer) ?? 0) + by);
+  }
 }
 
-function answerOf({ status, durationMs }: TalliedAttempt): number {
-  return (status ?? NO_ANSWER) * BUCKETS + answerTimeBucket(durationMs);
+/** An attempt counts for its subscription's hour, and for the hour and the minute of all. */
+function slotsOf(attempts: readonly TalliedAttempt[]): Slot[] {
+  const series = new Map<number, Map<Instant, Slot>>();
+  const slot = (number: number, startsAt: Instant): Slot => {
+    let slots = series.get(number);
+    if (!slots) series.set(number, slots = new Map());
+    let found = slots.get(startsAt);
+    if (!found) slots.set(startsAt, found = new Slot(number, startsAt));
+    return found;
+  };
+  for (const attempt of attempts) {
+    const hour = startOf(attempt.ended_at, HOUR_MS);
+    slot(attempt.subscription, hour).take(attempt);
+    slot(TOTAL, hour).take(attempt);
+    slot(TOTAL_BY_MINUTE, startOf(attempt.ended_at, MINUTE_MS)).take(attempt);
+  }
+  return [...series.values()].flatMap((slots) => [...slots.values()]);
 }
-
-const EMPTY: Tally = {
-  startsAt: 0,
-  firstAttempts: 0,
-  firstSuccesses: 0,
-  succeeded: 0,
-  failed: 0,
-  retrying: 0,
-  delivered: 0,
-  lost: 0,
-};
 
 function startOf(at: Instant, lengthMs: number): Instant {
   return Math.floor(at / lengthMs) * lengthMs;
@@ -213,6 +160,13 @@ export interface TallyRow {
   readonly lost: number;
 }
 
+/** Counts by status and bucket in one number, as JSON of pairs. */
+export interface AnswersRow {
+  readonly answers: string;
+}
+
+type StoredSlot = TallyRow & AnswersRow;
+
 function tallyFromRow(row: TallyRow): Tally {
   return {
     startsAt: row.starts_at,
@@ -226,77 +180,46 @@ function tallyFromRow(row: TallyRow): Tally {
   };
 }
 
-/** Counts by status and bucket in one number, as JSON of pairs. */
-export interface AnswersRow {
-  readonly answers: string;
+/** The slots of one series from an instant on. */
+interface Wanted {
+  readonly series: number;
+  readonly since: Instant;
 }
 
-/** What FRESH_TALLIED selects. */
-export interface FreshAttemptRow {
-  readonly subscription: number;
-  readonly finished_at: Instant;
-  readonly succeeded: number;
-  readonly status: number | null;
-  readonly duration_ms: number;
+function wantedSlots(attempts: readonly TalliedAttempt[], { series, since }: Wanted): Slot[] {
+  return slotsOf(attempts).filter((slot) => slot.series === series && slot.startsAt >= since);
 }
 
-function attemptFromFresh(row: FreshAttemptRow): TalliedAttempt {
-  return {
-    subscription: row.subscription,
-    at: row.finished_at,
-    number: 1,
-    succeeded: row.succeeded === 1,
-    status: row.status ?? undefined,
-    durationMs: row.duration_ms,
-    verdict: "delivered",
-  };
-}
-
-/** What fresh deliveries tell of a series' slots from one on. */
-export function freshAttemptsOf(
-  rows: readonly FreshAttemptRow[],
-  { series, since }: { series: number; since: Instant },
-): TalliedAttempt[] {
-  return rows.filter((row) =>
-    (series === TOTAL || series === TOTAL_BY_MINUTE || series === row.subscription) &&
-    startOf(row.finished_at, lengthOf(series)) >= since
-  ).map(attemptFromFresh);
-}
-
-/** A series' slots in their order: what is stored of them, and what fresh deliveries tell beside. */
+/** A series' slots in their order: what is stored, and what attempts add that no tally has yet. */
 export function talliesFromRows(
   rows: readonly TallyRow[],
-  { series, fresh }: { series: number; fresh: readonly TalliedAttempt[] },
+  attempts: readonly TalliedAttempt[],
+  wanted: Wanted,
 ): Tally[] {
   const tallies = new Map(rows.map((row) => [row.starts_at, tallyFromRow(row)]));
-  for (const attempt of fresh) {
-    const startsAt = startOf(attempt.at, lengthOf(series));
-    const tally = tallies.get(startsAt) ?? { ...EMPTY, startsAt };
-    tallies.set(startsAt, tally);
-    count(attempt, tally);
+  for (const { startsAt, tally } of wantedSlots(attempts, wanted)) {
+    const stored = tallies.get(startsAt);
+    tallies.set(startsAt, stored ? sumOf(stored, tally) : { startsAt, ...tally });
   }
   return [...tallies.values()].sort((a, b) => a.startsAt - b.startsAt);
 }
 
-function lengthOf(series: number): number {
-  return series === TOTAL_BY_MINUTE ? MINUTE_MS : HOUR_MS;
+function sumOf(stored: Tally, more: Counted): Tally {
+  const sum: Counted & { startsAt: Instant } = { ...stored };
+  for (const name of Object.keys(more) as (keyof Counted)[]) sum[name] += more[name];
+  return sum;
 }
 
-/** The answers of several slots, added up, and those that fresh deliveries tell of. */
+/** The answers of several slots added up, with those of attempts that no tally has yet. */
 export function answersFromRows(
   rows: readonly AnswersRow[],
-  fresh: readonly TalliedAttempt[],
+  attempts: readonly TalliedAttempt[],
+  wanted: Wanted,
 ): AnswerCount[] {
+  const stored = rows.flatMap((row) => JSON.parse(row.answers) as [number, number][]);
+  const more = wantedSlots(attempts, wanted).flatMap(({ answers }) => [...answers]);
   const sums = new Map<number, number>();
-  for (const attempt of fresh) {
-    const key = answerOf(attempt);
-    sums.set(key, (sums.get(key) ?? 0) + 1);
-  }
-  for (const row of rows) {
-    for (const [key, count] of JSON.parse(row.answers) as [number, number][]) {
-      sums.set(key, (sums.get(key) ?? 0) + count);
-    }
-  }
+  for (const [key, count] of [...stored, ...more]) sums.set(key, (sums.get(key) ?? 0) + count);
   return [...sums].map(([key, count]) => {
     const status = Math.floor(key / BUCKETS);
     return { ...(status === NO_ANSWER ? {} : { status }), took: key % BUCKETS, count };
@@ -305,7 +228,7 @@ export function answersFromRows(
 
 /** The statements that keep tallies; the tests ask SQLite how it would run each. */
 export const TALLYING_SQL = {
-  freshTallied: FRESH_TALLIED,
+  attempts: `${TALLIED_ATTEMPTS} and a.seq > ? and a.seq <= ?`,
 
   readSlot: `
     select starts_at, first_attempts, first_successes, succeeded, failed, retrying, delivered,

@@ -4,6 +4,8 @@ import type { Answered, Asked } from "./sqlite_thread.ts";
 const TABLES = [
   "events",
   "deliveries",
+  "outcomes",
+  "pending",
   "attempts",
   "formats",
   "subscriptions",

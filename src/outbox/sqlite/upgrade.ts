@@ -10,7 +10,8 @@ import {
   type Working,
 } from "./copy.ts";
 import { removePartials } from "./partial.ts";
-import { MIGRATIONS, versionMark } from "./schema.ts";
+import { MIGRATIONS } from "./migrations.ts";
+import { versionMark } from "./schema.ts";
 import { Interrupted, SqliteThread } from "./sqlite_thread.ts";
 
 /** A database that is about to be copied and brought up to date. */
@@ -77,7 +78,7 @@ async function change(
   migrations: readonly string[],
   { fromVersion, onProgress = () => {}, signal }: Working & { readonly fromVersion: number },
 ): Promise<void> {
-  const thread = await SqliteThread.open(path, { settings: FASTER, defensive: false, signal });
+  const thread = await SqliteThread.open(path, { settings: SETTINGS, defensive: false, signal });
   await closing(thread, async () => {
     await thread.exec("begin immediate");
     const total = migrations.length - fromVersion;
@@ -106,8 +107,11 @@ async function firstOf<Item>(
   return undefined;
 }
 
-/** Indexes are made by sorting, which is the faster the more fits into memory; and with a helper. */
-const FASTER = "pragma cache_size = -131072; pragma threads = 2;";
+/**
+ * Indexes are made by sorting, which is the faster the more fits into memory; and with a helper. Rows that
+ * are moved from one table to another keep their references.
+ */
+const SETTINGS = "pragma foreign_keys = off; pragma cache_size = -131072; pragma threads = 2;";
 
 /** What a copy has otherwise: how journals are kept, counters of changes, and which SQLite has written it. */
 const MARKS_IN_HEADER: readonly (readonly [from: number, to: number])[] = [
