@@ -99,8 +99,8 @@ function answers(buckets: Readonly<Record<number, number>>): string {
 const PATTERN = `
   create table if not exists pattern as
   select row_number() over (order by min(d.seq)) - 1 as i,
-    d.subscription, d.type, d.format, a.url, a.request_headers, a.remote_address,
-    a.response_headers, a.response_body
+    d.subscription, d.type, d.format, a.url_number, a.request_names, a.request_headers,
+    a.remote_address, a.response_names, a.response_headers, a.response_body
   from deliveries d join events e on e.seq = d.event join attempts a on a.delivery = d.seq
   where a.succeeded = 1 and d.seq <= 1000
   group by d.subscription`;
@@ -161,12 +161,14 @@ const PENDING = `
 
 const ATTEMPTS = `
   insert into attempts (
-    delivery, number, started_at, duration_ms, succeeded, url, request_headers,
-    remote_address, status, response_headers, response_body, truncated
+    delivery, number, started_at, duration_ms, succeeded, url_number, request_names,
+    request_headers, remote_address, status, response_names, response_headers, response_body,
+    truncated
   )
   select d.seq, numbers.number, d.created_at, 120, d.state = 1 and numbers.number = d.attempt_count,
-    url, request_headers, remote_address,
-    iif(d.state = 1 and numbers.number = d.attempt_count, 200, 503), response_headers,
+    url_number, request_names, request_headers, remote_address,
+    iif(d.state = 1 and numbers.number = d.attempt_count, 200, 503), response_names,
+    response_headers,
     response_body, 0
   from deliveries_now d
     join pattern on pattern.subscription = d.subscription

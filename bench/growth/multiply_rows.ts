@@ -102,8 +102,8 @@ export function rollUp(db: DatabaseSync): void {
 const PATTERN = `
   create table if not exists pattern as
   select row_number() over (order by min(d.seq)) - 1 as i,
-    d.subscription, d.type, d.format, e.data, a.url, a.request_headers, a.remote_address, a.status,
-    a.response_headers, a.response_body
+    d.subscription, d.type, d.format, e.data, a.url_number, a.request_names, a.request_headers,
+    a.remote_address, a.status, a.response_names, a.response_headers, a.response_body
   from deliveries d join events e on e.seq = d.event join attempts a on a.delivery = d.seq
   where a.succeeded = 1 and d.seq <= 1000
   group by d.subscription`;
@@ -143,12 +143,13 @@ const OUTCOMES = `
 
 const ATTEMPTS = `
   insert into attempts (
-    seq, delivery, number, started_at, duration_ms, succeeded, url, request_headers,
-    remote_address, status, response_headers, response_body, truncated, state
+    seq, delivery, number, started_at, duration_ms, succeeded, url_number, request_names,
+    request_headers, remote_address, status, response_names, response_headers, response_body,
+    truncated, state
   )
   ${ROWS}
-  select :attempt + n, :delivery + n, 1, :at, 1, 1, url, request_headers, remote_address, status,
-    response_headers, response_body, 0, 1
+  select :attempt + n, :delivery + n, 1, :at, 1, 1, url_number, request_names, request_headers,
+    remote_address, status, response_names, response_headers, response_body, 0, 1
   from rows order by n`;
 
 const PENDING = `

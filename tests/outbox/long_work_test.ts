@@ -110,7 +110,8 @@ story("audit finds a fault in whichever slice it is", async (path) => {
     assert(faults.some((fault) => fault.includes("counts 1 attempts, and has 0")), `${seq}`);
     db.exec(`insert into attempts select ${seq}, ${seq}, number, started_at, duration_ms, succeeded,
       url, request_headers, remote_address, status, response_headers, response_body, truncated,
-      error_kind, error_message, state from attempts where seq = 50`);
+      error_kind, error_message, state, url_number, request_names, response_names
+      from attempts where seq = 50`);
     db.exec(`update attempts set started_at = 1700000000005 + ${seq} where seq = ${seq}`);
   }
   assertEquals(await auditFile(path, { sliceRows: 10 }).then(({ faults }) => faults), []);

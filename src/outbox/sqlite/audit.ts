@@ -115,6 +115,7 @@ const CHECKS: ReadonlyMap<string, readonly Check[]> = new Map([
   ["deliveries", [...DELIVERY_CHECKS, ...CLOCK_CHECKS]],
   ["attempts", [jsonCheck("attempts", ["request_headers", "response_headers"])]],
   ["formats", [jsonCheck("formats", ["name"])]],
+  ["header_names", [jsonCheck("header_names", ["name"])]],
 ]);
 
 const COUNTS: ReadonlyMap<string, string> = new Map([

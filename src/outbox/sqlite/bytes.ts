@@ -1,5 +1,4 @@
 import { isAscii } from "node:buffer";
-import type { Headers } from "../../domain/attempt.ts";
 import { type JsonText, membersOf } from "../../domain/json_text.ts";
 import { latin1 } from "../../domain/latin1.ts";
 import type { Scope } from "../../domain/event.ts";
@@ -50,26 +49,3 @@ export function scopeFromText(text: JsonText | null): Scope {
 }
 
 const NO_SCOPE: Scope = new Map();
-
-/** Headers as JSON. */
-export function headersToText(headers: Headers): JsonText {
-  return JSON.stringify(headers);
-}
-
-/** The same of an answer's, which are often the very same again. */
-export function answerHeadersToText(headers: Headers): JsonText {
-  const known = spelled.get(headers);
-  if (known !== undefined) return known;
-  const text = headersToText(headers);
-  if (spelled.size >= MOST_SPELLED) spelled.clear();
-  if (text.length <= SHORT_BYTES) spelled.set(headers, text);
-  return text;
-}
-
-const spelled = new Map<Headers, JsonText>();
-/** So many are remembered; after that it begins anew. */
-const MOST_SPELLED = 256;
-
-export function bytesToHeaders(bytes: Bytes): Headers {
-  return JSON.parse(toText(bytes));
-}

@@ -85,6 +85,18 @@ export const TYPE_NAMES: NameStatements = {
   read: "select name from types where id = ?",
 };
 
+export const URL_NAMES: NameStatements = {
+  find: "select id from urls where name = ?",
+  insert: "insert into urls (name) values (?)",
+  read: "select name from urls where id = ?",
+};
+
+export const HEADER_NAMES: NameStatements = {
+  find: "select id from header_names where name = ?",
+  insert: "insert into header_names (name) values (?)",
+  read: "select name from header_names where id = ?",
+};
+
 export const FORMAT_NAMES: NameStatements = {
   find: "select id from formats where name = ?",
   insert: "insert into formats (name) values (?)",

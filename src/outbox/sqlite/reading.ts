@@ -12,7 +12,7 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
 import type { Namesake, StoredEvent } from "../outbox.ts";
-import { type Bytes, bytesToHeaders, bytesToScope, toText } from "./bytes.ts";
+import { type Bytes, bytesToScope, toText } from "./bytes.ts";
 import { DAMAGED, isJson } from "./damage.ts";
 import { GONE } from "../../domain/verdict.ts";
 import { deliveryId } from "./delivery_id.ts";
@@ -100,8 +100,13 @@ function soundScope(bytes: Bytes | null): Scope {
   return bytes === null || isJson(toText(bytes)) ? bytesToScope(bytes) : new Map();
 }
 
-function soundHeaders(bytes: Bytes): Headers {
-  return isJson(toText(bytes)) ? bytesToHeaders(bytes) : [["damaged", DAMAGED]];
+/** Pairs, or the values alone of headers whose names are stored apart. */
+function soundHeaders(bytes: Bytes, names: Bytes | null): Headers {
+  const text = toText(bytes), namesText = names && toText(names);
+  if (!isJson(text) || namesText !== null && !isJson(namesText)) return [["damaged", DAMAGED]];
+  if (namesText === null) return JSON.parse(text);
+  const values: string[] = JSON.parse(text);
+  return (JSON.parse(namesText) as string[]).map((name, index) => [name, values[index] ?? DAMAGED]);
 }
 
 export function storedEventFromRow(row: EventRow): StoredEvent {
@@ -206,9 +211,11 @@ export interface AttemptRow {
   readonly duration_ms: number;
   readonly succeeded: number;
   readonly url: Bytes;
+  readonly request_names: Bytes | null;
   readonly request_headers: Bytes;
   readonly remote_address: Bytes | null;
   readonly status: number | null;
+  readonly response_names: Bytes | null;
   readonly response_headers: Bytes | null;
   readonly response_body: Bytes | null;
   readonly truncated: number | null;
@@ -217,9 +224,15 @@ export interface AttemptRow {
 }
 
 export const ATTEMPTS_OF = `
-  select number, started_at, duration_ms, succeeded, url, request_headers, remote_address,
-    status, response_headers, response_body, truncated, error_kind, error_message
-  from attempts where delivery = ? order by number`;
+  select a.number, a.started_at, a.duration_ms, a.succeeded, coalesce(a.url, u.name, x'') as url,
+    s.name as request_names, a.request_headers, a.remote_address, a.status,
+    r.name as response_names, a.response_headers, a.response_body, a.truncated, a.error_kind,
+    a.error_message
+  from attempts a
+    left join urls u on u.id = a.url_number
+    left join header_names s on s.id = a.request_names
+    left join header_names r on r.id = a.response_names
+  where a.delivery = ? order by a.number`;
 
 export function attemptFromRow(row: AttemptRow): Attempt {
   return {
@@ -228,7 +241,7 @@ export function attemptFromRow(row: AttemptRow): Attempt {
     durationMs: row.duration_ms,
     result: row.succeeded ? "success" : "failure",
     url: toText(row.url),
-    requestHeaders: soundHeaders(row.request_headers),
+    requestHeaders: soundHeaders(row.request_headers, row.request_names),
     outcome: outcomeFromRow(row),
   };
 }
@@ -243,7 +256,7 @@ function outcomeFromRow(row: AttemptRow): Outcome {
 
 function responseFromRow(row: AttemptRow): Response | undefined {
   if (row.status === null) return undefined;
-  const headers = soundHeaders(row.response_headers!);
+  const headers = soundHeaders(row.response_headers!, row.response_names);
   const packing = headers.find(([name]) => name.toLowerCase() === "content-encoding")?.[1];
   return {
     status: row.status,

@@ -2,13 +2,15 @@ import type { DatabaseSync } from "node:sqlite";
 import { type Attempt, responseOf } from "../../domain/attempt.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Recording } from "../outbox.ts";
-import { answerHeadersToText, headersToText, toCast } from "./bytes.ts";
+import { toCast } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
 import type { Claims, Grant } from "./claims.ts";
 import type { ExhaustedCounts } from "./exhausted_digest.ts";
+import type { HeaderTexts } from "./header_texts.ts";
 import type { HealthKeeping } from "./health_keeping.ts";
 import type { History } from "./history.ts";
 import type { Insertion } from "./insertion.ts";
+import type { Names } from "./names.ts";
 import type { Numbers } from "./numbers.ts";
 import { extentOf } from "./reading.ts";
 import type { Replaying } from "./replaying.ts";
@@ -18,6 +20,8 @@ import { prepareAll, type Statements } from "./statements.ts";
 
 interface Parts {
   readonly claims: Claims;
+  readonly urls: Names;
+  readonly headers: HeaderTexts;
   readonly numbers: Numbers;
   readonly insertion: Insertion;
   readonly replaying: Replaying;
@@ -130,6 +134,9 @@ export class RecordingAttempts {
     const { outcome } = attempt;
     const answer = responseOf(outcome);
     const error = outcome.kind === "failed" ? outcome.error : undefined;
+    const { urls, headers } = this.#parts;
+    const sent = headers.of(attempt.requestHeaders);
+    const received = answer && headers.ofAnswer(answer.headers);
     this.#sql.insertAttempt.get(
       ++this.#parts.numbers.attempt,
       seq,
@@ -138,11 +145,13 @@ export class RecordingAttempts {
       // The clock may be set back while an attempt runs.
       Math.max(0, Math.round(attempt.durationMs)),
       attempt.result === "success" ? 1 : 0,
-      attempt.url,
-      headersToText(attempt.requestHeaders),
+      urls.intern(attempt.url),
+      sent.names,
+      sent.text,
       outcome.remoteAddress ?? null,
       answer?.status ?? null,
-      answer ? answerHeadersToText(answer.headers) : null,
+      received?.names ?? null,
+      received?.text ?? null,
       answer ? toCast(answer.body) : null,
       answer ? extentOf(answer) : null,
       error?.kind ?? null,
@@ -190,11 +199,11 @@ export const RECORDING_SQL = {
 
   insertAttempt: `
     insert into attempts (
-      seq, delivery, number, started_at, duration_ms, succeeded, url, request_headers,
-      remote_address, status, response_headers, response_body, truncated, error_kind,
-      error_message, state
+      seq, delivery, number, started_at, duration_ms, succeeded, url_number, request_names,
+      request_headers, remote_address, status, response_names, response_headers, response_body,
+      truncated, error_kind, error_message, state
     ) values (
-      ?, ?, ?, ?, ?, ?, cast(? as blob), cast(? as blob), cast(? as blob),
-      ?, cast(? as blob), cast(? as blob), ?, ?, cast(? as blob), ?
+      ?, ?, ?, ?, ?, ?, ?, ?, cast(? as blob), cast(? as blob), ?, ?, cast(? as blob),
+      cast(? as blob), ?, ?, cast(? as blob), ?
     )`,
 } as const;

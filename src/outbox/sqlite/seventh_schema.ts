@@ -3,13 +3,30 @@
  * attempts are only appended; `pending` is the one table whose rows change.
  */
 export const SEVENTH_SCHEMA = `
-  -- In which state an attempt left its delivery: 0 is pending again, 4 says that it was final already.
-  -- Null says that the side tables took it in before this column was. Rows are as they were, so the text
-  -- alone changes.
+  -- What attempts have in common is stored once: URLs, and the names of headers as a JSON list.
+  create table urls (
+    id integer primary key,
+    name blob not null unique
+  ) strict;
+  create table header_names (
+    id integer primary key,
+    name blob not null unique
+  ) strict;
+
+  -- Attempts that were stored before keep their own url, and headers as pairs. Rows are as they were, so
+  -- the text alone changes.
   pragma writable_schema = on;
-  update sqlite_schema set sql = replace(sql, 'error_message blob,', 'error_message blob,
-    state integer,')
-  where type = 'table' and name = 'attempts';
+  update sqlite_schema set sql = replace(
+    replace(sql, 'url blob not null,', 'url blob,'),
+    'error_message blob,',
+    'error_message blob,
+    -- In which state it left its delivery: 0 is pending again, 4 says that it was final already. Null says
+    -- that the side tables took the attempt in before this column was.
+    state integer,
+    url_number integer references urls,
+    request_names integer references header_names,
+    response_names integer references header_names,'
+  ) where type = 'table' and name = 'attempts';
   pragma writable_schema = reset;
 
   create table new_deliveries (

@@ -11,10 +11,11 @@ import { unlessCorrupt } from "./damage.ts";
 import { DatabasePages } from "./database_pages.ts";
 import { Enqueueing } from "./enqueueing.ts";
 import { ExhaustedCounts } from "./exhausted_digest.ts";
+import { HeaderTexts } from "./header_texts.ts";
 import { HealthKeeping } from "./health_keeping.ts";
 import { History } from "./history.ts";
 import { Insertion, type NameTables } from "./insertion.ts";
-import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
+import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES, URL_NAMES } from "./names.ts";
 import { NewlyPending } from "./newly_pending.ts";
 import { Numbers } from "./numbers.ts";
 import { type Answer, type Operation, run } from "./operations.ts";
@@ -58,6 +59,8 @@ function partsOf(db: DatabaseSync, batchRows: number) {
     types: new Names(db, TYPE_NAMES, { writes: true }),
     formats: new Names(db, FORMAT_NAMES, { writes: true }),
   };
+  const urls = new Names(db, URL_NAMES, { writes: true });
+  const headers = new HeaderTexts(db);
   const numbers = new Numbers(db);
   const claims = new Claims(names.subscriptions);
   const newlyPending = new NewlyPending(db);
@@ -73,6 +76,8 @@ function partsOf(db: DatabaseSync, batchRows: number) {
   const replaying: Replaying = new Replaying(db, { names, insertion, actions });
   return {
     names,
+    urls,
+    headers,
     numbers,
     claims,
     newlyPending,
@@ -88,6 +93,8 @@ function partsOf(db: DatabaseSync, batchRows: number) {
     enqueueing: new Enqueueing(db, { names, claims, insertion, pending, publisherPending }),
     recording: new RecordingAttempts(db, {
       claims,
+      urls,
+      headers,
       numbers,
       insertion,
       replaying,
@@ -165,10 +172,12 @@ export class Store {
   }
 
   #rollBack(): void {
-    const { names, replaying, rollingUp, publisherPending } = this.#parts;
+    const { names, urls, headers, replaying, rollingUp, publisherPending } = this.#parts;
     names.subscriptions.forget();
     names.types.forget();
     names.formats.forget();
+    urls.forget();
+    headers.forget();
     replaying.rolledBack();
     rollingUp.rolledBack();
     publisherPending.rolledBack();

@@ -10,6 +10,8 @@ const TABLES = [
   "formats",
   "subscriptions",
   "types",
+  "urls",
+  "header_names",
   "history",
   "replays",
 ] as const;
