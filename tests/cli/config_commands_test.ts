@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { configJsonSchema } from "../../src/config/schema.ts";
 import { aDirectory, finish } from "./captured.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { aNewEvent } from "../outbox/building.ts";
 
 const SUBSCRIPTION = {

@@ -1,7 +1,8 @@
 /** A daemon with a past: real config, real database, real receivers, and everything going on. */
 import { loadConfig } from "../../src/config/load.ts";
 import type { Instant } from "../../src/domain/instant.ts";
-import { openSqliteOutbox, type SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
+import type { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import type { Claim, Enqueued, Recording } from "../../src/outbox/outbox.ts";
 import { formatOf } from "../../src/profiles/render.ts";
 import type { Config } from "../../src/config/config.ts";

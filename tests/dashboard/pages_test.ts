@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { prettyJson } from "../../src/http/dashboard/pretty_json.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { answered, aTransport } from "../http/a_transport.ts";
 import { aNewEvent } from "../outbox/building.ts";
 import { aConfig } from "../support/a_config.ts";

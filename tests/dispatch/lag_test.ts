@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import { type Attempted, Scheduler } from "../../src/dispatch/scheduler.ts";
 import { TimeMarks } from "../../src/dispatch/time_marks.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { silentLog } from "../../src/runtime/log.ts";
 import { SteadyClock } from "../../src/runtime/steady_clock.ts";
 import { accepted, aDelivery, aNewEvent } from "../outbox/building.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Retention } from "../../src/dispatch/retention.ts";
 import type { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { silentLog } from "../../src/runtime/log.ts";
 import { SteadyClock } from "../../src/runtime/steady_clock.ts";
 import { accepted, aDelivery, aNewEvent, delivered, exhausted } from "../outbox/building.ts";

@@ -5,7 +5,7 @@ import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import type { TimedCommit } from "../../src/outbox/sqlite/commits.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { VERSION } from "../../src/version.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";

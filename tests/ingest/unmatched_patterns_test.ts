@@ -5,7 +5,7 @@ import {
   unmatchedPatterns,
   unmatchedText,
 } from "../../src/ingest/unmatched_patterns.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { Turn } from "../../src/runtime/turn.ts";
 import { accepted, aDelivery, anEvent, aNewEvent, NOON } from "../outbox/building.ts";
 import { aConfig } from "../support/a_config.ts";

@@ -6,7 +6,7 @@ import { BackupExistsError } from "../../src/outbox/sqlite/copy.ts";
 import { copyLive } from "../../src/outbox/sqlite/live_copy.ts";
 import { MIGRATIONS } from "../../src/outbox/sqlite/migrations.ts";
 import { NotOurDatabaseError } from "../../src/outbox/sqlite/schema.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { writeLargeDatabase } from "../support/a_large_database.ts";
 import { until } from "../support/until.ts";
 import { aDelivery, aNewEvent, NOON } from "./building.ts";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { openSqliteOutbox, type SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
+import type { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
 import type { Enqueue, ExhaustedDigest } from "../../src/outbox/outbox.ts";
 import { accepted, aDelivery, anEvent, aNewEvent, delivered, exhausted, NOON } from "./building.ts";

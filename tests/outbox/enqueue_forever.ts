@@ -1,5 +1,5 @@
 /** A process that stores events in the database it is given and says which are stored, until killed. */
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { aDelivery, anEvent, aNewEvent, delivered, NOON } from "./building.ts";
 
 const outbox = await openSqliteOutbox(Deno.args[0]!);

@@ -2,7 +2,7 @@
  * A process that stores events and says which are stored, until its disk fails. It then asks for
  * everything once more, says what it was answered, and ends with an error.
  */
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { aDelivery, anEvent, aNewEvent, delivered, NOON } from "./building.ts";
 
 const outbox = await openSqliteOutbox(Deno.args[0]!);

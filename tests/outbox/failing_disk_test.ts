@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { buildLibrary, canBuildLibraries, WITHOUT_COMPILER } from "../support/shared_library.ts";
 
 /** Which call to which file fails, the how manieth: in the journal, and when it is moved over. */

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { JournalWatch } from "../../src/dispatch/journal_watch.ts";
 import { LONG_JOURNAL_BYTES, readersText } from "../../src/outbox/outbox.ts";
 import { readLocks } from "../../src/outbox/sqlite/journal_readers.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { silentLog } from "../../src/runtime/log.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon, stopAtOnce } from "../support/a_daemon.ts";

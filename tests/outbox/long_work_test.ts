@@ -6,7 +6,7 @@ import { compact } from "../../src/outbox/sqlite/compact.ts";
 import { assertRoom, NoRoomError, type Step } from "../../src/outbox/sqlite/copy.ts";
 import { OutboxLocked } from "../../src/outbox/sqlite/lock.ts";
 import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { Interrupted, SqliteThread } from "../../src/outbox/sqlite/sqlite_thread.ts";
 import { writeLargeDatabase } from "../support/a_large_database.ts";
 import { accepted, aDelivery, aNewEvent, delivered, NOON } from "./building.ts";

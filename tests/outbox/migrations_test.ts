@@ -4,7 +4,7 @@ import type { FoundEvent } from "../../src/outbox/outbox.ts";
 import { auditDatabase } from "../../src/outbox/sqlite/audit.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { MIGRATIONS } from "../../src/outbox/sqlite/migrations.ts";
 import { migrate } from "../../src/outbox/sqlite/schema.ts";
 import { type Log, silentLog } from "../../src/runtime/log.ts";

@@ -1,5 +1,5 @@
 /** A process that uses up its descriptors, and opens an outbox with each number of free ones from 0 on. */
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 
 const path = Deno.args[0]!;
 await (await openSqliteOutbox(path)).close();

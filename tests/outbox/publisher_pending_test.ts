@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FEW_PENDING } from "../../src/outbox/sqlite/publisher_pending.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { until } from "../support/until.ts";
 import { accepted, aDelivery, aNewEvent, delivered, NOON } from "./building.ts";
 

@@ -6,6 +6,7 @@ import { CLAIMING_SQL } from "../../src/outbox/sqlite/claiming.ts";
 import { ENQUEUEING_SQL } from "../../src/outbox/sqlite/enqueueing.ts";
 import { EVENT_ID_SQL } from "../../src/outbox/sqlite/event_ids.ts";
 import { DIGEST_SQL } from "../../src/outbox/sqlite/exhausted_digest.ts";
+import { HEADER_SQL } from "../../src/outbox/sqlite/header_texts.ts";
 import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { HISTORY_SQL } from "../../src/outbox/sqlite/history.ts";
 import { NEWLY_PENDING_SQL } from "../../src/outbox/sqlite/newly_pending.ts";
@@ -23,6 +24,7 @@ import { DELIVERY_LISTS, EVENT_LISTS, SEARCH_SQL } from "../../src/outbox/sqlite
 import { SQL } from "../../src/outbox/sqlite/store.ts";
 import { TALLYING_SQL } from "../../src/outbox/sqlite/tallying.ts";
 import { TIMEKEEPING_SQL } from "../../src/outbox/sqlite/timekeeping.ts";
+import { TOTALS_SQL } from "../../src/outbox/sqlite/totals.ts";
 
 /** Every statement by the file that it is in, and its name. */
 const STATEMENTS: Record<string, string> = {
@@ -33,6 +35,7 @@ const STATEMENTS: Record<string, string> = {
   ...named("events", EVENT_ID_SQL),
   ...named("digest", DIGEST_SQL),
   ...named("health", HEALTH_SQL),
+  ...named("headers", HEADER_SQL),
   ...named("history", HISTORY_SQL),
   ...named("newly pending", NEWLY_PENDING_SQL),
   ...named("numbers", NUMBERS_SQL),
@@ -47,6 +50,7 @@ const STATEMENTS: Record<string, string> = {
   ...named("replaying", REPLAYING_SQL),
   ...named("rolling up", ROLLING_UP_SQL),
   ...named("tallying", TALLYING_SQL),
+  ...named("totals", TOTALS_SQL),
   ...named("timekeeping", TIMEKEEPING_SQL),
   ...named("search", SEARCH_SQL),
   ...Object.fromEntries(
@@ -77,7 +81,7 @@ const SORTS = [
   "backlogs: uncounted",
   "digest: mostExhausted",
   "health: addSuccesses",
-  "reader: counts",
+  "totals: counts",
   "reader: health",
   "reader: pending",
   "rolling up: countDeliveries",

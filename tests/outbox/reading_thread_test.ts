@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { ReadingThread } from "../../src/outbox/sqlite/reading_thread.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 

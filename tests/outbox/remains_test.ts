@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { backup } from "../../src/outbox/sqlite/backup.ts";
 import { openReader } from "../../src/outbox/sqlite/reader.ts";
 import { IncompleteDatabaseError } from "../../src/outbox/sqlite/remains.ts";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { anEvent, aNewEvent, NOON } from "./building.ts";
 
 /** What is left in a folder, and what is said of it. */

@@ -4,7 +4,8 @@ import type { DeliveryFilter, EventFilter, OutboxReader } from "../../src/outbox
 import { InvalidCursorError } from "../../src/outbox/outbox.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
-import { openSqliteOutbox, SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
+import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
 import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import { accepted, aDelivery, anEvent, aNewEvent, NOON } from "./building.ts";

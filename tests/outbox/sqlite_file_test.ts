@@ -18,7 +18,8 @@ import { LOOKED_ROWS } from "../../src/outbox/sqlite/replaying.ts";
 import { openReader, SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { MIGRATIONS } from "../../src/outbox/sqlite/migrations.ts";
 import { NewerSchemaError, NotOurDatabaseError } from "../../src/outbox/sqlite/schema.ts";
-import { openSqliteOutbox, SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
+import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
 import { booksOf } from "./books.ts";
 import {

@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { openSqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
+import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { freePort, kill, startServe } from "../support/processes.ts";
 import { until } from "../support/until.ts";
 import { failingAtFirst, writeConfig } from "./recording.ts";

@@ -5,7 +5,7 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { Turn } from "../../runtime/turn.ts";
-import { DataDamaged, InvalidCursorError } from "../outbox.ts";
+import { DataDamaged } from "../outbox.ts";
 import type {
   AnswerCount,
   Audit,
@@ -35,8 +35,8 @@ import { Backlogs } from "./backlogs.ts";
 import { type Bytes, equalBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import { ifReadable, UNREADABLE } from "./damage.ts";
 import { openReading } from "./connection.ts";
-import { decodePosition, encodePosition, parseDeliveryId, type Position } from "./delivery_id.ts";
-import { historyFromRow, type HistoryRow } from "./history.ts";
+import { parseDeliveryId, type Position } from "./delivery_id.ts";
+import { HistoryReading } from "./history.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import {
   attemptFromRow,
@@ -65,21 +65,12 @@ import { ReplayScan } from "./replay_scan.ts";
 import { REPLAY, replayFromRow, type ReplayRow } from "./replaying.ts";
 import { STATES } from "./schema.ts";
 import type { ReadingThread } from "./reading_thread.ts";
-import { Search, unknownCursor } from "./search.ts";
+import { Search } from "./search.ts";
 import type { DeliveryList } from "./search_sql.ts";
 import { spaceOf } from "./space.ts";
 import { seenTypes } from "./seen_types.ts";
 import { prepareAll, type Statements } from "./statements.ts";
-import {
-  answersFromRows,
-  type AnswersRow,
-  NEW_TALLIED_ATTEMPTS,
-  type TalliedAttempt,
-  talliesFromRows,
-  type TallyRow,
-  TOTAL,
-  TOTAL_BY_MINUTE,
-} from "./tallying.ts";
+import { Totals } from "./totals.ts";
 
 /**
  * Opens a database to read it, beside a running daemon or without one. Never creates it.
@@ -106,6 +97,8 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   readonly #clock: Clock;
   readonly #overdue: Overdue;
   readonly #backlogs: Backlogs;
+  readonly #history: HistoryReading;
+  readonly #totals: Totals;
   readonly #search: Search;
   readonly #thread: ReadingThread | undefined;
 
@@ -124,6 +117,8 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
     });
     this.#overdue = new Overdue(db);
     this.#backlogs = new Backlogs(db, this.#subscriptions);
+    this.#history = new HistoryReading(db, this.#subscriptions);
+    this.#totals = new Totals(db, this.#subscriptions);
     this.#search = new Search({ db, prepared: new Map(), thread, clock }, {
       subscriptions: this.#subscriptions,
       types: this.#types,
@@ -223,13 +218,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
 
   // deno-lint-ignore require-await
   async counts(subscriptions: readonly string[]): Promise<ReadonlyMap<string, Counts>> {
-    const numbers = subscriptions.flatMap((name) => this.#subscriptions.find(name) ?? []);
-    const rows = this.#sql.counts.all({ subscriptions: JSON.stringify(numbers) });
-    return new Map(
-      (rows as unknown as ({ subscription: Bytes } & Counts)[]).map((
-        { subscription, ...counts },
-      ) => [toText(subscription), counts]),
-    );
+    return this.#totals.counts(subscriptions);
   }
 
   /**
@@ -266,46 +255,17 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
 
   // deno-lint-ignore require-await
   async history(filter: HistoryFilter): Promise<Page<RememberedEntry>> {
-    const { limit, cursor, delivery } = filter;
-    const subscription = filter.subscription === undefined
-      ? null
-      : this.#subscriptions.find(filter.subscription);
-    const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : positionOf(cursor).seq;
-    if (subscription === undefined) return { items: [] };
-    const page = { before, limit: limit + 1 };
-    const found = delivery !== undefined
-      ? this.#sql.historyOfDelivery.all({ ...page, delivery: toBytes(delivery), subscription })
-      : subscription !== null
-      ? this.#sql.historyOf.all({ ...page, subscription })
-      : this.#sql.history.all(page);
-    const rows = found as unknown as HistoryRow[];
-    const items = rows.slice(0, limit).map(historyFromRow), last = items.at(-1);
-    return rows.length === items.length || !last
-      ? { items }
-      : { items, next: encodePosition({ createdAt: last.at, seq: last.seq }) };
+    return this.#history.page(filter);
   }
 
   // deno-lint-ignore require-await
   async tallies(request: TallyRequest): Promise<Tally[]> {
-    const series = this.#seriesOf(request);
-    if (series === undefined) return [];
-    const wanted = { series, since: request.since };
-    const rows = this.#sql.tallies.all(wanted) as unknown as TallyRow[];
-    return talliesFromRows(rows, this.#newAttempts(), wanted);
+    return this.#totals.tallies(request);
   }
 
   // deno-lint-ignore require-await
   async answers(request: TallyRequest): Promise<AnswerCount[]> {
-    const series = this.#seriesOf(request);
-    if (series === undefined) return [];
-    const wanted = { series, since: request.since };
-    const rows = this.#sql.answers.all(wanted) as unknown as AnswersRow[];
-    return answersFromRows(rows, this.#newAttempts(), wanted);
-  }
-
-  /** Those that no tally has yet. */
-  #newAttempts(): TalliedAttempt[] {
-    return this.#sql.newTalliedAttempts.all() as unknown as TalliedAttempt[];
+    return this.#totals.answers(request);
   }
 
   backlog(): Promise<ReadonlyMap<string, Backlog>> {
@@ -347,14 +307,6 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
 
   close(): void {
     this.#db.close();
-  }
-
-  /** Undefined where a subscription never had anything on record. */
-  #seriesOf(request: TallyRequest): number | undefined {
-    if (request.slot === "minute") return TOTAL_BY_MINUTE;
-    return request.subscription === undefined
-      ? TOTAL
-      : this.#subscriptions.find(request.subscription);
   }
 
   #find(id: string): DeliveryRow | undefined {
@@ -423,12 +375,6 @@ interface Listed {
   readonly of?: number | string;
 }
 
-function positionOf(cursor: string): Position {
-  const position = decodePosition(cursor);
-  if (position) return position;
-  throw new InvalidCursorError(unknownCursor(cursor));
-}
-
 /** The reader's statements by name; the tests ask SQLite how it would run each. */
 export const READER_SQL = {
   eventBySeq: EVENT_BY_SEQ,
@@ -444,27 +390,6 @@ export const READER_SQL = {
     select s.name as subscription, p.n
     from (${PENDING_COUNTS}) p join subscriptions s on s.id = p.subscription`,
 
-  counts: `
-    select s.name as subscription, sum(c.pending) as pending, sum(c.delivered) as delivered,
-      sum(c.exhausted) as exhausted, sum(c.cancelled) as cancelled
-    from (
-      select c.* from json_each(:subscriptions) j cross join counts c on c.subscription = j.value
-      union all
-      select * from uncounted
-      where subscription in (select value from json_each(:subscriptions))
-    ) c join subscriptions s on s.id = c.subscription
-    group by c.subscription
-    having sum(c.pending) + sum(c.delivered) + sum(c.exhausted) + sum(c.cancelled) > 0`,
-
-  newTalliedAttempts: NEW_TALLIED_ATTEMPTS,
-
-  tallies: `
-    select starts_at, first_attempts, first_successes, succeeded, failed, retrying, delivered, lost
-    from tallies where series = :series and starts_at >= :since order by starts_at`,
-
-  answers: `
-    select answers from tallies where series = :series and starts_at >= :since`,
-
   replay: `
     select ${REPLAY} from replays
     where number = :seq and created_at = :createdAt`,
@@ -472,23 +397,6 @@ export const READER_SQL = {
   openReplays: `
     select ${REPLAY}
     from replays indexed by replays_open where finished_at is null order by number`,
-
-  history: `
-    select seq, at, kind, s.name as subscription, delivery, cause, operator, address
-    from history left join subscriptions s on s.id = history.subscription
-    where seq < :before order by seq desc limit :limit`,
-
-  historyOf: `
-    select seq, at, kind, s.name as subscription, delivery, cause, operator, address
-    from history join subscriptions s on s.id = history.subscription
-    where history.subscription = :subscription and seq < :before order by seq desc limit :limit`,
-
-  historyOfDelivery: `
-    select seq, at, kind, s.name as subscription, delivery, cause, operator, address
-    from history left join subscriptions s on s.id = history.subscription
-    where delivery = :delivery and (:subscription is null or history.subscription = :subscription)
-      and seq < :before
-    order by seq desc limit :limit`,
 
   countPending: `
     select count(*) as n from (
