@@ -9,6 +9,7 @@ import { DIGEST_SQL } from "../../src/outbox/sqlite/exhausted_digest.ts";
 import { HEADER_SQL } from "../../src/outbox/sqlite/header_texts.ts";
 import { HEALTH_SQL } from "../../src/outbox/sqlite/health_keeping.ts";
 import { HISTORY_SQL } from "../../src/outbox/sqlite/history.ts";
+import { NAMED_SQL } from "../../src/outbox/sqlite/named_events.ts";
 import { NEWLY_PENDING_SQL } from "../../src/outbox/sqlite/newly_pending.ts";
 import { NUMBERS_SQL } from "../../src/outbox/sqlite/numbers.ts";
 import { OPERATOR_SQL } from "../../src/outbox/sqlite/operator_actions.ts";
@@ -37,6 +38,7 @@ const STATEMENTS: Record<string, string> = {
   ...named("health", HEALTH_SQL),
   ...named("headers", HEADER_SQL),
   ...named("history", HISTORY_SQL),
+  ...named("named", NAMED_SQL),
   ...named("newly pending", NEWLY_PENDING_SQL),
   ...named("numbers", NUMBERS_SQL),
   ...named("actions", OPERATOR_SQL),

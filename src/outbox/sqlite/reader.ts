@@ -32,11 +32,12 @@ import type {
 } from "../outbox.ts";
 import { auditDatabase } from "./audit.ts";
 import { Backlogs } from "./backlogs.ts";
-import { type Bytes, equalBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
+import { type Bytes, toText } from "./bytes.ts";
 import { ifReadable, UNREADABLE } from "./damage.ts";
 import { openReading } from "./connection.ts";
 import { parseDeliveryId, type Position } from "./delivery_id.ts";
 import { HistoryReading } from "./history.ts";
+import { NamedEvents } from "./named_events.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
 import {
   attemptFromRow,
@@ -52,10 +53,6 @@ import {
   type HealthRow,
   LAST_RESULT,
   type LastResultRow,
-  MOST_NAMED,
-  NAMED_EVENTS,
-  type NamedRow,
-  namesakeFromRow,
   PENDING_COUNTS,
   storedEventFromRow,
 } from "./reading.ts";
@@ -95,6 +92,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   readonly #formats: Names;
   readonly #replayScan: ReplayScan;
   readonly #clock: Clock;
+  readonly #named: NamedEvents;
   readonly #overdue: Overdue;
   readonly #backlogs: Backlogs;
   readonly #history: HistoryReading;
@@ -115,6 +113,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
       subscriptions: this.#subscriptions,
       types: this.#types,
     });
+    this.#named = new NamedEvents(db);
     this.#overdue = new Overdue(db);
     this.#backlogs = new Backlogs(db, this.#subscriptions);
     this.#history = new HistoryReading(db, this.#subscriptions);
@@ -134,26 +133,11 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
 
   // deno-lint-ignore require-await
   async event(id: string, publisher?: string): Promise<FoundEvent | undefined> {
-    const named = this.#named(id, publisher);
+    const named = this.#named.find(id, publisher);
     const row = named && this.#sql.eventBySeq.get(named.seq) as unknown as EventRow | undefined;
     if (!row) return undefined;
-    const sameId = (this.#allNamed(toText(row.id)))
-      .filter(({ seq, id }) => seq !== row.seq && equalBytes(id, row.id)).slice(0, MOST_NAMED - 1);
-    return {
-      ...storedEventFromRow(row),
-      ...(sameId.length === 0 ? {} : { sameId: sameId.map(namesakeFromRow) }),
-    };
-  }
-
-  /** The event that receivers know by this id, else the first that has it. */
-  #named(id: string, publisher?: string): NamedRow | undefined {
-    const rows = this.#allNamed(id, publisher), bytes = toBytes(id);
-    return rows.find((row) => equalBytes(row.sent_as ?? row.id, bytes)) ?? rows[0];
-  }
-
-  #allNamed(id: string, publisher?: string): NamedRow[] {
-    const rows = this.#sql.named.all({ id: toBytes(id), publisher: toNullableBytes(publisher) });
-    return (rows as unknown as NamedRow[]).sort((a, b) => a.seq - b.seq);
+    const sameId = this.#named.namesakesOf(row);
+    return { ...storedEventFromRow(row), ...(sameId.length === 0 ? {} : { sameId }) };
   }
 
   // deno-lint-ignore require-await
@@ -171,7 +155,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
 
   // deno-lint-ignore require-await
   async deliveriesOf(eventId: string, publisher?: string): Promise<Delivery[]> {
-    const event = this.#named(eventId, publisher);
+    const event = this.#named.find(eventId, publisher);
     if (!event) return [];
     const rows = this.#sql.deliveriesOf.all(event.seq) as unknown as { seq: number }[];
     return rows.flatMap(({ seq }) => this.#delivery(seq));
@@ -339,7 +323,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   /** What leaves the fewest rows to look at; undefined where nothing can fit. */
   #listFor({ eventId, status, state, subscription, type }: DeliveryFilter): Listed | undefined {
     if (eventId !== undefined) {
-      const events = this.#allNamed(eventId).map(({ seq }) => seq);
+      const events = this.#named.all(eventId).map(({ seq }) => seq);
       return { list: "byEvent", of: JSON.stringify(events) };
     }
     const number = subscription === undefined ? undefined : this.#subscriptions.find(subscription);
@@ -378,7 +362,6 @@ interface Listed {
 /** The reader's statements by name; the tests ask SQLite how it would run each. */
 export const READER_SQL = {
   eventBySeq: EVENT_BY_SEQ,
-  named: NAMED_EVENTS,
   delivery: DELIVERY_BY_SEQ,
   attempts: ATTEMPTS_OF,
   lastResult: LAST_RESULT,

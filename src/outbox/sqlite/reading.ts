@@ -11,7 +11,7 @@ import type { Event, Scope } from "../../domain/event.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
-import type { Namesake, StoredEvent } from "../outbox.ts";
+import type { StoredEvent } from "../outbox.ts";
 import { type Bytes, bytesToScope, toText } from "./bytes.ts";
 import { DAMAGED, isJson } from "./damage.ts";
 import { GONE } from "../../domain/verdict.ts";
@@ -37,45 +37,6 @@ export const EVENT_BY_SEQ = `
   select e.seq, e.id, t.name as type, e.occurred_at, e.accepted_at, e.publisher, e.scope,
     e.metadata, e.data, e.trace, e.sent_as
   from events e join types t on t.id = e.type where e.seq = ?`;
-
-/** What NAMED_EVENTS selects. */
-export interface NamedRow {
-  readonly seq: number;
-  readonly id: Bytes;
-  readonly publisher: Bytes | null;
-  readonly source: Bytes | null;
-  readonly sent_as: Bytes | null;
-}
-
-/** So many of an id, without a source and with one, are looked at: publishers may post no end of them. */
-export const MOST_NAMED = 21;
-
-/** Events that are called so: by the id that receivers get, or by their publishers' own. */
-export const NAMED_EVENTS = `
-  select seq, id, publisher, source, sent_as from events indexed by events_by_sent_as
-  where sent_as = :id and coalesce(:publisher, publisher, x'') = coalesce(publisher, x'')
-  union all
-  select * from (
-    select seq, id, publisher, source, sent_as from events indexed by events_by_id
-    where id = :id and source is null
-      and coalesce(:publisher, publisher, x'') = coalesce(publisher, x'')
-    limit ${MOST_NAMED}
-  )
-  union all
-  select * from (
-    select seq, id, publisher, source, sent_as from events indexed by events_by_source
-    where id = :id and source is not null
-      and coalesce(:publisher, publisher, x'') = coalesce(publisher, x'')
-    limit ${MOST_NAMED}
-  )`;
-
-export function namesakeFromRow({ publisher, source, sent_as }: NamedRow): Namesake {
-  return {
-    ...(publisher === null ? {} : { publisher: toText(publisher) }),
-    ...(source === null ? {} : { source: toText(source) }),
-    ...(sent_as === null ? {} : { sentAs: toText(sent_as) }),
-  };
-}
 
 export function eventFromRow(row: EventRow): Event {
   return {

@@ -53,6 +53,7 @@ import type {
 } from "../outbox.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { COMMIT_ROWS, Commits, type TimedCommit } from "./commits.ts";
+import { letGo } from "./closing.ts";
 import { isCorrupt, UNREADABLE } from "./damage.ts";
 import type { Journal } from "./journal.ts";
 import { journalReaders } from "./journal_readers.ts";
@@ -381,43 +382,16 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   async #close(): Promise<void> {
-    const trust = this.#trust;
-    trust.isClosing = true;
+    this.#trust.isClosing = true;
     await this.#commits.idle();
-    trust.stopLooking();
-    await this.#checkpoints.ended();
-    if (!trust.failure) trust.look();
-    await trust.rescued();
-    await this.#reader.leaveThread();
-    try {
-      if (trust.failure) this.#closeUntouched();
-      else this.#closeAsOneFile();
-    } catch (error) {
-      throw trust.judge(error);
-    } finally {
-      this.#journal?.close();
-      this.#files?.close();
-      this.#lock?.release();
-    }
-  }
-
-  #closeAsOneFile(): void {
-    if (this.#lock) this.#reader.close();
-    this.#journal?.leave();
-    try {
-      this.#store.pages.emptyJournal();
-    } catch (error) {
-      // On a full disk the journal stays beside the file, and is as durable there.
-      if (!(this.#trust.judge(error) instanceof OutboxUnavailable)) throw error;
-    } finally {
-      this.#store.close();
-    }
-  }
-
-  /** The last connection to close moves the journal over, unless it is one that only reads. */
-  #closeUntouched(): void {
-    this.#store.close();
-    if (this.#lock) this.#reader.close();
-    this.#journal?.leave();
+    await letGo({
+      trust: this.#trust,
+      checkpoints: this.#checkpoints,
+      store: this.#store,
+      reader: this.#reader,
+      journal: this.#journal,
+      files: this.#files,
+      lock: this.#lock,
+    });
   }
 }
