@@ -3,7 +3,7 @@ import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
-import { booksOf } from "./books.ts";
+import { totalsOf } from "./totals.ts";
 import { accepted, aDelivery, aNewEvent, delivered, NOON } from "./building.ts";
 
 async function inMemory(options: { batchRows?: number } = {}) {
@@ -90,13 +90,13 @@ Deno.test("SqliteOutbox: a large request is rolled up batch by batch, and all is
     // Now those at the end, which no batch has reached, now those at the beginning.
     await outbox.record(delivered(claims[at]!, NOON + 10 + done));
     left.push(notRolledUp().n);
-    const told = await booksOf(outbox, { subscriptions });
+    const told = await totalsOf(outbox, { subscriptions });
     const pending = told.counts.map((text) => JSON.parse(text)[1].pending);
     assertEquals(pending.reduce((sum, count) => sum + count), 49 - done);
     assertEquals(told.tallies[0]![0]!.delivered, done + 1);
     assertEquals((await outbox.audit()).faults, []);
     // As after a kill: what is kept in memory comes from the rows alone.
-    assertEquals(await booksOf(open(), { subscriptions }), told);
+    assertEquals(await totalsOf(open(), { subscriptions }), told);
   }
   assertEquals(left.map((rows, i) => i === 0 ? 8 : left[i - 1]! - rows >= 8), [
     8,

@@ -13,10 +13,14 @@ import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
+import { delivered } from "./building.ts";
 
 const SCHEMAS = new URL("./schemas/", import.meta.url);
 
 const NOON = Date.UTC(2024, 3, 15, 12);
+
+/** From here on version 6 wrote what is in its database and in none of those before it. */
+const SINCE_6 = 1_710_966_670_000;
 
 /** Every schema that a newer one has followed. */
 const PAST = MIGRATIONS.map((_, index) => index + 1).slice(0, -1);
@@ -35,9 +39,9 @@ for (const version of PAST) {
     const { folder, path, before } = await aDatabase(version);
     const copied: unknown[] = [];
     using db = await openWriter(path, { onCopied: (copy) => copied.push(copy) });
-    using fresh = opened(":memory:");
-    migrate(fresh, ":memory:");
-    assertEquals(schemaOf(db), schemaOf(fresh));
+    using newest = opened(":memory:");
+    migrate(newest, ":memory:");
+    assertEquals(schemaOf(db), schemaOf(newest));
     assertEquals(versionOf(db), MIGRATIONS.length);
     assertEquals(auditDatabase(db).faults, []);
     assertEquals(rowsOf(db, before), before);
@@ -129,6 +133,45 @@ Deno.test("migration: what was stored under an id before keeps it, and is met ag
     ({ finished } = await outbox.stepReplay(replay!.id, { limit: 10, at: NOON }));
   }
   assertEquals((await outbox.openReplays()).length, 0);
+  assertEquals((await outbox.audit()).faults, []);
+  await outbox.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("migration: what waits, is held and is sent again goes on after it, and is counted once", async () => {
+  const { folder, path } = await aDatabase(6);
+  const outbox = await openSqliteOutbox(path);
+  assertEquals(
+    await outbox.counts(["good", "bad"]),
+    new Map([
+      ["good", { pending: 0, delivered: 7, exhausted: 0, cancelled: 0 }],
+      ["bad", { pending: 5, delivered: 0, exhausted: 3, cancelled: 2 }],
+    ]),
+  );
+  const health = await outbox.health();
+  assertEquals(health.get("good")?.lastSuccessAt, SINCE_6 + 740);
+  assertEquals(health.get("bad")?.pausedReason, "paused by local");
+  assertEquals(await outbox.exhaustedSince(), SINCE_6 + 340);
+  assertEquals(await outbox.timeMark(), { reachedAt: SINCE_6 + 50 });
+
+  // Those of before it began alone, of which two failed and were not sent again yet.
+  const [replay] = await outbox.openReplays();
+  for (let finished = false; !finished;) {
+    ({ finished } = await outbox.stepReplay(replay!.id, { limit: 1, at: SINCE_6 + 1_000 }));
+  }
+  const replayed = (await outbox.replay(replay!.id))!;
+  assertEquals([replayed.state, replayed.done], ["finished", replayed.total]);
+
+  const now = SINCE_6 + 60_000;
+  const { claims } = await outbox.claim({ subscription: "bad", now, limit: 99 });
+  assertEquals(claims.length, 5 + replayed.done);
+  await outbox.release(claims);
+  const [test] =
+    (await outbox.claim({ subscription: "bad", now, limit: 99, testsOnly: true })).claims;
+  assertEquals(test?.event.id, "six_7");
+  await outbox.record(delivered(test!, now));
+  const counts = (await outbox.counts(["bad"])).get("bad");
+  assertEquals(counts, { pending: 4 + replayed.done, delivered: 1, exhausted: 3, cancelled: 2 });
   assertEquals((await outbox.audit()).faults, []);
   await outbox.close();
   await Deno.remove(folder, { recursive: true });

@@ -21,7 +21,7 @@ import { NewerSchemaError, NotOurDatabaseError } from "../../src/outbox/sqlite/s
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
-import { booksOf } from "./books.ts";
+import { totalsOf } from "./totals.ts";
 import {
   accepted,
   aDelivery,
@@ -135,7 +135,7 @@ story("counts, tallies and health tell the same after a kill -9", async (path) =
       await outbox.record({ ...recording, health });
     }
   }
-  const told = await booksOf(outbox, { subscriptions });
+  const told = await totalsOf(outbox, { subscriptions });
   assertEquals(told.counts[0], '["crm",{"pending":1,"delivered":5,"exhausted":1,"cancelled":0}]');
   assertStringIncludes(told.health[0]!, `"lastSuccessAt":${at}`);
 
@@ -144,12 +144,12 @@ story("counts, tallies and health tell the same after a kill -9", async (path) =
   for (const end of ["", "-wal"]) await Deno.copyFile(path + end, killed + end);
   await outbox.close();
   const after = await openSqliteOutbox(killed);
-  assertEquals(await booksOf(after, { subscriptions }), told);
+  assertEquals(await totalsOf(after, { subscriptions }), told);
   await after.shiftDue(NOON, 0);
-  assertEquals(await booksOf(after, { subscriptions }), told);
+  assertEquals(await totalsOf(after, { subscriptions }), told);
   const [claim] = (await after.claim({ subscription: "crm", now: Infinity, limit: 1 })).claims;
   await after.record(delivered(claim!, at));
-  const { counts } = await booksOf(after, { subscriptions });
+  const { counts } = await totalsOf(after, { subscriptions });
   assertEquals(counts[0], '["crm",{"pending":0,"delivered":6,"exhausted":1,"cancelled":0}]');
   assertEquals((await after.audit()).faults, []);
   await after.close();

@@ -171,7 +171,7 @@ export class Witness {
   committed(operations: readonly Operation[], answers: readonly Answer[], db: DatabaseSync): void {
     this.commits++;
     for (const [index, operation] of operations.entries()) {
-      this.#takeIn(operation, answers[index]!);
+      this.#apply(operation, answers[index]!);
     }
     if (operations.some(createsDeliveries)) this.#readNew(db);
   }
@@ -184,7 +184,7 @@ export class Witness {
     } else known.isCancelKnown = true;
   }
 
-  #takeIn({ kind, request }: Operation, answer: Answer): void {
+  #apply({ kind, request }: Operation, answer: Answer): void {
     switch (kind) {
       case "enqueue":
         this.#trace(`stored ${(answer as Enqueued).kind}`);

@@ -8,6 +8,7 @@ import {
   EVENT_CHECKS,
   jsonCheck,
   LIST_CHECKS,
+  type ListCheck,
   QUICK_STRUCTURE,
   type Reference,
   referenceCheck,
@@ -125,102 +126,131 @@ const COUNTS: ReadonlyMap<string, string> = new Map([
 ]);
 
 function* auditing(sliceRows = SLICE_ROWS): Asking<Audit> {
-  const found = new Faults();
-  const notes = new Faults();
-  const counts = new Map<unknown, number>();
-  let done = 0;
-  let total = 1;
-  function* ask(statements: readonly Asked[]): Asking<(readonly Row[])[]> {
-    const answers = yield { statements, progress: { done: Math.min(done, total), total } };
-    return answers.map((answer) => found.rowsOf(answer));
+  return yield* new Auditing(sliceRows).run();
+}
+
+/** One audit, and how far it is. */
+class Auditing {
+  readonly #sliceRows: number;
+  readonly #found = new Faults();
+  readonly #notes = new Faults();
+  readonly #counts = new Map<unknown, number>();
+  #sizes = new Map<string, number>();
+  #done = 0;
+  #total = 1;
+
+  constructor(sliceRows: number) {
+    this.#sliceRows = sliceRows;
   }
-  function* hold(
+
+  *run(): Asking<Audit> {
+    const [tables, sizes, references] = yield* this.#ask([
+      { sql: TABLES },
+      { sql: SIZES },
+      { sql: REFERENCES },
+    ]);
+    this.#sizes = new Map(Object.entries(sizes![0] ?? {}) as [string, number][]);
+    const [events, deliveries, attempts] = ["events", "deliveries", "attempts"].map((table) =>
+      this.#rows(table)
+    ) as [number, number, number];
+    // Each is looked at twice, in its structure and by its rows; lists and counts come on top.
+    this.#total = 1 + 4 * events + 5 * deliveries + 2 * attempts;
+    for (const { name } of tables!) {
+      yield* this.#hold([STRUCTURE], { table: String(name) }, ` in "${name}"`);
+      this.#done += this.#rows(String(name));
+    }
+    const referring = Map.groupBy(references as unknown as Reference[], ({ child }) => child);
+    for (const table of new Set([...CHECKS.keys(), ...referring.keys()])) {
+      const ofReferences = (referring.get(table) ?? []).map(referenceCheck);
+      yield* this.#holdTable(table, [...ofReferences, ...(CHECKS.get(table) ?? [])]);
+    }
+    for (const check of LIST_CHECKS) yield* this.#holdList(check);
+    yield* this.#hold([COUNTS_CHECK], undefined, ' in "deliveries" or "counts"');
+    const unreadable = this.#found.isDamaged ? yield* unreadableRowsIn(this.#progress) : [];
+    return this.#result(unreadable);
+  }
+
+  #rows(table: string): number {
+    return this.#sizes.get(table) ?? 0;
+  }
+
+  get #progress(): Progress {
+    return { done: Math.min(this.#done, this.#total), total: this.#total };
+  }
+
+  *#ask(statements: readonly Asked[]): Asking<(readonly Row[])[]> {
+    const answers = yield { statements, progress: this.#progress };
+    return answers.map((answer) => this.#found.rowsOf(answer));
+  }
+
+  *#hold(
     checks: readonly Check[],
     params: NonNullable<Asked["params"]> | undefined,
     where: string,
   ): Asking<void> {
-    const open = checks.filter((check) => !found.isFull(check) && !notes.isFull(check));
-    const answers = yield {
-      statements: open.map(({ sql }) =>
-        params ? { sql: limited(sql), params } : { sql: limited(sql) }
-      ),
-      progress: { done: Math.min(done, total), total },
-    };
-    answers.forEach((answer, index) => {
+    const open = checks.filter((check) => !this.#found.isFull(check) && !this.#notes.isFull(check));
+    const statements = open.map(({ sql }) =>
+      params ? { sql: limited(sql), params } : { sql: limited(sql) }
+    );
+    const answers = yield { statements, progress: this.#progress };
+    for (const [index, answer] of answers.entries()) {
       const check = open[index]!;
-      (CLOCK_CHECKS.includes(check) ? notes : found).take(check, answer, where);
-    });
-  }
-
-  const [tables, sizes, references] = yield* ask([
-    { sql: TABLES },
-    { sql: SIZES },
-    { sql: REFERENCES },
-  ]);
-  const size = new Map(Object.entries(sizes![0] ?? {}) as [string, number][]);
-  const rows = (table: string) => size.get(table) ?? 0;
-  // Each is looked at twice, in its structure and by its rows; lists and counts come on top.
-  total = 1 + 2 * (rows("events") + rows("deliveries") + rows("attempts")) + 2 * rows("events") +
-    3 * rows("deliveries");
-
-  for (const { name } of tables!) {
-    yield* hold([STRUCTURE], { table: String(name) }, ` in "${name}"`);
-    done += rows(String(name));
-  }
-  const referring = Map.groupBy(references as unknown as Reference[], ({ child }) => child);
-  for (const table of new Set([...CHECKS.keys(), ...referring.keys()])) {
-    const checks = [
-      ...(referring.get(table) ?? []).map(referenceCheck),
-      ...(CHECKS.get(table) ?? []),
-    ];
-    const count = COUNTS.get(table);
-    for (let from: number | undefined = SMALLEST; from !== undefined;) {
-      const params: { from: number; to: number } = { from, to: LARGEST };
-      const [last] = yield* ask([{
-        sql: `select rowid as "to" from "${table}" where rowid >= :from
-          order by rowid limit 1 offset ${sliceRows - 1}`,
-        params: { from },
-      }]);
-      if (last![0]) params.to = last![0].to as number;
-      const where = ` at rows ${from === SMALLEST ? "up" : from} to ${
-        params.to === LARGEST ? "the last" : params.to
-      } of "${table}"`;
-      yield* hold(checks, params, where);
-      if (count !== undefined) {
-        const sql = `${count} where seq between :from and :to group by 1`;
-        const [counted] = yield* ask([{ sql, params }]);
-        for (const { name, n } of counted!) counts.set(name, (counts.get(name) ?? 0) + Number(n));
-      }
-      done += rows(table) === 0 ? 0 : sliceRows;
-      from = params.to === LARGEST ? undefined : params.to + 1;
+      (CLOCK_CHECKS.includes(check) ? this.#notes : this.#found).take(check, answer, where);
     }
   }
-  for (const check of LIST_CHECKS) {
-    for (let place: Place | undefined = { key: -1, at: 0, row: 0 }; place !== undefined;) {
-      const [next]: (readonly Row[])[] = yield* ask([{
-        sql: check.slice,
-        params: { ...place, rows: sliceRows },
+
+  /** Slice by slice, in the order of its rows' numbers. */
+  *#holdTable(table: string, checks: readonly Check[]): Asking<void> {
+    for (let from: number | undefined = SMALLEST; from !== undefined;) {
+      const [last]: (readonly Row[])[] = yield* this.#ask([{
+        sql: `select rowid as "to" from "${table}" where rowid >= :from
+          order by rowid limit 1 offset ${this.#sliceRows - 1}`,
+        params: { from },
       }]);
+      const to: number = (last![0]?.to as number | undefined) ?? LARGEST;
+      const begin = from === SMALLEST ? "up" : from, end = to === LARGEST ? "the last" : to;
+      yield* this.#hold(checks, { from, to }, ` at rows ${begin} to ${end} of "${table}"`);
+      yield* this.#count(table, { from, to });
+      this.#done += this.#rows(table) === 0 ? 0 : this.#sliceRows;
+      from = to === LARGEST ? undefined : to + 1;
+    }
+  }
+
+  *#count(table: string, params: { from: number; to: number }): Asking<void> {
+    const count = COUNTS.get(table);
+    if (count === undefined) return;
+    const sql = `${count} where seq between :from and :to group by 1`;
+    const [counted] = yield* this.#ask([{ sql, params }]);
+    for (const { name, n } of counted!) {
+      this.#counts.set(name, (this.#counts.get(name) ?? 0) + Number(n));
+    }
+  }
+
+  /** Slice by slice, from one place in the list to another. */
+  *#holdList(check: ListCheck): Asking<void> {
+    for (let place: Place | undefined = { key: -1, at: 0, row: 0 }; place !== undefined;) {
+      const params = { ...place, rows: this.#sliceRows };
+      const [next]: (readonly Row[])[] = yield* this.#ask([{ sql: check.slice, params }]);
       const to = next![0] as unknown as Place | undefined;
       const { key, at, row } = to ?? { key: LARGEST, at: LARGEST, row: LARGEST };
-      const params = { ...place, toKey: key, toAt: at, toRow: row };
-      yield* hold([check], params, ` in ${check.table}`);
-      done += sliceRows;
+      const slice = { ...place, toKey: key, toAt: at, toRow: row };
+      yield* this.#hold([check], slice, ` in ${check.table}`);
+      this.#done += this.#sliceRows;
       place = to;
     }
   }
-  yield* hold([COUNTS_CHECK], undefined, ' in "deliveries" or "counts"');
-  const unreadable = found.isDamaged ? yield* unreadableRowsIn({ done: total, total }) : [];
 
-  const deliveries = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
-  for (const [number, name] of STATES.entries()) deliveries[name] = counts.get(number) ?? 0;
-  return {
-    events: counts.get("events") ?? 0,
-    deliveries,
-    attempts: counts.get("attempts") ?? 0,
-    faults: [...found.all(), ...unreadable],
-    notes: notes.all(),
-  };
+  #result(unreadable: readonly string[]): Audit {
+    const deliveries = { pending: 0, delivered: 0, exhausted: 0, cancelled: 0 };
+    for (const [number, name] of STATES.entries()) deliveries[name] = this.#counts.get(number) ?? 0;
+    return {
+      events: this.#counts.get("events") ?? 0,
+      deliveries,
+      attempts: this.#counts.get("attempts") ?? 0,
+      faults: [...this.#found.all(), ...unreadable],
+      notes: this.#notes.all(),
+    };
+  }
 }
 
 /** The rows that can't be read, each looked for by itself. */

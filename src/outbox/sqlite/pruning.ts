@@ -24,7 +24,7 @@ export class Pruning {
     this.#sql = prepareAll(db, PRUNING_SQL);
   }
 
-  /** One batch, within a transaction, of what the side tables have taken in so far. */
+  /** One batch, within a transaction, of what is rolled up. */
   batch(request: PruneRequest, reached: RowNumbers, changes: Changes): Pruned {
     const { limit, hold } = request;
     const startedMs = hold?.monotonicMs() ?? 0;
@@ -233,7 +233,7 @@ interface FinishedRow {
 
 /** The statements by name; the tests ask SQLite how it would run each. */
 export const PRUNING_SQL = {
-  // Also their attempts must have been taken in: they would be missed in the tallies.
+  // Also their attempts must be rolled up: the tallies would miss them.
   finished: `
     select d.seq, d.event, d.subscription, d.type, d.created_at
     from outcomes o indexed by outcomes_by_end cross join deliveries d on d.seq = o.delivery

@@ -82,7 +82,7 @@ function deliveryList(...sources: readonly Source[]): ListSql {
   };
 }
 
-/** Deliveries that the lists by subscription and type have not taken in yet. */
+/** Deliveries that the lists by subscription and type lack. */
 function newDeliveries(column: "subscription" | "type"): Source {
   return {
     rows: `deliveries l where l.seq > (select delivery from rolled_up) and l.${column} = :of`,

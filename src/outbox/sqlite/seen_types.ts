@@ -56,7 +56,7 @@ export const SEEN_SQL = {
     ) as seen
     from types t where t.id > :after order by t.id limit :limit`,
 
-  // What events_of_type has not taken in yet.
+  // What events_of_type lacks.
   seenNew: `
     select distinct t.name from events e join types t on t.id = e.type
     where e.seq > (select event from rolled_up) and e.accepted_at >= :since and not exists (

@@ -96,8 +96,8 @@ export const SEVENTH_SCHEMA = `
   ) strict, without rowid;
   insert into deliveries_of_type select type, created_at, seq from deliveries order by 1, 2, 3;
 
-  -- What the side tables have not taken in so far: they list and count it now, but for the attempts, which
-  -- are marked and left to the daemon. It counts a delivered one as pending no longer when it does so.
+  -- What lists and counts lacked so far, they get now. Attempts that no tally has are marked and left to the
+  -- daemon, which also counts their deliveries as delivered then; until then they count as pending.
   insert into events_of_type
   select iif(list = 'all', 0, type), accepted_at, seq
   from events cross join (select 'all' as list union all select 'type')

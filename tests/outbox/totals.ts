@@ -1,7 +1,7 @@
 import type { OutboxReader } from "../../src/outbox/outbox.ts";
 
-/** All that an outbox keeps beside its rows, in an order that does not depend on how it is kept. */
-export async function booksOf(
+/** All that an outbox adds up, in an order that does not depend on how it is kept. */
+export async function totalsOf(
   reader: Pick<OutboxReader, "answers" | "counts" | "health" | "tallies">,
   { subscriptions }: { subscriptions: readonly string[] },
 ) {
@@ -20,10 +20,10 @@ export async function booksOf(
   };
 }
 
-function sorted(books: ReadonlyMap<string, unknown>): string[] {
-  return [...books].map(asText).sort();
+function sorted(totals: ReadonlyMap<string, unknown>): string[] {
+  return [...totals].map(asText).sort();
 }
 
-function asText(book: unknown): string {
-  return JSON.stringify(book);
+function asText(total: unknown): string {
+  return JSON.stringify(total);
 }
