@@ -702,7 +702,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the spelling that keeps a log line one line",
-    file: "runtime/log.ts",
+    file: "runtime/log_lines.ts",
     text: "/[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Cs}]/gu,",
     replacement: "/$^/gu,",
     tests: ["runtime/log_test.ts"],
