@@ -10,7 +10,6 @@ import {
   JsonTextError,
   membersOf,
 } from "../domain/json_text.ts";
-import { plainMembersOf } from "../domain/plain_json.ts";
 import type { Steps } from "../runtime/turn.ts";
 
 /** The most events one request may hold. */
@@ -98,8 +97,6 @@ type Format = "events" | "cloudevents";
 /** The same, which can be interrupted after each event of an array. */
 export function* parsingSteps(text: string, format: Format): Steps<Parsed> {
   try {
-    const plain = plainMembersOf(text);
-    if (plain) return oneOf(readMembers(plain, format, ""));
     assertJson(text);
     const half = halfCharacterIn(text);
     if (half) return invalid(pathOf(half), HALF_CHARACTER);
@@ -152,14 +149,6 @@ function readEvent(
 ): PostedEvent | Fault[] {
   const members = membersOf(text);
   if (!members) return [{ path, message: "an event is a JSON object" }];
-  return readMembers(members, format, path);
-}
-
-function readMembers(
-  members: Members,
-  format: Format,
-  path: string,
-): PostedEvent | Fault[] {
   const twice = repeated(members);
   if (twice !== undefined) return [{ path: join(path, twice), message: "stands twice" }];
   return format === "events" ? readPosted(members, path) : readCloudEvent(members, path);

@@ -920,13 +920,6 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["hostile/publishers_test.ts"],
   },
   {
-    defence: "the rule that what is escaped is no plain JSON",
-    file: "domain/plain_json.ts",
-    text: "const NOT_PLAIN = /[\\\\\\x00-\\x1f]/;",
-    replacement: "const NOT_PLAIN = /[\\x00-\\x1f]/;",
-    tests: ["domain/plain_json_test.ts"],
-  },
-  {
     defence: "the question who posts an event",
     file: "http/publish.ts",
     text: "assertOwnPage(headers, config);",
