@@ -7,7 +7,7 @@ import {
   sampleEvent,
   SAMPLES,
 } from "../../../src/profiles/samples/samples.ts";
-import { verify } from "../../../src/receivers/recipes.ts";
+import { verify } from "../../receivers/recipes/recipes.ts";
 
 /** The payloads as the platform's page prints them, mended where its text had lost characters. */
 async function printed(profile: string): Promise<Record<string, unknown>[]> {

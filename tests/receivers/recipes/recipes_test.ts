@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { verify } from "../../src/receivers/recipes.ts";
-import type { Verification } from "../../src/receivers/verification.ts";
-import { fc } from "../support/properties.ts";
-import { signedByHand, type SignedRequest, trioByHand, vector } from "./signed_by_hand.ts";
-import { hex, SIGNED_AT } from "./signed_by_hand.ts";
+import { verify } from "./recipes.ts";
+import type { Verification } from "../../../src/receivers/verification.ts";
+import { fc } from "../../support/properties.ts";
+import { signedByHand, type SignedRequest, trioByHand, vector } from "../signed_by_hand.ts";
+import { hex, SIGNED_AT } from "../signed_by_hand.ts";
 
 const PROFILES = [
   "bookingsync",

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { isoProblem, keysProblem, kindProblem, memberOf } from "./body.ts";
 import { checkSignature } from "./signature.ts";
-import type { Opened, Problem } from "./verification.ts";
+import type { Opened, Problem } from "../../../src/receivers/verification.ts";
 
 /** RoostSync's page, "Verifying Webhooks": `sha256=${expected}` === signature. */
 export function roostsync(opened: Opened): Problem | undefined {

@@ -1,5 +1,5 @@
 import { keysProblem, kindProblem, memberOf, shown, stringOf } from "./body.ts";
-import { formProblem, type Opened, type Problem } from "./verification.ts";
+import { formProblem, type Opened, type Problem } from "../../../src/receivers/verification.ts";
 
 /** Booking Experts' page, "Target URL" and "Event Metadata": nothing is signed, so its form is all. */
 export function bookingExperts(opened: Opened): Problem | undefined {

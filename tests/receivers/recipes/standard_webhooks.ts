@@ -3,11 +3,16 @@
  * profile `standard` and for the trio of headers that the other formats carry beside their own.
  */
 import { createHmac, createPrivateKey, createPublicKey, type KeyObject, verify } from "node:crypto";
-import type { Instant } from "../domain/instant.ts";
+import type { Instant } from "../../../src/domain/instant.ts";
 import { isoProblem, keysProblem, kindProblem, memberOf } from "./body.ts";
 import { sameText } from "./signature.ts";
-import { formProblem, type Opened, type Problem, quoted } from "./verification.ts";
-import { signatureProblem } from "./verification.ts";
+import {
+  formProblem,
+  type Opened,
+  type Problem,
+  quoted,
+} from "../../../src/receivers/verification.ts";
+import { signatureProblem } from "../../../src/receivers/verification.ts";
 
 /** How far `webhook-timestamp` may be from the receiver's clock, either way. */
 export const TOLERANCE_MS = 5 * 60_000;

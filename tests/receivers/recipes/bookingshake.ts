@@ -1,7 +1,12 @@
 import { createHmac } from "node:crypto";
 import { headerProblem, keysProblem, kindProblem, memberOf, unixProblem } from "./body.ts";
 import { checkSignature } from "./signature.ts";
-import { formProblem, type Opened, type Problem, quoted } from "./verification.ts";
+import {
+  formProblem,
+  type Opened,
+  type Problem,
+  quoted,
+} from "../../../src/receivers/verification.ts";
 
 /** BookingShake's page, "HTTP Headers" and "Payload Fields". */
 export function bookingshake(opened: Opened): Problem | undefined {

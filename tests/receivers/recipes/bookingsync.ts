@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { headerProblem, keysProblem, kindProblem } from "./body.ts";
 import { checkSignature } from "./signature.ts";
-import type { Opened, Problem } from "./verification.ts";
+import type { Opened, Problem } from "../../../src/receivers/verification.ts";
 
 /**
  * BookingSync's page, "Payload content": `OpenSSL::HMAC.hexdigest("sha1", secret,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { generateKeyPairSync, sign } from "node:crypto";
-import { verify } from "../../src/receivers/recipes.ts";
-import { SIGNED_AT, signedByHand, trioByHand } from "./signed_by_hand.ts";
+import { verify } from "./recipes.ts";
+import { SIGNED_AT, signedByHand, trioByHand } from "../signed_by_hand.ts";
 
 const BODY = '{"type":"booking.created","timestamp":"2024-03-15T10:30:00Z","data":{}}';
 const SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { isoProblem, keysProblem, kindProblem, memberOf } from "./body.ts";
 import { checkSignature } from "./signature.ts";
-import type { Opened, Problem } from "./verification.ts";
+import type { Opened, Problem } from "../../../src/receivers/verification.ts";
 
 /**
  * BookingScheduler's page, "Signature Verification": express has parsed the body, and the HMAC is

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
-import { type Problem, quoted, signatureProblem } from "./verification.ts";
+import { type Problem, quoted, signatureProblem } from "../../../src/receivers/verification.ts";
 
 /** A signature header held against what the receiver computed. */
 export interface SignatureCheck {

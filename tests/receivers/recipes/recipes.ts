@@ -9,7 +9,12 @@ import { bookingshake } from "./bookingshake.ts";
 import { bookingsync } from "./bookingsync.ts";
 import { roostsync } from "./roostsync.ts";
 import { hasTrio, type SecretReading, standard, trioProblem } from "./standard_webhooks.ts";
-import type { Opened, Problem, ReceivedRequest, Recipe, Verification } from "./verification.ts";
+import type {
+  Opened,
+  Problem,
+  ReceivedRequest,
+  Verification,
+} from "../../../src/receivers/verification.ts";
 
 /** Verifies a request by the recipe of a built-in profile. Throws where it has none of that name. */
 export function verify(
@@ -30,10 +35,8 @@ export function verify(
   return { ok: true, event: event!, signed: known.signs || trioCounts(opened) };
 }
 
-/** Whether a profile has a recipe of its own here; any other is verified by its rule. */
-export function hasRecipe(profile: string): boolean {
-  return RECIPES.has(profile);
-}
+/** One platform's way to look at a request: the first problem, or none. */
+type Recipe = (opened: Opened) => Problem | undefined;
 
 interface KnownRecipe {
   readonly recipe: Recipe;
