@@ -42,7 +42,7 @@ export type Explanation =
     readonly ok: false;
     /** The header it is about. */
     readonly header: string;
-    /** For a person: what was found, what should be, how to mend it. */
+    /** For a person: what was found, what should be, how to fix it. */
     readonly reason: string;
     /** A short word for scripts, two joined by "+"; left out where nothing explains the signature. */
     readonly mistake?: string;
@@ -370,10 +370,10 @@ class Inspection {
     }
     if (mistakes) {
       const was = [...new Set(mistakes.map(({ was }) => was))].join(", and ");
-      const mend = [...new Set(mistakes.map(({ mend }) => mend))].join(", and ");
-      const reason = `${rule.header} does not match: ${was}, expected ${
-        expectation(rule)
-      }; ${mend}${other === undefined ? "" : ` (profile "${other}" signs so)`}`;
+      const fix = [...new Set(mistakes.map(({ fix }) => fix))].join(", and ");
+      const reason = `${rule.header} does not match: ${was}, expected ${expectation(rule)}; ${fix}${
+        other === undefined ? "" : ` (profile "${other}" signs so)`
+      }`;
       return { reason, mistake: mistakes.map(({ word }) => word).join("+"), checked };
     }
     const problem = this.#cutOff(scheme, value) ??

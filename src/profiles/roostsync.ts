@@ -1,6 +1,6 @@
 import type { ProfileWords } from "./words.ts";
 
-/** RoostSync's webhooks preview; its retry policy is the house ladder. */
+/** RoostSync's webhooks preview; its retry policy is the default retry schedule. */
 export const roostsync: ProfileWords = {
   description: "RoostSync webhooks",
   body: {

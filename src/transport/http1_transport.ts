@@ -7,7 +7,7 @@ import { ConnectionPool } from "./connection_pool.ts";
 import { type Destination, Destinations } from "./destination.ts";
 import { Failure } from "./failure.ts";
 import { HungHandshakes } from "./hung_handshakes.ts";
-import { KnownHeads } from "./known_heads.ts";
+import { ResponseHeadCache } from "./response_head_cache.ts";
 import { AddressOrder } from "./address_order.ts";
 import { NameService, type Resolver, systemResolver } from "./name_service.ts";
 import { openConnection, type OpeningPorts } from "./open_connection.ts";
@@ -58,7 +58,7 @@ class Http1Transport implements Http1Connections {
   readonly #destinations = new Destinations();
   readonly #pool: ConnectionPool;
   readonly #buffers = new SendBuffers();
-  readonly #knownHeads = new KnownHeads();
+  readonly #headCache = new ResponseHeadCache();
   #closed = false;
 
   constructor(options: Http1Options) {
@@ -171,7 +171,7 @@ class Http1Transport implements Http1Connections {
       }
       throw error;
     });
-    const shared = { buffers: this.#buffers, knownHeads: this.#knownHeads, clock: this.#clock };
+    const shared = { buffers: this.#buffers, headCache: this.#headCache, clock: this.#clock };
     return new Connection({
       ...opened,
       ...shared,

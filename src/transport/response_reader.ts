@@ -1,7 +1,7 @@
 import { type Headers, MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { latin1 } from "../domain/latin1.ts";
 import { KeptBytes } from "./kept_bytes.ts";
-import type { KnownHeads } from "./known_heads.ts";
+import type { ResponseHeadCache } from "./response_head_cache.ts";
 import { framingOf } from "./response_framing.ts";
 
 /** So much of a response head is taken, interim answers and blank lines before it included. */
@@ -55,11 +55,11 @@ export class ResponseReader {
   #matched = 0;
   #minorVersion = 0;
   #status = 0;
-  readonly #knownHeads: KnownHeads;
+  readonly #headCache: ResponseHeadCache;
 
   /** Readers that share the known heads spare each other their reading. */
-  constructor(knownHeads: KnownHeads) {
-    this.#knownHeads = knownHeads;
+  constructor(headCache: ResponseHeadCache) {
+    this.#headCache = headCache;
   }
 
   /** Takes the bytes that came next; keeps no part of them. */
@@ -267,7 +267,7 @@ export class ResponseReader {
 
   #endHead(bytes: Uint8Array, origin: number): void {
     const text = this.#text(bytes, origin);
-    const { headers, framing } = this.#knownHeads.of(text, () => this.#fields(text));
+    const { headers, framing } = this.#headCache.of(text, () => this.#fields(text));
     if (typeof framing === "string") {
       this.#refuseAsInvalid(framing);
       return;

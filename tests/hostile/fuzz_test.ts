@@ -11,7 +11,7 @@ import { parseEvents } from "../../src/ingest/posted_event.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { type Reading, ResponseReader } from "../../src/transport/response_reader.ts";
 import { http1Transport } from "../../src/transport/http1_transport.ts";
-import { KnownHeads } from "../../src/transport/known_heads.ts";
+import { ResponseHeadCache } from "../../src/transport/response_head_cache.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { anyJsonText } from "../support/any_json_text.ts";
 import { fc } from "../support/properties.ts";
@@ -266,7 +266,7 @@ Deno.test("fuzz: a response is the same in whatever pieces it comes", () => {
   for (let i = 0; i < 20_000 * TIMES; i++) {
     const bytes = anyResponse(first! + i);
     const atOnce = ourReading(bytes);
-    const inPieces = new ResponseReader(new KnownHeads());
+    const inPieces = new ResponseReader(new ResponseHeadCache());
     let reading: Reading = "unfinished";
     for (let at = 0; reading === "unfinished" && at < bytes.length; at++) {
       reading = inPieces.take(bytes.subarray(at, at + 1));
@@ -288,10 +288,10 @@ interface OurReading {
 }
 
 /** Of all answers together, as a transport's are: what one leaves behind must change no other. */
-const knownHeads = new KnownHeads();
+const headCache = new ResponseHeadCache();
 
 function ourReading(bytes: Uint8Array): OurReading {
-  const reader = new ResponseReader(knownHeads);
+  const reader = new ResponseReader(headCache);
   let reading = reader.take(bytes);
   const end = bytes.length - reader.surplusBytes;
   if (reading === "unfinished") reading = reader.end({ cleanly: true });

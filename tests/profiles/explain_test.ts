@@ -243,7 +243,7 @@ Deno.test("explain: neither the secret nor a right signature shows in an explana
   }
 });
 
-Deno.test("explain: a reason says what was signed, what should be, and how to mend it", () => {
+Deno.test("explain: a reason says what was signed, what should be, and how to fix it", () => {
   const bookingsync = FORMATS.find(({ profile }) => profile === "bookingsync")!;
   const explanation = explained(bookingsync, { text: (body) => body.toString("base64") });
   assert(!explanation.ok);

@@ -9,7 +9,7 @@ import {
 } from "../../../src/profiles/samples/samples.ts";
 import { verify } from "../../receivers/recipes/recipes.ts";
 
-/** The payloads as the platform's page prints them, mended where its text had lost characters. */
+/** The payloads as the platform's page prints them, fixed where its text had lost characters. */
 async function printed(profile: string): Promise<Record<string, unknown>[]> {
   const file = new URL(`../../samples/${profile}.json`, import.meta.url);
   return JSON.parse(await Deno.readTextFile(file));

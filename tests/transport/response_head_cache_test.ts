@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Headers } from "../../src/domain/attempt.ts";
-import { KnownHeads } from "../../src/transport/known_heads.ts";
+import { ResponseHeadCache } from "../../src/transport/response_head_cache.ts";
 
 /** What a head comes to, and whether it had to be read. */
-function lookUp(heads: KnownHeads, text: string, headers: Headers = []) {
+function lookUp(heads: ResponseHeadCache, text: string, headers: Headers = []) {
   let wasRead = false;
   const fields = heads.of(text, () => {
     wasRead = true;
@@ -13,7 +13,7 @@ function lookUp(heads: KnownHeads, text: string, headers: Headers = []) {
 }
 
 Deno.test("known heads: a head is read once, and its fields and framing stay", () => {
-  const heads = new KnownHeads();
+  const heads = new ResponseHeadCache();
   const headers: Headers = [["Content-Length", "2"]];
   const first = lookUp(heads, "HTTP/1.1 200\r\nContent-Length: 2", headers);
   assertEquals([first.wasRead, first.headers], [true, headers]);
@@ -26,7 +26,7 @@ Deno.test("known heads: a head is read once, and its fields and framing stay", (
 });
 
 Deno.test("known heads: long ones are read each time, and many make room for others", () => {
-  const heads = new KnownHeads();
+  const heads = new ResponseHeadCache();
   const isRead = (text: string) => lookUp(heads, text).wasRead;
   const longest = "x".repeat(1_024);
   assertEquals([isRead(longest), isRead(longest)], [true, false]);

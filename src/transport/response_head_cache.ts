@@ -16,7 +16,7 @@ const MAX_LENGTH = 1_024;
  * Response heads, by all of their text. A receiver's are mostly the same to the letter, but for the
  * second they were made in: what has been read of one holds for the next.
  */
-export class KnownHeads {
+export class ResponseHeadCache {
   readonly #byText = new Map<string, Fields>();
 
   /** The fields of a head; `read` takes them out of it where it is not known yet. */
