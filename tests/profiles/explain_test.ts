@@ -13,7 +13,7 @@ import {
 import { headersFor } from "../../src/profiles/sign.ts";
 import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { resolveProfile } from "../../src/profiles/words.ts";
+import { resolveProfile } from "../../src/profiles/resolve_profile.ts";
 import { A_SECRET, anEvent, aSubscription } from "../support/a_subscription.ts";
 import { fc } from "../support/properties.ts";
 import {

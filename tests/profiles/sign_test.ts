@@ -8,7 +8,8 @@ import { formatOf, renderBody } from "../../src/profiles/render.ts";
 import { headersFor, redact, type SentHeader } from "../../src/profiles/sign.ts";
 import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { type ProfileWords, profileWords, resolveProfile } from "../../src/profiles/words.ts";
+import { type RawProfile, rawProfile } from "../../src/profiles/raw_profile.ts";
+import { resolveProfile } from "../../src/profiles/resolve_profile.ts";
 import { A_SECRET, anEvent, aSubscription } from "../support/a_subscription.ts";
 import { fc } from "../support/properties.ts";
 
@@ -371,8 +372,8 @@ function valueOf(headers: readonly SentHeader[], name: string): string | undefin
   return headers.find((header) => header.name === name)?.value;
 }
 
-function aProfile(words: Omit<ProfileWords, "extends">) {
-  const parsed = profileWords.parse({ extends: "roostsync", ...words });
+function aProfile(words: Omit<RawProfile, "extends">) {
+  const parsed = rawProfile.parse({ extends: "roostsync", ...words });
   return resolveProfile("own", parsed, BUILT_IN.get("roostsync"));
 }
 

@@ -8,7 +8,7 @@ import { formatOf, renderBody } from "../../src/profiles/render.ts";
 import { type Sample, SAMPLE_SUBSCRIPTIONS, SAMPLES } from "../../src/profiles/samples/samples.ts";
 import { headersFor } from "../../src/profiles/sign.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { resolveProfile } from "../../src/profiles/words.ts";
+import { resolveProfile } from "../../src/profiles/resolve_profile.ts";
 import { verify } from "../../src/receivers/verify.ts";
 import type { Verification } from "../../src/receivers/verification.ts";
 import { anyJsonText } from "../support/any_json_text.ts";

@@ -1,19 +1,7 @@
-/** The words that wire profiles are written in, the built-in ones and users' own alike. */
+/** How wire profiles are written in a config file, the built-in ones and users' own alike. */
 import * as z from "zod";
 import { parseStatusRanges } from "../domain/attempt.ts";
 import { LONGEST_MS, parseDuration } from "../domain/duration.ts";
-import { canonicalScalar, type JsonText, membersOf } from "../domain/json_text.ts";
-import { HOUSE_LADDER, type Ladder } from "../domain/ladder.ts";
-import { compilePattern } from "../domain/pattern.ts";
-import type {
-  AdmissionRule,
-  BodyShape,
-  BodySource,
-  BodyValue,
-  Profile,
-  RequiredValue,
-  SignatureRule,
-} from "../domain/profile.ts";
 import { quoted } from "../domain/quoted.ts";
 import { headerNameProblem, headerValueProblem } from "./header.ts";
 import { IN_HEADERS, IN_SIGNATURE, IN_SIGNED_TEXT, templateProblem } from "./template.ts";
@@ -77,19 +65,19 @@ const scopeValues = z.record(z.string(), z.array(scalar).min(1)).superRefine((wa
   }
 });
 
-/** The words for one member of the body: one of `from`, `value` and `members`. */
-export interface BodyValueWords {
+/** One member of the body: one of `from`, `value` and `members`. */
+export interface RawBodyValue {
   from?: string | undefined;
   as?: "iso" | "unixMs" | "unixSeconds" | undefined;
   whenMissing?: "null" | "omit" | "refuse" | undefined;
   oneOf?: (string | number | boolean)[] | undefined;
   nullWhen?: Record<string, (string | number | boolean | null)[]> | undefined;
   value?: unknown;
-  members?: Record<string, BodyValueWords> | undefined;
+  members?: Record<string, RawBodyValue> | undefined;
 }
 
 // One object with a check instead of a union, so that a problem names the very word that is wrong.
-const bodyValue: z.ZodType<BodyValueWords> = z.lazy(() =>
+const bodyValue: z.ZodType<RawBodyValue> = z.lazy(() =>
   z.strictObject({
     from: z.string()
       .regex(/^(type|id|timestamp|data|metadata|(scope|settings)\..+)$/, {
@@ -125,7 +113,7 @@ const bodyValue: z.ZodType<BodyValueWords> = z.lazy(() =>
   oneOf: [{ required: ["from"] }, { required: ["value"] }, { required: ["members"] }],
 });
 
-function bodyValueProblem(words: BodyValueWords): string | undefined {
+function bodyValueProblem(words: RawBodyValue): string | undefined {
   const kinds = ["from", "value", "members"].filter((kind) => Object.hasOwn(words, kind));
   if (kinds.length !== 1) {
     const found = kinds.length === 0 ? "none" : kinds.map((kind) => `"${kind}"`).join(" and ");
@@ -235,7 +223,7 @@ const admissionRule = z.strictObject({
 }).meta({ oneOf: [{ required: ["permission"] }, { required: ["when", "require"] }] });
 
 /** The words of one profile, checked strictly; each word replaces the one of the base as a whole. */
-export const profileWords = z.strictObject({
+export const rawProfile = z.strictObject({
   extends: z.string().min(1).optional()
     .describe("The profile that all words left out are taken from"),
   description: z.string().optional().describe("What the profile is, for people"),
@@ -287,191 +275,5 @@ export const profileWords = z.strictObject({
   }
 });
 
-/** The words of one profile, as they stand in a config file. */
-export type ProfileWords = z.infer<typeof profileWords>;
-
-/** The source text of the value at a path within the words, where a file has it. */
-export type ExactText = (path: (string | number)[]) => JsonText | undefined;
-
-/** What holds where neither a profile nor its base has a say. */
-const PLAIN: Omit<Profile, "name" | "body"> = {
-  headers: [],
-  secretForm: "either",
-  secretRequired: true,
-  standardHeaders: true,
-  success: [[200, 299]],
-  timeoutMs: 30_000,
-  ladder: HOUSE_LADDER,
-  httpsRequired: true,
-  admission: [],
-  requiredSettings: [],
-  requiredScope: [],
-  requiredValues: [],
-};
-
-/**
- * The profile that checked words describe, over its base where it extends one. `exact` gives the
- * source text of constants, so that their numbers keep their digits.
- */
-export function resolveProfile(
-  name: string,
-  words: ProfileWords,
-  base: Profile | undefined,
-  exact: ExactText = () => undefined,
-): Profile {
-  const { description: _, signature: baseSignature, ...inherited } = base ?? { ...PLAIN, body: [] };
-  const signature = words.signature === undefined
-    ? baseSignature
-    : words.signature === null
-    ? undefined
-    : signatureRule(words.signature);
-  const headers = words.headers ? Object.entries(words.headers) : inherited.headers;
-  const { events: baseEvents, ...rest } = inherited;
-  const events = words.events === undefined ? baseEvents : words.events?.map(compilePattern);
-  const waitForConfirmation = words.waitForConfirmation ?? inherited.waitForConfirmation;
-  const body = words.body ? bodyShape(words.body, ["body"], exact) : inherited.body;
-  return {
-    ...rest,
-    name,
-    ...(words.description !== undefined && { description: words.description }),
-    body,
-    headers: headers.filter(([name]) => name.toLowerCase() !== signature?.header.toLowerCase()),
-    ...(signature && { signature }),
-    secretForm: words.secret?.form ?? inherited.secretForm,
-    secretRequired: words.secret?.required ?? inherited.secretRequired,
-    standardHeaders: words.standardHeaders ?? inherited.standardHeaders,
-    success: words.success === undefined ? inherited.success : parseStatusRanges(words.success)!,
-    timeoutMs: words.timeout === undefined ? inherited.timeoutMs : parseDuration(words.timeout)!,
-    ladder: words.retry === undefined ? inherited.ladder : ladder(words.retry),
-    httpsRequired: words.https === undefined ? inherited.httpsRequired : words.https === "required",
-    ...(events && { events }),
-    admission:
-      words.admission?.map((rule, index) => admission(rule, ["admission", index], exact)) ??
-        inherited.admission,
-    ...(waitForConfirmation !== undefined && { waitForConfirmation }),
-    requiredSettings: [
-      ...new Set([
-        ...words.requiredSettings ?? inherited.requiredSettings,
-        ...requiredSettingsIn(body),
-      ]),
-    ],
-    requiredScope: words.requiredScope ?? inherited.requiredScope,
-    requiredValues: requiredIn(body),
-  };
-}
-
-/** What an event must have for a body; of settings the config's check sees to it. */
-function requiredIn(shape: BodyShape): RequiredValue[] {
-  return shape.flatMap(([, value]): RequiredValue[] => {
-    if (value.kind === "object") return requiredIn(value.members);
-    if (value.kind === "constant" || value.whenMissing !== "refuse") return [];
-    const { source, oneOf } = value;
-    if (source === "metadata") return [{ source }];
-    return isScopeSource(source) ? [{ source, ...(oneOf && { oneOf }) }] : [];
-  });
-}
-
-function requiredSettingsIn(shape: BodyShape): string[] {
-  return shape.flatMap(([, value]): string[] => {
-    if (value.kind === "object") return requiredSettingsIn(value.members);
-    return value.kind === "from" && value.whenMissing === "refuse" &&
-        value.source.startsWith("settings.")
-      ? [value.source.slice("settings.".length)]
-      : [];
-  });
-}
-
-function isScopeSource(source: BodySource): source is `scope.${string}` {
-  return source.startsWith("scope.");
-}
-
-function bodyShape(
-  members: Record<string, BodyValueWords>,
-  path: (string | number)[],
-  exact: ExactText,
-): BodyShape {
-  // A JavaScript object moves names like "1" to its front; the file's text has the true order.
-  const source = exact(path);
-  const names = source === undefined
-    ? Object.keys(members)
-    : membersOf(source)!.map(([name]) => name);
-  return names.map((name) => [name, bodyValueOf(members[name]!, [...path, name], exact)]);
-}
-
-function bodyValueOf(
-  words: BodyValueWords,
-  path: (string | number)[],
-  exact: ExactText,
-): BodyValue {
-  if (words.members) {
-    return { kind: "object", members: bodyShape(words.members, [...path, "members"], exact) };
-  }
-  if (words.from === undefined) {
-    return { kind: "constant", value: exact([...path, "value"]) ?? JSON.stringify(words.value) };
-  }
-  return {
-    kind: "from",
-    source: words.from as BodySource,
-    as: words.as ?? "iso",
-    whenMissing: words.whenMissing ?? (words.oneOf ? "refuse" : "null"),
-    ...(words.oneOf && { oneOf: scalarsOf(words.oneOf, [...path, "oneOf"], exact) }),
-    ...(words.nullWhen && {
-      nullWhenScope: scopeRule(words.nullWhen, [...path, "nullWhen"], exact),
-    }),
-  };
-}
-
-function scopeRule(
-  words: Record<string, (string | number | boolean | null)[]>,
-  path: (string | number)[],
-  exact: ExactText,
-): { name: string; values: string[] } {
-  const [[key, values]] = Object.entries(words) as [[string, unknown[]]];
-  return {
-    name: key.slice("scope.".length),
-    values: scalarsOf(values, [...path, key], exact),
-  };
-}
-
-function scalarsOf(
-  values: readonly unknown[],
-  path: (string | number)[],
-  exact: ExactText,
-): string[] {
-  return values.map((value, index) =>
-    canonicalScalar(exact([...path, index]) ?? JSON.stringify(value))
-  );
-}
-
-function signatureRule(words: NonNullable<ProfileWords["signature"]>): SignatureRule {
-  return {
-    header: words.header,
-    algorithm: words.algorithm ?? "sha256",
-    encoding: words.encoding ?? "hex",
-    over: words.over ?? "{body}",
-    value: words.value ?? "{signature}",
-    ...(words.separator !== undefined && { separator: words.separator }),
-  };
-}
-
-function ladder(words: NonNullable<ProfileWords["retry"]>): Ladder {
-  if (Array.isArray(words)) return { waitsMs: words.map((wait) => parseDuration(wait)!) };
-  return {
-    waitsMs: words.waits.map((wait) => parseDuration(wait)!),
-    ...(words.thenEvery !== undefined && { thenEveryMs: parseDuration(words.thenEvery)! }),
-    ...(words.for !== undefined && { forMs: parseDuration(words.for)! }),
-  };
-}
-
-function admission(
-  words: NonNullable<ProfileWords["admission"]>[number],
-  path: (string | number)[],
-  exact: ExactText,
-): AdmissionRule {
-  if (!words.when || !words.require) return { kind: "permission" };
-  return {
-    kind: "scope",
-    when: scopeRule(words.when, [...path, "when"], exact),
-    require: scopeRule(words.require, [...path, "require"], exact),
-  };
-}
+/** One profile, as it stands in a config file. */
+export type RawProfile = z.infer<typeof rawProfile>;

@@ -3,7 +3,8 @@ import * as z from "zod";
 import { elementsOf, membersOf } from "../../src/domain/json_text.ts";
 import { HOUSE_LADDER } from "../../src/domain/ladder.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { profileWords, resolveProfile } from "../../src/profiles/words.ts";
+import { rawProfile } from "../../src/profiles/raw_profile.ts";
+import { resolveProfile } from "../../src/profiles/resolve_profile.ts";
 
 Deno.test("table: the built-in profiles are the standard one and the five platforms'", () => {
   assertEquals([...BUILT_IN.keys()], [
@@ -77,13 +78,13 @@ Deno.test("table: the ladders are the house's but for BookingShake and Booking E
 
 Deno.test("resolve: a profile that extends another takes from it whatever it does not say", () => {
   const base = BUILT_IN.get("bookingshake")!;
-  const own = resolveProfile("own", profileWords.parse({ extends: "bookingshake" }), base);
+  const own = resolveProfile("own", rawProfile.parse({ extends: "bookingshake" }), base);
   const { description: _, ...inherited } = base;
   assertEquals(own, { ...inherited, name: "own" });
 });
 
 Deno.test("resolve: each word that is given replaces the base's as a whole", () => {
-  const words = profileWords.parse({
+  const words = rawProfile.parse({
     extends: "bookingshake",
     description: "Ours",
     body: { payload: { from: "data" } },
@@ -130,13 +131,13 @@ Deno.test("resolve: each word that is given replaces the base's as a whole", () 
 });
 
 Deno.test("resolve: null takes the base's signature and catalogue away", () => {
-  const words = profileWords.parse({ extends: "roostsync", signature: null, events: null });
+  const words = rawProfile.parse({ extends: "roostsync", signature: null, events: null });
   const own = resolveProfile("own", words, BUILT_IN.get("roostsync"));
   assertEquals([own.signature, own.events], [undefined, undefined]);
 });
 
 Deno.test("resolve: a new signature header takes the place of the base's header of that name", () => {
-  const words = profileWords.parse({
+  const words = rawProfile.parse({
     extends: "bookingshake",
     signature: { header: "idempotency-key" },
   });
@@ -145,7 +146,7 @@ Deno.test("resolve: a new signature header takes the place of the base's header 
 });
 
 Deno.test("resolve: without a base the plain defaults hold", () => {
-  const own = resolveProfile("own", profileWords.parse({ body: {} }), undefined);
+  const own = resolveProfile("own", rawProfile.parse({ body: {} }), undefined);
   assertEquals(own, {
     name: "own",
     body: [],
@@ -169,7 +170,7 @@ Deno.test("resolve: numbers keep the digits and members the order of the config 
     `{"body":{"b":{"value":[12345678901234567890,1.10]},"1":{"members":{"9":{"from":"id"},` +
     `"2":{"from":"scope.a","nullWhen":{"scope.b":[9007199254740993,10.0]}}}}},"admission":` +
     `[{"when":{"scope.a":[9007199254740993]},"require":{"scope.b":["x"]}}]}`;
-  const words = profileWords.parse(JSON.parse(text));
+  const words = rawProfile.parse(JSON.parse(text));
   const own = resolveProfile("own", words, undefined, (path) => textAt(text, path));
   const from = { kind: "from", as: "iso", whenMissing: "null" } as const;
   const values = ["9007199254740993e0", "1e1"];
@@ -244,7 +245,7 @@ const MISTAKES: [words: Record<string, unknown>, path: string, message: string][
 
 for (const [words, path, message] of MISTAKES) {
   Deno.test(`words: ${JSON.stringify(words)} is a problem at "${path}"`, () => {
-    const { error } = profileWords.safeParse({ extends: "standard", ...words });
+    const { error } = rawProfile.safeParse({ extends: "standard", ...words });
     const issues = error!.issues.map((issue) => [issue.path.join("."), issue.message]);
     assertEquals(issues.length, 1, JSON.stringify(issues));
     assertEquals(issues[0]![0], path);
@@ -253,7 +254,7 @@ for (const [words, path, message] of MISTAKES) {
 }
 
 Deno.test("words: they become a JSON Schema in which every word is described", () => {
-  const schema = z.toJSONSchema(profileWords) as {
+  const schema = z.toJSONSchema(rawProfile) as {
     properties: Record<string, { description?: string }>;
     $defs: Record<string, unknown>;
   };
