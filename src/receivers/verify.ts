@@ -1,7 +1,8 @@
 import { compact, type JsonText, membersOf } from "../domain/json_text.ts";
 import type { BodyShape, BodyValue, Profile } from "../domain/profile.ts";
 import { Secret } from "../domain/secret.ts";
-import { explain, typeIn } from "../profiles/explain.ts";
+import { explain } from "../profiles/explain.ts";
+import { typeIn } from "../profiles/mistakes/scheme.ts";
 import { readTemplate } from "../profiles/mistakes/value.ts";
 import { headerProblem, isoProblem, openBody, orderProblem, shown, unixProblem } from "./body.ts";
 import {

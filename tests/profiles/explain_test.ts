@@ -4,12 +4,8 @@ import { createHmac } from "node:crypto";
 import type { Headers } from "../../src/domain/attempt.ts";
 import type { Profile } from "../../src/domain/profile.ts";
 import { Secret } from "../../src/domain/secret.ts";
-import {
-  expectedSignatures,
-  explain,
-  type Explainable,
-  type Explanation,
-} from "../../src/profiles/explain.ts";
+import { expectedSignatures, explain, type Explanation } from "../../src/profiles/explain.ts";
+import type { Explainable } from "../../src/profiles/mistakes/scheme.ts";
 import { headersFor } from "../../src/profiles/sign.ts";
 import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
