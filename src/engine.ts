@@ -158,7 +158,12 @@ function compose(
   const notices = new Notices({ random, config, subscription });
   const find = (id: string) => registry.find(id) ?? notices.subscription(id);
   const descriptors = ports.descriptors ?? sharesOf(Infinity);
-  const http = ports.transport ?? http1Transport({ clock, maxOpen: descriptors.outgoing });
+  const http = ports.transport ?? http1Transport({
+    clock,
+    maxOpen: descriptors.outgoing,
+    // Contacts and channels of notices are receivers as well.
+    pools: () => 2 * config.subscriptions.length + 1_000,
+  });
   const transport = noticeTransport({
     http,
     clock,

@@ -29,6 +29,8 @@ export interface Http1Options {
   readonly maxIdle?: number;
   /** So many are open in all: beyond that an idle one is closed for each new one. */
   readonly maxOpen?: number;
+  /** How many pools requests may name, as many as there are receivers; 1 000 unless told. */
+  readonly pools?: () => number;
 }
 
 /** The transport, and what can be told of its connections. */
@@ -55,7 +57,7 @@ class Http1Transport implements Http1Connections {
   readonly #order = new AddressOrder();
   /** By their length: a timer for each request would cost a third of the request. */
   readonly #deadlines = new Map<number, SharedTimer>();
-  readonly #destinations = new Destinations();
+  readonly #destinations: Destinations;
   readonly #pool: ConnectionPool;
   readonly #buffers = new SendBuffers();
   readonly #headCache = new ResponseHeadCache();
@@ -64,6 +66,7 @@ class Http1Transport implements Http1Connections {
   constructor(options: Http1Options) {
     const { clock, resolve = systemResolver, tls, maxIdle = MAX_IDLE, maxOpen } = options;
     this.#clock = clock;
+    this.#destinations = new Destinations(options.pools ?? (() => 1_000));
     this.#pool = new ConnectionPool(clock, { mostIdle: maxIdle, mostOpen: maxOpen ?? Infinity });
     this.#opening = {
       clock,
