@@ -100,6 +100,11 @@ story(
       );
       await look(path);
     }
+    await page.getByRole("button", { name: "Menu" }).click();
+    await look("the open menu");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.reload();
+    await page.getByRole("button", { name: "Menu" }).click();
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("Token").waitFor();
     await look("sign-in");
@@ -213,10 +218,11 @@ story(
   async (browser, house) => {
     const page = await aPage(browser, house);
     await page.goto(`${house.url}/dashboard/deliveries`);
-    await page.getByLabel("State").selectOption("delivered");
-    await page.getByLabel("Subscription").fill("guest-app");
+    await page.getByRole("link", { name: "Delivered", exact: true }).click();
+    await page.getByText("+ filter").click();
+    await page.getByLabel("Subscription", { exact: true }).fill("guest-app");
     const yesterday = new Date(Date.now() - 20 * 3_600_000).toISOString().slice(0, 16);
-    await page.getByLabel("Jump to").fill(yesterday);
+    await page.getByLabel("Before").fill(yesterday);
     await page.getByRole("button", { name: "Show", exact: true }).click();
     await page.waitForURL(/state=delivered&subscription=guest-app.*until=/);
     const times = await page.evaluate(`Array.from(
@@ -228,13 +234,72 @@ story(
     });
     const shared = await filtered.newPage();
     await shared.goto(page.url());
-    assertEquals(await shared.getByLabel("Subscription").inputValue(), "guest-app");
+    assertEquals(
+      await shared.getByLabel("Subscription", { exact: true }).inputValue(),
+      "guest-app",
+    );
+    await shared.getByRole("link", { name: "subscription: guest-app" }).click();
+    assertMatch(shared.url(), /state=delivered&until=/);
     await page.getByRole("link", { name: "Newest" }).click();
     await page.getByText("following what comes").waitFor();
     assertMatch(page.url(), /state=delivered&subscription=guest-app$/);
     assertEquals(page.complaints, []);
   },
 );
+
+story(
+  "twenty deliveries fit on a screen, each on one line that says why",
+  async (browser, house) => {
+    const page = await aPage(browser, house, { viewport: { width: 1440, height: 900 } });
+    await page.goto(`${house.url}/dashboard/deliveries`);
+    const heights = await page.evaluate(`Array.from(
+    document.querySelectorAll("#deliveries tbody tr"), (row) => {
+      const { height, bottom } = row.getBoundingClientRect();
+      return [Math.round(height), bottom <= innerHeight];
+    })`) as [height: number, isVisible: boolean][];
+    const visible = heights.filter(([, isVisible]) => isVisible);
+    assert(visible.length >= 20, `${visible.length} rows fit`);
+    assert(visible.every(([height]) => height <= 33), `${heights}`);
+    await page.goto(`${house.url}/dashboard/deliveries?subscription=erp&state=pending`);
+    assertMatch(
+      await page.locator("#deliveries .detail").first().innerText(),
+      /503 Service Unavailable next in/,
+    );
+    await page.setViewportSize({ width: 390, height: 844 });
+    const [first] = await page.evaluate(`Array.from(
+    document.querySelectorAll("#deliveries tbody tr"), (row) => row.offsetHeight)`) as number[];
+    assert(first! <= 64, `two lines, not ${first} pixels`);
+  },
+);
+
+story("on a phone the menu opens by a button, without script as well", async (browser, house) => {
+  const page = await aPage(browser, house, { javaScriptEnabled: false });
+  await page.setViewportSize({ width: 390, height: 844 });
+  const config = page.getByRole("link", { name: "Config", exact: true });
+  assertEquals(await config.isVisible(), false);
+  await page.getByRole("button", { name: "Menu" }).click();
+  await config.click();
+  await page.getByRole("heading", { level: 1, name: "Config" }).waitFor();
+});
+
+story("a chart tells its numbers under the pointer and by keys", async (browser, house) => {
+  const page = await aPage(browser, house);
+  const says = page.locator("[data-chart-says]");
+  assertMatch(await says.innerText(), /attempts? at the peak/);
+  const bars = page.locator("[data-says]");
+  const [first, last] = await Promise.all(
+    [bars.first(), bars.last()].map((bar) => bar.getAttribute("data-says")),
+  );
+  await bars.first().hover();
+  assertEquals(await says.innerText(), first!);
+  await page.reload();
+  await page.locator("[data-chart]").focus();
+  await page.keyboard.press("ArrowRight");
+  assertEquals(await says.innerText(), last!);
+  await page.keyboard.press("ArrowLeft");
+  assert(await says.innerText() !== last);
+  assertEquals(page.complaints, []);
+});
 
 story("keys walk the rows, open one, retry one, and tell of themselves", async (browser, house) => {
   const page = await aPage(browser, house);

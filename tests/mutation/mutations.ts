@@ -963,7 +963,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: '"is behind" being said only of a receiver that answers well',
-    file: "http/dashboard/overview.tsx",
+    file: "http/dashboard/attention.tsx",
     text: "return health.lastSuccessAt !== undefined && health.consecutiveFailures === 0;",
     replacement: "return true;",
     tests: ["dashboard/not_answering_test.ts"],

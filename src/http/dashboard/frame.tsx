@@ -62,12 +62,15 @@ function Frame({ title, section, viewer, refreshS, children }: Page) {
           </a>
           {viewer && (
             <>
-              <nav aria-label="Pages">
-                {MENU.map(([path, name]) => (
-                  <a href={path} aria-current={path === section ? "page" : undefined}>{name}</a>
-                ))}
-              </nav>
-              <Preferences viewer={viewer} />
+              <button type="button" class="quiet menu-button" popovertarget="menu">Menu</button>
+              <div id="menu" popover="auto">
+                <nav aria-label="Pages">
+                  {MENU.map(([path, name]) => (
+                    <a href={path} aria-current={path === section ? "page" : undefined}>{name}</a>
+                  ))}
+                </nav>
+                <Preferences viewer={viewer} />
+              </div>
               <SearchBox here={viewer.here} />
             </>
           )}
@@ -147,6 +150,7 @@ const KEYS = [
   ["Enter", "open the row"],
   ["x", "select the row"],
   ["r", "retry the row, or the delivery that is open"],
+  ["← →", "through the bars of a chart"],
   ["?", "these keys"],
 ] as const;
 

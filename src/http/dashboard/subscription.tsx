@@ -10,8 +10,8 @@ import type { AnswerCount, Backlog, Counts, OutboxReader, Replay } from "../../o
 import { type NearSubscriptionPorts, noSuchSubscription } from "../near_subscription.ts";
 import { ProblemError } from "../problem.ts";
 import { subscriptionView } from "../views.ts";
-import { StatisticsCard } from "./charts.tsx";
-import { forInput, inUtc } from "./deliveries.tsx";
+import { Chart, chartChoice } from "./chart.tsx";
+import { forInput, inUtc } from "./form_instants.ts";
 import { exampleEvent, exampleTypes, testType } from "./examples.ts";
 import { whyFailing } from "./failing.ts";
 import { Hidden, renderPage } from "./frame.tsx";
@@ -73,12 +73,15 @@ export async function subscriptionPage(
   const health = ports.health(id);
   const state = subscription ? conditionOf(health, subscription.enabled) : "removed";
   const backlog = await reader.backlogOf(id);
-  const statistics = await Promise.all(
-    DRAWN.map((span) => statisticsOf(reader, { span, subscription: id, now: viewer.now })),
-  );
+  const choice = chartChoice(context.req.query(), DRAWN);
+  const statistics = await statisticsOf(reader, {
+    span: choice.span,
+    subscription: id,
+    now: viewer.now,
+  });
   const answers = await reader.answers({
     slot: "hour",
-    since: statistics[1]!.since,
+    since: statistics.since,
     subscription: id,
   });
   const { items: history } = await reader.history({ subscription: id, limit: LATEST });
@@ -135,11 +138,13 @@ export async function subscriptionPage(
           </div>
         )}
         <HealthFacts counts={counts} health={health} backlog={backlog} id={id} viewer={viewer} />
-        <h2>How it has been going</h2>
-        <div class="cards">
-          {statistics.map((one) => <StatisticsCard statistics={one} />)}
-        </div>
-        <h2>Answers in the last week</h2>
+        <Chart
+          statistics={statistics}
+          choice={choice}
+          spans={DRAWN}
+          path={subscriptionPath(id)}
+        />
+        <h2>Answers, {statistics.title.toLowerCase()}</h2>
         <Answers answers={answers} id={id} />
         {subscription && (
           <>
