@@ -14,6 +14,7 @@ import { http1Transport } from "../../src/transport/http1_transport.ts";
 import { KnownHeads } from "../../src/transport/known_heads.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { anyJsonText } from "../support/any_json_text.ts";
+import { anyText } from "../support/any_text.ts";
 import { fc } from "../support/properties.ts";
 import { anyResponse } from "./any_response.ts";
 import { startHostileServer } from "./hostile_server.ts";
@@ -25,7 +26,7 @@ const TIMES = Number(Deno.env.get("BELLHOOK_FUZZ") ?? 1);
 function spoilt(sound: string, words: readonly string[]): fc.Arbitrary<string> {
   const piece = fc.oneof(
     fc.constantFrom(...words),
-    fc.string({ unit: "binary", maxLength: 4 }),
+    anyText({ maxLength: 4 }),
     anyJsonText(),
   );
   const edit = fc.record({
@@ -55,7 +56,7 @@ const CLOUD_EVENT =
 
 Deno.test("fuzz: any text is events, or it is said what is wrong with it", () => {
   const text = fc.oneof(
-    fc.string({ unit: "binary", maxLength: 60 }),
+    anyText({ maxLength: 60 }),
     anyJsonText(),
     spoilt(EVENT, JSON_WORDS),
     spoilt(`[${EVENT},${EVENT}]`, JSON_WORDS),
@@ -115,7 +116,7 @@ Deno.test("fuzz: any text is a config, or every problem has its place in it", as
     '"*"',
   ];
   const text = fc.oneof(
-    { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 60 }) },
+    { weight: 1, arbitrary: anyText({ maxLength: 60 }) },
     { weight: 1, arbitrary: anyJsonText() },
     { weight: 4, arbitrary: spoilt(CONFIG, words) },
   );
