@@ -5,7 +5,7 @@ import { simulate } from "./simulation.ts";
  * How many worlds a run of the suite simulates, its two files taking a half each. They are the same
  * in every run; `deno task simulate` goes through thousands of others.
  */
-export const SEEDS = Number(Deno.env.get("BELLHOOK_SEEDS") ?? 300);
+export const SEEDS = Number(Deno.env.get("BELLHOOK_SEEDS") ?? 200);
 
 /** Fails with the seeds that broke a law, and how. */
 export async function assertLawsKept(seeds: { from: number; to: number }): Promise<void> {
