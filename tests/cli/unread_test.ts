@@ -85,7 +85,7 @@ async function serveUnread(receiver: string, notify: readonly unknown[] = []) {
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
       }),
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(120_000),
     });
     const text = await response.text();
     return path === "/v1/events" ? String(response.status) : text;
