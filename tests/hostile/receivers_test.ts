@@ -14,6 +14,7 @@ import { makeCertificates } from "../transport/certificates.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
+import { type LoopTime, startLoopTime } from "../support/loop_time.ts";
 import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 import { type Peer, startHostileServer } from "./hostile_server.ts";
@@ -295,24 +296,20 @@ async function met(
   return { outcome, lateMs };
 }
 
-/**
- * Tells by how much a deadline has been missed, in ticks that come while the loop turns: what delays
- * every timer of this process is not held against the transport.
- */
+/** Tells by how much a deadline has been missed; what delays all of this process does not count. */
 function startDeadline(ms: number): { lateMs(): number } & Disposable {
-  const tickMs = 5, dueMs = performance.now() + ms;
-  let ticks = 0;
+  const dueMs = performance.now() + ms;
+  let late: LoopTime | undefined;
   let excusedMs = 0;
-  let ticking: ReturnType<typeof setInterval> | undefined;
   const timer = setTimeout(() => {
     if (performance.now() - dueMs > STANDSTILL_MS) excusedMs = CATCHING_UP_MS;
-    ticking = setInterval(() => ticks++, tickMs);
+    late = startLoopTime();
   }, ms);
   return {
-    lateMs: () => Math.max(0, ticks * tickMs - excusedMs),
+    lateMs: () => Math.max(0, (late?.ms ?? 0) - excusedMs),
     [Symbol.dispose]() {
       clearTimeout(timer);
-      clearInterval(ticking);
+      late?.[Symbol.dispose]();
     },
   };
 }
@@ -558,7 +555,7 @@ Deno.test("hostile receivers: the daemon records each, and a neighbour does not 
 });
 
 async function tookMs(action: () => Promise<void>): Promise<number> {
-  const startedAt = performance.now();
+  using time = startLoopTime();
   await action();
-  return performance.now() - startedAt;
+  return time.ms;
 }
