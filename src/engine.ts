@@ -319,7 +319,7 @@ function compose(
     notReadyBecause,
     databasePath: config.storage.path,
     droppedLogLines: ports.droppedLogLines ?? (() => 0),
-    keptTimes: () => keptTimes(steady.now(), keep()),
+    keptTimes: () => keptTimes(steady, keep()),
     pinnedJournal: () => journalWatch.pinned,
   });
   const app = createApp({

@@ -97,3 +97,13 @@ Deno.test("tasks: none asks whether there is a newer Deno", async () => {
     assert(/^(export )?DENO_NO_UPDATE_CHECK=1 /.test(command), name);
   }
 });
+
+Deno.test("tests: none builds fast-check's table of all characters, which takes a second each time", async () => {
+  const wrong: string[] = [];
+  const table = /unit: "bi[n]ary"|noUnicode[S]tring: false/; // not itself
+  for (const path of await filesBelow("tests")) {
+    // anyText() of tests/support/any_text.ts brings the same texts.
+    if (table.test(await Deno.readTextFile(path))) wrong.push(path);
+  }
+  assertEquals(wrong, []);
+});

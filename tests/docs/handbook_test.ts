@@ -57,7 +57,11 @@ Deno.test({
         // What npm gives is the same for every home; a newcomer waits for it once.
         DENO_DIR: await denoFolder(),
       },
-      translate: (lines) => lines.replace(/(init --local.*)/, `$1\n${ports}`),
+      // A person takes longer to type than these take, also on a machine that is busy.
+      translate: (lines) =>
+        lines.replace(/(init --local.*)/, `$1\n${ports}`)
+          .replace(/(\.\/bellhook listen .*)/, `$1\n${untilItListens(receiver)}`)
+          .replace(/^\.\/bellhook deliveries$/m, `${UNTIL_NONE_IS_PENDING}\n$&`),
     }, blocks);
     const lines = shapeOf(said);
     for (const { language, text } of blocks) {
@@ -70,6 +74,13 @@ Deno.test({
     assertEquals(mode! & 0o077, 0);
   },
 });
+
+function untilItListens(port: number): string {
+  return `until (: < /dev/tcp/127.0.0.1/${port}) 2> /dev/null; do kill -0 $!; sleep 0.1; done`;
+}
+
+const UNTIL_NONE_IS_PENDING =
+  "while ./bellhook deliveries --state pending --json | grep -q dlv_; do sleep 0.1; done";
 
 /** The files of this checkout that git knows or would add, as a clone has them. */
 async function aCheckout() {

@@ -228,6 +228,20 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["domain/verdict_test.ts"],
   },
   {
+    defence: "the age that things keep when the clock is set ahead",
+    file: "runtime/steady_clock.ts",
+    text: "at -= step.byMs;",
+    replacement: "",
+    tests: ["dispatch/retention_test.ts"],
+  },
+  {
+    defence: "the end of steps ahead that were taken back",
+    file: "runtime/steady_clock.ts",
+    text: "if (stepMs < 0) return this.#takeBack(-stepMs);",
+    replacement: "if (stepMs < 0) return;",
+    tests: ["runtime/steady_clock_test.ts"],
+  },
+  {
     defence: "the rule that retention leaves alone what is pending",
     file: "outbox/sqlite/pruning.ts",
     text: "where state = ? and state <> 0 and fresh = 0 and finished_at < ? and seq <= ?",

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { setImmediate } from "node:timers";
 import type { AttemptFacts } from "../../src/runtime/log.ts";
 import { lineLog, LOG_FORMATS, type LogLook } from "../../src/runtime/log_lines.ts";
+import { anyText } from "../support/any_text.ts";
 import { fc } from "../support/properties.ts";
 
 const ATTEMPT: AttemptFacts = {
@@ -83,7 +84,7 @@ Deno.test("log: attempts that went well are written together, soon, and before w
 Deno.test("log: no type, id or answer can end a line, steer a terminal or pass for a field", () => {
   const lines: string[] = [];
   const hostile = fc.array(fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.constantFrom(
       "\n",
       "\r",
