@@ -2,11 +2,12 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { diffConfigs, isUnchanged } from "../../src/config/diff.ts";
 import type { ConfigFiles } from "../../src/config/include.ts";
 import { type Loaded, readConfig } from "../../src/config/load.ts";
-import { ConfigMemory, stampOf } from "../../src/config/memory.ts";
+import { Stamps } from "../../src/config/listing.ts";
+import { ConfigMemory } from "../../src/config/memory.ts";
 import { Turn } from "../../src/runtime/turn.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fc } from "../support/properties.ts";
-import { entry, ENV, WHSEC } from "./a_reading.ts";
+import { entry, ENV, listingOf, WHSEC } from "./a_reading.ts";
 
 /** Files that can be changed, each with a stamp that tells; and how often each was read. */
 class Files implements ConfigFiles {
@@ -25,19 +26,26 @@ class Files implements ConfigFiles {
     return file ? Promise.resolve(file.text) : Promise.reject(new Deno.errors.NotFound());
   }
 
-  list(directory: string) {
-    const names = [...this.texts.keys()].filter((path) => path.startsWith(`${directory}/`))
-      .map((path) => ({ name: path.slice(directory.length + 1), isDirectory: false }));
-    return Promise.resolve(names.filter(({ name }) => !name.includes("/")));
+  list(folders: readonly string[]) {
+    const paths = [...this.texts.keys()];
+    return Promise.resolve(folders.map((one) => listingOf(one, paths, (path) => this.#told(path))));
+  }
+
+  stamps(paths: readonly string[]) {
+    const told = paths.map((path) => this.#told(path));
+    return Promise.resolve(Stamps.of(told.map((version) => ({
+      isFolder: false,
+      ...(version !== undefined && { version }),
+    }))));
   }
 
   realPath(path: string): Promise<string> {
     return Promise.resolve(path);
   }
 
-  stamp(path: string): string | undefined {
+  #told(path: string): number | undefined {
     const file = this.texts.get(path);
-    return file?.settled ? String(file.version) : undefined;
+    return file?.settled ? file.version : undefined;
   }
 
   load(config: unknown, memory?: ConfigMemory): Promise<Loaded> {
@@ -170,17 +178,4 @@ Deno.test("memory: whatever is edited, what is loaded with it is what is loaded 
     }),
     { numRuns: 100 },
   );
-});
-
-Deno.test("memory: a file that was changed a moment ago has no stamp yet, and then one that tells", async () => {
-  const path = await Deno.makeTempFile();
-  const { mtime } = await Deno.stat(path);
-  const then = mtime!.getTime();
-  assertEquals(stampOf(path, then + 1_000), undefined);
-  const stamp = stampOf(path, then + 60_000);
-  assert(stamp !== undefined);
-  await Deno.writeTextFile(path, "another text");
-  assert(stampOf(path, Date.now() + 60_000) !== stamp);
-  await Deno.remove(path);
-  assertEquals(stampOf(path, then + 60_000), undefined);
 });
