@@ -172,7 +172,11 @@ Deno.test("memory: whatever is edited, what is loaded with it is what is loaded 
         }
         const ids = (loaded: typeof anew) => loaded.config.subscriptions.map(({ id }) => id);
         assertEquals(ids(remembered), ids(anew));
-        const diff = await diffConfigs(remembered.config, anew.config, new Turn(new FakeClock()));
+        const { diff } = await diffConfigs(
+          remembered.config,
+          anew.config,
+          new Turn(new FakeClock()),
+        );
         assert(isUnchanged(diff), JSON.stringify(diff));
       }
     }),
