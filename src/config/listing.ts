@@ -13,8 +13,6 @@ export interface Looking {
   readonly turn: Turn | undefined;
   /** Whether tens of thousands of files are to be expected. */
   readonly isMany: boolean;
-  /** Without them it is only told what is a folder. */
-  readonly withStamps: boolean;
 }
 
 /** Folder or not, size, mtime, ctime, inode and device. */
@@ -68,7 +66,7 @@ export async function listFolders(
   how: Looking,
   now: number,
 ): Promise<readonly Listing[]> {
-  const found = await look({ folders, settledBefore: now - SETTLED_MS, ...how }, how);
+  const found = await look({ folders, settledBefore: now - SETTLED_MS }, how);
   return found.map(({ names, numbers }) => ({
     // No name has a NUL in it.
     names: names === "" ? [] : names.split("\0"),
@@ -83,7 +81,7 @@ export async function stampsOf(
   now: number,
 ): Promise<Stamps> {
   const settledBefore = now - SETTLED_MS;
-  const [found] = await look({ files, settledBefore, withStamps: true }, how);
+  const [found] = await look({ files, settledBefore }, how);
   return new Stamps(found!.numbers);
 }
 
@@ -92,7 +90,6 @@ interface Asked {
   readonly folders?: readonly string[];
   readonly files?: readonly string[];
   readonly settledBefore: number;
-  readonly withStamps: boolean;
 }
 
 /** Of a folder the names, one text to be handed over fast, and NUMBERS numbers each. */
@@ -110,7 +107,7 @@ async function look(asked: Asked, { turn, isMany }: Looking): Promise<Found[]> {
 }
 
 /** Runs in a thread as well, which gets its text: nothing from outside it can be used. */
-function* looking({ folders, files, settledBefore, withStamps }: Asked): Steps<Found[]> {
+function* looking({ folders, files, settledBefore }: Asked): Steps<Found[]> {
   const NUMBERS = 6, FILES_A_STEP = 32;
   const put = (numbers: Float64Array, at: number, path: string) => {
     try {
@@ -129,22 +126,18 @@ function* looking({ folders, files, settledBefore, withStamps }: Asked): Steps<F
   };
   const found: Found[] = [];
   for (const folder of folders ?? []) {
-    let entries: Deno.DirEntry[] = [];
+    let names: string[] = [];
     try {
-      entries = [...Deno.readDirSync(folder)].filter(({ name }) => !name.startsWith("."));
+      names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
     } catch {
       // a folder that is not there yet holds no files
     }
     yield;
-    const isLinked = new Map(entries.map((one) => [one.name, one]));
-    const names = entries.map(({ name }) => name).sort();
+    names = names.filter((name) => !name.startsWith(".")).sort();
     yield;
     const numbers = new Float64Array(names.length * NUMBERS);
-    for (const [index, name] of names.entries()) {
-      const { isDirectory, isSymlink } = isLinked.get(name)!;
-      const at = index * NUMBERS;
-      if (isSymlink || withStamps && !isDirectory) put(numbers, at, `${folder}/${name}`);
-      else numbers.set([Number(isDirectory), NaN], at);
+    for (let index = 0; index < names.length; index++) {
+      put(numbers, index * NUMBERS, `${folder}/${names[index]}`);
       if (index % FILES_A_STEP === 0) yield;
     }
     found.push({ names: names.join("\0"), numbers });

@@ -214,7 +214,7 @@ async function readAll(
     if (words) reads.push(await readEntry({ place, words }, surroundings));
     if (turn?.isOver) await turn.rest();
   }
-  const how = { turn, isMany: (memory?.size ?? 0) > MANY, withStamps: memory !== undefined };
+  const how = { turn, isMany: (memory?.size ?? 0) > MANY };
   const included = await includedFiles(root.at("include"), { files, findings, how });
   const context = { memory, files, how, surroundings };
   const unchanged = await unchangedSecrets(context);
@@ -233,7 +233,7 @@ async function readAll(
 }
 
 async function stampOf(path: string, files: ConfigFiles): Promise<string | undefined> {
-  const how = { turn: undefined, isMany: false, withStamps: true };
+  const how = { turn: undefined, isMany: false };
   return (await files.stamps([path], how)).text(0);
 }
 

@@ -164,3 +164,17 @@ Deno.test("replacement: whatever is moved, made, read again and removed, it lead
     }),
   );
 });
+
+Deno.test("replacement: one more among 5 000 is found from both ends, and no other is looked at", () => {
+  const before = Array.from({ length: 5_000 }, (_, index) => aSubscription({ id: `s${index}` }));
+  const after = before.toSpliced(2_500, 0, aSubscription({ id: "new" }));
+  const asked: string[] = [];
+  for (const one of after) {
+    const { id } = one;
+    Object.defineProperty(one, "id", { get: () => (asked.push(id), id) });
+  }
+  const { added, replaced, removed } = finished(replacementOf(before, after));
+  assert(added.length === 1 && added[0] === after[2_500]);
+  assertEquals([replaced, removed], [[], []]);
+  assertEquals(new Set(asked), new Set(["new"]));
+});

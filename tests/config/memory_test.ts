@@ -14,6 +14,8 @@ class Files implements ConfigFiles {
   readonly texts = new Map<string, { text: string; version: number; settled: boolean }>();
   readonly env: Record<string, string> = { ...ENV };
   reads: string[] = [];
+  /** The folders that were listed, by what was asked at once. */
+  lists: string[][] = [];
   #versions = 0;
 
   write(path: string, text: string, settled = true): void {
@@ -27,6 +29,7 @@ class Files implements ConfigFiles {
   }
 
   list(folders: readonly string[]) {
+    this.lists.push([...folders]);
     const paths = [...this.texts.keys()];
     return Promise.resolve(folders.map((one) => listingOf(one, paths, (path) => this.#told(path))));
   }
@@ -89,6 +92,49 @@ Deno.test("memory: only files that have changed are read again, and the others' 
   assertEquals(second.config.subscriptions.map(({ id }) => id), ["a", "b", "c", "d"]);
   assert(second.config.subscriptions[0] === a && second.config.subscriptions[2] === c);
   assert(second.config.subscriptions[1] !== b);
+});
+
+Deno.test("memory: one more customer costs one listing for all folders of a level, and one file read", async () => {
+  const files = new Files();
+  const memory = new ConfigMemory();
+  const path = (index: number) => customer(`${index % 3}/${index}`);
+  const write = (index: number) =>
+    files.write(
+      path(index),
+      JSON.stringify(entry({ id: `c${index}`, url: `https://${index}.example` })),
+    );
+  for (let index = 0; index < 300; index++) write(index);
+  const include = { include: ["customers/*/*.json"] };
+  const first = await files.load(include, memory);
+  assert(first.ok);
+  assertEquals(memory.size, 300);
+  [files.reads, files.lists] = [[], []];
+  write(300);
+  const second = await files.load(include, memory);
+  assert(second.ok);
+  assertEquals(files.reads, [path(300)]);
+  assertEquals(files.lists, [[CUSTOMERS], [0, 1, 2].map((folder) => `${CUSTOMERS}/${folder}`)]);
+  const kept = new Set(first.config.subscriptions);
+  assertEquals(second.config.subscriptions.filter((one) => kept.has(one)).length, 300);
+});
+
+Deno.test("memory: a file that two globs name is known by both ways, and read once", async () => {
+  const files = new Files();
+  const memory = new ConfigMemory();
+  for (const name of ["a", "b"]) {
+    files.write(
+      customer(name),
+      JSON.stringify(entry({ id: name, url: `https://${name}.example` })),
+    );
+  }
+  const include = { include: ["customers/b.json", "customers/*.json"] };
+  for (const reads of [[customer("b"), customer("a")], []]) {
+    files.reads = [];
+    const loaded = await files.load(include, memory);
+    assert(loaded.ok);
+    assertEquals(files.reads, reads);
+    assertEquals(loaded.config.subscriptions.map(({ id }) => id), ["b", "a"]);
+  }
 });
 
 Deno.test("memory: a secret that changed in its file or the environment is read again", async () => {
