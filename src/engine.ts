@@ -1,4 +1,5 @@
 import type { Config } from "./config/config.ts";
+import type { Replacement } from "./config/diff.ts";
 import type { Loaded } from "./config/load.ts";
 import { commandAbout } from "./domain/curl.ts";
 import { Digests } from "./dispatch/digests.ts";
@@ -40,7 +41,7 @@ import { measureProcess } from "./runtime/process_metrics.ts";
 import type { Random } from "./runtime/random.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
 import type { Tracing } from "./runtime/tracing.ts";
-import { Turn } from "./runtime/turn.ts";
+import { finished, Turn } from "./runtime/turn.ts";
 import { noticeTransport } from "./transport/notice_transport.ts";
 import type { Transport } from "./transport/transport.ts";
 import { type Http1Connections, http1Transport } from "./transport/http1_transport.ts";
@@ -358,13 +359,8 @@ function compose(
     operations,
   });
 
-  function measureSubscriptions(): void {
-    const ids = config.subscriptions.map(({ id }) => id);
-    measures.configured(ids, (id) => find(id) !== undefined);
-  }
-
   async function start(): Promise<void> {
-    measureSubscriptions();
+    finished(measures.configured(config.subscriptions));
     health.meet(config.subscriptions, steady.now());
     await digests.start();
     await scheduler.start();
@@ -414,8 +410,9 @@ function compose(
   }
 
   /** Swaps the config in one turn; what only a restart can change stays as it is. */
-  async function apply(next: Config): Promise<void> {
-    const index = await new Turn(clock).run(SubscriptionIndex.building(next.subscriptions));
+  async function apply(next: Config, replacement: Replacement): Promise<void> {
+    const turn = new Turn(clock);
+    const index = await turn.run(SubscriptionIndex.building(next.subscriptions));
     // Who may still listen asks again, and is let in again.
     if (!haveSameOperators(config.auth, next.auth)) endStreams();
     const { listen, socketMode, socketGroup } = config.server;
@@ -425,15 +422,19 @@ function compose(
       server: { ...server, listen, socketMode, ...(socketGroup !== undefined && { socketGroup }) },
       storage: { ...next.storage, path: config.storage.path },
     };
-    const switched = next.subscriptions.filter(({ id, enabled }) =>
-      (registry.find(id)?.enabled ?? enabled) !== enabled
-    );
-    registry.swap(config.subscriptions, index);
+    const { added, replaced, removed } = replacement;
+    const toggled = replaced.filter(({ before, after }) => before.enabled !== after.enabled);
+    registry.swap(config.subscriptions, replacement, index);
+    const channels = [...notices.all.keys()];
     notices.swap(config);
-    health.meet(config.subscriptions, steady.now());
-    health.switched(switched, steady.now());
-    measureSubscriptions();
+    health.meet(added, steady.now());
+    health.switched(toggled.map(({ after }) => after), steady.now());
     measures.reloaded({ ok: true, at: clock.wall() });
+    await turn.run(measures.configured(added));
+    // Channels are counted by the same label, and contacts, which are their subscription's.
+    const mayBeGone = removed.length > 0 || channels.some((id) => !notices.all.has(id)) ||
+      replaced.some(({ before }) => before.contact !== undefined);
+    if (mayBeGone) await turn.run(measures.gone((id) => find(id) !== undefined));
     await scheduler.refresh();
   }
 

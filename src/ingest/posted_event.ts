@@ -10,7 +10,7 @@ import {
   JsonTextError,
   membersOf,
 } from "../domain/json_text.ts";
-import type { Steps } from "../runtime/turn.ts";
+import { finished, type Steps } from "../runtime/turn.ts";
 
 /** The most events one request may hold. */
 export const MAX_EVENTS = 1_000;
@@ -85,11 +85,7 @@ export type Parsed =
 
 /** Reads a request's body: one event or an array of them. */
 export function parseEvents(text: string, format: Format): Parsed {
-  const parsing = parsingSteps(text, format);
-  for (;;) {
-    const { done, value } = parsing.next();
-    if (done) return value;
-  }
+  return finished(parsingSteps(text, format));
 }
 
 type Format = "events" | "cloudevents";

@@ -3,6 +3,7 @@
  * many inputs as an ordinary run does, some 400 000 in all; of responses it is 200 000 in any run.
  */
 import { assert, assertEquals } from "@std/assert";
+import { Stamps } from "../../src/config/listing.ts";
 import { readConfig } from "../../src/config/load.ts";
 import { canonicalScalar, compact, compareNumbers } from "../../src/domain/json_text.ts";
 import { compilePattern, patternsOverlap } from "../../src/domain/pattern.ts";
@@ -133,7 +134,10 @@ Deno.test("fuzz: any text is a config, or every problem has its place in it", as
   };
   const files = {
     read: () => Promise.resolve("[]"),
-    list: () => Promise.resolve([]),
+    list: (folders: readonly string[]) =>
+      Promise.resolve(folders.map(() => ({ names: [], stamps: Stamps.of([]) }))),
+    stamps: (paths: readonly string[]) =>
+      Promise.resolve(Stamps.of(paths.map(() => ({ isFolder: false })))),
     realPath: (path: string) => Promise.resolve(path),
   };
   await fc.assert(
