@@ -53,17 +53,17 @@ export async function includedFiles(
 ): Promise<IncludedFile[]> {
   const folders = new Folders(files, how);
   const base = dirname(include.file);
-  const found: IncludedFile[][] = [];
+  const found: (readonly IncludedFile[])[] = [];
   for (const from of include.elements()) {
     const text = from.value();
     if (typeof text !== "string" || text === "") continue;
-    const fitting = await expand(text, { base, folders });
+    const fitting = await expand(text, base, { folders, from });
     if (fitting.length === 0) {
       findings.warn(
         from.problem(`no file fits ${quoted(text)}`, "add a file there, or take the glob out"),
       );
     }
-    found.push(fitting.map((file) => ({ ...file, from })));
+    found.push(fitting);
   }
   const own = {
     folder: folderOf(include.file, Stamps.of([{ isFolder: false }])),
@@ -191,30 +191,38 @@ class Folders {
   }
 }
 
-/** A file by its place in a folder's listing. */
-type Found = Pick<IncludedFile, "folder" | "at">;
+/** What a glob is looked up with. */
+interface Lookup {
+  readonly folders: Folders;
+  /** Where the glob stands. */
+  readonly from: Place;
+}
 
 /** The files that a glob stands for, sorted; a path without wildcards stands for itself. */
 async function expand(
   glob: string,
-  { base, folders }: { base: string; folders: Folders },
-): Promise<readonly Found[]> {
+  base: string,
+  lookup: Lookup,
+): Promise<readonly IncludedFile[]> {
   const paths = withoutBraces(glob).filter((path) => path !== "");
   const found = await Promise.all(paths.map(async (path) => {
     const segments = normalize(path).split("/").filter((segment) => segment !== "");
     const wild = segments.findIndex((segment) => WILD.test(segment));
-    if (wild < 0) return [[{ folder: await folders.around(resolve(base, path)), at: 0 }]];
+    if (wild < 0) {
+      const { folders, from } = lookup;
+      return [[{ folder: await folders.around(resolve(base, path)), at: 0, from }]];
+    }
     // What the config's own folder is called is no glob, whatever it holds.
     const start = join(isAbsolute(path) ? "/" : base, ...segments.slice(0, wild));
-    return walk(start, segments.slice(wild), folders);
+    return walk(start, segments.slice(wild), lookup);
   }));
   const [first = [], ...others] = found.flat().filter((files) => files.length > 0);
   // A folder's own are in order.
   return others.length === 0 ? first : sorted([first, ...others].flat());
 }
 
-function sorted(found: readonly Found[]): readonly Found[] {
-  const byPath = found.map((file): [string, Found] => [pathOf(file), file]);
+function sorted(found: readonly IncludedFile[]): readonly IncludedFile[] {
+  const byPath = found.map((file): [string, IncludedFile] => [pathOf(file), file]);
   return byPath.sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0).map(([, file]) => file);
 }
 
@@ -254,29 +262,32 @@ function choiceAt(
 async function walk(
   directory: string,
   segments: readonly string[],
-  folders: Folders,
-): Promise<Found[][]> {
+  lookup: Lookup,
+): Promise<IncludedFile[][]> {
+  const { folders, from } = lookup;
   const [segment, ...rest] = segments as [string, ...string[]];
   if (segment === "**") {
     const here = rest.length === 0 ? ["*"] : rest;
     const below = await foldersFrom(directory, folders);
-    return (await Promise.all(below.map((folder) => walk(folder, here, folders)))).flat();
+    return (await Promise.all(below.map((folder) => walk(folder, here, lookup)))).flat();
   }
   const folder = await folders.at(directory);
-  const wanted = { fits: nameFitting(segment), isFolder: rest.length > 0 };
+  const wanted = { fits: nameFitting(segment), isFolder: rest.length > 0, from };
   const fitting = await inSlices(fittingIn(folder, wanted), folders.how.turn);
   if (rest.length === 0) return [fitting];
-  const deeper = fitting.map(({ at }) => walk(join(directory, folder.names[at]!), rest, folders));
+  const deeper = fitting.map(({ at }) => walk(join(directory, folder.names[at]!), rest, lookup));
   return (await Promise.all(deeper)).flat();
 }
 
 function* fittingIn(
   folder: Folder,
-  { fits, isFolder }: { fits: RegExp; isFolder: boolean },
-): Steps<Found[]> {
-  const found: Found[] = [];
+  { fits, isFolder, from }: { fits: RegExp; isFolder: boolean; from: Place },
+): Steps<IncludedFile[]> {
+  const found: IncludedFile[] = [];
   for (const [at, name] of folder.names.entries()) {
-    if (folder.stamps.isFolder(at) === isFolder && fits.test(name)) found.push({ folder, at });
+    if (folder.stamps.isFolder(at) === isFolder && fits.test(name)) {
+      found.push({ folder, at, from });
+    }
     if (at % FILES_A_STEP === 0) yield;
   }
   return found;

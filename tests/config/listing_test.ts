@@ -2,10 +2,16 @@ import { assert, assertEquals } from "@std/assert";
 import { listFolders, type Listing, stampsOf } from "../../src/config/listing.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { Turn } from "../../src/runtime/turn.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 
 const LATER = Date.now() + 60_000;
 const here = { turn: undefined, isMany: false };
-const thread = { turn: new Turn(systemClock), isMany: true };
+/** Where the loop worked in slices, it would ask for the time. */
+const untimed = new FakeClock();
+untimed.monotonicMs = () => {
+  throw new Error("the loop does what the thread should");
+};
+const thread = { turn: new Turn(untimed), isMany: true };
 
 /** A folder with files, a folder, a hidden file and links, one of which leads nowhere. */
 async function aFolder(): Promise<string> {

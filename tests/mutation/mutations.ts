@@ -807,16 +807,16 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the doubt about a file that was changed a moment ago",
-    file: "config/memory.ts",
-    text: "if (!(changedAt + SETTLED_MS < now)) return undefined;",
-    replacement: "",
-    tests: ["config/memory_test.ts"],
+    file: "config/listing.ts",
+    text: "numbers[at + 1] = isSettled ? size : NaN;",
+    replacement: "numbers[at + 1] = size;",
+    tests: ["config/listing_test.ts"],
   },
   {
     defence: "the look at the secrets of files that are not read again",
     file: "config/load.ts",
-    text: "if (!isSame && !await secrets.isStill(used)) return false;",
-    replacement: "",
+    text: "if (known?.secrets.every((secret) => unchanged.has(secret))) {",
+    replacement: "if (known) {",
     tests: ["config/memory_test.ts"],
   },
   {
@@ -1052,6 +1052,13 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "domain/redaction.ts",
     text: "(isCut && at === text.length && read >= LEAST_BEGUN)",
     replacement: "false",
+    tests: ["domain/redaction_test.ts"],
+  },
+  {
+    defence: "the look at the end of a long row of signs, where a secret's spelling may begin",
+    file: "domain/redaction.ts",
+    text: "at = rowEnd - LONGEST_SPELLING;",
+    replacement: "at = rowEnd - 1;",
     tests: ["domain/redaction_test.ts"],
   },
   {
