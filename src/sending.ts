@@ -1,7 +1,8 @@
 import { Digests } from "./dispatch/digests.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { HealthBoard } from "./dispatch/health_board.ts";
-import { digestNotice, type Notice, Notices } from "./dispatch/notices.ts";
+import type { Notice } from "./dispatch/notice.ts";
+import { digestNotice, Notices } from "./dispatch/notices.ts";
 import { Scheduler } from "./dispatch/scheduler.ts";
 import type { TimeMarks } from "./dispatch/time_marks.ts";
 import type { Subscription } from "./domain/subscription.ts";

@@ -12,6 +12,7 @@ import {
   SIGN_OUT,
   SUBSCRIPTIONS,
 } from "./paths.ts";
+import { Hidden } from "./hidden.tsx";
 import { SearchBox } from "./searching.tsx";
 import type { Viewer } from "./viewer.ts";
 
@@ -109,16 +110,6 @@ function Preferences({ viewer }: { viewer: Viewer }) {
         </form>
       )}
     </div>
-  );
-}
-
-/** What every form brings along beside its own fields. */
-export function Hidden({ viewer, back = viewer.here }: { viewer: Viewer; back?: string }) {
-  return (
-    <>
-      <input type="hidden" name="csrf" value={viewer.csrf} />
-      <input type="hidden" name="back" value={back} />
-    </>
   );
 }
 

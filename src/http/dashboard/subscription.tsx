@@ -14,7 +14,8 @@ import { Chart, chartChoice } from "./chart.tsx";
 import { forInput, inUtc } from "./form_instants.ts";
 import { exampleEvent, exampleTypes, testType } from "./examples.ts";
 import { whyFailing } from "./failing.ts";
-import { Hidden, renderPage } from "./frame.tsx";
+import { renderPage } from "./frame.tsx";
+import { Hidden } from "./hidden.tsx";
 import {
   ActionButton,
   Cell,

@@ -2,7 +2,7 @@ import type { DeliveryCause, DeliveryState } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Grant } from "./claims.ts";
-import type { TalliedAttempt } from "./tallying.ts";
+import type { TalliedAttempt } from "./tallied_attempt.ts";
 
 /** What a transaction changes beside its rows; it comes to count when the commit is through. */
 export class Changes {

@@ -71,12 +71,12 @@ import type { DeliveryList } from "./search_sql.ts";
 import { spaceOf } from "./space.ts";
 import { seenTypes } from "./seen_types.ts";
 import { prepareAll, type Statements } from "./statements.ts";
+import type { TalliedAttempt } from "./tallied_attempt.ts";
 import {
   answersFromRows,
   type AnswersRow,
   type FreshAttemptRow,
   freshAttemptsOf,
-  type TalliedAttempt,
   talliesFromRows,
   type TallyRow,
   TOTAL,

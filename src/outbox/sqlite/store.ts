@@ -60,7 +60,8 @@ import {
 } from "./reading.ts";
 import { Replaying, type ReplayOpening, type ReplayStepRequest } from "./replaying.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
-import { type TalliedAttempt, Tallying } from "./tallying.ts";
+import type { TalliedAttempt } from "./tallied_attempt.ts";
+import { Tallying } from "./tallying.ts";
 import { Timekeeping } from "./timekeeping.ts";
 
 /** A transaction that stores so many deliveries indexes none of them. */

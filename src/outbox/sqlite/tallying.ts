@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { answerTimeBucket } from "../../domain/answer_time.ts";
 import type { Instant } from "../../domain/instant.ts";
-import type { Verdict } from "../../domain/verdict.ts";
 import type { AnswerCount, Tally } from "../outbox.ts";
 import type { Changes } from "./changes.ts";
+import type { TalliedAttempt } from "./tallied_attempt.ts";
 import { FRESH_TALLIED } from "./reading.ts";
 
 /** All subscriptions together, by the hour; a subscription's own series has its number. */
@@ -14,19 +14,6 @@ export const TOTAL_BY_MINUTE = -1;
 const MINUTE_MS = 60_000, HOUR_MS = 60 * MINUTE_MS;
 /** How far back there are minutes. */
 const KEEP_MINUTES_MS = 2 * HOUR_MS;
-
-/** What an attempt adds to the tallies. */
-export interface TalliedAttempt {
-  readonly subscription: number;
-  readonly at: Instant;
-  readonly number: number;
-  readonly succeeded: boolean;
-  /** Undefined where no answer came. */
-  readonly status: number | undefined;
-  readonly durationMs: number;
-  /** What became of the delivery; undefined where it was cancelled meanwhile. */
-  readonly verdict: Verdict["kind"] | undefined;
-}
 
 /**
  * Keeps what attempts come to, slot by slot: each slot is written once a transaction, whole, for its
