@@ -57,11 +57,13 @@ Deno.test({
         // What npm gives is the same for every home; a newcomer waits for it once.
         DENO_DIR: await denoFolder(),
       },
-      // A person takes longer to type than these take, also on a machine that is busy.
+      // All at once, as somebody pastes them: the event may come before its receiver listens.
       translate: (lines) =>
         lines.replace(/(init --local.*)/, `$1\n${ports}`)
-          .replace(/(\.\/bellhook listen .*)/, `$1\n${untilItListens(receiver)}`)
-          .replace(/^\.\/bellhook deliveries$/m, `${UNTIL_NONE_IS_PENDING}\n$&`),
+          .replace(
+            /^(\.\/bellhook send .*)$/m,
+            `$1\n${UNTIL_NONE_IS_PENDING}\n./bellhook deliveries`,
+          ),
     }, blocks);
     const lines = shapeOf(said);
     for (const { language, text } of blocks) {
@@ -74,10 +76,6 @@ Deno.test({
     assertEquals(mode! & 0o077, 0);
   },
 });
-
-function untilItListens(port: number): string {
-  return `until (: < /dev/tcp/127.0.0.1/${port}) 2> /dev/null; do kill -0 $!; sleep 0.1; done`;
-}
 
 const UNTIL_NONE_IS_PENDING =
   "while ./bellhook deliveries --state pending --json | grep -q dlv_; do sleep 0.1; done";
