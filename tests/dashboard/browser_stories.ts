@@ -59,7 +59,7 @@ async function pathsOf(house: House): Promise<string[]> {
     "/",
     "/dashboard/deliveries?limit=10",
     "/dashboard/deliveries?state=cancelled",
-    ...[failed, waiting, held, fine].map(({ id }) => `/dashboard/deliveries/${id}`),
+    ...[failed, waiting, held, fine].map(({ id }) => `/dashboard/deliveries/${id}?list=all`),
     "/dashboard/subscriptions",
     "/dashboard/subscriptions/guest-app",
     "/dashboard/subscriptions/venue-crm?failedSince=2020-01-01T00:00",
@@ -71,6 +71,8 @@ async function pathsOf(house: House): Promise<string[]> {
     "/dashboard/config",
     "/dashboard/history",
     "/dashboard/bulk?state=pending",
+    "/?span=week&show=failed",
+    "/dashboard/deliveries?state=pending&subscription=erp&status=503",
   ];
 }
 
@@ -102,6 +104,11 @@ story(
     }
     await page.getByRole("button", { name: "Menu" }).click();
     await look("the open menu");
+    await page.goto(`${house.url}/dashboard/nonsense`);
+    await page.getByRole("heading", { name: "No such page" }).waitFor();
+    await look("a wrong address");
+    assertMatch(page.complaints.splice(0).join(), /^Failed to load resource: .* 404 /);
+    await page.goto(`${house.url}/`);
     await page.setViewportSize({ width: 390, height: 844 });
     await page.reload();
     await page.getByRole("button", { name: "Menu" }).click();
@@ -271,6 +278,36 @@ story(
     assert(first! <= 64, `two lines, not ${first} pixels`);
   },
 );
+
+story("no word of a table is broken, however narrow it is", async (browser, house) => {
+  const page = await aPage(browser, house);
+  for (const width of [1440, 1024, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    for (
+      const path of ["/", "/dashboard/deliveries", "/dashboard/subscriptions", "/dashboard/events"]
+    ) {
+      await page.goto(house.url + path);
+      assertEquals(await page.evaluate(BROKEN_WORDS), [], `${path} at ${width}`);
+    }
+  }
+});
+
+/** Words of tables and tiles that stand on two lines; ids may be longer than any column. */
+const BROKEN_WORDS =
+  `Array.from(document.querySelectorAll("td, th, dt, dd, .choices a")).flatMap((cell) => {
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    for (const { 0: word, index } of text.data.matchAll(/\\S+/g)) {
+      if (word.length > 24) continue;
+      const range = document.createRange();
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      const tops = new Set(Array.from(range.getClientRects(), ({ top }) => Math.round(top)));
+      if (tops.size > 1) broken.push(word);
+    }
+  }
+  return broken;
+})`;
 
 story("on a phone the menu opens by a button, without script as well", async (browser, house) => {
   const page = await aPage(browser, house, { javaScriptEnabled: false });

@@ -9,15 +9,9 @@ import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
-import { aHouse, type House, SECRETS, TOKEN } from "./a_house.ts";
+import { aHouse, SECRETS } from "./a_house.ts";
+import { signedIn } from "./signed_in.ts";
 import { type Visit, Visitor } from "./visitor.ts";
-
-async function signedIn(house: House): Promise<Visitor> {
-  const visitor = new Visitor(house.url);
-  const page = await visitor.open("/");
-  await visitor.submit(page, "/dashboard/sign-in", { token: TOKEN });
-  return visitor;
-}
 
 /** Every page there is, found as a person finds them: by links. */
 async function everyPage(visitor: Visitor): Promise<Map<string, Visit>> {

@@ -1,17 +1,15 @@
 import type { Context } from "hono";
-import * as z from "zod";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import type { OutboxReader, Page } from "../../outbox/outbox.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { defined, instants } from "../deliveries.ts";
 import { sayWhatIsWrong } from "../input.ts";
 import { deliveriesQuery } from "../schemas.ts";
 import type { IsHeld } from "../views.ts";
 import { bulkOf } from "./bulk.tsx";
+import { askedFor, readerFilter } from "./delivery_filter.ts";
 import { Filters } from "./delivery_filters.tsx";
 import { DeliveryTable } from "./delivery_rows.tsx";
-import { inUtc } from "./form_instants.ts";
 import { renderPage } from "./frame.tsx";
 import { Hidden } from "./hidden.tsx";
 import { searchedPage, Shortcuts, shortcutsFor, Walk } from "./searching.tsx";
@@ -26,9 +24,6 @@ export interface DeliveriesPagePorts {
   readonly registry: Registry;
   readonly isHeld: IsHeld;
 }
-
-/** The API's filter, as a form sends it: what is empty is not asked for. */
-export type Filter = z.output<typeof deliveriesQuery>;
 
 /** A list of deliveries: what is asked for stands in the address, to be passed on. */
 export async function deliveriesPage(ports: DeliveriesPagePorts, context: Context<DashboardEnv>) {
@@ -83,7 +78,7 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
         <div id="list" data-swap data-found>
           {page.items.length === 0
             ? <NothingFound isFiltered={isFiltered} next={next} />
-            : <List deliveries={page.items} viewer={viewer} isHeld={isHeld} bulk={bulkOf(asked)} />}
+            : <List deliveries={page.items} asked={asked} viewer={viewer} isHeld={isHeld} />}
           <nav class="pager" aria-label="More deliveries">
             {(asked.cursor !== undefined || asked.until !== undefined) && (
               <a href={deliveriesPath(newest)}>Newest</a>
@@ -95,26 +90,6 @@ export async function deliveriesPage(ports: DeliveriesPagePorts, context: Contex
       </>
     ),
   });
-}
-
-/** What the address asks for, without what is empty, and with instants as forms write them. */
-export function askedFor(query: Readonly<Record<string, string>>): Record<string, string> {
-  const known = new Set(Object.keys(deliveriesQuery.shape));
-  return Object.fromEntries(
-    Object.entries(query)
-      .map(([name, value]) => [name, value.trim()] as const)
-      .filter(([name, value]) => known.has(name) && value !== "")
-      .map(([name, value]) => [name, name === "since" || name === "until" ? inUtc(value) : value]),
-  );
-}
-
-export function readerFilter({ event, since, until, ...filter }: Filter) {
-  return {
-    ...defined(filter),
-    limit: filter.limit,
-    ...(event === undefined ? {} : { eventId: event }),
-    ...instants({ since, until }),
-  };
 }
 
 /** New ones are counted as they come, by our script; without it there is nothing to see here. */
@@ -151,14 +126,14 @@ function NothingFound({ isFiltered, next }: { isFiltered: boolean; next: string 
 }
 
 function List(
-  { deliveries, viewer, isHeld, bulk }: {
+  { deliveries, asked, viewer, isHeld }: {
     deliveries: readonly Delivery[];
+    asked: Readonly<Record<string, string>>;
     viewer: Viewer;
     isHeld: IsHeld;
-    /** Where all that match can be acted on. */
-    bulk: string | undefined;
   },
 ) {
+  const bulk = bulkOf(asked);
   return (
     <form method="post" action={`${DELIVERIES}/retry`}>
       <Hidden viewer={viewer} />
@@ -178,7 +153,7 @@ function List(
         <span class="muted" data-selected role="status"></span>
         {bulk !== undefined && <a href={bulk}>All that match …</a>}
       </div>
-      <DeliveryTable deliveries={deliveries} viewer={viewer} isHeld={isHeld} />
+      <DeliveryTable deliveries={deliveries} asked={asked} viewer={viewer} isHeld={isHeld} />
     </form>
   );
 }

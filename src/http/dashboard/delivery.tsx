@@ -12,6 +12,7 @@ import { ProblemError } from "../problem.ts";
 import type { IsHeld } from "../views.ts";
 import { EventDeliveries } from "./event_deliveries.tsx";
 import { renderPage } from "./frame.tsx";
+import { Neighbours, placeInList } from "./neighbours.tsx";
 import { answerOf, LadderLine } from "./ladder_line.tsx";
 import {
   ActionButton,
@@ -62,6 +63,7 @@ export async function deliveryPage(ports: DeliveryPagePorts, context: Context<Da
       health: health(delivery.subscription),
     })
     : undefined;
+  const place = await placeInList(reader, { id, list: context.req.query("list"), viewer });
   const body = renderBody(delivery.format, delivery.event);
   const { items: ofEvent } = await reader.deliveries({
     eventId: delivery.event.sentAs ?? delivery.event.id,
@@ -75,9 +77,10 @@ export async function deliveryPage(ports: DeliveryPagePorts, context: Context<Da
     ...(delivery.state === "pending" ? { refreshS: REFRESH_S } : {}),
     children: (
       <div id="delivery" data-swap>
-        <p class="crumbs">
-          <a href={DELIVERIES}>Deliveries</a>
-        </p>
+        <div class="crumbs">
+          <a href={place?.list ?? DELIVERIES}>Deliveries</a>
+          <Neighbours place={place} />
+        </div>
         <h1>
           {visible(delivery.type)} to{" "}
           <a href={subscriptionPath(delivery.subscription)}>{visible(delivery.subscription)}</a>

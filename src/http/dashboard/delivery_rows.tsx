@@ -2,8 +2,9 @@
 import type { Delivery } from "../../domain/delivery.ts";
 import { resultWords, rowReason } from "../../domain/result_words.ts";
 import type { IsHeld } from "../views.ts";
+import { listedPath } from "./neighbours.tsx";
 import { Cell, Row, State, Table, When } from "./parts.tsx";
-import { deliveryPath, eventPath, subscriptionPath } from "./paths.ts";
+import { eventPath, subscriptionPath } from "./paths.ts";
 import type { Viewer } from "./viewer.ts";
 import { shownState, visible } from "./words.ts";
 
@@ -14,7 +15,11 @@ interface Shown {
 
 /** Deliveries, a line each: what happened to it, and why. */
 export function DeliveryTable(
-  { deliveries, viewer, isHeld }: Shown & { readonly deliveries: readonly Delivery[] },
+  { deliveries, asked, viewer, isHeld }: Shown & {
+    readonly deliveries: readonly Delivery[];
+    /** What the list was asked for: a delivery's page leads on to its neighbours. */
+    readonly asked: Readonly<Record<string, string>>;
+  },
 ) {
   return (
     <Table
@@ -33,16 +38,26 @@ export function DeliveryTable(
       ]}
     >
       {deliveries.map((delivery) => (
-        <DeliveryRow delivery={delivery} viewer={viewer} isHeld={isHeld} />
+        <DeliveryRow
+          delivery={delivery}
+          path={listedPath(delivery.id, asked)}
+          viewer={viewer}
+          isHeld={isHeld}
+        />
       ))}
     </Table>
   );
 }
 
-function DeliveryRow({ delivery, viewer, isHeld }: Shown & { readonly delivery: Delivery }) {
+function DeliveryRow(
+  { delivery, path, viewer, isHeld }: Shown & {
+    readonly delivery: Delivery;
+    readonly path: string;
+  },
+) {
   const { id, type, subscription, eventId, eventSentAs, attemptCount, createdAt } = delivery;
   return (
-    <Row href={deliveryPath(id)} id={id}>
+    <Row href={path} id={id}>
       <Cell label="Select" kind="select">
         <input type="checkbox" name="id" value={id} aria-label={`Select ${type} ${id}`} />
       </Cell>
@@ -50,11 +65,11 @@ function DeliveryRow({ delivery, viewer, isHeld }: Shown & { readonly delivery: 
         <When at={createdAt} now={viewer.now} />
       </Cell>
       <Cell label="Event type" kind="title">
-        <a href={deliveryPath(id)} title={visible(type)}>{visible(type)}</a>
+        <a href={path} title={visible(type)}>{visible(type)}</a>
         {delivery.cause !== "event" && <span class="tag">{delivery.cause}</span>}
       </Cell>
       <Cell label="Event id">
-        <a href={eventPath(eventSentAs ?? eventId)} title={visible(eventId)}>
+        <a class="id" href={eventPath(eventSentAs ?? eventId)} title={visible(eventId)}>
           {visible(inTheMiddle(eventId))}
         </a>
       </Cell>

@@ -7,7 +7,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { SAMPLES } from "../../profiles/samples/samples.ts";
 import { defined, instants } from "../deliveries.ts";
 import { eventsQuery } from "../schemas.ts";
-import { askedFor } from "./deliveries.tsx";
+import { askedFor } from "./delivery_filter.ts";
 import { forInput } from "./form_instants.ts";
 import { renderPage } from "./frame.tsx";
 import { searchedPage, Walk } from "./searching.tsx";
