@@ -4,6 +4,7 @@ import { profile } from "./profile.ts";
 import { growth } from "./growth/growth.ts";
 import { FULL, QUICK, SHORT } from "./measures/measure.ts";
 import { neighbours } from "./neighbours/neighbours.ts";
+import { reload } from "./reload/reload.ts";
 import { soak } from "./soak.ts";
 import { bellhook } from "./systems/bellhook.ts";
 import { bullmq, bullmqEverysec } from "./systems/bullmq.ts";
@@ -16,6 +17,7 @@ const USAGE =
        deno task bench growth [--quick]
        deno task bench dashboard [--quick]
        deno task bench neighbours
+       deno task bench reload [--quick]
        deno task bench soak [--minutes 60]
        deno task bench profile [--quick] [--only ingest,steady,drain]
 
@@ -91,6 +93,8 @@ async function main(): Promise<number> {
       return await dashboard({ isQuick: values.quick, folder }) ? 0 : 1;
     case "neighbours":
       return await neighbours({ folder }) ? 0 : 1;
+    case "reload":
+      return await reload({ isQuick: values.quick, folder }) ? 0 : 1;
     case "soak":
       return await soak({ minutes: Number(values.minutes ?? 60), folder }) ? 0 : 1;
     default:

@@ -98,7 +98,8 @@ export class Workbench {
   }
 }
 
-export interface RigOptions extends Pick<Setting, "subscriptions" | "environment" | "storage"> {
+export interface RigOptions
+  extends Pick<Setting, "subscriptions" | "environment" | "storage" | "included"> {
   /** At most so many events will be posted. */
   readonly events: number;
   readonly perEvent?: number;

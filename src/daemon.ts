@@ -1,9 +1,10 @@
 import type { Config } from "./config/config.ts";
-import { type Engine, type EnginePorts, startEngine } from "./engine.ts";
+import { type Engine, startEngine } from "./engine.ts";
 import { notePeer } from "./http/peer.ts";
 import { refused } from "./http/problem.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import { listenOn, StartError } from "./listening.ts";
+import type { EnginePorts } from "./parts.ts";
 import { startServer } from "./server/server.ts";
 import { VERSION } from "./version.ts";
 

@@ -1,8 +1,8 @@
 import type { Config, Problem } from "./config/config.ts";
-import { diffConfigs, formatDiff } from "./config/diff.ts";
+import { diffConfigs, formatDiff, type Replacement } from "./config/diff.ts";
 import { isLocal } from "./config/listen.ts";
 import { formatProblem, type Loaded } from "./config/load.ts";
-import type { Notice } from "./dispatch/notices.ts";
+import type { Notice } from "./dispatch/notice.ts";
 import { formatOf } from "./profiles/render.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";
@@ -33,8 +33,11 @@ export interface ReloadingPorts {
   /** Deliveries that wait, by subscription. */
   readonly pending: () => Promise<ReadonlyMap<string, number>>;
   readonly now: () => Instant;
-  /** Swaps the config, in one turn; resolves when all that goes by it has followed. */
-  readonly apply: (config: Config) => Promise<void>;
+  /**
+   * Swaps the config, in one turn; resolves when all that goes by it has followed. `replacement` is
+   * what is in place of the subscriptions before.
+   */
+  readonly apply: (config: Config, replacement: Replacement) => Promise<void>;
   readonly remember: (entry: HistoryEntry) => Promise<void>;
   readonly notify: (notice: Notice) => Promise<void>;
   /** Counts a file that was rejected. */
@@ -93,28 +96,29 @@ export class Reloading {
       return rejected([{ path: "auth", message }]);
     }
     const pending = await this.#ports.pending();
-    const diff = await diffConfigs(config(), loaded.config, turn);
+    const { diff, replacement } = await diffConfigs(config(), loaded.config, turn);
     const report: ReloadReport & { kind: "reloaded" } = {
       kind: "reloaded",
       ...diff,
       changes: formatDiff(diff, pending),
       warnings: [
         ...loaded.warnings.map(formatProblem),
-        ...stillInOldFormat(diff.changed, pending, { before: config(), after: loaded.config }),
+        ...stillInOldFormat(replacement, pending),
       ],
     };
-    if (!dryRun) await this.#apply(loaded.config, report, by);
+    if (!dryRun) await this.#apply({ next: loaded.config, replacement, report, by });
     return report;
   }
 
-  async #apply(
-    next: Config,
-    report: ReloadReport & { kind: "reloaded" },
-    by: readonly Actor[],
-  ) {
+  async #apply({ next, replacement, report, by }: {
+    readonly next: Config;
+    readonly replacement: Replacement;
+    readonly report: ReloadReport & { kind: "reloaded" };
+    readonly by: readonly Actor[];
+  }) {
     const { log, apply } = this.#ports;
     this.#rejectedBefore = undefined;
-    await apply(next);
+    await apply(next, replacement);
     const cause = listed(report.changes).join("; ") || "nothing changed";
     log.configReloaded(cause);
     await this.#remember("reloaded", cause, by);
@@ -158,25 +162,24 @@ export class Reloading {
 
 /** Deliveries that wait are sent as the profile was when their events came. */
 function stillInOldFormat(
-  changed: readonly string[],
+  { replaced }: Replacement,
   pending: ReadonlyMap<string, number>,
-  { before, after }: { readonly before: Config; readonly after: Config },
 ): string[] {
-  const ids = new Set(changed.filter((id) => pending.has(id)));
-  if (ids.size === 0) return [];
-  const old = new Map(before.subscriptions.map((one) => [one.id, one]));
-  return after.subscriptions.filter(({ id }) => ids.has(id)).flatMap((now) => {
-    const then = old.get(now.id)!;
-    if (formatOf(then) === formatOf(now)) return [];
-    const count = pending.get(now.id)!;
-    const deliveries = count === 1
-      ? "1 pending delivery keeps"
-      : `${count} pending deliveries keep`;
-    const profile = then.profile.name === now.profile.name
-      ? "the format from before this change"
-      : `the body and signature of profile "${then.profile.name}"`;
-    return [`subscription "${now.id}": ${deliveries} ${profile}; only new events get the new one`];
-  });
+  return replaced.filter(({ after }) => pending.has(after.id)).flatMap(
+    ({ before: then, after: now }) => {
+      if (formatOf(then) === formatOf(now)) return [];
+      const count = pending.get(now.id)!;
+      const deliveries = count === 1
+        ? "1 pending delivery keeps"
+        : `${count} pending deliveries keep`;
+      const profile = then.profile.name === now.profile.name
+        ? "the format from before this change"
+        : `the body and signature of profile "${then.profile.name}"`;
+      return [
+        `subscription "${now.id}": ${deliveries} ${profile}; only new events get the new one`,
+      ];
+    },
+  );
 }
 
 /** Each who asked, once. */

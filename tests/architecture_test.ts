@@ -45,6 +45,21 @@ Deno.test("imports: only the daemon and the command line name an adapter", async
   assertEquals(wrong, []);
 });
 
+Deno.test("imports: no file of src/ imports itself by a way round", async () => {
+  const graph = Map.groupBy(await imports(), ({ from }) => from);
+  const circles: string[] = [];
+  const finished = new Set<string>();
+  const walk = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path);
+    if (at >= 0) circles.push([...way.slice(at), path].join(" → "));
+    if (at >= 0 || finished.has(path)) return;
+    for (const { to } of graph.get(path) ?? []) walk(to, [...way, path]);
+    finished.add(path);
+  };
+  for (const path of sources) walk(path, []);
+  assertEquals(circles, []);
+});
+
 Deno.test("ports: time, chance and the environment come in through runtime/ alone", async () => {
   const forbidden = /Date\.now\(\)|Math\.random\(|crypto\.randomUUID\(|Deno\.env\b/;
   const wrong: string[] = [];
@@ -96,4 +111,14 @@ Deno.test("tasks: none asks whether there is a newer Deno", async () => {
   for (const [name, { command }] of Object.entries<{ command: string }>(tasks)) {
     assert(/^(export )?DENO_NO_UPDATE_CHECK=1 /.test(command), name);
   }
+});
+
+Deno.test("tests: none builds fast-check's table of all characters, which takes a second each time", async () => {
+  const wrong: string[] = [];
+  const table = /unit: "bi[n]ary"|noUnicode[S]tring: false/; // not itself
+  for (const path of await filesBelow("tests")) {
+    // anyText() of tests/support/any_text.ts brings the same texts.
+    if (table.test(await Deno.readTextFile(path))) wrong.push(path);
+  }
+  assertEquals(wrong, []);
 });

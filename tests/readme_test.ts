@@ -50,7 +50,7 @@ Deno.test("README: the first screen says what it does, how to see it, how to pos
   for (const delay of ["1m", "5m", "30m", "2h", "24h"]) assertStringIncludes(screen, delay);
   const [commands, post] = blocksOf(screen).map(({ text }) => text);
   // CI runs exactly these two, and how long they take is said beside them.
-  const ci = Deno.readTextFileSync(".ci/run");
+  const ci = Deno.readTextFileSync(".ci/steps");
   const shown = [
     ...commands!.matchAll(/^(npx --yes deno@\S+ task .*?) +# \d+ (?:seconds|minutes)/gm),
   ];

@@ -1,7 +1,7 @@
 import { DENO_FLAGS } from "../../src/cli/program.ts";
 import { type Child, startChild } from "../processes/child.ts";
 import { answers, freePort, until } from "../processes/waiting.ts";
-import { folderBytes, type Running, type Setting, type System } from "./system.ts";
+import { folderBytes, type Running, type Setting, type Subscribed, type System } from "./system.ts";
 
 /** The daemon of this checkout, as its README starts it. */
 export const bellhook: System = withRuntimeArgs([]);
@@ -118,20 +118,33 @@ class Bellhook implements Running {
   }
 
   #configure({ enabled }: { enabled: boolean }): void {
-    const { subscriptions, folder, storage } = this.#setting;
+    const { subscriptions, folder, storage, included = false } = this.#setting;
+    if (included && enabled) writeCustomers(folder, subscriptions);
     const config = {
       server: { listen: `127.0.0.1:${this.#port}`, shutdownGrace: "5s" },
       storage: { url: `sqlite:${folder}/data/bellhook.db`, ...storage },
       delivery: { allowHttp: true, allowNetworks: ["127.0.0.0/8"] },
-      subscriptions: subscriptions.map(({ id, url, type, match }) => ({
-        id,
-        url,
-        events: [type],
-        ...(match && { match }),
-        secret: { env: "BENCH_SECRET" },
-        enabled,
-      })),
+      ...(included
+        ? { include: [`${CUSTOMERS}/*.json`] }
+        : { subscriptions: subscriptions.map((one) => entryOf(one, { enabled })) }),
     };
     Deno.writeTextFileSync(`${folder}/config.json`, JSON.stringify(config));
   }
+}
+
+/** Where each subscription has a file of its own. */
+const CUSTOMERS = "customers";
+
+/** Writes a file for each, beside the config that includes them. */
+export function writeCustomers(folder: string, subscriptions: readonly Subscribed[]): void {
+  Deno.mkdirSync(`${folder}/${CUSTOMERS}`, { recursive: true });
+  for (const one of subscriptions) {
+    const text = JSON.stringify(entryOf(one, { enabled: true }), null, 2);
+    Deno.writeTextFileSync(`${folder}/${CUSTOMERS}/${one.id}.json`, text);
+  }
+}
+
+function entryOf({ id, url, type, match }: Subscribed, { enabled }: { enabled: boolean }) {
+  const secret = { env: "BENCH_SECRET" };
+  return { id, url, events: [type], ...(match && { match }), secret, enabled };
 }

@@ -29,6 +29,8 @@ export interface Setting {
   readonly environment?: Readonly<Record<string, string>>;
   /** Bellhook's alone: over the config's `storage`. */
   readonly storage?: Readonly<Record<string, string>>;
+  /** Bellhook's alone: each subscription in a file of its own, which the config includes. */
+  readonly included?: boolean;
 }
 
 export interface Running {

@@ -57,6 +57,10 @@ const SUBSCRIPTION = `{
   // "*" stands for any run of characters.
   "events": ["*"],
 
+  // A receiver that isn't there yet is tried again soon. Leave this out for a customer: the default
+  // is 1m, 5m, 30m, 2h and 24h.
+  "retry": ["1s", "5s", "30s", "1m"],
+
   // Both sides read this file. Its path is relative to config.json.
   "secret": { "file": "${SECRET_FILE}" },
 

@@ -24,7 +24,7 @@ export function addListen(program: Command, shell: Shell): void {
   const { colour } = shell.terminal;
   program.command("listen")
     .description("receive webhooks on loopback, verify each, and print a line for it")
-    .option("--profile <name>", 'the profile whose recipe verifies (default: "standard")')
+    .option("--profile <name>", 'the profile to verify by (default: "standard")')
     .option("--secret-env <name>", "the environment variable that holds the secret")
     .option(
       "--subscription <id>",

@@ -6,7 +6,7 @@ import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { Interrupted } from "../outbox/sqlite/sqlite_thread.ts";
 import { openFilesLimit, sharesOf } from "../runtime/descriptors.ts";
-import { droppedLine, LOG_FORMATS, type LogFormat, logTo, systemLog } from "../runtime/log.ts";
+import { droppedLine, lineLog, LOG_FORMATS, type LogFormat } from "../runtime/log_lines.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
 import { giveMemoryBack } from "../runtime/memory.ts";
 import type { Turn } from "../runtime/turn.ts";
@@ -50,8 +50,7 @@ export function addServe(program: Command, shell: Shell): void {
         colour: stderrIsTerminal && !environment.get("NO_COLOR"),
       };
       const droppedLogLines = shell.terminal.talkInBackground((lines) => droppedLine(lines, look));
-      await logTo(stderr, look);
-      const log = systemLog();
+      const log = lineLog(stderr, look);
       for (const warning of loaded.warnings) log.configWarning(formatProblem(warning));
       const proxies = ignoredProxies(environment);
       if (proxies.length > 0) log.proxiesIgnored(proxies);

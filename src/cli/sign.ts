@@ -3,7 +3,7 @@ import type { Event } from "../domain/event.ts";
 import type { Instant } from "../domain/instant.ts";
 import { matches, receiverName, type Subscription } from "../domain/subscription.ts";
 import { parseEvents, type PostedEvent } from "../ingest/posted_event.ts";
-import { typeIn } from "../profiles/explain.ts";
+import { typeIn } from "../profiles/mistakes/scheme.ts";
 import { formatOf, renderBody } from "../profiles/render.ts";
 import { headersFor, redact } from "../profiles/sign.ts";
 import { systemClock } from "../runtime/clock.ts";

@@ -1,11 +1,7 @@
 import type { Command } from "commander";
 import type { Headers } from "../domain/attempt.ts";
-import {
-  expectedSignatures,
-  explain,
-  type Explainable,
-  type Explanation,
-} from "../profiles/explain.ts";
+import { expectedSignatures, explain, type Explanation } from "../profiles/explain.ts";
+import type { Explainable } from "../profiles/mistakes/scheme.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";

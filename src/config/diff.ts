@@ -6,7 +6,7 @@ import { channelSecrets, type NoticeChannel } from "../domain/notice.ts";
 import type { Profile } from "../domain/profile.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { Turn } from "../runtime/turn.ts";
+import type { Steps, Turn } from "../runtime/turn.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import type { Config, Listen, Operator, Publisher } from "./config.ts";
 import { formatPath } from "./problem.ts";
@@ -35,34 +35,68 @@ export interface Change {
   readonly after?: string;
 }
 
+/** Which subscriptions a config has that another one has not, by identity: most are the very same. */
+export interface Replacement {
+  readonly added: readonly Subscription[];
+  /** Of the same id, read again; they may say the same. */
+  readonly replaced: readonly { readonly before: Subscription; readonly after: Subscription }[];
+  readonly removed: readonly Subscription[];
+}
+
+/** Compares what differs of two lists, which is looked for from both ends. */
+export function* replacementOf(
+  before: readonly Subscription[],
+  after: readonly Subscription[],
+): Steps<Replacement> {
+  const shorter = Math.min(before.length, after.length);
+  let start = 0, end = 0;
+  while (start < shorter && before[start] === after[start]) start++;
+  while (end < shorter - start && before.at(-1 - end) === after.at(-1 - end)) end++;
+  const old = new Map<string, Subscription>();
+  for (let index = start; index < before.length - end; index++) {
+    old.set(before[index]!.id, before[index]!);
+    if (index % A_STEP === 0) yield;
+  }
+  const added: Subscription[] = [];
+  const replaced: { before: Subscription; after: Subscription }[] = [];
+  for (let index = start; index < after.length - end; index++) {
+    const now = after[index]!, then = old.get(now.id);
+    if (then === undefined) added.push(now);
+    else if (then !== now) replaced.push({ before: then, after: now });
+    old.delete(now.id);
+    if (index % A_STEP === 0) yield;
+  }
+  return { added, replaced, removed: [...old.values()] };
+}
+
+const A_STEP = 64;
+
 /** Compares two configs by what they make the daemon do, in slices. */
 export async function diffConfigs(
   before: Config,
   after: Config,
   turn: Turn,
-): Promise<ConfigDiff> {
-  const old = new Map(before.subscriptions.map((one) => [one.id, one]));
-  const now = new Map(after.subscriptions.map((one) => [one.id, one]));
+): Promise<{ readonly diff: ConfigDiff; readonly replacement: Replacement }> {
+  const replacement = await turn.run(replacementOf(before.subscriptions, after.subscriptions));
+  const { added, replaced, removed } = replacement;
   const ofSubscriptions: (Change & { readonly subscription: string })[] = [];
-  for (const [id, subscription] of now) {
-    const earlier = old.get(id);
-    // One that was not read again is the very same.
-    if (earlier === undefined || earlier === subscription) continue;
-    for (
-      const change of changesBetween(subscriptionFacets(earlier), subscriptionFacets(subscription))
-    ) ofSubscriptions.push({ subscription: id, ...change });
+  for (const { before, after } of replaced) {
+    for (const change of changesBetween(subscriptionFacets(before), subscriptionFacets(after))) {
+      ofSubscriptions.push({ subscription: after.id, ...change });
+    }
     if (turn.isOver) await turn.rest();
   }
   const ofSettings = changesBetween(settingFacets(before), settingFacets(after));
   const settings = ofSettings.map((change) => change.key);
-  return {
-    added: [...now.keys()].filter((id) => !old.has(id)),
+  const diff = {
+    added: added.map(({ id }) => id),
     changed: [...new Set(ofSubscriptions.map((change) => change.subscription))],
-    removed: [...old.keys()].filter((id) => !now.has(id)),
+    removed: removed.map(({ id }) => id),
     settings,
     needsRestart: settings.filter((key) => NEED_RESTART.includes(key)),
     changes: [...ofSubscriptions, ...ofSettings],
   };
+  return { diff, replacement };
 }
 
 /** The sockets and the database are opened once. */

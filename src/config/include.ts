@@ -1,9 +1,9 @@
-import { dirname, isAbsolute, join, normalize, resolve, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path";
 import { quoted } from "../domain/quoted.ts";
 import { systemClock } from "../runtime/clock.ts";
-import type { Turn } from "../runtime/turn.ts";
+import { inSlices, type Steps } from "../runtime/turn.ts";
+import { listFolders, type Listing, type Looking, Stamps, stampsOf } from "./listing.ts";
 import type { Findings } from "./problem.ts";
-import { stampOf } from "./memory.ts";
 import { reasonOf } from "./secrets.ts";
 import { type Place, readSource } from "./source.ts";
 
@@ -11,95 +11,118 @@ import { type Place, readSource } from "./source.ts";
 export interface ConfigFiles {
   /** Rejects where the file cannot be read. */
   read(path: string): Promise<string>;
-  /** Names in a directory; rejects where it cannot be read. */
-  list(directory: string): Promise<readonly { name: string; isDirectory: boolean }[]>;
+  /** What is in folders, each by itself; one that cannot be read holds no files. */
+  list(folders: readonly string[], how: Looking): Promise<readonly Listing[]>;
+  /** What tells whether files are still the same. */
+  stamps(paths: readonly string[], how: Looking): Promise<Stamps>;
   /** Where a path leads, free of links; rejects where it leads nowhere. */
   realPath(path: string): Promise<string>;
-  /** Tells whether a file is still the same; undefined where it can't be told, or not yet. */
-  stamp?(path: string): string | undefined;
 }
 
 /** The files of this machine. */
 export const systemFiles: ConfigFiles = {
   read: (path) => Deno.readTextFile(path),
-  async list(directory) {
-    const entries: { name: string; isDirectory: boolean }[] = [];
-    for await (const { name, isDirectory, isSymlink } of Deno.readDir(directory)) {
-      const leads = isSymlink ? await leadsToDirectory(join(directory, name)) : isDirectory;
-      entries.push({ name, isDirectory: leads });
-    }
-    return entries;
-  },
+  list: (folders, how) => listFolders(folders, how, systemClock.wall()),
+  stamps: (paths, how) => stampsOf(paths, how, systemClock.wall()),
   realPath: (path) => Deno.realPath(path),
-  stamp: (path) => stampOf(path, systemClock.wall()),
 };
 
-async function leadsToDirectory(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch {
-    return false; // reading it tells what is wrong
-  }
-}
-
-/** How included files are read. */
+/** How included files are found. */
 export interface Including {
   readonly files: ConfigFiles;
   readonly findings: Findings;
-  /** Where others need the loop meanwhile. */
-  readonly turn: Turn | undefined;
+  readonly how: Looking;
 }
 
 /** A file that the config includes, and the glob that named it. */
 export interface IncludedFile {
-  readonly path: string;
+  readonly folder: Folder;
+  /** Its place in the folder's listing. */
+  readonly at: number;
   readonly from: Place;
 }
 
-/** All included files: in order, each file once. */
-export async function* includedFiles(
-  include: Place,
-  { files, findings }: Including,
-): AsyncGenerator<IncludedFile> {
-  const placeOf = placesOn(files);
-  const seen = new Set([await placeOf(include.file)]);
-  const folder = dirname(include.file);
-  for (const glob of include.elements()) {
-    const text = glob.value();
-    if (typeof text !== "string" || text === "") continue;
-    const paths = await expand(text, { folder, files });
-    if (paths.length === 0) {
-      findings.warn(
-        glob.problem(`no file fits ${quoted(text)}`, "add a file there, or take the glob out"),
-      );
-    }
-    for (const path of paths) {
-      const place = await placeOf(path);
-      if (seen.has(place)) continue;
-      seen.add(place);
-      yield { path, from: glob };
-    }
-  }
+export function pathOf({ folder, at }: Pick<IncludedFile, "folder" | "at">): string {
+  return `${folder.path}${sep}${folder.names[at]}`;
 }
 
-/** Where files are, by whatever links their folders were reached; asks once for each folder. */
-function placesOn(files: ConfigFiles): (path: string) => Promise<string> {
-  const known = new Map<string, Promise<string>>();
-  return async (path) => {
-    // Every path here is absolute and plain: taking it apart by node:path takes ten times as long.
-    const at = path.lastIndexOf(sep);
-    const folder = path.slice(0, at) || sep;
-    let real = known.get(folder);
-    if (!real) known.set(folder, real = files.realPath(folder).catch(() => folder));
-    return `${await real}${path.slice(at)}`;
+/** All included files: in order, each file once, by whatever links its folder was reached. */
+export async function includedFiles(
+  include: Place,
+  { files, findings, how }: Including,
+): Promise<IncludedFile[]> {
+  const folders = new Folders(files, how);
+  const base = dirname(include.file);
+  const found: (readonly IncludedFile[])[] = [];
+  for (const from of include.elements()) {
+    const text = from.value();
+    if (typeof text !== "string" || text === "") continue;
+    const fitting = await expand(text, base, { folders, from });
+    if (fitting.length === 0) {
+      findings.warn(
+        from.problem(`no file fits ${quoted(text)}`, "add a file there, or take the glob out"),
+      );
+    }
+    found.push(fitting);
+  }
+  const own = {
+    folder: folderOf(include.file, Stamps.of([{ isFolder: false }])),
+    at: 0,
+    from: include,
   };
+  const all = [own, ...found.flat()];
+  const real = await realPaths(new Set(all.map(({ folder }) => folder)), files);
+  return (await inSlices(eachOnce(all, real), how.turn)).slice(1);
 }
+
+/** Where folders are, free of links. */
+async function realPaths(
+  folders: ReadonlySet<Folder>,
+  files: ConfigFiles,
+): Promise<ReadonlyMap<Folder, string>> {
+  const paths = Array.from(folders, async (folder): Promise<[Folder, string]> => [
+    folder,
+    await files.realPath(folder.path).catch(() => folder.path),
+  ]);
+  return new Map(await Promise.all(paths));
+}
+
+function* eachOnce(
+  found: readonly IncludedFile[],
+  real: ReadonlyMap<Folder, string>,
+): Steps<IncludedFile[]> {
+  const met = new Map<Folder, Uint8Array>();
+  // Names are only looked at where several folders are the same one: to keep 50 000 took 8 ms.
+  const times = Map.groupBy(real.values(), (path) => path);
+  const namesIn = new Map<string, Set<string>>();
+  const isNew = ({ folder, at }: IncludedFile) => {
+    let places = met.get(folder);
+    if (!places) met.set(folder, places = new Uint8Array(folder.names.length));
+    if (places[at] === 1) return false;
+    places[at] = 1;
+    const path = real.get(folder)!;
+    if (times.get(path)!.length === 1) return true;
+    let names = namesIn.get(path);
+    if (!names) namesIn.set(path, names = new Set());
+    const { size } = names;
+    return names.add(folder.names[at]!).size > size;
+  };
+  const once: IncludedFile[] = [];
+  for (const [index, file] of found.entries()) {
+    if (isNew(file)) once.push(file);
+    if (index % FILES_A_STEP === 0) yield;
+  }
+  return once;
+}
+
+const FILES_A_STEP = 256;
 
 /** The subscriptions in a file, a place each. */
 export async function readInclude(
-  { path, from }: IncludedFile,
-  { files, findings, turn }: Including,
+  file: IncludedFile,
+  { files, findings, how: { turn } }: Including,
 ): Promise<Iterable<Place>> {
+  const { from } = file, path = pathOf(file);
   let text: string;
   try {
     text = await files.read(path);
@@ -114,21 +137,93 @@ export async function readInclude(
   return root.kind === "array" ? root.eachElement() : [root];
 }
 
+/** A folder that files are included from; of a path without wildcards, with that file alone. */
+export interface Folder extends Listing {
+  readonly path: string;
+  /** Tells it apart from the others of a config. */
+  readonly key: string;
+}
+
+function folderOf(file: string, stamps: Stamps): Folder {
+  return { path: dirname(file), key: file, names: [basename(file)], stamps };
+}
+
+/** Folders as they are during one reading. What is asked for in one turn is looked for together. */
+class Folders {
+  readonly #files: ConfigFiles;
+  readonly how: Looking;
+  readonly #known = new Map<string, Promise<Folder>>();
+  #asked: { readonly paths: string[]; readonly listings: Promise<readonly Listing[]> } | undefined;
+
+  constructor(files: ConfigFiles, how: Looking) {
+    this.#files = files;
+    this.how = how;
+  }
+
+  realPath(path: string): Promise<string> {
+    return this.#files.realPath(path).catch(() => path);
+  }
+
+  at(path: string): Promise<Folder> {
+    let folder = this.#known.get(path);
+    if (!folder) this.#known.set(path, folder = this.#list(path));
+    return folder;
+  }
+
+  /** A folder with nothing but a file of that name, which may not be there. */
+  async around(file: string): Promise<Folder> {
+    return folderOf(file, await this.#files.stamps([file], { ...this.how, isMany: false }));
+  }
+
+  async #list(path: string): Promise<Folder> {
+    const asked = this.#asked ??= {
+      paths: [],
+      listings: Promise.resolve().then(() => this.#ask()),
+    };
+    const index = asked.paths.push(path) - 1;
+    return { path, key: path, ...(await asked.listings)[index]! };
+  }
+
+  #ask(): Promise<readonly Listing[]> {
+    const { paths } = this.#asked!;
+    this.#asked = undefined;
+    return this.#files.list(paths, this.how);
+  }
+}
+
+/** What a glob is looked up with. */
+interface Lookup {
+  readonly folders: Folders;
+  /** Where the glob stands. */
+  readonly from: Place;
+}
+
 /** The files that a glob stands for, sorted; a path without wildcards stands for itself. */
 async function expand(
   glob: string,
-  { folder, files }: { folder: string; files: ConfigFiles },
-): Promise<string[]> {
+  base: string,
+  lookup: Lookup,
+): Promise<readonly IncludedFile[]> {
   const paths = withoutBraces(glob).filter((path) => path !== "");
-  const found = await Promise.all(paths.map((path) => {
+  const found = await Promise.all(paths.map(async (path) => {
     const segments = normalize(path).split("/").filter((segment) => segment !== "");
     const wild = segments.findIndex((segment) => WILD.test(segment));
-    if (wild < 0) return [resolve(folder, path)];
+    if (wild < 0) {
+      const { folders, from } = lookup;
+      return [[{ folder: await folders.around(resolve(base, path)), at: 0, from }]];
+    }
     // What the config's own folder is called is no glob, whatever it holds.
-    const start = join(isAbsolute(path) ? "/" : folder, ...segments.slice(0, wild));
-    return walk(start, segments.slice(wild), files);
+    const start = join(isAbsolute(path) ? "/" : base, ...segments.slice(0, wild));
+    return walk(start, segments.slice(wild), lookup);
   }));
-  return [...new Set(found.flat())].sort();
+  const [first = [], ...others] = found.flat().filter((files) => files.length > 0);
+  // A folder's own are in order.
+  return others.length === 0 ? first : sorted([first, ...others].flat());
+}
+
+function sorted(found: readonly IncludedFile[]): readonly IncludedFile[] {
+  const byPath = found.map((file): [string, IncludedFile] => [pathOf(file), file]);
+  return byPath.sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0).map(([, file]) => file);
 }
 
 /** As shells do: `{a,b}` makes two texts of one, and braces without a comma stand for themselves. */
@@ -163,58 +258,59 @@ function choiceAt(
   return undefined;
 }
 
+/** The files of each folder that has any. */
 async function walk(
   directory: string,
   segments: readonly string[],
-  files: ConfigFiles,
-): Promise<string[]> {
+  lookup: Lookup,
+): Promise<IncludedFile[][]> {
+  const { folders, from } = lookup;
   const [segment, ...rest] = segments as [string, ...string[]];
   if (segment === "**") {
     const here = rest.length === 0 ? ["*"] : rest;
-    const folders = await foldersFrom(directory, files);
-    return (await Promise.all(folders.map((folder) => walk(folder, here, files)))).flat();
+    const below = await foldersFrom(directory, folders);
+    return (await Promise.all(below.map((folder) => walk(folder, here, lookup)))).flat();
   }
-  const fits = nameFitting(segment);
-  const entries = (await entriesOf(directory, files)).filter(({ name }) => fits.test(name));
-  if (rest.length === 0) {
-    return entries.filter((entry) => !entry.isDirectory).map(({ name }) =>
-      `${directory}${sep}${name}`
-    );
-  }
-  const deeper = entries.filter((entry) => entry.isDirectory)
-    .map(({ name }) => walk(join(directory, name), rest, files));
+  const folder = await folders.at(directory);
+  const wanted = { fits: nameFitting(segment), isFolder: rest.length > 0, from };
+  const fitting = await inSlices(fittingIn(folder, wanted), folders.how.turn);
+  if (rest.length === 0) return [fitting];
+  const deeper = fitting.map(({ at }) => walk(join(directory, folder.names[at]!), rest, lookup));
   return (await Promise.all(deeper)).flat();
 }
 
+function* fittingIn(
+  folder: Folder,
+  { fits, isFolder, from }: { fits: RegExp; isFolder: boolean; from: Place },
+): Steps<IncludedFile[]> {
+  const found: IncludedFile[] = [];
+  for (const [at, name] of folder.names.entries()) {
+    if (folder.stamps.isFolder(at) === isFolder && fits.test(name)) {
+      found.push({ folder, at, from });
+    }
+    if (at % FILES_A_STEP === 0) yield;
+  }
+  return found;
+}
+
 /** A folder and all below it, each once: a link may lead back to a folder that it is in. */
-async function foldersFrom(start: string, files: ConfigFiles): Promise<string[]> {
+async function foldersFrom(start: string, folders: Folders): Promise<string[]> {
   const found = new Map<string, string>();
   let level = [start];
   while (level.length > 0) {
-    const real = await Promise.all(level.map((path) => files.realPath(path).catch(() => path)));
-    const fresh = level.filter((path, index) => {
+    const real = await Promise.all(level.map((path) => folders.realPath(path)));
+    const unmet = level.filter((path, index) => {
       const isNew = !found.has(real[index]!);
       if (isNew) found.set(real[index]!, path);
       return isNew;
     });
-    const below = await Promise.all(
-      fresh.map(async (path) =>
-        (await entriesOf(path, files)).filter((entry) => entry.isDirectory)
-          .map(({ name }) => join(path, name))
-      ),
-    );
+    const below = await Promise.all(unmet.map(async (path) => {
+      const { names, stamps } = await folders.at(path);
+      return names.filter((_, at) => stamps.isFolder(at)).map((name) => join(path, name));
+    }));
     level = below.flat().sort();
   }
   return [...found.values()];
-}
-
-/** Hidden names are left out: editors put their unfinished copies there. */
-async function entriesOf(directory: string, files: ConfigFiles) {
-  try {
-    return (await files.list(directory)).filter(({ name }) => !name.startsWith("."));
-  } catch {
-    return []; // a folder that is not there yet holds no files
-  }
 }
 
 function nameFitting(segment: string): RegExp {

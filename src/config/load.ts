@@ -3,7 +3,7 @@ import { parseDuration, parseSize } from "../domain/duration.ts";
 import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
 import { quoted } from "../domain/quoted.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
-import type { Turn } from "../runtime/turn.ts";
+import { inSlices, type Turn } from "../runtime/turn.ts";
 import { parseNetwork } from "../transport/address_guard.ts";
 import { readAuth } from "./access.ts";
 import type { Config, EventType, Listen, Problem } from "./config.ts";
@@ -15,7 +15,8 @@ import {
   systemFiles,
 } from "./include.ts";
 import { isLocal, parseListen } from "./listen.ts";
-import type { ConfigMemory, KnownFile, Read, UsedSecret } from "./memory.ts";
+import type { Looking } from "./listing.ts";
+import type { ConfigMemory, FolderMemory, Read, UsedSecret } from "./memory.ts";
 import { readNotices } from "./notices.ts";
 import { type Profiles, readProfiles, unknownProfile } from "./own_profiles.ts";
 import { Findings, inOrder } from "./problem.ts";
@@ -109,7 +110,10 @@ async function build(
 ): Promise<Config> {
   const directory = dirname(root.file);
   const isReload = request.memory?.isUsed ?? false;
-  const secrets = new SecretReader(request.sources, directory, { isReload });
+  const secrets = new SecretReader(request.sources, directory, {
+    isReload,
+    ...(request.memory && { stamp: (path) => stampOf(path, request.files ?? systemFiles) }),
+  });
   const defaults = words.delivery ?? {};
   const profiles = readProfiles(root.at("profiles"), findings);
   checkDefaultProfile(root.at("delivery", "profile"), profiles, findings);
@@ -136,8 +140,8 @@ async function build(
     findings,
   };
   request.memory?.begin(textsOf(root, ["delivery", "profiles", "eventTypes", "tenancy", "notify"]));
-  const reads = readAll({ root, request, findings }, surroundings);
-  const subscriptions = await allOf(reads, findings);
+  const reads = await readAll({ root, request, findings }, surroundings);
+  const subscriptions = await inSlices(allOf(reads, findings), request.turn);
   request.memory?.end();
   return {
     path: root.file,
@@ -199,62 +203,81 @@ function textsOf(root: Place, names: readonly string[]): string {
 }
 
 /** The file's own entries, then those of the files it includes. */
-async function* readAll(
+async function readAll(
   { root, request, findings }: Building,
   surroundings: Surroundings,
-): AsyncGenerator<Read> {
-  const { turn } = request;
+): Promise<Read[]> {
+  const { turn, memory, files = systemFiles } = request;
+  const reads: Read[] = [];
   for (const place of root.at("subscriptions").eachElement()) {
     const words = checkShape({ place, schema: subscriptionWords }, findings);
-    if (words) yield await readEntry({ place, words }, surroundings);
+    if (words) reads.push(await readEntry({ place, words }, surroundings));
     if (turn?.isOver) await turn.rest();
   }
-  const files = request.files ?? systemFiles;
-  for await (const file of includedFiles(root.at("include"), { files, findings, turn })) {
-    const known = request.memory?.file(file.path);
-    if (known && await isStill(file, known, { files, secrets: surroundings.secrets })) {
-      request.memory!.keep(file.path, known);
-      findings.warn(...known.warnings);
-      yield* known.reads;
-    } else yield* await readFile(file, { request, files, surroundings });
+  const how = { turn, isMany: (memory?.size ?? 0) > MANY };
+  const included = await includedFiles(root.at("include"), { files, findings, how });
+  const context = { memory, files, how, surroundings };
+  const unchanged = await unchangedSecrets(context);
+  for (const [index, file] of included.entries()) {
+    const folder = memory?.folder(file.folder.key, file.folder);
+    const known = folder?.known(file.at);
+    if (known?.secrets.every((secret) => unchanged.has(secret))) {
+      folder!.keep(file.at, known);
+      if (known.warnings.length > 0) findings.warn(...known.warnings);
+      for (const read of known.reads) reads.push(read);
+      if (index % FILES_A_LOOK !== 0) continue;
+    } else reads.push(...await readFile(file, { ...context, folder }));
     if (turn?.isOver) await turn.rest();
   }
+  return reads;
 }
 
-/** Whether a file that was read before, and the secrets that it names, are the same now. */
-async function isStill(
-  { path }: IncludedFile,
-  known: KnownFile,
-  { files, secrets }: { readonly files: ConfigFiles; readonly secrets: SecretReader },
-): Promise<boolean> {
-  if (files.stamp?.(path) !== known.stamp) return false;
-  for (const used of known.secrets) {
-    const isSame = used.stamp !== undefined &&
-      files.stamp?.(secrets.pathOf(used.name)) === used.stamp;
-    if (!isSame && !await secrets.isStill(used)) return false;
+async function stampOf(path: string, files: ConfigFiles): Promise<string | undefined> {
+  const how = { turn: undefined, isMany: false };
+  return (await files.stamps([path], how)).text(0);
+}
+
+/** From so many files on they are looked at in a thread. */
+const MANY = 10_000;
+
+/** So many unchanged files between two looks at the clock. */
+const FILES_A_LOOK = 256;
+
+/** What files are read with. */
+interface Context {
+  readonly memory: ConfigMemory | undefined;
+  readonly files: ConfigFiles;
+  readonly how: Looking;
+  readonly surroundings: Surroundings;
+}
+
+/** Of the secrets that are remembered, those that are the same now. */
+async function unchangedSecrets(
+  { memory, files, how, surroundings: { secrets } }: Context,
+): Promise<ReadonlySet<UsedSecret>> {
+  const used = [...memory?.secrets ?? []];
+  const inFiles = used.filter(({ stamp }) => stamp !== undefined);
+  const paths = inFiles.map(({ name }) => secrets.pathOf(name));
+  const stamps = await files.stamps(paths, { ...how, isMany: paths.length > MANY });
+  const unchanged = new Set(inFiles.filter(({ stamp }, index) => stamps.text(index) === stamp));
+  for (const secret of used) {
+    if (!unchanged.has(secret) && await secrets.isStill(secret)) unchanged.add(secret);
+    if (how.turn?.isOver) await how.turn.rest();
   }
-  return true;
+  return unchanged;
 }
 
 /** Reads an included file, and remembers it where nothing in it is wrong or a matter of time. */
 async function readFile(
   file: IncludedFile,
-  { request, files, surroundings }: {
-    readonly request: ReadRequest;
-    readonly files: ConfigFiles;
-    readonly surroundings: Surroundings;
-  },
+  { folder, files, how, surroundings }: Context & { readonly folder: FolderMemory | undefined },
 ): Promise<Read[]> {
-  const { memory, turn } = request;
+  const { turn } = how;
   const findings = new Findings();
-  const used = new Map<string, UsedSecret>();
-  const secrets = surroundings.secrets.telling((secret) => {
-    used.set(`${secret.kind}:${secret.name}`, secret);
-  });
-  // Before it is read: what is written meanwhile shows the next time.
-  const stamp = memory && files.stamp?.(file.path);
+  const used = new Set<UsedSecret>();
+  const secrets = surroundings.secrets.telling((secret) => void used.add(secret));
   const reads: Read[] = [];
-  for (const place of await readInclude(file, { files, findings, turn })) {
+  for (const place of await readInclude(file, { files, findings, how })) {
     const words = checkShape({ place, schema: includedWords }, findings);
     if (words) {
       reads.push(await readEntry({ place, words }, { ...surroundings, secrets, findings }));
@@ -265,19 +288,20 @@ async function readFile(
   surroundings.findings.warn(...findings.warnings);
   const isLasting = findings.problems.length === 0 &&
     reads.every(({ subscription }) => !subscription?.previousSecret);
-  if (memory && stamp !== undefined && isLasting) {
-    memory.keep(file.path, {
-      stamp,
-      reads,
-      warnings: findings.warnings,
-      secrets: Array.from(used.values(), (one) => ({
-        ...one,
-        stamp: one.kind === "file" ? files.stamp?.(secrets.pathOf(one.name)) : undefined,
-      })),
-    });
+  // Its stamp is older than what was read: what was written meanwhile shows the next time.
+  if (isLasting && folder?.canKeep(file.at)) {
+    const { warnings } = findings;
+    folder.keep(file.at, { reads, warnings: listOf(warnings), secrets: listOf([...used]) });
   }
   return reads;
 }
+
+/** One for all that are empty: tens of thousands are kept. */
+function listOf<Value>(values: readonly Value[]): readonly Value[] {
+  return values.length > 0 ? values : NONE;
+}
+
+const NONE: readonly never[] = [];
 
 function readTrustProxy(root: Place, words: Sound<ConfigWords>, findings: Findings) {
   const trustProxy = words.server?.trustProxy?.filter((one) => one !== undefined) ?? [];

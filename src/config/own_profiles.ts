@@ -1,7 +1,8 @@
 import type { Profile } from "../domain/profile.ts";
 import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
-import { type ProfileWords, profileWords, resolveProfile } from "../profiles/words.ts";
+import { type RawProfile, rawProfile } from "../profiles/raw_profile.ts";
+import { resolveProfile } from "../profiles/resolve_profile.ts";
 import { type Findings } from "./problem.ts";
 import { nameFault } from "./schema.ts";
 import type { Place } from "./source.ts";
@@ -61,13 +62,13 @@ function readProfile(
   name: string,
   { place, base, findings }: { place: Place; base: Profile | undefined; findings: Findings },
 ): Profile | undefined {
-  if (!profileWords.safeParse(place.value()).success) return undefined;
+  if (!rawProfile.safeParse(place.value()).success) return undefined;
   const json = place.tryJson();
   if (typeof json !== "string") {
     findings.add(json);
     return undefined;
   }
-  const words = place.plainValue() as ProfileWords;
+  const words = place.plainValue() as RawProfile;
   if (words.signature?.over !== undefined && !words.signature.over.includes("{body")) {
     const message = "the body is not signed: who changes it on its way goes unnoticed";
     const fix = 'add "{body}", unless the receiver signs without it';

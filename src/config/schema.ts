@@ -10,7 +10,7 @@ import { parseInstant } from "../domain/instant.ts";
 import { isChannelId } from "../domain/notice.ts";
 import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
-import { profileWords, successProblem } from "../profiles/words.ts";
+import { rawProfile, successProblem } from "../profiles/raw_profile.ts";
 import { parseNetwork } from "../transport/address_guard.ts";
 import { splitFix } from "./problem.ts";
 
@@ -499,7 +499,7 @@ export const configWords = z.strictObject({
         'subscription must name it in its `scope`, or say "*" there',
     ).meta({ examples: ["account_id"] }),
   }).optional().describe("Keeps the events of one customer from another's receivers"),
-  profiles: z.record(z.string(), profileWords.meta({ id: "Profile" })).optional().describe(
+  profiles: z.record(z.string(), rawProfile.meta({ id: "Profile" })).optional().describe(
     "Wire formats of one's own, by name, in the words of the built-in ones",
   ),
   subscriptions: z.array(subscriptionWords).optional().describe("Who wants events"),

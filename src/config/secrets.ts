@@ -62,21 +62,31 @@ export class SecretReader {
   readonly #sources: SecretSources;
   readonly #directory: string;
   readonly #isReload: boolean;
-  readonly #read: Map<string, Promise<Secret | Unresolved>>;
+  readonly #stamp: (path: string) => Promise<string | undefined>;
+  readonly #read: Map<string, Promise<UsedSecret | Unresolved>>;
   #onUsed: ((secret: UsedSecret) => void) | undefined;
 
   /**
    * `directory` is where relative paths of secret files start; `isReload`: this process was started
-   * before the config became what it is.
+   * before the config became what it is; `stamp` tells whether a file is still the same.
    */
   constructor(
     sources: SecretSources,
     directory: string,
-    { isReload = false, read = new Map<string, Promise<Secret | Unresolved>>() } = {},
+    {
+      isReload = false,
+      stamp = () => Promise.resolve(undefined),
+      read = new Map(),
+    }: {
+      readonly isReload?: boolean;
+      readonly stamp?: (path: string) => Promise<string | undefined>;
+      readonly read?: Map<string, Promise<UsedSecret | Unresolved>>;
+    } = {},
   ) {
     this.#sources = sources;
     this.#directory = directory;
     this.#isReload = isReload;
+    this.#stamp = stamp;
     this.#read = read;
   }
 
@@ -89,22 +99,23 @@ export class SecretReader {
     const kind = KINDS.find((kind) => reference?.[kind] !== undefined);
     if (kind === undefined) return undefined;
     const name = reference![kind]!;
-    const found = await this.#found(kind, name);
-    if (!(found instanceof Secret)) return place.at(kind).problem(found.message, found.fix);
-    this.#onUsed?.({ kind, name, found });
-    return found;
+    const used = await this.#found(kind, name);
+    if (!("found" in used)) return place.at(kind).problem(used.message, used.fix);
+    this.#onUsed?.(used);
+    return used.found;
   }
 
   /** Whether a secret is to be found where it was, and is the same. */
   async isStill({ kind, name, found }: UsedSecret): Promise<boolean> {
     const now = await this.#found(kind, name);
-    return now instanceof Secret && now.equals(found);
+    return "found" in now && now.found.equals(found);
   }
 
   /** The same reader, which tells of each secret that it finds. */
   telling(onUsed: (secret: UsedSecret) => void): SecretReader {
     const reader = new SecretReader(this.#sources, this.#directory, {
       isReload: this.#isReload,
+      stamp: this.#stamp,
       read: this.#read,
     });
     reader.#onUsed = onUsed;
@@ -116,11 +127,19 @@ export class SecretReader {
     return isAbsolute(name) ? name : resolve(this.#directory, name);
   }
 
-  #found(kind: keyof Reference, name: string): Promise<Secret | Unresolved> {
+  #found(kind: keyof Reference, name: string): Promise<UsedSecret | Unresolved> {
     const key = `${kind}:${name}`;
-    const reading = this.#read.get(key) ?? this.#resolve(kind, name);
+    const reading = this.#read.get(key) ?? this.#use(kind, name);
     this.#read.set(key, reading);
     return reading;
+  }
+
+  async #use(kind: keyof Reference, name: string): Promise<UsedSecret | Unresolved> {
+    // Before it is read: what is written meanwhile shows the next time.
+    const stamp = kind === "file" ? await this.#stamp(this.pathOf(name)) : undefined;
+    const found = await this.#resolve(kind, name);
+    if (!(found instanceof Secret)) return found;
+    return { kind, name, found, ...(stamp !== undefined && { stamp }) };
   }
 
   async #resolve(kind: keyof Reference, name: string): Promise<Secret | Unresolved> {

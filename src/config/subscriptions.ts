@@ -8,6 +8,7 @@ import type { BodyShape, Profile } from "../domain/profile.ts";
 import { looksSecret, quoted } from "../domain/quoted.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
+import type { Steps } from "../runtime/turn.ts";
 import { headerNameProblem, headerValueProblem } from "../profiles/header.ts";
 import { readMatch, readScope } from "./conditions.ts";
 import { readContacts } from "./contacts.ts";
@@ -19,7 +20,8 @@ import { type ConfigWords, DEFAULTS, type SubscriptionWords } from "./schema.ts"
 import { secretFormProblem } from "./secret_form.ts";
 import type { SecretReader } from "./secrets.ts";
 import type { Sound } from "./shape.ts";
-import { type Mark, type Read, where } from "./memory.ts";
+import type { Problem } from "./config.ts";
+import { type Read, where } from "./memory.ts";
 import { type Place, safeName } from "./source.ts";
 import { nearest } from "./suggestion.ts";
 
@@ -46,18 +48,33 @@ export interface Surroundings {
 }
 
 /** Those that are sound enough to be made; what is wrong between any two is found. */
-export async function allOf(
-  reads: AsyncIterable<Read>,
-  findings: Findings,
-): Promise<Subscription[]> {
+export function* allOf(reads: readonly Read[], findings: Findings): Steps<Subscription[]> {
   const subscriptions: Subscription[] = [];
-  const byId = new Map<string, Mark>(), byWork = new Map<string, Mark>();
-  for await (const read of reads) {
-    checkId(read, byId, findings);
+  const ids = new Set<string>(), works = new Set<string>();
+  // Hardly ever needed.
+  let firstById: ReadonlyMap<string | undefined, Read> | undefined;
+  let firstByWork: typeof firstById;
+  for (const [index, read] of reads.entries()) {
     if (read.subscription) subscriptions.push(read.subscription);
-    checkDouble(read, byWork, findings);
+    if (!isFirst(read.id, ids)) {
+      findings.add(takenId(read, (firstById ??= firstOfEach(reads, ({ id }) => id)).get(read.id)!));
+    }
+    if (!isFirst(read.work, works)) {
+      firstByWork ??= firstOfEach(reads, ({ work }) => work);
+      findings.warn(doubleOf(read, firstByWork.get(read.work)!));
+    }
+    if (index % READS_A_STEP === 0) yield;
   }
   return subscriptions;
+}
+
+const READS_A_STEP = 64;
+
+/** What is not known is like nothing else. */
+function isFirst(value: string | undefined, met: Set<string>): boolean {
+  if (value === undefined) return true;
+  const { size } = met;
+  return met.add(value).size > size;
 }
 
 /** Reads an entry; what is wrong with it is found. */
@@ -72,28 +89,25 @@ export async function readEntry(entry: Entry, surroundings: Surroundings): Promi
   };
 }
 
-/** `earlier` has where each id stands first. */
-function checkId({ id, idAt }: Read, earlier: Map<string, Mark>, findings: Findings): void {
-  if (id === undefined) return;
-  const first = earlier.get(id);
-  if (first === undefined) return void earlier.set(id, idAt);
-  findings.add({
+function firstOfEach<Key>(reads: readonly Read[], key: (read: Read) => Key): Map<Key, Read> {
+  return new Map(reads.toReversed().map((read) => [key(read), read]));
+}
+
+function takenId({ id, idAt }: Read, first: Read): Problem {
+  return {
     ...idAt,
-    message: `the id ${quoted(id)} is taken by another subscription, ${where(first, idAt)}`,
+    message: `the id ${quoted(id!)} is taken by another subscription, ${where(first.idAt, idAt)}`,
     fix: "give this one an id of its own",
-  });
+  };
 }
 
 /** Entries that differ in nothing but their id send everything twice; hardly anybody means that. */
-function checkDouble({ work, at }: Read, earlier: Map<string, Mark>, findings: Findings): void {
-  if (work === undefined) return;
-  const first = earlier.get(work);
-  if (first === undefined) return void earlier.set(work, at);
-  findings.warn({
+function doubleOf({ at }: Read, first: Read): Problem {
+  return {
     ...at,
-    message: `another subscription sends the same events to the same URL, ${where(first, at)}`,
+    message: `another subscription sends the same events to the same URL, ${where(first.at, at)}`,
     fix: "take one of them out if that is not meant",
-  });
+  };
 }
 
 function workOf({ url, events, scope, match, profile }: Entry["words"]): string | undefined {

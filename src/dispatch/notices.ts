@@ -10,6 +10,7 @@ import type { ExhaustedDigest, NewEvent } from "../outbox/outbox.ts";
 import { formatOf } from "../profiles/render.ts";
 import type { Random } from "../runtime/random.ts";
 import { channelId, channelSubscription } from "./channels.ts";
+import type { Notice } from "./notice.ts";
 import {
   type ContactChannel,
   contactChannel,
@@ -18,30 +19,6 @@ import {
   isForContacts,
   ownerOfContact,
 } from "./contacts.ts";
-
-/** What a notice says; JSON with these names goes to every kind of channel. */
-export interface Notice {
-  readonly kind: NoticeKind;
-  readonly at: Instant;
-  /** One sentence. */
-  readonly summary: string;
-  readonly subscription?: string;
-  readonly url?: string;
-  /** Since when it has been so. */
-  readonly since?: Instant;
-  readonly delivery?: { readonly id: string; readonly type: string; readonly attempts: number };
-  readonly lastOutcome?: Outcome;
-  /** When the next attempt of anything for this subscription is due. */
-  readonly nextAttemptAt?: Instant;
-  /** Of a digest: what was exhausted since. */
-  readonly exhausted?: Pick<ExhaustedDigest, "deliveries" | "subscriptions" | "most">;
-  /** What is wrong with a config that was rejected. */
-  readonly problems?: readonly string[];
-  /** The operator who did it. */
-  readonly by?: string;
-  /** The command that helps. */
-  readonly command: string;
-}
 
 const MAX_EXCERPT = 500;
 

@@ -53,7 +53,7 @@ export class Retention {
   async #batch(): Promise<Pruned> {
     const { clock, steady, outbox, keep } = this.#ports;
     const pruned = await outbox.prune({
-      ...keptTimes(steady.now(), keep()),
+      ...keptTimes(steady, keep()),
       limit: BATCH_ROWS,
       hold: { maxMs: HOLD_MS, monotonicMs: () => clock.monotonicMs() },
     });
@@ -99,10 +99,10 @@ export class Retention {
   }
 }
 
-/** What is kept no longer, as of now. */
+/** What is kept no longer, as of now. A clock that was set ahead has nothing pruned early. */
 export function keptTimes(
-  now: number,
+  steady: SteadyClock,
   { deliveredMs, exhaustedMs }: ReturnType<RetentionPorts["keep"]>,
 ): { delivered: number; exhausted: number } {
-  return { delivered: now - deliveredMs, exhausted: now - exhaustedMs };
+  return { delivered: steady.ago(deliveredMs), exhausted: steady.ago(exhaustedMs) };
 }

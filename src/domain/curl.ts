@@ -15,6 +15,25 @@ export function curlOf(
   return lines.join(" \\\n  ");
 }
 
+/** A shell script that sends a request again, and fails unless it is answered 2xx. */
+export function receiverTestOf(
+  request: { url: string; headers: Headers; body: string },
+): string {
+  return [
+    "#!/bin/sh",
+    `status=$(${
+      curlOf(request).replace(
+        "curl ",
+        "curl --silent --output /dev/null --write-out '%{http_code}' ",
+      )
+    })`,
+    'case "$status" in',
+    '  2??) echo "ok: answered $status" ;;',
+    '  *) echo "failed: answered $status, expected 2xx" >&2; exit 1 ;;',
+    "esac",
+  ].join("\n");
+}
+
 /** A command of Bellhook's about one thing, to be pasted into a shell: an id may hold anything. */
 export function commandAbout(command: string, id: string): string {
   return `bellhook ${command} ${id.startsWith("-") ? "-- " : ""}${shellWord(id)}`;

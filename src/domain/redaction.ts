@@ -22,6 +22,7 @@ interface Place {
   readonly at: number;
   readonly isCut: boolean;
   readonly speller: Speller;
+  readonly met: MetPlaces;
 }
 
 /** Where in a text a secret stands. */
@@ -144,27 +145,44 @@ export class Redactor {
 
   #findSpelled(text: string, isCut: boolean, found: Range[]): void {
     const speller = new Speller(text);
-    for (let at = 0; at < text.length; at++) {
+    const met = new MetPlaces(text);
+    const space = this.#byFirst[SPACE];
+    for (let at = 0, rowEnd = 0; at < text.length; at++) {
       const code = text.charCodeAt(at);
-      let end = this.#endOfAny(this.#byFirst[code], text, { at, isCut, speller });
-      if (beginsSpelling(code)) {
+      if (at >= rowEnd && SIGNS[code]) {
+        rowEnd = endOfRow(text, at, SIGNS);
+        // Nothing but its own signs can be meant, until something else comes near.
+        if (rowEnd - at > LONGEST_SPELLING && !this.#mayBeginWithAny(text.slice(at, rowEnd))) {
+          at = rowEnd - LONGEST_SPELLING;
+        }
+      }
+      let end = this.#endOfAny(this.#byFirst[code], text, { at, isCut, speller, met });
+      if (beginsSpelling(code) && (!BLANK[code] || space)) {
         for (const { bytes } of speller.readingsAt(at)) {
           const forms = bytes === "" ? undefined : this.#byFirst[bytes.charCodeAt(0)];
-          end = Math.max(end, this.#endOfAny(forms, text, { at, isCut, speller }));
+          end = Math.max(end, this.#endOfAny(forms, text, { at, isCut, speller, met }));
         }
       }
       if (end > at) found.push([at, end]);
     }
   }
 
+  /** Whether any form begins with one of these signs, or with what it may mean. */
+  #mayBeginWithAny(signs: string): boolean {
+    const isThere = new Uint8Array(256);
+    for (let at = 0; at < signs.length; at++) isThere[signs.charCodeAt(at)] = 1;
+    if (isThere[PLUS]) isThere[SPACE] = 1;
+    return this.#byFirst.some((_, code) => isThere[code]);
+  }
+
   #endOfAny(
     forms: readonly string[] | undefined,
     text: string,
-    { at, isCut, speller }: Place,
+    place: Place,
   ): number {
     let longest = -1;
     for (const form of forms ?? []) {
-      longest = Math.max(longest, endOf(form, text, { at, isCut, speller }));
+      longest = Math.max(longest, endOf(form, text, place));
     }
     return longest;
   }
@@ -195,6 +213,8 @@ export class Redactor {
     { found, unpacking }: { found: Range[]; unpacking: number },
   ): void {
     for (const [from, to] of this.#runsIn(text, WRAPPED, isCut)) {
+      // Where there are none, none can be meant.
+      if (!HAS_PACKED.test(text.slice(from, to))) continue;
       for (const meant of meantBy(text.slice(from, to))) {
         const within: Range[] = [];
         const isOpen = isCut && to === text.length;
@@ -235,8 +255,14 @@ function kindOf(characters: RegExp): Uint8Array {
 
 /** Base64, in both alphabets, and hex. */
 const PACKED = kindOf(/[A-Za-z0-9+/_-]/);
+const HAS_PACKED = /[A-Za-z0-9+/_-]/;
 /** The same with line breaks, and whatever else its characters may be spelled with. */
 const WRAPPED = kindOf(/[A-Za-z0-9+/_\-%&\\#;{}\t\n\r ]/);
+/** Without letters, digits and space no code and no name of a character can be spelled. */
+const SIGNS = kindOf(/[^A-Za-z0-9\t\n\r ]/);
+/** What means nothing, or a space. */
+const BLANK = kindOf(/[+\t\n\r]/);
+const PLUS = 0x2b, SPACE = 0x20;
 /** Fewer digits are less than LEAST_BEGUN bytes. */
 const LEAST_LAST = 6;
 
@@ -328,14 +354,40 @@ function findPlain(text: string, plain: string, found: Range[]): void {
   }
 }
 
+function endOfRow(text: string, from: number, kind: Uint8Array): number {
+  let to = from;
+  while (to < text.length && kind[text.charCodeAt(to)]) to++;
+  return to;
+}
+
+/**
+ * From where it was looked already how a form goes on, from whatever beginning: that one reaches as
+ * far. Without it a text of nothing but spelled line breaks is read again from each of them.
+ */
+class MetPlaces {
+  readonly #length: number;
+  readonly #byForm = new Map<string, Set<number>>();
+
+  constructor({ length }: string) {
+    this.#length = length;
+  }
+
+  /** Whether it is the first time that so much of a form was read, up to this place. */
+  isNew(form: string, read: number, at: number): boolean {
+    let met = this.#byForm.get(form);
+    if (!met) this.#byForm.set(form, met = new Set());
+    const { size } = met;
+    return met.add(read * (this.#length + 1) + at).size > size;
+  }
+}
+
 /** Where a form that begins at a place ends, each of its bytes in any spelling; -1 where none does. */
 function endOf(
   form: string,
   text: string,
-  { at: start, isCut, speller }: Place,
+  { at: start, isCut, speller, met }: Place,
 ): number {
   const ahead: [read: number, at: number][] = [[0, start]];
-  const seen = new Set<number>();
   let longest = -1;
   for (let place = ahead.pop(); place; place = ahead.pop()) {
     let [read, at] = place;
@@ -348,10 +400,7 @@ function endOf(
       const code = text.charCodeAt(at);
       const isLiteral = code === form.charCodeAt(read);
       if (beginsSpelling(code)) {
-        // Two ways may meet again; each place is gone on from once.
-        const id = read * (text.length + 1) + at;
-        if (seen.has(id)) break;
-        seen.add(id);
+        if (!met.isNew(form, read, at)) break;
         for (const { bytes, end } of speller.readingsAt(at)) {
           if (read + bytes.length > 0 && form.startsWith(bytes, read)) {
             ahead.push([read + bytes.length, end]);

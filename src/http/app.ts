@@ -259,10 +259,17 @@ const notKept: MiddlewareHandler = async (context, next) => {
 
 /** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
 async function loadDashboard(ports: DashboardPorts): Promise<Hono<DashboardEnv>> {
-  const { dashboardRoutes } = await import("./dashboard/dashboard.tsx");
+  const { dashboardRoutes, noSuchPage } = await import("./dashboard/dashboard.tsx");
   const routes = dashboardRoutes(ports);
-  routes.notFound((context) => nothingFound(routes, context));
+  routes.notFound((context) =>
+    isForPerson(context) ? noSuchPage(context) : nothingFound(routes, context)
+  );
   return routes;
+}
+
+/** Whether somebody at a browser opened an address, rather than a program. */
+function isForPerson({ req }: Context<DashboardEnv>): boolean {
+  return req.method === "GET" && (req.header("accept") ?? "").includes("text/html");
 }
 
 function nothingFound<E extends Env>(routes: Hono<E>, context: Context<E>): Response {

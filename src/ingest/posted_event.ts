@@ -10,8 +10,7 @@ import {
   JsonTextError,
   membersOf,
 } from "../domain/json_text.ts";
-import { plainMembersOf } from "../domain/plain_json.ts";
-import type { Steps } from "../runtime/turn.ts";
+import { finished, type Steps } from "../runtime/turn.ts";
 
 /** The most events one request may hold. */
 export const MAX_EVENTS = 1_000;
@@ -86,11 +85,7 @@ export type Parsed =
 
 /** Reads a request's body: one event or an array of them. */
 export function parseEvents(text: string, format: Format): Parsed {
-  const parsing = parsingSteps(text, format);
-  for (;;) {
-    const { done, value } = parsing.next();
-    if (done) return value;
-  }
+  return finished(parsingSteps(text, format));
 }
 
 type Format = "events" | "cloudevents";
@@ -98,8 +93,6 @@ type Format = "events" | "cloudevents";
 /** The same, which can be interrupted after each event of an array. */
 export function* parsingSteps(text: string, format: Format): Steps<Parsed> {
   try {
-    const plain = plainMembersOf(text);
-    if (plain) return oneOf(readMembers(plain, format, ""));
     assertJson(text);
     const half = halfCharacterIn(text);
     if (half) return invalid(pathOf(half), HALF_CHARACTER);
@@ -152,14 +145,6 @@ function readEvent(
 ): PostedEvent | Fault[] {
   const members = membersOf(text);
   if (!members) return [{ path, message: "an event is a JSON object" }];
-  return readMembers(members, format, path);
-}
-
-function readMembers(
-  members: Members,
-  format: Format,
-  path: string,
-): PostedEvent | Fault[] {
   const twice = repeated(members);
   if (twice !== undefined) return [{ path: join(path, twice), message: "stands twice" }];
   return format === "events" ? readPosted(members, path) : readCloudEvent(members, path);

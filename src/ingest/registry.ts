@@ -1,31 +1,46 @@
+import type { Replacement } from "../config/diff.ts";
 import type { Event } from "../domain/event.ts";
 import type { Match, Subscription } from "../domain/subscription.ts";
 import { SubscriptionIndex } from "./subscription_index.ts";
 
 /** The subscriptions of the config in force, found by id or by the event they want. */
 export class Registry {
-  #byId = new Map<string, Subscription>();
-  #index = SubscriptionIndex.of([]);
+  #all: readonly Subscription[];
+  readonly #byId: Map<string, Subscription>;
+  #index: SubscriptionIndex;
   /** Sorted when somebody asks for a page: who lists 50 000 asks for a hundred of them. */
   #sortedIds: readonly string[] | undefined;
 
   constructor(subscriptions: readonly Subscription[]) {
-    this.swap(subscriptions, SubscriptionIndex.of(subscriptions));
-  }
-
-  /** Puts another config's subscriptions in place, all at once; their index was built in steps. */
-  swap(subscriptions: readonly Subscription[], index: SubscriptionIndex): void {
+    this.#all = subscriptions;
     this.#byId = new Map(subscriptions.map((subscription) => [subscription.id, subscription]));
-    this.#index = index;
-    this.#sortedIds = undefined;
+    this.#index = SubscriptionIndex.of(subscriptions);
   }
 
+  /**
+   * Puts another config's subscriptions in place, all at once: `replacement` is what differs, and their
+   * index was built in steps.
+   */
+  swap(
+    subscriptions: readonly Subscription[],
+    { added, replaced, removed }: Replacement,
+    index: SubscriptionIndex,
+  ): void {
+    this.#all = subscriptions;
+    this.#index = index;
+    for (const { id } of removed) this.#byId.delete(id);
+    for (const { after } of replaced) this.#byId.set(after.id, after);
+    for (const subscription of added) this.#byId.set(subscription.id, subscription);
+    if (added.length + removed.length > 0) this.#sortedIds = undefined;
+  }
+
+  /** In the config's order. */
   get all(): Iterable<Subscription> {
-    return this.#byId.values();
+    return this.#all;
   }
 
   get size(): number {
-    return this.#byId.size;
+    return this.#all.length;
   }
 
   find(id: string): Subscription | undefined {
@@ -62,7 +77,7 @@ export class Registry {
   /** The same one by one, in steps. */
   *explaining(event: Event): Iterable<{ subscription: Subscription; match: Match }> {
     const { match } = this.#index.ask(event);
-    for (const subscription of this.#byId.values()) {
+    for (const subscription of this.#all) {
       yield { subscription, match: match(subscription) };
     }
   }

@@ -92,7 +92,12 @@ const HOLDS_MS = 10 * 60_000;
 /** Keeps the answer for whoever looks again soon. */
 export class PatternWatch {
   #known:
-    | { readonly config: unknown; readonly at: Instant; patterns: UnmatchedPattern[] }
+    | {
+      /** Held weakly: nobody may ask again. */
+      readonly subscriptions: WeakRef<Config["subscriptions"]>;
+      readonly at: Instant;
+      readonly patterns: UnmatchedPattern[];
+    }
     | undefined;
   #underWay: Promise<UnmatchedPattern[]> | undefined;
 
@@ -100,14 +105,14 @@ export class PatternWatch {
   async patterns(examined: Examined): Promise<readonly UnmatchedPattern[]> {
     const { config, now } = examined;
     const known = this.#known;
-    const holds = known !== undefined && known.config === config.subscriptions &&
-      Math.abs(now - known.at) < HOLDS_MS;
-    if (holds) return known.patterns;
+    const holds = known?.subscriptions.deref() === config.subscriptions &&
+      Math.abs(now - known!.at) < HOLDS_MS;
+    if (holds) return known!.patterns;
     this.#underWay ??= unmatchedPatterns(examined).catch(() => []).finally(() => {
       this.#underWay = undefined;
     });
     const patterns = await this.#underWay;
-    this.#known = { config: config.subscriptions, at: now, patterns };
+    this.#known = { subscriptions: new WeakRef(config.subscriptions), at: now, patterns };
     return patterns;
   }
 }

@@ -1,7 +1,7 @@
-import type { ProfileWords } from "./words.ts";
+import type { RawProfile } from "./raw_profile.ts";
 
 /** Booking Experts' "Setting up webhooks" page; the page knows no signature. */
-export const bookingExperts: ProfileWords = {
+export const bookingExperts: RawProfile = {
   description: "Booking Experts app webhooks",
   body: {
     event: { from: "type" },

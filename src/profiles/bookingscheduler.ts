@@ -1,7 +1,7 @@
-import type { ProfileWords } from "./words.ts";
+import type { RawProfile } from "./raw_profile.ts";
 
 /** BookingScheduler's webhooks page. */
-export const bookingscheduler: ProfileWords = {
+export const bookingscheduler: RawProfile = {
   description: "BookingScheduler webhooks",
   body: {
     event: { from: "type" },

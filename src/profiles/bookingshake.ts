@@ -1,7 +1,7 @@
-import type { ProfileWords } from "./words.ts";
+import type { RawProfile } from "./raw_profile.ts";
 
 /** BookingShake's webhooks overview. */
-export const bookingshake: ProfileWords = {
+export const bookingshake: RawProfile = {
   description: "BookingShake webhooks",
   body: {
     event: { from: "type" },

@@ -1,7 +1,7 @@
-import type { ProfileWords } from "./words.ts";
+import type { RawProfile } from "./raw_profile.ts";
 
 /** BookingSync's "Webhook subscriptions" page. */
-export const bookingsync: ProfileWords = {
+export const bookingsync: RawProfile = {
   description: "BookingSync webhook subscriptions",
   body: {
     account_id: { from: "scope.account_id", whenMissing: "refuse" },

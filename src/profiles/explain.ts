@@ -1,32 +1,26 @@
-import { distance } from "fastest-levenshtein";
 import { Buffer } from "node:buffer";
 import type { Headers } from "../domain/attempt.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
-import { assertJson, type JsonText, membersOf } from "../domain/json_text.ts";
-import type { BodyShape, Profile, SignatureRule } from "../domain/profile.ts";
-import type { Secret } from "../domain/secret.ts";
-import { bodiesOf, type BodyCandidate } from "./mistakes/body.ts";
-import { algorithmName, digestsOf } from "./mistakes/digest.ts";
-import { type Key, keysOf } from "./mistakes/key.ts";
+import type { SignatureRule } from "../domain/profile.ts";
+import { algorithmName } from "./mistakes/digest.ts";
+import { headerValue, headerValues } from "./mistakes/headers.ts";
 import type { Candidate, Mistake } from "./mistakes/mistake.ts";
 import { type Candidates, search, type SearchResult } from "./mistakes/search.ts";
-import { millisecondTexts, MS_DIGITS, placeholdersOf, textsOf } from "./mistakes/text.ts";
-import { readingsOf, readTemplate, type ValueRule, valueWords } from "./mistakes/value.ts";
+import { millisecondTexts, MS_DIGITS } from "./mistakes/text.ts";
+import { nearNames } from "./mistakes/near_names.ts";
+import {
+  candidatesOf,
+  type Explainable,
+  isJson,
+  rightKey,
+  type Scheme,
+  schemesOf,
+  TRIO,
+  untoldIn,
+} from "./mistakes/scheme.ts";
+import { readingsOf, valueWords } from "./mistakes/value.ts";
 import { BUILT_IN } from "./table.ts";
-import { IN_SIGNED_TEXT, parseTemplate, type Placeholder } from "./template.ts";
-
-/** A request as it came, and what to hold its signatures against. */
-export interface Explainable {
-  readonly profile: Profile;
-  readonly secret: Secret;
-  /** Told apart from the current one: what it signed is a mistake with a name. */
-  readonly previousSecret?: Secret;
-  readonly headers: Headers;
-  /** The bytes as they came, before any parser. */
-  readonly rawBody: Uint8Array;
-  /** When it came: what timestamps are judged against. */
-  readonly at: Instant;
-}
+import { IN_SIGNED_TEXT, parseTemplate } from "./template.ts";
 
 /**
  * Whether a request's signatures are right, and if not, why. It never holds a secret, nor a signature
@@ -42,7 +36,7 @@ export type Explanation =
     readonly ok: false;
     /** The header it is about. */
     readonly header: string;
-    /** For a person: what was found, what should be, how to mend it. */
+    /** For a person: what was found, what should be, how to fix it. */
     readonly reason: string;
     /** A short word for scripts, two joined by "+"; left out where nothing explains the signature. */
     readonly mistake?: string;
@@ -101,134 +95,12 @@ export function expectedSignatures(request: Explainable): Headers {
   });
 }
 
-/** A signature header: its rule, and what the request says of the placeholders in it. */
-interface Scheme {
-  readonly rule: SignatureRule & ValueRule;
-  readonly known: ReadonlyMap<Placeholder, string>;
-  /** Headers that have to stand beside it, by placeholder. */
-  readonly beside: ReadonlyMap<Placeholder, string>;
-}
-
 interface Problem {
   /** The scheme's own where it is left out. */
   readonly header?: string;
   readonly reason: string;
   readonly mistake?: string;
   readonly checked?: readonly string[];
-}
-
-const TRIO_PARTS: ReadonlyMap<Placeholder, string> = new Map([
-  ["id", "webhook-id"],
-  ["timestamp", "webhook-timestamp"],
-]);
-
-const TRIO: SignatureRule & ValueRule = {
-  header: "webhook-signature",
-  algorithm: "sha256",
-  encoding: "base64",
-  over: "{id}.{timestamp}.{body}",
-  value: "v1,{signature}",
-  valueSeparator: " ",
-};
-
-/** How far a timestamp may be from the receiver's clock, either way (Standard Webhooks). */
-const TOLERANCE_MS = 5 * 60_000;
-
-/** The profile's own signature and the trio: where the profile has none, where any of it is there. */
-function schemesOf(request: Explainable): Scheme[] {
-  const { profile: { signature }, headers } = request;
-  const inTrio = new Map<Placeholder, string>();
-  for (const [placeholder, name] of TRIO_PARTS) {
-    const value = headerValue(headers, name);
-    if (value !== undefined) inTrio.set(placeholder, value);
-  }
-  const trio = { rule: trioRule(request), known: inTrio, beside: TRIO_PARTS };
-  if (!signature) return [trio];
-  const known = new Map([...inTrio, ...saidElsewhere(request)]);
-  const beside = new Map(
-    placeholdersOf(parseTemplate(signature.over, IN_SIGNED_TEXT)).flatMap((placeholder) => {
-      const name = TRIO_PARTS.get(placeholder);
-      return name === undefined || known.has(placeholder) ? [] : [[placeholder, name]];
-    }),
-  );
-  const own: Scheme = { rule: signature, known, beside };
-  const hasTrio = inTrio.size > 0 || headerValue(headers, TRIO.header) !== undefined;
-  return hasTrio ? [own, trio] : [own];
-}
-
-/** What a signature is made over that the request doesn't say. */
-function untoldIn({ rule, known, beside }: Scheme): Placeholder | undefined {
-  return placeholdersOf(parseTemplate(rule.over, IN_SIGNED_TEXT)).find((placeholder) =>
-    !placeholder.startsWith("body") && !known.has(placeholder) && !beside.has(placeholder)
-  );
-}
-
-function trioRule(request: Explainable): SignatureRule & ValueRule {
-  const key = rightKey(keysFor(request));
-  return key?.kind === "ed25519" ? { ...TRIO, value: "v1a,{signature}" } : TRIO;
-}
-
-/** What body, the profile's headers and the signature's own say of the placeholders. */
-function saidElsewhere({ profile, headers, rawBody }: Explainable): Map<Placeholder, string> {
-  const known = new Map<Placeholder, string>();
-  const named = [...profile.headers];
-  if (profile.signature) named.push([profile.signature.header, profile.signature.value]);
-  for (const [name, template] of named) {
-    const value = headerValue(headers, name);
-    const read = value === undefined ? undefined : readTemplate(template, value);
-    for (const [placeholder, text] of read ?? []) known.set(placeholder, text);
-  }
-  // In a header some of its characters are encoded; the body has it as it is.
-  const type = typeIn(profile.body, new TextDecoder().decode(rawBody));
-  return type === undefined ? known : known.set("type", type);
-}
-
-/** What a body says where its shape puts the event's type; undefined where it doesn't. */
-export function typeIn(shape: BodyShape, text: JsonText): string | undefined {
-  const members = new Map(isJson(text) ? membersOf(text) : []);
-  for (const [name, value] of shape) {
-    const found = members.get(name);
-    if (found === undefined) continue;
-    if (value.kind === "object") {
-      const inner = typeIn(value.members, found);
-      if (inner !== undefined) return inner;
-    } else if (value.kind === "from" && value.source === "type" && found.startsWith('"')) {
-      return JSON.parse(found);
-    }
-  }
-  return undefined;
-}
-
-function keysFor({ profile, secret, previousSecret }: Explainable): Candidate<Key>[] {
-  return keysOf({ secret, form: profile.secretForm, ...(previousSecret && { previousSecret }) });
-}
-
-function rightKey(keys: readonly Candidate<Key>[]): Key | undefined {
-  return keys.find(({ mistakes }) => mistakes.length === 0)?.value;
-}
-
-/** All that a scheme's signature may come from; what the header holds is put in later. */
-function candidatesOf(
-  { rule, known }: Scheme,
-  request: Explainable,
-): Omit<Candidates, "readings"> & { readonly bodies: readonly BodyCandidate[] } {
-  const { rawBody } = request;
-  const over = parseTemplate(rule.over, IN_SIGNED_TEXT);
-  return {
-    keys: keysFor(request),
-    bodies: bodiesOf(rawBody, {
-      reserialised: placeholdersOf(over).includes("body:reserialised"),
-      dataNames: dataNamesIn(request.profile.body),
-    }),
-    texts: textsOf({ over, known, rawBody }),
-    digests: digestsOf(rule.algorithm),
-  };
-}
-
-/** Where a body has the event's data, and where most others have it. */
-function dataNamesIn(shape: BodyShape): Set<string> {
-  const own = shape.filter(([, value]) => value.kind === "from" && value.source === "data");
-  return new Set([...own.map(([name]) => name), "data"]);
 }
 
 /** One look at a request; what several questions need is worked out once. */
@@ -370,10 +242,10 @@ class Inspection {
     }
     if (mistakes) {
       const was = [...new Set(mistakes.map(({ was }) => was))].join(", and ");
-      const mend = [...new Set(mistakes.map(({ mend }) => mend))].join(", and ");
-      const reason = `${rule.header} does not match: ${was}, expected ${
-        expectation(rule)
-      }; ${mend}${other === undefined ? "" : ` (profile "${other}" signs so)`}`;
+      const fix = [...new Set(mistakes.map(({ fix }) => fix))].join(", and ");
+      const reason = `${rule.header} does not match: ${was}, expected ${expectation(rule)}; ${fix}${
+        other === undefined ? "" : ` (profile "${other}" signs so)`
+      }`;
       return { reason, mistake: mistakes.map(({ word }) => word).join("+"), checked };
     }
     const problem = this.#cutOff(scheme, value) ??
@@ -490,6 +362,9 @@ function isRight({ mistakes }: Candidate<unknown>): boolean {
   return mistakes.length === 0;
 }
 
+/** How far a timestamp may be from the receiver's clock, either way (Standard Webhooks). */
+const TOLERANCE_MS = 5 * 60_000;
+
 /** A timestamp that was signed must be near the moment the request came. */
 function stalenessOf({ rule, known }: Scheme, at: Instant): Problem | undefined {
   const timestamp = known.get("timestamp");
@@ -546,50 +421,9 @@ function inWords(over: string): string {
   }
 }
 
-function headerValues(headers: Headers, name: string): string[] {
-  return headers.filter(([given]) => given.toLowerCase() === name.toLowerCase())
-    .map(([, value]) => value);
-}
-
-function headerValue(headers: Headers, name: string): string | undefined {
-  return headerValues(headers, name)[0];
-}
-
-/** Names in a request that may have been meant for one that is missing. */
-function nearNames(headers: Headers, name: string, schemes: readonly Scheme[]): string[] {
-  const others = new Set(
-    [...schemes.map(({ rule }) => rule.header), ...TRIO_PARTS.values()]
-      .map((other) => other.toLowerCase()),
-  );
-  const wanted = letters(name);
-  const distances = headers.map(([given]) => given)
-    .filter((given) => !others.has(given.toLowerCase()))
-    .map((given): [string, number] => [given, distance(letters(given), wanted)]);
-  const last = name.split("-").at(-1)!.toLowerCase();
-  return distances
-    .filter(([given, far]) => far <= wanted.length / 4 || given.toLowerCase().includes(last))
-    .sort(([, a], [, b]) => a - b)
-    .map(([given]) => given)
-    .slice(0, 3);
-}
-
-/** A name as CGI, env files and typing errors leave it: without case, punctuation and prefix. */
-function letters(name: string): string {
-  return name.toLowerCase().replace(/^http_/, "").replace(/^x[-_]/, "").replace(/[^a-z0-9]/g, "");
-}
-
 function foundInstead(near: readonly string[]): string {
   if (near.length === 0) return "";
   return `; found in its place: ${near.map((name) => `"${name}"`).join(", ")}`;
-}
-
-function isJson(text: string): boolean {
-  try {
-    assertJson(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A found value as a reason shows it: quoted, and cut where it is long. */

@@ -1,7 +1,7 @@
-import type { ProfileWords } from "./words.ts";
+import type { RawProfile } from "./raw_profile.ts";
 
-/** RoostSync's webhooks preview; its retry policy is the house ladder. */
-export const roostsync: ProfileWords = {
+/** RoostSync's webhooks preview; its retry policy is the default retry schedule. */
+export const roostsync: RawProfile = {
   description: "RoostSync webhooks",
   body: {
     event: { from: "type" },

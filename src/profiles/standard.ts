@@ -1,7 +1,7 @@
-import type { ProfileWords } from "./words.ts";
+import type { RawProfile } from "./raw_profile.ts";
 
 /** Standard Webhooks (https://www.standardwebhooks.com): the default. */
-export const standard: ProfileWords = {
+export const standard: RawProfile = {
   description: "Standard Webhooks",
   body: {
     type: { from: "type" },

@@ -5,9 +5,10 @@ import { bookingshake } from "./bookingshake.ts";
 import { bookingsync } from "./bookingsync.ts";
 import { roostsync } from "./roostsync.ts";
 import { standard } from "./standard.ts";
-import { type ProfileWords, resolveProfile } from "./words.ts";
+import { type RawProfile } from "./raw_profile.ts";
+import { resolveProfile } from "./resolve_profile.ts";
 
-const WORDS: Readonly<Record<string, ProfileWords>> = {
+const WORDS: Readonly<Record<string, RawProfile>> = {
   standard,
   bookingsync,
   "booking-experts": bookingExperts,

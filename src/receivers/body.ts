@@ -1,7 +1,12 @@
-import { type JsonText, JsonTextError, membersOf } from "../domain/json_text.ts";
 import { parseInstant } from "../domain/instant.ts";
-import { formProblem, type Opened, type Problem, quoted } from "./verification.ts";
-import type { ReceivedRequest } from "./verification.ts";
+import { type JsonText, JsonTextError, membersOf } from "../domain/json_text.ts";
+import {
+  formProblem,
+  type Opened,
+  type Problem,
+  quoted,
+  type ReceivedRequest,
+} from "./verification.ts";
 
 /** Reads the body as the JSON object that every platform's is, or says why it is none. */
 export function openBody(
@@ -29,17 +34,7 @@ export function openBody(
   }
 }
 
-/** Holds the body's keys and their order against the page's. */
-export function keysProblem(
-  opened: Opened,
-  expected: readonly string[],
-  optional: readonly string[] = [],
-): Problem | undefined {
-  const found = opened.members.map(([name]) => name);
-  return orderProblem(found, { expected, optional, where: "the body" });
-}
-
-/** As keysProblem, for any object. */
+/** Holds an object's keys and their order against what they should be. */
 export function orderProblem(
   found: readonly string[],
   { expected, optional, where }: {
@@ -64,57 +59,10 @@ function list(names: readonly string[]): string {
   return names.length === 0 ? "(none)" : some.join(", ") + (names.length > 20 ? ", …" : "");
 }
 
-/** What a JSON value is, in the words of the platforms' pages. */
-export type Kind = "string" | "number" | "object" | "array" | "null" | "boolean";
-
-/** Whether a member is one of these kinds of value. */
-export function kindProblem(
-  opened: Opened,
-  name: string,
-  kinds: readonly Kind[],
-): Problem | undefined {
-  const value = memberOf(opened, name);
-  if (value !== undefined && kinds.includes(kindOf(value))) return undefined;
-  return formProblem(`${name} is ${shown(value)}, expected ${kinds.map(withArticle).join(" or ")}`);
-}
-
-/** The JSON text of a member, or undefined. */
-export function memberOf(opened: Opened, name: string): JsonText | undefined {
-  return opened.members.find(([known]) => known === name)?.[1];
-}
-
-/** The text of a member that is a string, or undefined. */
-export function stringOf(opened: Opened, name: string): string | undefined {
-  const value = memberOf(opened, name);
-  return value?.startsWith('"') ? JSON.parse(value) : undefined;
-}
-
-export function kindOf(value: JsonText): Kind {
-  switch (value[0]) {
-    case '"':
-      return "string";
-    case "{":
-      return "object";
-    case "[":
-      return "array";
-    case "n":
-      return "null";
-    case "t":
-    case "f":
-      return "boolean";
-    default:
-      return "number";
-  }
-}
-
 /** A member's JSON text as a problem shows it. */
 export function shown(value: JsonText | undefined): string {
   if (value === undefined) return "missing";
   return value.length > 80 ? `${value.slice(0, 79)}…` : value;
-}
-
-function withArticle(kind: Kind): string {
-  return kind === "null" ? kind : `${kind === "object" || kind === "array" ? "an" : "a"} ${kind}`;
 }
 
 /** A timestamp in ISO 8601, in UTC, with a `Z`. */

@@ -2,9 +2,8 @@ import type { Instant } from "../domain/instant.ts";
 import type { Profile } from "../domain/profile.ts";
 import type { Secret } from "../domain/secret.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { hasRecipe, verify } from "./recipes.ts";
-import { verifyByRule } from "./rule.ts";
-import type { ReceivedRequest, Verification } from "./verification.ts";
+import type { Verification } from "./verification.ts";
+import { verify } from "./verify.ts";
 
 /** What a receiver verifies, and how it misbehaves. */
 export interface ReceiverOptions {
@@ -59,7 +58,7 @@ type Unanswered = "the sender had gone" | "this receiver was stopped";
 /** More than any publisher here sends at once. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
-/** Starts a server on loopback that verifies each request as the profile's platform tells to. */
+/** Starts a server on loopback that verifies each request by what its profile says. */
 export function startReceiver(options: ReceiverOptions): Receiver {
   const { profile, clock, fail, delayMs = 0 } = options;
   if (fail !== undefined && !(Number.isInteger(fail) && fail >= 200 && fail <= 599)) {
@@ -132,24 +131,13 @@ async function judge(
   if (request.method !== "POST") {
     return refused(405, `the method is ${request.method}, expected POST`);
   }
-  const verification = verifyAs(
+  const verification = verify(
     profile,
     { headers: request.headers, rawBody, receivedAt },
     secret?.reveal(),
   );
   if (verification.ok) return { status: 200, verification };
   return { status: verification.kind === "signature" ? 401 : 400, verification };
-}
-
-/** Verifies by the platform's own recipe, or by the profile's data where the profile is a user's. */
-export function verifyAs(
-  profile: Profile,
-  request: ReceivedRequest,
-  secret: string | undefined,
-): Verification {
-  return hasRecipe(profile.name)
-    ? verify(profile.name, request, secret)
-    : verifyByRule(profile, request, secret);
 }
 
 function refused(status: number, problem: string): Judged {

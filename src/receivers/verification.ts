@@ -39,9 +39,6 @@ export interface Opened extends ReceivedRequest {
   readonly secret: string | undefined;
 }
 
-/** One platform's way to look at a request: the first problem, or none. */
-export type Recipe = (opened: Opened) => Problem | undefined;
-
 export function formProblem(problem: string): Problem {
   return { kind: "form", problem };
 }

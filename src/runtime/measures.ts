@@ -1,3 +1,4 @@
+import type { Steps } from "./turn.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -25,8 +26,10 @@ export interface Measures {
   loopDelayed(ms: number): void;
   /** A config was put in force, or was not. */
   reloaded(facts: { ok: boolean; at: Instant }): void;
-  /** A config with these subscriptions is in force; what was counted of others is dropped. */
-  configured(subscriptions: readonly string[], isKnown: (id: string) => boolean): void;
+  /** These subscriptions are in force as well. */
+  configured(subscriptions: readonly { readonly id: string }[]): Steps<void>;
+  /** What was counted of others is dropped: some are gone. */
+  gone(isKnown: (id: string) => boolean): Steps<void>;
 }
 
 /** Counts into metrics, whose names and meanings are fixed here. */
@@ -158,13 +161,14 @@ export function measuresIn(metrics: Metrics, startedAt: Instant): Measures {
       wasReloaded = ok;
       if (ok) inForceSince = at;
     },
-    configured(subscriptions, isKnown) {
-      metrics.forget("subscription", isKnown);
-      for (const id of subscriptions) {
+    *configured(subscriptions) {
+      for (const { id } of subscriptions) {
         for (const result of ["success", "failure"]) attempts.add(0, id, result);
         finished.add(0, id, "exhausted");
+        yield;
       }
     },
+    gone: (isKnown) => metrics.forget("subscription", isKnown),
   };
 }
 

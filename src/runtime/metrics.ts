@@ -1,4 +1,4 @@
-import type { Turn } from "./turn.ts";
+import type { Steps, Turn } from "./turn.ts";
 
 /**
  * The numbers of a running daemon, in Prometheus' text format 0.0.4. Counting is a look-up and an
@@ -28,8 +28,8 @@ export class Metrics {
   }
 
   /** Lets go of the series whose first label names what is gone, where that label is the one named. */
-  forget(label: string, isKnown: (value: string) => boolean): void {
-    for (const family of this.#families.values()) family.forget(label, isKnown);
+  *forget(label: string, isKnown: (value: string) => boolean): Steps<void> {
+    for (const family of this.#families.values()) yield* family.forget(label, isKnown);
   }
 
   /** All of it, piece by piece, for it may be tens of megabytes. What can't be read now is left out. */
@@ -100,7 +100,7 @@ interface Family {
   readonly type: "counter" | "gauge" | "histogram";
   /** Each series as one text, so that its lines are of one moment. */
   read(): Promise<Iterable<string>>;
-  forget(label: string, isKnown: (value: string) => boolean): void;
+  forget(label: string, isKnown: (value: string) => boolean): Steps<void>;
 }
 
 /** A sum for each set of label values. */
@@ -130,8 +130,8 @@ export class Counter implements Family {
     for (const { labels, value } of this.#series.all()) yield line(this.#name, labels, value.count);
   }
 
-  forget(label: string, isKnown: (value: string) => boolean): void {
-    this.#series.forget(label, isKnown);
+  forget(label: string, isKnown: (value: string) => boolean): Steps<void> {
+    return this.#series.forget(label, isKnown);
   }
 }
 
@@ -182,8 +182,8 @@ export class Histogram implements Family {
     }
   }
 
-  forget(label: string, isKnown: (value: string) => boolean): void {
-    this.#series.forget(label, isKnown);
+  forget(label: string, isKnown: (value: string) => boolean): Steps<void> {
+    return this.#series.forget(label, isKnown);
   }
 }
 
@@ -212,7 +212,7 @@ class Gauge implements Family {
   }
 
   /** It remembers nothing. */
-  forget(): void {}
+  *forget(): Steps<void> {}
 }
 
 /**
@@ -248,9 +248,11 @@ class SeriesMap<Value> {
     }
   }
 
-  forget(label: string, isKnown: (value: string) => boolean): void {
+  *forget(label: string, isKnown: (value: string) => boolean): Steps<void> {
     if (this.#labels[0] !== label) return;
+    let looked = 0;
     for (const [first, list] of this.#byFirst) {
+      if (++looked % SERIES_A_STEP === 0) yield;
       if (first === OTHER || isKnown(first)) continue;
       this.#byFirst.delete(first);
       this.#size -= list.filter((value) => value !== undefined).length;
@@ -277,6 +279,8 @@ class SeriesMap<Value> {
     return list[place] = this.#make();
   }
 }
+
+const SERIES_A_STEP = 256;
 
 interface Series<Value> {
   /** All labels as they are written, without braces. */

@@ -4,6 +4,15 @@ import type { Clock } from "./clock.ts";
 
 /** A wall clock that differs from the steady one by less is taken for right. */
 const TOLERANCE_MS = 1_000;
+/** So many steps ahead are remembered one by one. */
+const MOST_STEPS = 100;
+
+/** The clock was set ahead: what came before is dated earlier by so much than it would be now. */
+interface StepAhead {
+  /** The instant right after it. */
+  at: Instant;
+  byMs: number;
+}
 
 /**
  * The schedule's time: the wall clock as it was at the start, carried on by the monotonic clock. A
@@ -15,6 +24,8 @@ export class SteadyClock {
   #wallAtStart: Instant;
   #monotonicAtStart: number;
   #followedMs = 0;
+  /** The latest last; what was taken back later is left out. */
+  readonly #stepsAhead: StepAhead[] = [];
 
   constructor(clock: Clock, startAt = clock.wall()) {
     this.#clock = clock;
@@ -62,6 +73,40 @@ export class SteadyClock {
   follow(stepMs: number): void {
     this.#wallAtStart += stepMs;
     this.#followedMs += stepMs;
+    if (stepMs < 0) return this.#takeBack(-stepMs);
+    this.#stepsAhead.push({ at: this.now(), byMs: stepMs });
+    if (this.#stepsAhead.length <= MOST_STEPS) return;
+    const [first] = this.#stepsAhead.splice(0, 1);
+    this.#stepsAhead[0]!.byMs += first!.byMs;
+  }
+
+  #takeBack(ms: number): void {
+    for (let leftMs = ms; leftMs > 0 && this.#stepsAhead.length > 0;) {
+      const last = this.#stepsAhead.at(-1)!;
+      const backMs = Math.min(leftMs, last.byMs);
+      last.at -= backMs;
+      last.byMs -= backMs;
+      leftMs -= backMs;
+      if (last.byMs === 0) this.#stepsAhead.pop();
+    }
+  }
+
+  /**
+   * The instant that was so long ago, as it was dated then: what came before the clock was set a year
+   * ahead is not a year older for it. Steps before this process are not known.
+   */
+  ago(ms: number): Instant {
+    let at = this.now() - ms;
+    for (const step of this.#stepsAhead.toReversed()) {
+      if (at >= step.at) break;
+      at -= step.byMs;
+    }
+    return at;
+  }
+
+  /** How many steps ahead are remembered. */
+  get stepsAhead(): number {
+    return this.#stepsAhead.length;
   }
 
   /** How far it has followed in all: an instant from before is off by the difference. */

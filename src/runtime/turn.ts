@@ -7,6 +7,19 @@ const LONGEST_MS = 5;
 /** Work that can be interrupted wherever it yields, which should be every tenth of a millisecond or so. */
 export type Steps<Value> = Generator<undefined, Value>;
 
+/** Carries all steps out at once. */
+export function finished<Value>(steps: Steps<Value>): Value {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** Carries all steps out; in slices, where others need the loop meanwhile. */
+export async function inSlices<Value>(steps: Steps<Value>, turn: Turn | undefined): Promise<Value> {
+  return turn ? await turn.run(steps) : finished(steps);
+}
+
 /** When the next work that rests may go on. */
 const freeAtMs = new WeakMap<Clock, number>();
 

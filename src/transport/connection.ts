@@ -1,7 +1,7 @@
 import type { Outcome, Response } from "../domain/attempt.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Failure } from "./failure.ts";
-import type { KnownHeads } from "./known_heads.ts";
+import type { ResponseHeadCache } from "./response_head_cache.ts";
 import type { Opened } from "./open_connection.ts";
 import { ResponseReader } from "./response_reader.ts";
 import type { SendBuffers } from "./send_buffers.ts";
@@ -47,7 +47,7 @@ export class Connection {
   readonly #roundTripMs: number;
   readonly #clock: Clock;
   readonly #buffers: SendBuffers;
-  readonly #knownHeads: KnownHeads;
+  readonly #headCache: ResponseHeadCache;
   readonly #onClosed: () => void;
   #buffer = new Uint8Array(SMALL_READ_BYTES);
   #open = true;
@@ -57,13 +57,13 @@ export class Connection {
   #exchange: Exchange | undefined;
 
   constructor(
-    { host, openedAtMs, clock, buffers, knownHeads, onClosed, ...opened }: Opened & {
+    { host, openedAtMs, clock, buffers, headCache, onClosed, ...opened }: Opened & {
       /** As the URL has it. */
       readonly host: string;
       readonly openedAtMs: number;
       readonly clock: Clock;
       readonly buffers: SendBuffers;
-      readonly knownHeads: KnownHeads;
+      readonly headCache: ResponseHeadCache;
       /** Told once, when its descriptor is given back. */
       readonly onClosed: () => void;
     },
@@ -77,7 +77,7 @@ export class Connection {
     this.hasOthers = opened.hasOthers;
     this.openedAtMs = openedAtMs;
     this.#buffers = buffers;
-    this.#knownHeads = knownHeads;
+    this.#headCache = headCache;
   }
 
   /** Whether it may carry a request. */
@@ -88,7 +88,7 @@ export class Connection {
   /** Posts, where nothing else is under way; a value, whatever the receiver does. */
   post({ head, body, onHead }: Post): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<Answer>();
-    this.#exchange = { reader: new ResponseReader(this.#knownHeads), resolve, onHead };
+    this.#exchange = { reader: new ResponseReader(this.#headCache), resolve, onHead };
     this.#send(head, body);
     if (!this.#isReading) this.#read();
     return promise;

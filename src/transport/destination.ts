@@ -10,12 +10,15 @@ export interface Destination {
   readonly key: string;
 }
 
-/** So many are remembered; after that it begins anew. */
-const MOST = 10_000;
-
 /** Works each destination out once, not for every request: parsing a URL takes a tenth of sending. */
 export class Destinations {
   readonly #byPool = new Map<string, Known>();
+  readonly #pools: () => number;
+
+  /** `pools` answers how many pools there are; those of former configs go where there are more. */
+  constructor(pools: () => number) {
+    this.#pools = pools;
+  }
 
   /** Undefined where the URL is neither https nor http. */
   of(request: OutgoingRequest): Destination | undefined {
@@ -24,7 +27,7 @@ export class Destinations {
     if (known?.text === url && known.allowNetworks === allowNetworks) return known.destination;
     const destination = destinationOf(request);
     if (destination === undefined) return undefined;
-    if (this.#byPool.size >= MOST) this.#byPool.clear();
+    if (this.#byPool.size >= this.#pools()) this.#byPool.clear();
     this.#byPool.set(request.pool, { text: url, allowNetworks, destination });
     return destination;
   }

@@ -7,7 +7,7 @@ import { ConnectionPool } from "./connection_pool.ts";
 import { type Destination, Destinations } from "./destination.ts";
 import { Failure } from "./failure.ts";
 import { HungHandshakes } from "./hung_handshakes.ts";
-import { KnownHeads } from "./known_heads.ts";
+import { ResponseHeadCache } from "./response_head_cache.ts";
 import { AddressOrder } from "./address_order.ts";
 import { NameService, type Resolver, systemResolver } from "./name_service.ts";
 import { openConnection, type OpeningPorts } from "./open_connection.ts";
@@ -29,6 +29,8 @@ export interface Http1Options {
   readonly maxIdle?: number;
   /** So many are open in all: beyond that an idle one is closed for each new one. */
   readonly maxOpen?: number;
+  /** How many pools requests may name, as many as there are receivers; 1 000 unless told. */
+  readonly pools?: () => number;
 }
 
 /** The transport, and what can be told of its connections. */
@@ -55,15 +57,16 @@ class Http1Transport implements Http1Connections {
   readonly #order = new AddressOrder();
   /** By their length: a timer for each request would cost a third of the request. */
   readonly #deadlines = new Map<number, SharedTimer>();
-  readonly #destinations = new Destinations();
+  readonly #destinations: Destinations;
   readonly #pool: ConnectionPool;
   readonly #buffers = new SendBuffers();
-  readonly #knownHeads = new KnownHeads();
+  readonly #headCache = new ResponseHeadCache();
   #closed = false;
 
   constructor(options: Http1Options) {
     const { clock, resolve = systemResolver, tls, maxIdle = MAX_IDLE, maxOpen } = options;
     this.#clock = clock;
+    this.#destinations = new Destinations(options.pools ?? (() => 1_000));
     this.#pool = new ConnectionPool(clock, { mostIdle: maxIdle, mostOpen: maxOpen ?? Infinity });
     this.#opening = {
       clock,
@@ -171,7 +174,7 @@ class Http1Transport implements Http1Connections {
       }
       throw error;
     });
-    const shared = { buffers: this.#buffers, knownHeads: this.#knownHeads, clock: this.#clock };
+    const shared = { buffers: this.#buffers, headCache: this.#headCache, clock: this.#clock };
     return new Connection({
       ...opened,
       ...shared,

@@ -1,7 +1,9 @@
 import { type Headers, MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { latin1 } from "../domain/latin1.ts";
+import { COLON, CR, IN_TOKEN, IN_VALUE, LF, SPACE, TAB, ZERO } from "./bytes.ts";
+import { ChunkFrame } from "./chunk_frame.ts";
 import { KeptBytes } from "./kept_bytes.ts";
-import type { KnownHeads } from "./known_heads.ts";
+import type { ResponseHeadCache } from "./response_head_cache.ts";
 import { framingOf } from "./response_framing.ts";
 
 /** So much of a response head is taken, interim answers and blank lines before it included. */
@@ -42,6 +44,7 @@ export class ResponseReader {
   readonly #body = new KeptBytes(MAX_RESPONSE_BYTES);
   /** What is to come of the body, or of the chunk. */
   #left = 0;
+  readonly #chunkFrame = new ChunkFrame();
 
   // A section of lines, which is a head or the trailers, is read where it lies, or is held together
   // where it comes in pieces.
@@ -55,11 +58,11 @@ export class ResponseReader {
   #matched = 0;
   #minorVersion = 0;
   #status = 0;
-  readonly #knownHeads: KnownHeads;
+  readonly #headCache: ResponseHeadCache;
 
   /** Readers that share the known heads spare each other their reading. */
-  constructor(knownHeads: KnownHeads) {
-    this.#knownHeads = knownHeads;
+  constructor(headCache: ResponseHeadCache) {
+    this.#headCache = headCache;
   }
 
   /** Takes the bytes that came next; keeps no part of them. */
@@ -267,7 +270,7 @@ export class ResponseReader {
 
   #endHead(bytes: Uint8Array, origin: number): void {
     const text = this.#text(bytes, origin);
-    const { headers, framing } = this.#knownHeads.of(text, () => this.#fields(text));
+    const { headers, framing } = this.#headCache.of(text, () => this.#fields(text));
     if (typeof framing === "string") {
       this.#refuseAsInvalid(framing);
       return;
@@ -285,7 +288,6 @@ export class ResponseReader {
       this.#reading = "whole";
     } else if (chunked) {
       this.#part = "chunkFrame";
-      this.#beginChunk();
     } else if (length === undefined) {
       this.#part = "bodyToEnd";
       this.keepsConnection = false;
@@ -337,90 +339,19 @@ export class ResponseReader {
     return to;
   }
 
-  #beginChunk(): void {
-    this.#state = SIZE;
-    this.#left = 0;
-    this.#matched = 0;
-  }
-
-  /** What stands between the data of two chunks. Answers where it ends, or the bytes do. */
+  /** Answers where what frames the chunk ends, or the bytes do. */
   #takeChunkFrame(bytes: Uint8Array, from: number): number {
-    for (let at = from; at < bytes.length; at++) {
-      const byte = bytes[at]!;
-      switch (this.#state) {
-        case SIZE: {
-          const digit = HEX[byte]!;
-          if (digit < 16) {
-            // Leading zeros don't count; beyond 2^53 it is near enough, since so much never comes.
-            if (this.#left >= 2 ** 60) return this.#refuseAsInvalid("a chunk's size is too large");
-            this.#left = this.#left * 16 + digit;
-            this.#matched = 1;
-            break;
-          }
-          if (this.#matched === 0 || (byte !== CR && byte !== SEMICOLON)) {
-            return this.#refuseAsInvalid("a chunk's size is no number");
-          }
-          this.#state = byte === CR ? SIZE_END : EXTENSION;
-          break;
-        }
-        case EXTENSION: // its first byte
-          if (IN_TOKEN[byte] === 0) return this.#refuseAsInvalid(BAD_EXTENSION);
-          this.#state = EXTENSION_NAME;
-          break;
-        case EXTENSION_NAME:
-          if (IN_TOKEN[byte] === 1) break;
-          if (byte === EQUALS) this.#state = EXTENSION_VALUE;
-          else if (byte === SEMICOLON) this.#state = EXTENSION;
-          else if (byte === CR) this.#state = SIZE_END;
-          else return this.#refuseAsInvalid(BAD_EXTENSION);
-          break;
-        case EXTENSION_VALUE: // its first byte
-          if (byte === QUOTE) this.#state = QUOTED;
-          else if (IN_TOKEN[byte] === 1) this.#state = EXTENSION_TOKEN;
-          else return this.#refuseAsInvalid(BAD_EXTENSION);
-          break;
-        case EXTENSION_TOKEN:
-          if (IN_TOKEN[byte] === 1) break;
-          if (byte === SEMICOLON) this.#state = EXTENSION;
-          else if (byte === CR) this.#state = SIZE_END;
-          else return this.#refuseAsInvalid(BAD_EXTENSION);
-          break;
-        case QUOTED:
-          if (byte === QUOTE) this.#state = AFTER_QUOTED;
-          else if (byte === BACKSLASH) this.#state = QUOTED_PAIR;
-          else if (IN_VALUE[byte] === 0) return this.#refuseAsInvalid(BAD_EXTENSION);
-          break;
-        case QUOTED_PAIR:
-          if (IN_VALUE[byte] === 0) return this.#refuseAsInvalid(BAD_EXTENSION);
-          this.#state = QUOTED;
-          break;
-        case AFTER_QUOTED:
-          if (byte === SEMICOLON) this.#state = EXTENSION;
-          else if (byte === CR) this.#state = SIZE_END;
-          else return this.#refuseAsInvalid(BAD_EXTENSION);
-          break;
-        case SIZE_END:
-          if (byte !== LF) return this.#refuseAsInvalid("a CR comes without an LF");
-          if (this.#left === 0) {
-            this.#part = "trailer";
-            this.#bytesBefore = 0;
-            this.#beginSection(FIELD);
-          } else {
-            this.#part = "chunk";
-            this.#state = DATA_END;
-          }
-          return at + 1;
-        case DATA_END:
-          if (byte !== CR) return this.#refuseAsInvalid("a chunk is longer than it says");
-          this.#state = DATA_LF;
-          break;
-        case DATA_LF:
-          if (byte !== LF) return this.#refuseAsInvalid("a CR comes without an LF");
-          this.#beginChunk();
-          break;
-      }
+    const end = this.#chunkFrame.take(bytes, from);
+    if (end < 0) return this.#refuseAsInvalid(this.#chunkFrame.fault);
+    if (!this.#chunkFrame.isWhole) return end;
+    this.#left = this.#chunkFrame.chunkLength;
+    if (this.#left > 0) this.#part = "chunk";
+    else {
+      this.#part = "trailer";
+      this.#bytesBefore = 0;
+      this.#beginSection(FIELD);
     }
-    return bytes.length;
+    return end;
   }
 }
 
@@ -436,7 +367,6 @@ interface Span {
 }
 
 const NONE = new Uint8Array();
-const BAD_EXTENSION = "a chunk's extension can't be read";
 
 // Where in a section.
 const BLANK = 0;
@@ -453,47 +383,6 @@ const BEFORE_VALUE = 10;
 const VALUE = 11;
 const SECTION_END = 12;
 
-// Where in what frames a chunk.
-const SIZE = 20;
-const EXTENSION = 21;
-const EXTENSION_NAME = 22;
-const EXTENSION_VALUE = 23;
-const EXTENSION_TOKEN = 24;
-const QUOTED = 25;
-const QUOTED_PAIR = 26;
-const AFTER_QUOTED = 27;
-const SIZE_END = 28;
-const DATA_END = 29;
-const DATA_LF = 30;
-
-const TAB = 0x09;
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
-const QUOTE = 0x22;
 /** The first bytes of what a TLS server says (RFC 8446, section 5.1). */
 const TLS_ALERT = 0x15, TLS_HANDSHAKE = 0x16;
-const ZERO = 0x30;
-const COLON = 0x3a;
-const SEMICOLON = 0x3b;
-const EQUALS = 0x3d;
-const BACKSLASH = 0x5c;
-
 const HTTP_1 = Array.from("HTTP/1.", (letter) => letter.charCodeAt(0));
-/** RFC 9110, section 5.6.2. */
-const IN_TOKEN = table(/[!#$%&'*+.^_`|~0-9A-Za-z-]/);
-/** What may stand in a field's value, a reason or a quoted text: no control character but a tab. */
-const IN_VALUE = table(/[\t\x20-\x7e\x80-\xff]/);
-/** The value of a hexadecimal digit; 255 for what is none. */
-const HEX = Uint8Array.from(
-  table(/[0-9A-Fa-f]/),
-  (isDigit, byte) => isDigit === 1 ? parseInt(String.fromCharCode(byte), 16) : 255,
-);
-
-/** 1 for each byte that is such a character, 0 for the others. */
-function table(characters: RegExp): Uint8Array {
-  return Uint8Array.from(
-    { length: 256 },
-    (_, byte) => Number(characters.test(String.fromCharCode(byte))),
-  );
-}

@@ -258,7 +258,7 @@ zpty -w z 'show() { print -r -- $BUFFER >> lines; BUFFER= }; zle -N show; bindke
 zpty -w z "print RE""ADY"
 zpty -r -m z out '*READY*'
 for line; do zpty -w -n z "$line"$'\\t\\a'; done
-for i in {1..400}; do
+for i in {1..2400}; do
   zpty -r -t z more
   [[ -e lines && $(wc -l < lines) -ge $# ]] && break
   zselect -t 5
@@ -274,7 +274,7 @@ zpty -b z zsh -f -i
 zpty -w z "PROMPT=; RPROMPT=; unsetopt beep; autoload -Uz compinit; compinit -D -u; source $SCRIPT; print RE""ADY"
 zpty -r -m z out '*READY*'
 zpty -w -n z "$1"$'\\t'
-for i in {1..200}; do
+for i in {1..2400}; do
   zpty -r -t z more && out+=$more
   [[ $out == *(audit|--state|guests)* ]] && break
   zselect -t 5 2>/dev/null || { zmodload zsh/zselect; zselect -t 5 }

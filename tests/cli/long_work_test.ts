@@ -39,8 +39,47 @@ async function aHouse(version?: number) {
   };
 }
 
-/** Starts a command as a process, and waits until it ends or is at some point; undefined if it has ended. */
-async function untilItIs(
+/** A daemon that says this has done all its work. */
+const READY = "bellhook is ready";
+
+/**
+ * Starts a command as a process, and ends it by the signal at some point of its work. A command that
+ * has done all of its work before anybody saw it there starts again on the database as it was.
+ */
+async function endedAt(
+  house: { path: string },
+  { args, isThere, signal = "SIGKILL" }: {
+    args: string[];
+    isThere: (said: string) => boolean;
+    signal?: Deno.Signal;
+  },
+): Promise<Deno.CommandStatus> {
+  const { path } = house;
+  const before = await filesIn(path);
+  for (let tries = 0; tries < 50; tries++) {
+    const process = await stoppedAt(args, isThere);
+    if (process) {
+      // It hears of a signal before it goes on.
+      process.kill(signal);
+      if (signal !== "SIGKILL") process.kill("SIGCONT");
+      return await process.status;
+    }
+    for (const name of (await filesIn(path)).keys()) await Deno.remove(`${path}/${name}`);
+    for (const [name, bytes] of before) await Deno.writeFile(`${path}/${name}`, bytes);
+  }
+  throw new Error(`"${args[0]}" was never seen there: ${isThere}`);
+}
+
+async function filesIn(folder: string): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for await (const { name } of Deno.readDir(folder)) {
+    files.set(name, await Deno.readFile(`${folder}/${name}`));
+  }
+  return files;
+}
+
+/** The process stands still at that point; undefined where it has passed it. */
+async function stoppedAt(
   args: string[],
   isThere: (said: string) => boolean,
 ): Promise<Deno.ChildProcess | undefined> {
@@ -56,8 +95,18 @@ async function untilItIs(
     .pipeTo(new WritableStream({ write: (text) => void (said += text) })).catch(() => {});
   let hasEnded = false;
   void process.status.then(() => hasEnded = true);
-  await until(() => hasEnded || isThere(said), "it is there", { withinMs: 60_000 });
-  return hasEnded ? undefined : process;
+  const isDone = () => hasEnded || said.includes(READY);
+  await until(() => isDone() || isThere(said), "it is there");
+  try {
+    process.kill("SIGSTOP");
+  } catch {
+    // It has ended meanwhile.
+  }
+  // What it said or did just before is known by then.
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  if (!isDone()) return process;
+  await kill(process);
+  return undefined;
 }
 
 function isPartial(name: string): boolean {
@@ -101,16 +150,11 @@ Deno.test("story: an upgrade killed with -9 at any moment is done by the next st
     isChanging,
     isChanging,
   ];
-  let kills = 0;
   for (const isThere of moments) {
-    const process = await untilItIs(["serve", "-c", config], isThere);
-    if (!process) continue;
-    await kill(process);
-    kills++;
+    await endedAt(house, { args: ["serve", "-c", config], isThere });
     // Whatever is there is a whole copy, or has not got its name.
     if (has(copy)) assertEquals(rowsIn(`${folder}/${copy}`), ALL);
   }
-  assertEquals(kills, moments.length);
   const madeAt = Deno.statSync(`${folder}/${copy}`).mtime!.getTime();
   const { process, ready } = startServe(folder, house.port);
   await ready;
@@ -157,9 +201,9 @@ Deno.test("story: an upgrade that is told to stop ends with 0, sends nothing, an
     () => house.names().includes(copy),
   ];
   for (const [index, isThere] of moments.entries()) {
-    const process = await untilItIs(["serve", "-c", house.config], isThere);
-    process!.kill("SIGTERM");
-    assertEquals((await process!.status).code, 0);
+    const args = ["serve", "-c", house.config];
+    const { code } = await endedAt(house, { args, isThere, signal: "SIGTERM" });
+    assertEquals(code, 0);
     assertEquals(requests, 0, "it was told to stop before it sent anything");
     assertEquals(house.names(), ["bellhook.db", ...(index === 0 ? [] : [copy]), "secret"]);
   }
@@ -175,7 +219,8 @@ Deno.test("upgrade: what an older Bellhook has changed since is copied again", a
   await using house = await aHouse(2);
   const { path: folder, database, config } = house;
   const copy = "bellhook.db-v2-backup";
-  await kill((await untilItIs(["serve", "-c", config], () => house.names().includes(copy)))!);
+  const args = ["serve", "-c", config];
+  await endedAt(house, { args, isThere: () => house.names().includes(copy) });
   {
     using db = new DatabaseSync(database);
     db.exec("update attempts set duration_ms = 21 where seq = 17");
@@ -203,11 +248,10 @@ Deno.test("story: a compaction killed with -9 at any moment loses nothing and le
   const rest = [10_000, 10_000, 10_000];
   const whole = Deno.statSync(database).size;
   for (const share of [0, 0.2, 0.4]) {
-    const process = await untilItIs(
-      ["compact", "-c", config],
-      () => house.names().some(isPartial) && sizeOf(folder, isPartial) >= share * whole,
-    );
-    if (process) await kill(process);
+    await endedAt(house, {
+      args: ["compact", "-c", config],
+      isThere: () => house.names().some(isPartial) && sizeOf(folder, isPartial) >= share * whole,
+    });
     assertEquals(rowsIn(database), rest);
   }
   const { code, stdout, stderr } = await bellhook(folder, "compact", "--json");
@@ -239,13 +283,11 @@ Deno.test("compact: a dry run tells sizes and changes nothing; beside a daemon i
 Deno.test("backup: Ctrl-C removes what it has written; kill -9 leaves what the next one removes", async () => {
   await using house = await aHouse();
   const args = ["backup", `${house.path}/b.db`, "-c", house.config];
-  const begun = () => house.names().some(isPartial);
-  const interrupted = await untilItIs(args, begun);
-  interrupted!.kill("SIGINT");
-  assertEquals((await interrupted!.status).code, 1);
+  const isThere = () => house.names().some(isPartial);
+  assertEquals((await endedAt(house, { args, isThere, signal: "SIGINT" })).code, 1);
   assertEquals(house.names(), ["bellhook.db"]);
 
-  await kill((await untilItIs(args, begun))!);
+  await endedAt(house, { args, isThere });
   assertEquals(house.names().filter(isPartial).length, 1);
   assertEquals((await finish(args)).exitCode, 0);
   assertEquals(house.names(), ["b.db", "bellhook.db"]);

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { reset } from "@logtape/logtape";
 import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 import { aDirectory, finish, start } from "./captured.ts";
@@ -39,7 +38,6 @@ async function logOf(args: readonly string[]): Promise<string> {
   await until(() => serving.stderr.includes("attempt failed"));
   serving.signal("SIGTERM");
   assertEquals(await serving.exit, 0);
-  await reset();
   assertEquals(serving.stderr.match(/a proxy is set .*https_proxy/g)?.length, 1);
   for (
     const hidden of ["t0ken", SECRET, "a-secret-key", "Zoë", "an answer's body", "pr0xy-password"]

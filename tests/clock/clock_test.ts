@@ -135,9 +135,10 @@ Deno.test("rate limit: a daemon that is killed again and again keeps to it, as i
   }
   await until(() => arrivedAtMs.length >= 14, "all are sent");
   for (const [index, atMs] of arrivedAtMs.slice(limit).entries()) {
-    // They may be a few milliseconds on their way.
+    // On a busy machine they may be on their way for some time; one that forgot what it had sent would
+    // send as many again as soon as it is up. tests/dispatch/restarts_test.ts has the exact time.
     const withinMs = atMs - arrivedAtMs[index]!;
-    assert(withinMs >= 950, `${limit + 1} requests within ${withinMs} ms`);
+    assert(withinMs >= 700, `${limit + 1} requests within ${withinMs} ms`);
   }
   await house.stop();
 });

@@ -2,6 +2,7 @@ import { type Loaded, readConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import type { Config, Problem } from "../../src/config/config.ts";
 import type { ConfigFiles } from "../../src/config/include.ts";
+import { type Listing, Stamps } from "../../src/config/listing.ts";
 import type { SecretSources } from "../../src/config/secrets.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
@@ -94,14 +95,28 @@ function sourcesOf({ env = ENV, files = {}, credentials = {} }: World): SecretSo
 function filesOf({ files = {} }: World): ConfigFiles {
   return {
     read: (path) => textOf(files, path),
-    list(directory) {
-      const below = Object.keys(files).filter((path) => path.startsWith(`${directory}/`))
-        .map((path) => path.slice(directory.length + 1).split("/"));
-      const names = new Map(below.map(([name, ...rest]) => [name!, rest.length > 0]));
-      return Promise.resolve([...names].map(([name, isDirectory]) => ({ name, isDirectory })));
-    },
+    list: (folders) =>
+      Promise.resolve(folders.map((folder) => listingOf(folder, Object.keys(files)))),
+    stamps: (paths) => Promise.resolve(Stamps.of(paths.map(() => ({ isFolder: false })))),
     realPath: (path) => Promise.resolve(path),
   };
+}
+
+/** A folder's listing, where these are all the files there are. */
+export function listingOf(
+  folder: string,
+  paths: readonly string[],
+  version: (path: string) => number | undefined = () => undefined,
+): Listing {
+  const below = paths.filter((path) => path.startsWith(`${folder}/`))
+    .map((path) => path.slice(folder.length + 1).split("/"));
+  const isFolder = new Map(below.map(([name, ...rest]) => [name!, rest.length > 0]));
+  const names = [...isFolder.keys()].filter((name) => !name.startsWith(".")).sort();
+  const stamps = Stamps.of(names.map((name) => {
+    const told = version(`${folder}/${name}`);
+    return { isFolder: isFolder.get(name)!, ...(told !== undefined && { version: told }) };
+  }));
+  return { names, stamps };
 }
 
 function textOf(files: Readonly<Record<string, string>>, path: string): Promise<string> {

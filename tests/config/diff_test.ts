@@ -1,12 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
-import { diffConfigs, formatDiff, isUnchanged } from "../../src/config/diff.ts";
-import { Turn } from "../../src/runtime/turn.ts";
+import { diffConfigs, formatDiff, isUnchanged, replacementOf } from "../../src/config/diff.ts";
+import { finished, Turn } from "../../src/runtime/turn.ts";
+import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { fc } from "../support/properties.ts";
 import { configOf, entry } from "./a_reading.ts";
 
 async function diffOf(before: unknown, after: unknown, env?: Record<string, string>) {
   const configs = [await configOf(before), await configOf(after, env ? { env } : {})] as const;
-  return await diffConfigs(...configs, new Turn(new FakeClock()));
+  return (await diffConfigs(...configs, new Turn(new FakeClock()))).diff;
 }
 
 /** All of its text, for a look at what it shows. */
@@ -138,4 +140,41 @@ Deno.test("diff: callers, event types and profiles are named one by one", async 
     'eventTypes["booking.created"]',
     "profiles.ours",
   ]);
+});
+
+Deno.test("replacement: whatever is moved, made, read again and removed, it leads from one list to the other", () => {
+  const ids = fc.uniqueArray(fc.constantFrom(..."abcdefgh"), { maxLength: 8 });
+  fc.assert(
+    fc.property(ids, ids, fc.uniqueArray(fc.constantFrom(..."abcdefgh")), (from, to, again) => {
+      const before = from.map((id) => aSubscription({ id }));
+      const kept = new Map(before.map((one) => [one.id, one]));
+      const after = to.map((id) =>
+        again.includes(id) ? aSubscription({ id }) : kept.get(id) ?? aSubscription({ id })
+      );
+      const { added, replaced, removed } = finished(replacementOf(before, after));
+      const led = new Map(before.map((one) => [one.id, one]));
+      for (const one of removed) assert(led.get(one.id) === one && led.delete(one.id));
+      for (const one of replaced) {
+        assert(one.before !== one.after && led.get(one.before.id) === one.before);
+        led.set(one.after.id, one.after);
+      }
+      for (const one of added) assert(!led.has(one.id) && led.set(one.id, one));
+      assertEquals(led.size, after.length);
+      for (const one of after) assert(led.get(one.id) === one);
+    }),
+  );
+});
+
+Deno.test("replacement: one more among 5 000 is found from both ends, and no other is looked at", () => {
+  const before = Array.from({ length: 5_000 }, (_, index) => aSubscription({ id: `s${index}` }));
+  const after = before.toSpliced(2_500, 0, aSubscription({ id: "new" }));
+  const asked: string[] = [];
+  for (const one of after) {
+    const { id } = one;
+    Object.defineProperty(one, "id", { get: () => (asked.push(id), id) });
+  }
+  const { added, replaced, removed } = finished(replacementOf(before, after));
+  assert(added.length === 1 && added[0] === after[2_500]);
+  assertEquals([replaced, removed], [[], []]);
+  assertEquals(new Set(asked), new Set(["new"]));
 });

@@ -2,17 +2,20 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { diffConfigs, isUnchanged } from "../../src/config/diff.ts";
 import type { ConfigFiles } from "../../src/config/include.ts";
 import { type Loaded, readConfig } from "../../src/config/load.ts";
-import { ConfigMemory, stampOf } from "../../src/config/memory.ts";
+import { Stamps } from "../../src/config/listing.ts";
+import { ConfigMemory } from "../../src/config/memory.ts";
 import { Turn } from "../../src/runtime/turn.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fc } from "../support/properties.ts";
-import { entry, ENV, WHSEC } from "./a_reading.ts";
+import { entry, ENV, listingOf, WHSEC } from "./a_reading.ts";
 
 /** Files that can be changed, each with a stamp that tells; and how often each was read. */
 class Files implements ConfigFiles {
   readonly texts = new Map<string, { text: string; version: number; settled: boolean }>();
   readonly env: Record<string, string> = { ...ENV };
   reads: string[] = [];
+  /** The folders that were listed, by what was asked at once. */
+  lists: string[][] = [];
   #versions = 0;
 
   write(path: string, text: string, settled = true): void {
@@ -25,19 +28,27 @@ class Files implements ConfigFiles {
     return file ? Promise.resolve(file.text) : Promise.reject(new Deno.errors.NotFound());
   }
 
-  list(directory: string) {
-    const names = [...this.texts.keys()].filter((path) => path.startsWith(`${directory}/`))
-      .map((path) => ({ name: path.slice(directory.length + 1), isDirectory: false }));
-    return Promise.resolve(names.filter(({ name }) => !name.includes("/")));
+  list(folders: readonly string[]) {
+    this.lists.push([...folders]);
+    const paths = [...this.texts.keys()];
+    return Promise.resolve(folders.map((one) => listingOf(one, paths, (path) => this.#told(path))));
+  }
+
+  stamps(paths: readonly string[]) {
+    const told = paths.map((path) => this.#told(path));
+    return Promise.resolve(Stamps.of(told.map((version) => ({
+      isFolder: false,
+      ...(version !== undefined && { version }),
+    }))));
   }
 
   realPath(path: string): Promise<string> {
     return Promise.resolve(path);
   }
 
-  stamp(path: string): string | undefined {
+  #told(path: string): number | undefined {
     const file = this.texts.get(path);
-    return file?.settled ? String(file.version) : undefined;
+    return file?.settled ? file.version : undefined;
   }
 
   load(config: unknown, memory?: ConfigMemory): Promise<Loaded> {
@@ -81,6 +92,49 @@ Deno.test("memory: only files that have changed are read again, and the others' 
   assertEquals(second.config.subscriptions.map(({ id }) => id), ["a", "b", "c", "d"]);
   assert(second.config.subscriptions[0] === a && second.config.subscriptions[2] === c);
   assert(second.config.subscriptions[1] !== b);
+});
+
+Deno.test("memory: one more customer costs one listing for all folders of a level, and one file read", async () => {
+  const files = new Files();
+  const memory = new ConfigMemory();
+  const path = (index: number) => customer(`${index % 3}/${index}`);
+  const write = (index: number) =>
+    files.write(
+      path(index),
+      JSON.stringify(entry({ id: `c${index}`, url: `https://${index}.example` })),
+    );
+  for (let index = 0; index < 300; index++) write(index);
+  const include = { include: ["customers/*/*.json"] };
+  const first = await files.load(include, memory);
+  assert(first.ok);
+  assertEquals(memory.size, 300);
+  [files.reads, files.lists] = [[], []];
+  write(300);
+  const second = await files.load(include, memory);
+  assert(second.ok);
+  assertEquals(files.reads, [path(300)]);
+  assertEquals(files.lists, [[CUSTOMERS], [0, 1, 2].map((folder) => `${CUSTOMERS}/${folder}`)]);
+  const kept = new Set(first.config.subscriptions);
+  assertEquals(second.config.subscriptions.filter((one) => kept.has(one)).length, 300);
+});
+
+Deno.test("memory: a file that two globs name is known by both ways, and read once", async () => {
+  const files = new Files();
+  const memory = new ConfigMemory();
+  for (const name of ["a", "b"]) {
+    files.write(
+      customer(name),
+      JSON.stringify(entry({ id: name, url: `https://${name}.example` })),
+    );
+  }
+  const include = { include: ["customers/b.json", "customers/*.json"] };
+  for (const reads of [[customer("b"), customer("a")], []]) {
+    files.reads = [];
+    const loaded = await files.load(include, memory);
+    assert(loaded.ok);
+    assertEquals(files.reads, reads);
+    assertEquals(loaded.config.subscriptions.map(({ id }) => id), ["b", "a"]);
+  }
 });
 
 Deno.test("memory: a secret that changed in its file or the environment is read again", async () => {
@@ -164,23 +218,14 @@ Deno.test("memory: whatever is edited, what is loaded with it is what is loaded 
         }
         const ids = (loaded: typeof anew) => loaded.config.subscriptions.map(({ id }) => id);
         assertEquals(ids(remembered), ids(anew));
-        const diff = await diffConfigs(remembered.config, anew.config, new Turn(new FakeClock()));
+        const { diff } = await diffConfigs(
+          remembered.config,
+          anew.config,
+          new Turn(new FakeClock()),
+        );
         assert(isUnchanged(diff), JSON.stringify(diff));
       }
     }),
     { numRuns: 100 },
   );
-});
-
-Deno.test("memory: a file that was changed a moment ago has no stamp yet, and then one that tells", async () => {
-  const path = await Deno.makeTempFile();
-  const { mtime } = await Deno.stat(path);
-  const then = mtime!.getTime();
-  assertEquals(stampOf(path, then + 1_000), undefined);
-  const stamp = stampOf(path, then + 60_000);
-  assert(stamp !== undefined);
-  await Deno.writeTextFile(path, "another text");
-  assert(stampOf(path, Date.now() + 60_000) !== stamp);
-  await Deno.remove(path);
-  assertEquals(stampOf(path, then + 60_000), undefined);
 });

@@ -6,14 +6,9 @@ import { aDaemon, stopAtOnce, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
-import { aHouse, type House, TOKEN } from "./a_house.ts";
+import { aHouse, type House } from "./a_house.ts";
+import { signedIn } from "./signed_in.ts";
 import { Visitor } from "./visitor.ts";
-
-async function signedIn(house: House): Promise<Visitor> {
-  const visitor = new Visitor(house.url);
-  await visitor.submit(await visitor.open("/"), "/dashboard/sign-in", { token: TOKEN });
-  return visitor;
-}
 
 /** The id of the newest delivery that fits. */
 async function newest(house: House, query: string): Promise<string> {

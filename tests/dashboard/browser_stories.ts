@@ -59,7 +59,7 @@ async function pathsOf(house: House): Promise<string[]> {
     "/",
     "/dashboard/deliveries?limit=10",
     "/dashboard/deliveries?state=cancelled",
-    ...[failed, waiting, held, fine].map(({ id }) => `/dashboard/deliveries/${id}`),
+    ...[failed, waiting, held, fine].map(({ id }) => `/dashboard/deliveries/${id}?list=all`),
     "/dashboard/subscriptions",
     "/dashboard/subscriptions/guest-app",
     "/dashboard/subscriptions/venue-crm?failedSince=2020-01-01T00:00",
@@ -71,6 +71,8 @@ async function pathsOf(house: House): Promise<string[]> {
     "/dashboard/config",
     "/dashboard/history",
     "/dashboard/bulk?state=pending",
+    "/?span=week&show=failed",
+    "/dashboard/deliveries?state=pending&subscription=erp&status=503",
   ];
 }
 
@@ -100,6 +102,16 @@ story(
       );
       await look(path);
     }
+    await page.getByRole("button", { name: "Menu" }).click();
+    await look("the open menu");
+    await page.goto(`${house.url}/dashboard/nonsense`);
+    await page.getByRole("heading", { name: "No such page" }).waitFor();
+    await look("a wrong address");
+    assertMatch(page.complaints.splice(0).join(), /^Failed to load resource: .* 404 /);
+    await page.goto(`${house.url}/`);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.reload();
+    await page.getByRole("button", { name: "Menu" }).click();
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("Token").waitFor();
     await look("sign-in");
@@ -213,10 +225,11 @@ story(
   async (browser, house) => {
     const page = await aPage(browser, house);
     await page.goto(`${house.url}/dashboard/deliveries`);
-    await page.getByLabel("State").selectOption("delivered");
-    await page.getByLabel("Subscription").fill("guest-app");
+    await page.getByRole("link", { name: "Delivered", exact: true }).click();
+    await page.getByText("+ filter").click();
+    await page.getByLabel("Subscription", { exact: true }).fill("guest-app");
     const yesterday = new Date(Date.now() - 20 * 3_600_000).toISOString().slice(0, 16);
-    await page.getByLabel("Jump to").fill(yesterday);
+    await page.getByLabel("Before").fill(yesterday);
     await page.getByRole("button", { name: "Show", exact: true }).click();
     await page.waitForURL(/state=delivered&subscription=guest-app.*until=/);
     const times = await page.evaluate(`Array.from(
@@ -228,13 +241,102 @@ story(
     });
     const shared = await filtered.newPage();
     await shared.goto(page.url());
-    assertEquals(await shared.getByLabel("Subscription").inputValue(), "guest-app");
+    assertEquals(
+      await shared.getByLabel("Subscription", { exact: true }).inputValue(),
+      "guest-app",
+    );
+    await shared.getByRole("link", { name: "subscription: guest-app" }).click();
+    assertMatch(shared.url(), /state=delivered&until=/);
     await page.getByRole("link", { name: "Newest" }).click();
     await page.getByText("following what comes").waitFor();
     assertMatch(page.url(), /state=delivered&subscription=guest-app$/);
     assertEquals(page.complaints, []);
   },
 );
+
+story(
+  "twenty deliveries fit on a screen, each on one line that says why",
+  async (browser, house) => {
+    const page = await aPage(browser, house, { viewport: { width: 1440, height: 900 } });
+    await page.goto(`${house.url}/dashboard/deliveries`);
+    const heights = await page.evaluate(`Array.from(
+    document.querySelectorAll("#deliveries tbody tr"), (row) => {
+      const { height, bottom } = row.getBoundingClientRect();
+      return [Math.round(height), bottom <= innerHeight];
+    })`) as [height: number, isVisible: boolean][];
+    const visible = heights.filter(([, isVisible]) => isVisible);
+    assert(visible.length >= 20, `${visible.length} rows fit`);
+    assert(visible.every(([height]) => height <= 33), `${heights}`);
+    await page.goto(`${house.url}/dashboard/deliveries?subscription=erp&state=pending`);
+    assertMatch(
+      await page.locator("#deliveries .detail").first().innerText(),
+      /503 Service Unavailable next in/,
+    );
+    await page.setViewportSize({ width: 390, height: 844 });
+    const [first] = await page.evaluate(`Array.from(
+    document.querySelectorAll("#deliveries tbody tr"), (row) => row.offsetHeight)`) as number[];
+    assert(first! <= 64, `two lines, not ${first} pixels`);
+  },
+);
+
+story("no word of a table is broken, however narrow it is", async (browser, house) => {
+  const page = await aPage(browser, house);
+  for (const width of [1440, 1024, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    for (
+      const path of ["/", "/dashboard/deliveries", "/dashboard/subscriptions", "/dashboard/events"]
+    ) {
+      await page.goto(house.url + path);
+      assertEquals(await page.evaluate(BROKEN_WORDS), [], `${path} at ${width}`);
+    }
+  }
+});
+
+/** Words of tables and tiles that stand on two lines; ids may be longer than any column. */
+const BROKEN_WORDS =
+  `Array.from(document.querySelectorAll("td, th, dt, dd, .choices a")).flatMap((cell) => {
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    for (const { 0: word, index } of text.data.matchAll(/\\S+/g)) {
+      if (word.length > 24) continue;
+      const range = document.createRange();
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      const tops = new Set(Array.from(range.getClientRects(), ({ top }) => Math.round(top)));
+      if (tops.size > 1) broken.push(word);
+    }
+  }
+  return broken;
+})`;
+
+story("on a phone the menu opens by a button, without script as well", async (browser, house) => {
+  const page = await aPage(browser, house, { javaScriptEnabled: false });
+  await page.setViewportSize({ width: 390, height: 844 });
+  const config = page.getByRole("link", { name: "Config", exact: true });
+  assertEquals(await config.isVisible(), false);
+  await page.getByRole("button", { name: "Menu" }).click();
+  await config.click();
+  await page.getByRole("heading", { level: 1, name: "Config" }).waitFor();
+});
+
+story("a chart tells its numbers under the pointer and by keys", async (browser, house) => {
+  const page = await aPage(browser, house);
+  const says = page.locator("[data-chart-says]");
+  assertMatch(await says.innerText(), /attempts? at the peak/);
+  const bars = page.locator("[data-says]");
+  const [first, last] = await Promise.all(
+    [bars.first(), bars.last()].map((bar) => bar.getAttribute("data-says")),
+  );
+  await bars.first().hover();
+  assertEquals(await says.innerText(), first!);
+  await page.reload();
+  await page.locator("[data-chart]").focus();
+  await page.keyboard.press("ArrowRight");
+  assertEquals(await says.innerText(), last!);
+  await page.keyboard.press("ArrowLeft");
+  assert(await says.innerText() !== last);
+  assertEquals(page.complaints, []);
+});
 
 story("keys walk the rows, open one, retry one, and tell of themselves", async (browser, house) => {
   const page = await aPage(browser, house);

@@ -9,15 +9,9 @@ import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
-import { aHouse, type House, SECRETS, TOKEN } from "./a_house.ts";
+import { aHouse, SECRETS } from "./a_house.ts";
+import { signedIn } from "./signed_in.ts";
 import { type Visit, Visitor } from "./visitor.ts";
-
-async function signedIn(house: House): Promise<Visitor> {
-  const visitor = new Visitor(house.url);
-  const page = await visitor.open("/");
-  await visitor.submit(page, "/dashboard/sign-in", { token: TOKEN });
-  return visitor;
-}
 
 /** Every page there is, found as a person finds them: by links. */
 async function everyPage(visitor: Visitor): Promise<Map<string, Visit>> {
@@ -162,6 +156,48 @@ Deno.test("pages: an unknown thing is said to be unknown, with the page around i
   }
 });
 
+Deno.test("pages: an address that leads nowhere is a page for people, and a problem for programs", async () => {
+  await using daemon = await aDaemon(aConfig());
+  const accept = "text/html,application/xhtml+xml";
+  const page = await new Visitor(daemon.url).open("/dashboard/delivries", { accept });
+  assertEquals(page.status, 404);
+  assertMatch(page.text, /No such page there is nothing at \/dashboard\/delivries/);
+  assert(page.links.includes("/"));
+  const { status, body } = await daemon.call("GET", "/dashboard/delivries");
+  assertEquals([status, body.title], [404, "Not Found"]);
+});
+
+Deno.test("overview: where nothing was delivered yet, it says how to send a test", async () => {
+  const subscriptions = [aSubscription({ id: "crm" })];
+  await using daemon = await aDaemon(aConfig({ subscriptions }));
+  const page = await new Visitor(daemon.url).open("/");
+  assertMatch(page.text, /Nothing has been delivered yet. Send a test event: bellhook test crm/);
+});
+
+Deno.test("overview: the legend draws one kind alone, and all again", async () => {
+  await using house = await aHouse();
+  const visitor = await signedIn(house);
+  const drawn = (html: string) =>
+    new Set([...html.matchAll(/<rect class="is-(\w+)"/g)].map(([, kind]) => kind));
+  const all = await visitor.open("/?span=week");
+  assertEquals(drawn(all.html), new Set(["delivered", "retrying", "failed"]));
+  const alone = all.links.find((link) => link.includes("show=failed"))!;
+  assertEquals(alone, "/?span=week&show=failed#chart");
+  const failed = await visitor.open(alone.replace("#chart", ""));
+  assertEquals(drawn(failed.html), new Set(["failed"]));
+  assert(failed.links.includes("/?span=week#chart"));
+});
+
+Deno.test("subscriptions: presets show those that need attention, and count the others", async () => {
+  await using house = await aHouse();
+  const visitor = await signedIn(house);
+  const page = await visitor.open("/dashboard/subscriptions?state=attention");
+  const shown = [...page.html.matchAll(/data-href="\/dashboard\/subscriptions\/([^"]*)"/g)]
+    .map(([, id]) => id);
+  assertEquals(shown, ["venue-crm"]);
+  assertMatch(page.text, /All 6 Need attention 1 Held 2 Healthy 3/);
+});
+
 Deno.test("pages: empty ones say what to do next", async () => {
   await using daemon = await aDaemon(aConfig());
   const visitor = new Visitor(daemon.url);
@@ -179,12 +215,16 @@ Deno.test("overview: what is wrong comes first, with its reason and the way to i
   await using house = await aHouse();
   const page = await (await signedIn(house)).open("/");
   const { text } = page;
-  const wrong = text.slice(text.indexOf("Wrong right now"), text.indexOf("How it has been going"));
+  const wrong = text.slice(text.indexOf("Needs attention"), text.indexOf("Deliveries over time"));
   assertMatch(wrong, /venue-crm is failing since/);
   assertMatch(wrong, /500: the receiver's code failed/);
   assertMatch(wrong, /pms-sync is paused paused by ada; 1 delivery held until it is resumed/);
   assertMatch(wrong, /1 delivery failed for good in the last day/);
-  assert(page.html.indexOf("Wrong right now") < page.html.indexOf('<svg class="bars"'));
+  const places = ["need attention", "Needs attention", '<svg class="bars"', "Recent actions"]
+    .map((part) => page.html.indexOf(part));
+  assertEquals(places, places.toSorted((a, b) => a - b), "numbers, what is wrong, then the lists");
+  assertMatch(text, /1 of \d receivers need attention/);
+  assertMatch(text, /\d+(\.\d)? % delivered on the first try, last 24 h/);
 });
 
 Deno.test("overview: with nothing wrong it says so", async () => {
@@ -216,9 +256,10 @@ Deno.test("overview: a pattern that matched nothing in 30 days is named", async 
 
 Deno.test("overview: charts and tables tell the same numbers", async () => {
   await using house = await aHouse();
-  const { html } = await (await signedIn(house)).open("/");
-  for (const span of ["Last hour", "Last day", "Last week", "Last month"]) {
-    const card = new RegExp(`<h3[^>]*>${span}</h3>.*?</section>`, "s").exec(html)![0];
+  const visitor = await signedIn(house);
+  for (const span of ["hour", "day", "week", "month"]) {
+    const { html } = await visitor.open(`/?span=${span}`);
+    const card = /<section class="chart".*?<\/section>/s.exec(html)![0];
     const [, delivered] = /aria-label="[^"]*: ([\d,]+) delivered/.exec(card)!;
     const rows = [...card.matchAll(/data-label="Delivered"[^>]*><div>([\d,]+)</g)];
     const sum = rows.reduce((total, [, n]) => total + Number(n!.replaceAll(",", "")), 0);
@@ -364,7 +405,7 @@ Deno.test("subscriptions: thousands come page by page", async () => {
   const visitor = new Visitor(daemon.url);
   const rows = async (path: string) =>
     (await visitor.open(path)).html.match(/data-href="\/dashboard\/subscriptions/g)!.length;
-  assertEquals(await rows("/"), 50);
+  assertEquals(await rows("/"), 20);
   assertEquals(await rows("/dashboard/subscriptions"), 50);
   assertEquals(await rows("/dashboard/subscriptions?from=100"), 20);
 });

@@ -8,7 +8,7 @@ import { type Scheme, schemeOf } from "../../src/http/dashboard/guide/scheme.ts"
 import { headersFor } from "../../src/profiles/sign.ts";
 import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { resolveProfile } from "../../src/profiles/words.ts";
+import { resolveProfile } from "../../src/profiles/resolve_profile.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 
 /** A request to check, and whether it is genuine. */

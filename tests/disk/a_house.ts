@@ -92,7 +92,6 @@ export class House implements AsyncDisposable {
     await until(
       async () => (await (await fetch(url)).json()).items.length === 0,
       "all is delivered",
-      { withinMs: 60_000 },
     );
   }
 

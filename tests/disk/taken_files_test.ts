@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { startLoopTime } from "../support/loop_time.ts";
 import { bellhook } from "../support/processes.ts";
 import { until } from "../support/until.ts";
 import { House } from "./a_house.ts";
@@ -160,15 +161,17 @@ async function withHouse(story: (house: House, folder: string) => Promise<void>)
 /** Posts go on until one is refused, which is soon; then it is not ready either. */
 async function assertNoticed(house: House): Promise<void> {
   const before = house.accepted.length;
-  const startedAt = performance.now();
+  using time = startLoopTime();
   const refused = await until(async () => {
     const answer = await house.post();
     return answer.status === 202 ? undefined : answer;
   }, "a post is refused");
   // Two seconds where nothing else wants the processor, as the other tests do.
-  assert(performance.now() - startedAt < 8_000, "it took long");
+  assert(time.ms < 8_000, `it took ${time.ms} ms`);
   assertEquals(refused.status, 503, refused.detail);
-  assertEquals((await house.ready()).status, 503);
+  // It hears this for a second more; on a busy machine the daemon may have ended by then.
+  const ready = await house.ready().catch(() => undefined);
+  assertEquals(ready?.status ?? 503, 503);
   assert(house.accepted.length - before < 2_000);
 }
 

@@ -68,6 +68,41 @@ Deno.test("retention: a metric tells for how long the oldest row has been overdu
   assertEquals(await ages(), [["delivered", 5]]);
 });
 
+const DAY_MS = 24 * HOUR_MS, YEAR_MS = 365 * DAY_MS;
+
+Deno.test("retention: a clock that is set a year ahead, and back, has nothing pruned early", async () => {
+  await using engine = await anEngine({ status: 200 });
+  const delivered = async () =>
+    (await engine.outbox.counts(["a-subscription"])).get("a-subscription")?.delivered ?? 0;
+  const pass = async (days: number) => {
+    // In a round every minute there is one batch or more.
+    for (let minute = 0; minute < 3; minute++) {
+      engine.clock.advance(60_000);
+      await settled();
+    }
+    engine.clock.advance(days * DAY_MS);
+    await settled();
+  };
+  await engine.publish();
+  await settled();
+  for (const stepMs of [YEAR_MS, -YEAR_MS, YEAR_MS]) {
+    engine.clock.step(stepMs);
+    await pass(1);
+    assertEquals(await delivered(), 1, `after ${stepMs} ms`);
+  }
+  // The first has three days behind it. What comes now is dated a year later, and kept no longer.
+  await engine.publish();
+  await settled();
+  await pass(26);
+  assertEquals(await delivered(), 2);
+  await pass(2);
+  await pass(0);
+  assertEquals(await delivered(), 1);
+  await pass(2);
+  await pass(0);
+  assertEquals(await delivered(), 0);
+});
+
 /** An outbox on a slow disk, under a retention of an hour, on a clock that the test has in its hands. */
 async function aHouse() {
   const clock = new TickingClock();

@@ -151,7 +151,7 @@ const SYSTEMCTL = `#!/bin/sh
 case $1 in
   stop)
     kill "$(cat "$HOUSE/pid")"
-    for _ in $(seq 600); do
+    for _ in $(seq 2400); do
       [ -e "$HOUSE/data/bellhook.db-lock" ] || exit 0
       sleep 0.05
     done
@@ -160,7 +160,7 @@ case $1 in
   start)
     setsid bellhook serve > "$HOUSE/log" 2>&1 < /dev/null &
     echo $! > "$HOUSE/pid"
-    for _ in $(seq 600); do
+    for _ in $(seq 2400); do
       curl -fs "$READY" > /dev/null && exit 0
       sleep 0.05
     done

@@ -57,7 +57,13 @@ Deno.test({
         // What npm gives is the same for every home; a newcomer waits for it once.
         DENO_DIR: await denoFolder(),
       },
-      translate: (lines) => lines.replace(/(init --local.*)/, `$1\n${ports}`),
+      // All at once, as somebody pastes them: the event may come before its receiver listens.
+      translate: (lines) =>
+        lines.replace(/(init --local.*)/, `$1\n${ports}`)
+          .replace(
+            /^(\.\/bellhook send .*)$/m,
+            `$1\n${UNTIL_NONE_IS_PENDING}\n./bellhook deliveries`,
+          ),
     }, blocks);
     const lines = shapeOf(said);
     for (const { language, text } of blocks) {
@@ -70,6 +76,9 @@ Deno.test({
     assertEquals(mode! & 0o077, 0);
   },
 });
+
+const UNTIL_NONE_IS_PENDING =
+  "while ./bellhook deliveries --state pending --json | grep -q dlv_; do sleep 0.1; done";
 
 /** The files of this checkout that git knows or would add, as a clone has them. */
 async function aCheckout() {

@@ -11,6 +11,7 @@ import {
 import { matches } from "../../src/domain/subscription.ts";
 import { SubscriptionIndex } from "../../src/ingest/subscription_index.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
+import { cpuMs } from "../support/cpu_time.ts";
 import { fc } from "../support/properties.ts";
 
 /** Few names, so that paths meet, stand twice, and look like what JavaScript has already. */
@@ -117,7 +118,7 @@ Deno.test("event values: what is shown of a value stays short, however long it i
 
 // Each took from half a minute to hours when every subscription walked the data for itself.
 const COUNT = 10_000;
-/** For a machine that has much else to do. */
+/** For a machine that is slow. */
 const LONGEST_MS = 10_000;
 const numbers = Array.from({ length: 40_000 }, (_, i) => 100_000 - i);
 const giant = `1${"0".repeat(100_000)}1`;
@@ -152,9 +153,9 @@ for (const [name, data] of Object.entries(HUGE)) {
           ],
         }],
       })));
-    const startedMs = performance.now();
+    const startedMs = cpuMs();
     assertEquals(index.matching(anEvent({ data })), []);
-    const tookMs = performance.now() - startedMs;
+    const tookMs = cpuMs() - startedMs;
     assert(tookMs < LONGEST_MS, `it took ${tookMs} ms`);
   });
 }
@@ -167,8 +168,8 @@ Deno.test("event values: a long value of a scope is looked at once, not by every
   );
   const { match } = SubscriptionIndex.of(subscriptions)
     .ask(anEvent({ scope: new Map([["a", value]]) }));
-  const startedMs = performance.now();
+  const startedMs = cpuMs();
   for (const subscription of subscriptions) assert(!match(subscription).matches);
-  const tookMs = performance.now() - startedMs;
+  const tookMs = cpuMs() - startedMs;
   assert(tookMs < LONGEST_MS, `it took ${tookMs} ms`);
 });

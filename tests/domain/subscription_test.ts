@@ -3,7 +3,8 @@ import { canonicalScalar, NumberText } from "../../src/domain/json_text.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { type DataCondition, matches, type Operator } from "../../src/domain/subscription.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { profileWords, resolveProfile } from "../../src/profiles/words.ts";
+import { rawProfile } from "../../src/profiles/raw_profile.ts";
+import { resolveProfile } from "../../src/profiles/resolve_profile.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { fc } from "../support/properties.ts";
 
@@ -154,7 +155,7 @@ Deno.test("matches(): what a platform's body always has is no delivery without i
 });
 
 Deno.test("matches(): users' profiles refuse as well: by whenMissing and oneOf, nested ones too", () => {
-  const words = profileWords.parse({
+  const words = rawProfile.parse({
     body: {
       who: { members: { tenant: { from: "scope.tenant", whenMissing: "refuse" } } },
       plan: { from: "scope.plan", oneOf: ["gold", 2] },

@@ -8,6 +8,7 @@ import { aDaemon, type TestDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { anyJsonText } from "../support/any_json_text.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { anyText } from "../support/any_text.ts";
 import { fc } from "../support/properties.ts";
 import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
@@ -325,7 +326,7 @@ function malformed(): fc.Arbitrary<Malformed> {
     `{"id":"e1","type":"t","timestamp":"2024-01-01T00:00:00Z","scope":{"a":1},"data":{}}`;
   const noEvent = anyJsonText().filter((text) => !/"type"/.test(text));
   const wrong = anyJsonText().filter((text) => !/^\s*"/.test(text));
-  const word = fc.string({ unit: "binary", maxLength: 20 }).map((text) =>
+  const word = anyText({ maxLength: 20 }).map((text) =>
     encodeURIComponent(
       text.toWellFormed(),
     )

@@ -144,6 +144,25 @@ const ATTACKS: readonly Attack[] = [
       ),
   },
   {
+    name: "events in chunks of one byte, by nobody",
+    connections: 100,
+    sends: () =>
+      latin(
+        `POST /v1/events HTTP/1.1\r\n${HEAD}Content-Type: application/json\r\n` +
+          `Transfer-Encoding: chunked\r\n\r\n${"1\r\nx\r\n".repeat(200_000)}`,
+      ),
+  },
+  {
+    name: "sign-in forms in chunks of one byte",
+    connections: 100,
+    sends: () =>
+      latin(
+        `POST /dashboard/sign-in HTTP/1.1\r\n${HEAD}` +
+          "Content-Type: application/x-www-form-urlencoded\r\n" +
+          `Transfer-Encoding: chunked\r\n\r\n${"1\r\nx\r\n".repeat(200_000)}`,
+      ),
+  },
+  {
     name: "answers that nobody reads",
     connections: 60,
     sends: () => latin(`GET /openapi.json HTTP/1.1\r\n${HEAD}\r\n`.repeat(100)),

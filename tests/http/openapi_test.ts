@@ -6,7 +6,7 @@ import { ANSWERS } from "../../src/http/openapi_components.ts";
 import { postedEvents, replayRequest, testRequest } from "../../src/http/schemas.ts";
 import { cloudEventSchema, postedEventSchema } from "../../src/ingest/posted_event.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { verify } from "../../src/receivers/recipes.ts";
+import { verify } from "../receivers/recipes/recipes.ts";
 import { VERSION } from "../../src/version.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";

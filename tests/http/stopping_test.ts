@@ -57,12 +57,17 @@ Deno.test("a stopping daemon stores no deliveries, by whichever call, and says w
 
 Deno.test("a stopping daemon ends a stream that is opened meanwhile", async () => {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
-  const transport = aTransport(() => promise);
+  let sent = 0;
+  const transport = aTransport(() => {
+    sent++;
+    return promise;
+  });
   await using daemon = await aConformingDaemon(
     aConfig({ subscriptions: [aSubscription({ id: "s" })] }),
     { transport },
   );
   await daemon.call("POST", "/v1/events", { type: "t", data: 1 });
+  await until(() => sent === 1, "an attempt is under way");
   const stopped = daemon.stop();
   const stream = await fetch(`${daemon.url}/v1/stream`);
   assertStringIncludes(await stream.text(), "retry: ");

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Publisher } from "../../src/config/config.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { PublisherRates } from "../../src/ingest/publisher_rates.ts";
+import { cpuMs } from "../support/cpu_time.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fc } from "../support/properties.ts";
 
@@ -93,10 +94,10 @@ Deno.test("publisher's rate: what is remembered is bounded, however many request
   const clock = new FakeClock();
   const rates = new PublisherRates(clock);
   const publisher = aPublisher({ count: 9_999_999, perMs: 86_400_000 });
-  const startedMs = performance.now();
+  const startedMs = cpuMs();
   for (let i = 0; i < 200_000; i++) {
     clock.advance(400);
     assertEquals(rates.take(publisher, 1)?.kind, "taken");
   }
-  assert(performance.now() - startedMs < 5_000, "taking takes the longer the more there were");
+  assert(cpuMs() - startedMs < 5_000, "taking takes the longer the more there were");
 });

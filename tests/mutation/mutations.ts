@@ -228,6 +228,20 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["domain/verdict_test.ts"],
   },
   {
+    defence: "the age that things keep when the clock is set ahead",
+    file: "runtime/steady_clock.ts",
+    text: "at -= step.byMs;",
+    replacement: "",
+    tests: ["dispatch/retention_test.ts"],
+  },
+  {
+    defence: "the end of steps ahead that were taken back",
+    file: "runtime/steady_clock.ts",
+    text: "if (stepMs < 0) return this.#takeBack(-stepMs);",
+    replacement: "if (stepMs < 0) return;",
+    tests: ["runtime/steady_clock_test.ts"],
+  },
+  {
     defence: "the wait of retention for attempts that are not rolled up",
     file: "outbox/sqlite/pruning.ts",
     text: "a.seq > ?)",
@@ -702,7 +716,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the spelling that keeps a log line one line",
-    file: "runtime/log.ts",
+    file: "runtime/log_lines.ts",
     text: "/[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Cs}]/gu,",
     replacement: "/$^/gu,",
     tests: ["runtime/log_test.ts"],
@@ -793,16 +807,16 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the doubt about a file that was changed a moment ago",
-    file: "config/memory.ts",
-    text: "if (!(changedAt + SETTLED_MS < now)) return undefined;",
-    replacement: "",
-    tests: ["config/memory_test.ts"],
+    file: "config/listing.ts",
+    text: "numbers[at + 1] = isSettled ? size : NaN;",
+    replacement: "numbers[at + 1] = size;",
+    tests: ["config/listing_test.ts"],
   },
   {
     defence: "the look at the secrets of files that are not read again",
     file: "config/load.ts",
-    text: "if (!isSame && !await secrets.isStill(used)) return false;",
-    replacement: "",
+    text: "if (known?.secrets.every((secret) => unchanged.has(secret))) {",
+    replacement: "if (known) {",
     tests: ["config/memory_test.ts"],
   },
   {
@@ -920,13 +934,6 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["hostile/publishers_test.ts"],
   },
   {
-    defence: "the rule that what is escaped is no plain JSON",
-    file: "domain/plain_json.ts",
-    text: "const NOT_PLAIN = /[\\\\\\x00-\\x1f]/;",
-    replacement: "const NOT_PLAIN = /[\\x00-\\x1f]/;",
-    tests: ["domain/plain_json_test.ts"],
-  },
-  {
     defence: "the question who posts an event",
     file: "http/publish.ts",
     text: "assertOwnPage(headers, config);",
@@ -970,7 +977,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: '"is behind" being said only of a receiver that answers well',
-    file: "http/dashboard/overview.tsx",
+    file: "http/dashboard/attention.tsx",
     text: "return health.lastSuccessAt !== undefined && health.consecutiveFailures === 0;",
     replacement: "return true;",
     tests: ["dashboard/not_answering_test.ts"],
@@ -1045,6 +1052,13 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "domain/redaction.ts",
     text: "(isCut && at === text.length && read >= LEAST_BEGUN)",
     replacement: "false",
+    tests: ["domain/redaction_test.ts"],
+  },
+  {
+    defence: "the look at the end of a long row of signs, where a secret's spelling may begin",
+    file: "domain/redaction.ts",
+    text: "at = rowEnd - LONGEST_SPELLING;",
+    replacement: "at = rowEnd - 1;",
     tests: ["domain/redaction_test.ts"],
   },
   {

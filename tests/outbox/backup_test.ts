@@ -148,7 +148,7 @@ story(
       new WritableStream({ write: (text) => void (stored += text.split("\n").length - 1) }),
     );
     try {
-      await until(() => stored > 20, "it writes", { withinMs: 30_000 });
+      await until(() => stored > 20, "it writes");
       for (const round of [1, 2, 3]) {
         const before = stored;
         const partial = `${folder}/live-${round}.db`;

@@ -144,6 +144,26 @@ story(
 );
 
 story(
+  "a backup that is begun as soon as another was interrupted meets nothing of it",
+  async (path, folder) => {
+    writeLargeDatabase(path, { rows: 4_000 });
+    for (let round = 0; round < 20; round++) {
+      const asked = new AbortController();
+      // Most of them within the copy, at one step or another.
+      let left = 1 + round % 4;
+      const onProgress = () => --left === 0 && asked.abort();
+      await assertRejects(
+        () => backup(path, `${folder}/b.db`, { signal: asked.signal, onProgress }),
+        Interrupted,
+      );
+      assertEquals(namesIn(folder), ["a.db"]);
+    }
+    assertEquals((await backup(path, `${folder}/b.db`)).faults, []);
+    assertEquals(namesIn(folder), ["a.db", "b.db"]);
+  },
+);
+
+story(
   "what a killed process left of a backup goes, what is being written stays",
   async (path, folder) => {
     writeLargeDatabase(path, { rows: 10 });

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FEW_PENDING } from "../../src/outbox/sqlite/publisher_pending.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
+import { cpuMs } from "../support/cpu_time.ts";
 import { until } from "../support/until.ts";
 import { accepted, aDelivery, aNewEvent, delivered, NOON } from "./building.ts";
 
@@ -42,9 +43,9 @@ Deno.test("a publisher's pending: a large backlog is counted in slices, while it
   await outbox.close();
 
   outbox = await openSqliteOutbox(path);
-  const startedMs = performance.now();
+  const startedMs = cpuMs();
   assertEquals(await counted(), pending);
-  assert(performance.now() - startedMs < 1_000, "it was counted again");
+  assert(cpuMs() - startedMs < 1_000, "it was counted again");
   await outbox.close();
   await Deno.remove(folder, { recursive: true });
 });

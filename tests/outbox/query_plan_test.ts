@@ -23,6 +23,7 @@ import { REPLAYING_SQL } from "../../src/outbox/sqlite/replaying.ts";
 import { ROLLING_UP_SQL } from "../../src/outbox/sqlite/rolling_up.ts";
 import { DELIVERY_LISTS, EVENT_LISTS, SEARCH_SQL } from "../../src/outbox/sqlite/search_sql.ts";
 import { SQL } from "../../src/outbox/sqlite/store.ts";
+import { PARTS_SQL } from "../../src/outbox/sqlite/store_parts.ts";
 import { TALLYING_SQL } from "../../src/outbox/sqlite/tallying.ts";
 import { TIMEKEEPING_SQL } from "../../src/outbox/sqlite/timekeeping.ts";
 import { TOTALS_SQL } from "../../src/outbox/sqlite/totals.ts";
@@ -30,6 +31,7 @@ import { TOTALS_SQL } from "../../src/outbox/sqlite/totals.ts";
 /** Every statement by the file that it is in, and its name. */
 const STATEMENTS: Record<string, string> = {
   ...named("store", SQL),
+  ...named("parts", PARTS_SQL),
   ...named("backlogs", BACKLOG_SQL),
   ...named("claiming", CLAIMING_SQL),
   ...named("enqueueing", ENQUEUEING_SQL),

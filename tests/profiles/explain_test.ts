@@ -4,16 +4,12 @@ import { createHmac } from "node:crypto";
 import type { Headers } from "../../src/domain/attempt.ts";
 import type { Profile } from "../../src/domain/profile.ts";
 import { Secret } from "../../src/domain/secret.ts";
-import {
-  expectedSignatures,
-  explain,
-  type Explainable,
-  type Explanation,
-} from "../../src/profiles/explain.ts";
+import { expectedSignatures, explain, type Explanation } from "../../src/profiles/explain.ts";
+import type { Explainable } from "../../src/profiles/mistakes/scheme.ts";
 import { headersFor } from "../../src/profiles/sign.ts";
 import { ed25519Pair } from "../../src/profiles/signing_key.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { resolveProfile } from "../../src/profiles/words.ts";
+import { resolveProfile } from "../../src/profiles/resolve_profile.ts";
 import { A_SECRET, anEvent, aSubscription } from "../support/a_subscription.ts";
 import { fc } from "../support/properties.ts";
 import {
@@ -243,7 +239,7 @@ Deno.test("explain: neither the secret nor a right signature shows in an explana
   }
 });
 
-Deno.test("explain: a reason says what was signed, what should be, and how to mend it", () => {
+Deno.test("explain: a reason says what was signed, what should be, and how to fix it", () => {
   const bookingsync = FORMATS.find(({ profile }) => profile === "bookingsync")!;
   const explanation = explained(bookingsync, { text: (body) => body.toString("base64") });
   assert(!explanation.ok);

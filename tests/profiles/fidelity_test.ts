@@ -6,6 +6,7 @@ import { BUILT_IN } from "../../src/profiles/table.ts";
 import { anyJsonText } from "../support/any_json_text.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { jsonTokens } from "../support/json_tokens.ts";
+import { anyText } from "../support/any_text.ts";
 import { fc } from "../support/properties.ts";
 
 /** What a publisher sends, as the text it wrote. */
@@ -18,7 +19,7 @@ interface Posted {
 }
 
 const posted: fc.Arbitrary<Posted> = fc.record({
-  type: fc.string({ unit: "binary", minLength: 1, maxLength: 20 }),
+  type: anyText({ minLength: 1, maxLength: 20 }),
   data: anyJsonText(),
   metadata: fc.option(anyJsonText(), { nil: undefined }),
   account: fc.oneof(

@@ -2,7 +2,8 @@ import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { Profile } from "../../src/domain/profile.ts";
 import { formatOf, renderBody } from "../../src/profiles/render.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
-import { type ProfileWords, profileWords, resolveProfile } from "../../src/profiles/words.ts";
+import { type RawProfile, rawProfile } from "../../src/profiles/raw_profile.ts";
+import { resolveProfile } from "../../src/profiles/resolve_profile.ts";
 import { anEvent, aSubscription } from "../support/a_subscription.ts";
 
 Deno.test("body: a timestamp is ISO text, Unix milliseconds or Unix seconds, as its profile says", () => {
@@ -143,8 +144,8 @@ Deno.test("format: more formats than are kept ready still render right", () => {
   }
 });
 
-function aProfile(body: NonNullable<ProfileWords["body"]>): Profile {
-  return resolveProfile("own", profileWords.parse({ body }), undefined);
+function aProfile(body: NonNullable<RawProfile["body"]>): Profile {
+  return resolveProfile("own", rawProfile.parse({ body }), undefined);
 }
 
 function bodyOf(profile: Profile, event: Parameters<typeof anEvent>[0] = {}): string {

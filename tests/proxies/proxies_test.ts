@@ -95,7 +95,6 @@ async function before(proxy: Proxy, daemonPort: number, { valid, ca }: Certifica
       }
     },
     `${proxy.name} answers`,
-    { withinMs: 30_000 },
   );
   return {
     ask,

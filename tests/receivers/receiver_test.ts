@@ -90,10 +90,9 @@ Deno.test("receiver: answers 401 to a request that was recorded and is played ag
   const signed = { ...request, headers: { ...request.headers, ...trio } };
   assertEquals((await running.post(signed))[0], 200);
   running.clock.step(3_600_000);
-  assertEquals(await running.post(signed), [
-    401,
-    "webhook-timestamp is 3600 s old, expected at most 300 s\n",
-  ]);
+  const [status, text] = await running.post(signed);
+  assertEquals(status, 401);
+  assertStringIncludes(text, "webhook-timestamp is 3600 s before 2024-03-15T11:40:00Z");
 });
 
 Deno.test("receiver: answers 400 to a body that is no JSON, and to keys out of order", async () => {

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { setImmediate } from "node:timers";
-import { reset } from "@logtape/logtape";
-import { type AttemptFacts, LOG_FORMATS, logTo, systemLog } from "../../src/runtime/log.ts";
+import type { AttemptFacts } from "../../src/runtime/log.ts";
+import { lineLog, LOG_FORMATS, type LogLook } from "../../src/runtime/log_lines.ts";
+import { anyText } from "../support/any_text.ts";
 import { fc } from "../support/properties.ts";
 
 const ATTEMPT: AttemptFacts = {
@@ -15,14 +16,11 @@ const ATTEMPT: AttemptFacts = {
   nextAttemptAt: "2024-03-15T10:35:00Z",
 };
 
-type How = Parameters<typeof logTo>[1];
-
 /** What the log says of an attempt, its time replaced. */
-async function said(how: How, facts: Partial<AttemptFacts> = {}): Promise<string> {
+function said(how: LogLook, facts: Partial<AttemptFacts> = {}): string {
   const lines: string[] = [];
-  await logTo((line) => lines.push(line), how);
-  systemLog().attempted({ ...ATTEMPT, ...facts });
-  await reset();
+  const log = lineLog((line) => lines.push(line), how);
+  log.attempted({ ...ATTEMPT, ...facts });
   assertEquals(lines.length, 1);
   return lines[0]!.replace(
     /(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{3}Z?/,
@@ -30,17 +28,17 @@ async function said(how: How, facts: Partial<AttemptFacts> = {}): Promise<string
   );
 }
 
-Deno.test("log: an attempt is one line of logfmt", async () => {
+Deno.test("log: an attempt is one line of logfmt", () => {
   assertEquals(
-    await said({ format: "logfmt" }),
+    said({ format: "logfmt" }),
     'time=INSTANT level=warning msg="attempt failed" delivery=dlv_01 subscription=pms ' +
       "type=booking.created attempt=2 status=503 durationMs=41 verdict=retry " +
       "nextAttemptAt=2024-03-15T10:35:00Z\n",
   );
 });
 
-Deno.test("log: an attempt is one object of JSON, its numbers numbers", async () => {
-  const line = await said({ format: "json" });
+Deno.test("log: an attempt is one object of JSON, its numbers numbers", () => {
+  const line = said({ format: "json" });
   assertEquals(JSON.parse(line), {
     time: "INSTANT",
     level: "warning",
@@ -50,15 +48,14 @@ Deno.test("log: an attempt is one object of JSON, its numbers numbers", async ()
   assertEquals(line.split("\n").length, 2);
 });
 
-Deno.test("log: an attempt is one line for eyes, in colour where that is wanted", async () => {
+Deno.test("log: an attempt is one line for eyes, in colour where that is wanted", () => {
   const facts = "delivery=dlv_01 subscription=pms type=booking.created attempt=2 status=200 " +
     "durationMs=41 verdict=delivered";
   const { nextAttemptAt: _, ...delivered } = { ...ATTEMPT, status: 200, verdict: "delivered" };
   const lines: string[] = [];
-  await logTo((line) => lines.push(line), { format: "pretty", colour: true });
-  systemLog().attempted(delivered);
-  systemLog().attempted({ ...delivered, status: 503, verdict: "exhausted" });
-  await reset();
+  const log = lineLog((line) => lines.push(line), { format: "pretty", colour: true });
+  log.attempted(delivered);
+  log.attempted({ ...delivered, status: 503, verdict: "exhausted" });
   assertEquals(lines.join("").split("\n").map((line) => line.slice("10:30:00.123".length)), [
     ` info     attempt  ${facts}`,
     ` \x1b[33mwarning  attempt failed\x1b[0m  ${
@@ -66,13 +63,12 @@ Deno.test("log: an attempt is one line for eyes, in colour where that is wanted"
     }`,
     "",
   ]);
-  assert(!(await said({ format: "pretty" })).includes("\x1b"));
+  assert(!(said({ format: "pretty" })).includes("\x1b"));
 });
 
 Deno.test("log: attempts that went well are written together, soon, and before what comes after", async () => {
   const written: string[] = [];
-  await logTo((text) => written.push(text), { format: "logfmt" });
-  const log = systemLog();
+  const log = lineLog((text) => written.push(text), { format: "logfmt" });
   const linesWritten = () => written.map((text) => text.split("\n").length - 1);
   const well = { ...ATTEMPT, status: 200, verdict: "delivered" };
   log.attempted(well);
@@ -83,13 +79,12 @@ Deno.test("log: attempts that went well are written together, soon, and before w
   log.attempted(well);
   log.stopping();
   assertEquals(linesWritten(), [2, 2]);
-  await reset();
 });
 
-Deno.test("log: no type, id or answer can end a line, steer a terminal or pass for a field", async () => {
+Deno.test("log: no type, id or answer can end a line, steer a terminal or pass for a field", () => {
   const lines: string[] = [];
   const hostile = fc.array(fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.constantFrom(
       "\n",
       "\r",
@@ -104,8 +99,7 @@ Deno.test("log: no type, id or answer can end a line, steer a terminal or pass f
     fc.constantFrom(' level=info msg="all is well"', '"', "\\", "\\n", "=", "{type}"),
   )).map((parts) => parts.join(""));
   for (const format of LOG_FORMATS) {
-    await logTo((line) => lines.push(line), { format });
-    const log = systemLog();
+    const log = lineLog((line) => lines.push(line), { format });
     fc.assert(fc.property(hostile, hostile, (type, failure) => {
       lines.length = 0;
       log.attempted({ ...ATTEMPT, type, failure });
@@ -115,7 +109,6 @@ Deno.test("log: no type, id or answer can end a line, steer a terminal or pass f
       const read = format === "json" ? JSON.parse(line!) : fieldsOf(line!);
       assertEquals([read.type, read.failure, read.verdict], [type, failure, "retry"]);
     }));
-    await reset();
   }
 });
 

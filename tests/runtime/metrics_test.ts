@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MAX_SERIES, Metrics, OTHER } from "../../src/runtime/metrics.ts";
+import { finished } from "../../src/runtime/turn.ts";
 import { parseExposition, valueOf } from "../support/exposition.ts";
 import { fc } from "../support/properties.ts";
 
@@ -92,7 +93,7 @@ Deno.test("metrics: what a label names no more is forgotten, and nothing else", 
   const other = metrics.counter({ name: "m_total", help: "M.", labels: ["reason"] });
   for (const id of ["gone", "here"]) counter.add(1, id, "success");
   other.add(1, "gone");
-  metrics.forget("id", (id) => id === "here");
+  finished(metrics.forget("id", (id) => id === "here"));
   const families = parseExposition(await textOf(metrics));
   assertEquals(families.get("n_total")!.samples.map(({ labels }) => labels.id), ["here"]);
   assertEquals(valueOf(families, "m_total", { reason: "gone" }), 1);

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { BadRequest, readHead } from "../../src/server/request_head.ts";
+import { cpuMs } from "../support/cpu_time.ts";
 
 /** A head is read in one way or refused: what two programs read in two ways lets one be deceived. */
 
@@ -22,9 +23,9 @@ Deno.test("head: method, target, headers and framing as they stand", () => {
 
 Deno.test("head: thousands of spaces within a value hold the loop for no time", () => {
   const value = `a${" ".repeat(60_000)}b`;
-  const startedMs = performance.now();
+  const startedMs = cpuMs();
   const head = readHead(`${LINE}\r\nX: ${value} \t`);
-  assert(performance.now() - startedMs < 50);
+  assert(cpuMs() - startedMs < 50);
   assertEquals(head.headers.get("x"), value);
 });
 

@@ -422,7 +422,7 @@ Deno.test("replay: counts on a dry run, then sends again what failed, and goes o
   assertEquals([dry.status, dry.body], [200, { count: 250 }]);
   const { status: started, body: { id } } = await daemon.call("POST", "/v1/replays", filter);
   assertEquals(started, 202);
-  await receiver.received(350);
+  await receiver.received(300);
   await stopAtOnce(daemon, clock);
 
   daemon = await aDaemon(onDisk, { clock });

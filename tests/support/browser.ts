@@ -17,8 +17,24 @@ const ARGUMENTS = [
   "--disable-dev-shm-usage",
 ];
 
+/** A machine that is busy with much else takes many times as long. */
+const PATIENCE_MS = 120_000;
+
 export async function openBrowser(): Promise<Browser> {
-  return await chromium.launch({ executablePath: CHROMIUM!, headless: true, args: ARGUMENTS });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM!,
+    headless: true,
+    args: ARGUMENTS,
+    timeout: PATIENCE_MS,
+  });
+  const newContext = browser.newContext.bind(browser);
+  // Pages that are opened without a context get one by this too.
+  browser.newContext = async (options) => {
+    const context = await newContext(options);
+    context.setDefaultTimeout(PATIENCE_MS);
+    return context;
+  };
+  return browser;
 }
 
 /** What axe has against a page, a line for each kind of thing. */

@@ -65,12 +65,12 @@ export function startServe(
         await response.body?.cancel();
         return response.status === 200;
       } catch {
+        // Whoever asks all the time takes the processor that the daemon needs to start.
+        await new Promise((resolve) => setTimeout(resolve, 10));
         return false;
       }
-      // On a machine that is busy with other tests a start takes many times what it takes alone.
     },
     "the daemon is ready",
-    { withinMs: 60_000 },
   );
   const ready = Promise.race([answers.then(() => hasEnded ? ended : undefined), ended]);
   ready.catch(() => {});

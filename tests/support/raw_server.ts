@@ -128,7 +128,11 @@ export function startRawServer(
     },
     async received(count) {
       if (requests.length < count) {
-        await new Promise<void>((resolve) => waiting.push({ count, resolve }));
+        const { promise, resolve, reject } = Promise.withResolvers<void>();
+        waiting.push({ count, resolve });
+        const giveUp = () => reject(new Error(`${requests.length} requests came, not ${count}`));
+        const timer = setTimeout(giveUp, PATIENCE_MS);
+        await promise.finally(() => clearTimeout(timer));
       }
       return requests;
     },
@@ -136,6 +140,9 @@ export function startRawServer(
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** A test that waits for what never comes fails, rather than hang the suite. */
+const PATIENCE_MS = 60_000;
 
 function isList(replies: Replies): replies is readonly Reply[] {
   return Array.isArray(replies);

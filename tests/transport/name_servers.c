@@ -33,6 +33,6 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     return original(name, service, hints, found);
   note(name);
   if (ends_in(name, ".here")) return original("127.0.0.1", service, hints, found);
-  sleep(60);
+  sleep(3600);
   return EAI_AGAIN;
 }

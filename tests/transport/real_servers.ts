@@ -234,7 +234,6 @@ export async function startRealServer(kind: Kind, port: number): Promise<RealSer
       }
     },
     `${program} listens`,
-    { withinMs: 30_000 },
   );
   return {
     url: `http://127.0.0.1:${port}/`,

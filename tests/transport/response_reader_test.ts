@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { KnownHeads } from "../../src/transport/known_heads.ts";
+import { ResponseHeadCache } from "../../src/transport/response_head_cache.ts";
 import { MAX_RESPONSE_HEAD_BYTES, ResponseReader } from "../../src/transport/response_reader.ts";
 
 const latin1 = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
 /** A reader that has been given these pieces. */
 function after(...pieces: readonly string[]) {
-  const reader = new ResponseReader(new KnownHeads());
+  const reader = new ResponseReader(new ResponseHeadCache());
   const readings = pieces.map((piece) => reader.take(latin1(piece)));
   return { reader, reading: readings.at(-1), body: new TextDecoder().decode(reader.body()) };
 }
@@ -73,7 +73,7 @@ Deno.test("end(): only an answer without a length ends with the connection", () 
 
 Deno.test("body(): a short one stays as it came, whatever is read after it", () => {
   const wire = latin1("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst");
-  const first = new ResponseReader(new KnownHeads());
+  const first = new ResponseReader(new ResponseHeadCache());
   first.take(wire);
   // The next answer lies in the same buffer.
   wire.fill(0x78);

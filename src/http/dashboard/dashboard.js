@@ -10,10 +10,6 @@ const FOLLOW_EVERY_MS = 2_000;
 const aheadMs = Number(document.body.dataset.now ?? Date.now()) - Date.now();
 
 for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
-document.querySelector("nav [aria-current]")?.scrollIntoView({
-  block: "nearest",
-  inline: "nearest",
-});
 setInterval(tellTimes, RELATIVE_EVERY_MS);
 keepFresh();
 tailDeliveries();
@@ -21,6 +17,7 @@ document.addEventListener("keydown", onKey);
 document.addEventListener("click", onClick);
 document.addEventListener("change", onChange);
 document.addEventListener("submit", onSubmit);
+document.addEventListener("pointerover", onPointer);
 
 /** As the server tells them, by its clock: how far this one differs was seen as the page came. */
 function tellTimes() {
@@ -180,6 +177,29 @@ function tailDeliveries() {
   connect();
 }
 
+/** Tells the numbers of the bar under the pointer. */
+function onPointer(event) {
+  const bar = event.target.closest?.("[data-says]");
+  if (bar) tellBar(bar);
+}
+
+function tellBar(bar) {
+  const chart = bar.closest("[data-chart]");
+  chart.querySelector(".is-told")?.classList.remove("is-told");
+  bar.classList.add("is-told");
+  chart.closest("section").querySelector("[data-chart-says]").textContent = bar.dataset.says;
+}
+
+/** Goes through the bars of the chart that has the focus. */
+function stepBar(by) {
+  const chart = document.activeElement?.closest("[data-chart]");
+  if (!chart) return false;
+  const bars = [...chart.querySelectorAll("[data-says]")];
+  const told = bars.findIndex((bar) => bar.classList.contains("is-told"));
+  const next = told < 0 ? bars.length - 1 : Math.max(0, Math.min(bars.length - 1, told + by));
+  tellBar(bars[next]);
+}
+
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (document.querySelector("dialog[open]")) return;
@@ -195,6 +215,8 @@ function onKey(event) {
 const KEYS = {
   "/": () => focusOn(document.querySelector('[data-key="/"]')),
   "?": () => document.getElementById("keys")?.showModal(),
+  ArrowLeft: () => stepBar(-1),
+  ArrowRight: () => stepBar(1),
   j: () => step(1),
   k: () => step(-1),
   Enter(target) {

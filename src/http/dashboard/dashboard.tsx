@@ -114,7 +114,7 @@ export function dashboardRoutes(ports: DashboardPorts): Hono<DashboardEnv> {
   const action = (path: string, act: (context: Context<DashboardEnv>) => Promise<Response>) =>
     routes.post(path, pageHeaders, enter, checked, act);
 
-  page(OVERVIEW, (context) => overviewPage(ports, context.get("viewer")));
+  page(OVERVIEW, (context) => overviewPage(ports, context));
   page(DELIVERIES, (context) => deliveriesPage(ports, context));
   page(`${DELIVERIES}/live`, (context) => liveTail(ports, context));
   page(`${DELIVERIES}/:id`, (context) => deliveryPage(ports, context));
@@ -230,6 +230,16 @@ const BROKE: Problem = {
   title: "Something broke",
   detail: "a fault inside bellhook; its log says more",
 };
+
+/** What a browser shows where there is nothing. */
+export function noSuchPage(context: Context<DashboardEnv>) {
+  const { path } = context.req;
+  return errorPage(context, {
+    status: 404,
+    title: "No such page",
+    detail: `there is nothing at ${path}; a link to it may be old or mistyped`,
+  });
+}
 
 function errorPage(context: Context<DashboardEnv>, { status, title, detail }: Problem) {
   const viewer = context.get("viewer");

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file jsx-key
 import type { Context } from "hono";
 import { type Attempt, type Headers, packingNote, responseOf } from "../../domain/attempt.ts";
-import { curlOf } from "../../domain/curl.ts";
+import { curlOf, receiverTestOf } from "../../domain/curl.ts";
 import { endReason, failedForGood } from "../../domain/delivery.ts";
 import { diagnose } from "../../domain/diagnosis.ts";
 import { type Health, healthState } from "../../domain/health.ts";
@@ -10,7 +10,9 @@ import type { OutboxReader, StoredDelivery } from "../../outbox/outbox.ts";
 import { renderBody } from "../../profiles/render.ts";
 import { ProblemError } from "../problem.ts";
 import type { IsHeld } from "../views.ts";
+import { EventDeliveries } from "./event_deliveries.tsx";
 import { renderPage } from "./frame.tsx";
+import { Neighbours, placeInList } from "./neighbours.tsx";
 import { answerOf, LadderLine } from "./ladder_line.tsx";
 import {
   ActionButton,
@@ -35,6 +37,8 @@ export interface DeliveryPagePorts {
 }
 
 const REFRESH_S = 5;
+/** So many other deliveries of the event are shown. */
+const OTHERS = 10;
 
 /** One delivery: what is wrong with it, every attempt, and what can be done. */
 export async function deliveryPage(ports: DeliveryPagePorts, context: Context<DashboardEnv>) {
@@ -59,7 +63,13 @@ export async function deliveryPage(ports: DeliveryPagePorts, context: Context<Da
       health: health(delivery.subscription),
     })
     : undefined;
+  const place = await placeInList(reader, { id, list: context.req.query("list"), viewer });
   const body = renderBody(delivery.format, delivery.event);
+  const { items: ofEvent } = await reader.deliveries({
+    eventId: delivery.event.sentAs ?? delivery.event.id,
+    limit: OTHERS + 1,
+  });
+  const others = ofEvent.filter((other) => other.id !== id);
   return renderPage({
     title: `${delivery.type} to ${delivery.subscription}`,
     section: DELIVERIES,
@@ -67,9 +77,10 @@ export async function deliveryPage(ports: DeliveryPagePorts, context: Context<Da
     ...(delivery.state === "pending" ? { refreshS: REFRESH_S } : {}),
     children: (
       <div id="delivery" data-swap>
-        <p class="crumbs">
-          <a href={DELIVERIES}>Deliveries</a>
-        </p>
+        <div class="crumbs">
+          <a href={place?.list ?? DELIVERIES}>Deliveries</a>
+          <Neighbours place={place} />
+        </div>
         <h1>
           {visible(delivery.type)} to{" "}
           <a href={subscriptionPath(delivery.subscription)}>{visible(delivery.subscription)}</a>
@@ -123,6 +134,12 @@ export async function deliveryPage(ports: DeliveryPagePorts, context: Context<Da
               size={byteLength(body)}
               viewer={viewer}
             />
+          </>
+        )}
+        {others.length > 0 && (
+          <>
+            <h2>Other deliveries of this event</h2>
+            <EventDeliveries deliveries={others} viewer={viewer} isHeld={isHeld} />
           </>
         )}
         {history.length > 0 && (
@@ -269,6 +286,20 @@ function AttemptDetails(
               <p class="muted">Redacted headers have to be filled in.</p>
               <CopyButton from={`${key}-curl`} what="Copy" />
               <Code id={`${key}-curl`} text={curl} label={`Attempt ${number} as a curl command`} />
+            </details>
+          )}
+          {!viewer.hidesPayloads && (
+            <details data-key={`${key}-test`}>
+              <summary>As a test for the receiver</summary>
+              <p class="muted">
+                It fails until the receiver answers 2xx. Redacted headers have to be filled in.
+              </p>
+              <CopyButton from={`${key}-test`} what="Copy" />
+              <Code
+                id={`${key}-test`}
+                text={receiverTestOf({ url, headers: requestHeaders, body })}
+                label={`Attempt ${number} as a test of the receiver`}
+              />
             </details>
           )}
         </section>

@@ -1,17 +1,16 @@
 // deno-lint-ignore-file jsx-key
 import type { Context } from "hono";
-import type { Delivery } from "../../domain/delivery.ts";
 import { formatInstant } from "../../domain/instant.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import type { Namesake, OutboxReader } from "../../outbox/outbox.ts";
 import { ProblemError } from "../problem.ts";
 import { type IsHeld } from "../views.ts";
-import { upshot } from "./deliveries.tsx";
+import { EventDeliveries } from "./event_deliveries.tsx";
 import { renderPage } from "./frame.tsx";
-import { Cell, Code, Empty, Facts, Payload, Row, State, Table, When } from "./parts.tsx";
-import { deliveryPath, eventPath, EVENTS, subscriptionPath } from "./paths.ts";
-import type { DashboardEnv, Viewer } from "./viewer.ts";
-import { count, shownState, visible } from "./words.ts";
+import { Cell, Code, Empty, Facts, Payload, Row, Table, When } from "./parts.tsx";
+import { eventPath, EVENTS, subscriptionPath } from "./paths.ts";
+import type { DashboardEnv } from "./viewer.ts";
+import { count, visible } from "./words.ts";
 
 export interface EventPagePorts {
   readonly reader: OutboxReader;
@@ -100,7 +99,7 @@ export async function eventPage(
               Nobody: no subscription wanted it when it came. Try what would match:
             </Empty>
           )
-          : <DeliveryTable deliveries={deliveries} viewer={viewer} isHeld={isHeld} />}
+          : <EventDeliveries deliveries={deliveries} viewer={viewer} isHeld={isHeld} />}
         <h2>Who did not, and why</h2>
         <p class="muted">
           By the config of now; that of {formatInstant(acceptedAt)} may have been another.
@@ -148,37 +147,5 @@ function SameId({ id, events }: { id: string; events: readonly Namesake[] }) {
         </div>
       ))}
     </>
-  );
-}
-
-function DeliveryTable(
-  { deliveries, viewer, isHeld }: {
-    deliveries: readonly Delivery[];
-    viewer: Viewer;
-    isHeld: IsHeld;
-  },
-) {
-  return (
-    <Table
-      label="Its deliveries"
-      columns={["Subscription", "State", "Attempts", "What came of it", "More"]}
-    >
-      {deliveries.map((delivery) => (
-        <Row href={deliveryPath(delivery.id)} id={delivery.id}>
-          <Cell label="Subscription" kind="title">
-            <a href={subscriptionPath(delivery.subscription)}>{visible(delivery.subscription)}</a>
-            {delivery.cause !== "event" && <span class="tag">{delivery.cause}</span>}
-          </Cell>
-          <Cell label="State">
-            <State state={shownState(delivery, isHeld)} />
-          </Cell>
-          <Cell label="Attempts" kind="number">{delivery.attemptCount}</Cell>
-          <Cell label="What came of it">{upshot(delivery, { viewer, isHeld })}</Cell>
-          <Cell label="More">
-            <a href={deliveryPath(delivery.id)}>the delivery</a>
-          </Cell>
-        </Row>
-      ))}
-    </Table>
   );
 }

@@ -7,7 +7,8 @@ import type { Clock } from "../../runtime/clock.ts";
 import { SAMPLES } from "../../profiles/samples/samples.ts";
 import { defined, instants } from "../deliveries.ts";
 import { eventsQuery } from "../schemas.ts";
-import { askedFor, forInput } from "./deliveries.tsx";
+import { askedFor } from "./delivery_filter.ts";
+import { forInput } from "./form_instants.ts";
 import { renderPage } from "./frame.tsx";
 import { searchedPage, Walk } from "./searching.tsx";
 import { Cell, Empty, Payload, Row, Table, When } from "./parts.tsx";
@@ -63,7 +64,7 @@ export async function eventsPage(
             <input name="since" type="datetime-local" step="1" value={forInput(since)} />
           </label>
           <label>
-            Jump to
+            Before
             <input name="until" type="datetime-local" step="1" value={forInput(until)} />
           </label>
           <div class="buttons">
@@ -119,17 +120,24 @@ function readerFilter(
 
 function EventTable({ events, viewer }: { events: readonly StoredEvent[]; viewer: Viewer }) {
   return (
-    <Table label="Events" columns={["Type", "Event", "Accepted", "Publisher"]}>
+    <Table
+      label="Events"
+      id="events"
+      kind="dense"
+      columns={["Accepted", "Event type", "Event id", "Publisher"]}
+    >
       {events.map(({ id, sentAs, type, acceptedAt, publisher }) => (
         <Row href={eventPath(sentAs ?? id)}>
-          <Cell label="Type" kind="title">{visible(type)}</Cell>
-          <Cell label="Event">
-            <a href={eventPath(sentAs ?? id)}>{visible(id)}</a>
-          </Cell>
-          <Cell label="Accepted">
+          <Cell label="Accepted" kind="when">
             <When at={acceptedAt} now={viewer.now} />
           </Cell>
-          <Cell label="Publisher">{publisher === undefined ? "–" : visible(publisher)}</Cell>
+          <Cell label="Event type" kind="title">{visible(type)}</Cell>
+          <Cell label="Event id" kind="detail">
+            <a href={eventPath(sentAs ?? id)} title={visible(id)}>{visible(id)}</a>
+          </Cell>
+          <Cell label="Publisher" kind="aside">
+            {publisher === undefined ? "–" : visible(publisher)}
+          </Cell>
         </Row>
       ))}
     </Table>

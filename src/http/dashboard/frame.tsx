@@ -12,6 +12,7 @@ import {
   SIGN_OUT,
   SUBSCRIPTIONS,
 } from "./paths.ts";
+import { Hidden } from "./hidden.tsx";
 import { SearchBox } from "./searching.tsx";
 import type { Viewer } from "./viewer.ts";
 
@@ -62,12 +63,15 @@ function Frame({ title, section, viewer, refreshS, children }: Page) {
           </a>
           {viewer && (
             <>
-              <nav aria-label="Pages">
-                {MENU.map(([path, name]) => (
-                  <a href={path} aria-current={path === section ? "page" : undefined}>{name}</a>
-                ))}
-              </nav>
-              <Preferences viewer={viewer} />
+              <button type="button" class="quiet menu-button" popovertarget="menu">Menu</button>
+              <div id="menu" popover="auto">
+                <nav aria-label="Pages">
+                  {MENU.map(([path, name]) => (
+                    <a href={path} aria-current={path === section ? "page" : undefined}>{name}</a>
+                  ))}
+                </nav>
+                <Preferences viewer={viewer} />
+              </div>
               <SearchBox here={viewer.here} />
             </>
           )}
@@ -109,16 +113,6 @@ function Preferences({ viewer }: { viewer: Viewer }) {
   );
 }
 
-/** What every form brings along beside its own fields. */
-export function Hidden({ viewer, back = viewer.here }: { viewer: Viewer; back?: string }) {
-  return (
-    <>
-      <input type="hidden" name="csrf" value={viewer.csrf} />
-      <input type="hidden" name="back" value={back} />
-    </>
-  );
-}
-
 function Keys() {
   return (
     <dialog id="keys" aria-labelledby="keys-title">
@@ -147,6 +141,7 @@ const KEYS = [
   ["Enter", "open the row"],
   ["x", "select the row"],
   ["r", "retry the row, or the delivery that is open"],
+  ["← →", "through the bars of a chart"],
   ["?", "these keys"],
 ] as const;
 

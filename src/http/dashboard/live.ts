@@ -3,7 +3,7 @@ import { type Delivery, isInState } from "../../domain/delivery.ts";
 import { deliveriesQuery } from "../schemas.ts";
 import type { ChangeFeed, NumberedChange } from "../change_feed.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { askedFor, type Filter, readerFilter } from "./deliveries.tsx";
+import { askedFor, type Filter, readerFilter } from "./delivery_filter.ts";
 import type { DashboardEnv } from "./viewer.ts";
 
 export interface LivePorts {

@@ -2,7 +2,7 @@ import type { Child } from "hono/jsx";
 import type { Condition } from "../../domain/health.ts";
 import { formatInstant, type Instant } from "../../domain/instant.ts";
 import type { RememberedEntry } from "../../outbox/outbox.ts";
-import { Hidden } from "./frame.tsx";
+import { Hidden } from "./hidden.tsx";
 import { deliveryPath, subscriptionPath } from "./paths.ts";
 import { prettyJson } from "./pretty_json.ts";
 import type { Viewer } from "./viewer.ts";
@@ -42,16 +42,18 @@ export function State({ state }: { state: ShownState | Condition | "removed" }) 
 
 /** A table that becomes a list of cards where there is no room. */
 export function Table(
-  { label, columns, id, children }: {
+  { label, columns, id, kind, children }: {
     label: string;
     columns: readonly Child[];
     id?: string;
+    /** `dense`: a line each, whatever is in it. */
+    kind?: "dense";
     children: Child;
   },
 ) {
   // The roles are said, for a table that is laid out as blocks loses them.
   return (
-    <table role="table" aria-label={label} id={id}>
+    <table role="table" aria-label={label} id={id} class={kind}>
       <thead role="rowgroup">
         <tr role="row">
           {columns.map(columnHeader)}

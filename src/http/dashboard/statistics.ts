@@ -8,6 +8,7 @@ export type SpanName = "hour" | "day" | "week" | "month";
 /** How the recent past is drawn: so many bars of that length, the last one not over yet. */
 interface SpanShape {
   readonly title: string;
+  readonly short: string;
   readonly slot: "minute" | "hour";
   readonly barMs: number;
   readonly bars: number;
@@ -16,10 +17,10 @@ interface SpanShape {
 const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 
 export const SPANS: Readonly<Record<SpanName, SpanShape>> = {
-  hour: { title: "Last hour", slot: "minute", barMs: 2 * MINUTE, bars: 30 },
-  day: { title: "Last day", slot: "hour", barMs: HOUR, bars: 24 },
-  week: { title: "Last week", slot: "hour", barMs: 6 * HOUR, bars: 28 },
-  month: { title: "Last month", slot: "hour", barMs: DAY, bars: 30 },
+  hour: { short: "1 h", title: "Last hour", slot: "minute", barMs: 2 * MINUTE, bars: 30 },
+  day: { short: "24 h", title: "Last day", slot: "hour", barMs: HOUR, bars: 24 },
+  week: { short: "7 d", title: "Last week", slot: "hour", barMs: 6 * HOUR, bars: 28 },
+  month: { short: "30 d", title: "Last month", slot: "hour", barMs: DAY, bars: 30 },
 };
 
 /** What became of deliveries within one bar's time. */
@@ -87,6 +88,11 @@ export async function statisticsOf(
     firstSuccesses: sum(tallies, "firstSuccesses"),
     ...answerTimes(answers),
   };
+}
+
+/** All attempts of a bar. */
+export function total({ delivered, retrying, failed }: Bar): number {
+  return delivered + retrying + failed;
 }
 
 function sum(tallies: readonly Tally[], name: Exclude<keyof Tally, "startsAt">): number {

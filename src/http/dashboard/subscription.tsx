@@ -1,50 +1,42 @@
 // deno-lint-ignore-file jsx-key
 import type { Context } from "hono";
 import type { Config } from "../../config/config.ts";
-import { diagnoseResult } from "../../domain/diagnosis.ts";
+import type { NoticeChannel } from "../../domain/notice.ts";
 import { conditionOf, type Health } from "../../domain/health.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
 import { resultWords } from "../../domain/result_words.ts";
 import type { Subscription } from "../../domain/subscription.ts";
-import type { AnswerCount, Backlog, Counts, OutboxReader, Replay } from "../../outbox/outbox.ts";
+import type {
+  AnswerCount,
+  Backlog,
+  Counts,
+  OutboxReader,
+  RememberedEntry,
+  Replay,
+} from "../../outbox/outbox.ts";
 import { type NearSubscriptionPorts, noSuchSubscription } from "../near_subscription.ts";
 import { ProblemError } from "../problem.ts";
 import { subscriptionView } from "../views.ts";
-import { StatisticsCard } from "./charts.tsx";
-import { forInput, inUtc } from "./deliveries.tsx";
+import { Chart, chartChoice } from "./chart.tsx";
+import { forInput, inUtc } from "./form_instants.ts";
 import { exampleEvent, exampleTypes, testType } from "./examples.ts";
 import { whyFailing } from "./failing.ts";
-import { Hidden, renderPage } from "./frame.tsx";
-import {
-  ActionButton,
-  Cell,
-  Code,
-  Facts,
-  History,
-  Notice,
-  Row,
-  State,
-  Table,
-  When,
-} from "./parts.tsx";
-import {
-  deliveriesPath,
-  deliveryPath,
-  HISTORY,
-  receiverPath,
-  subscriptionPath,
-  SUBSCRIPTIONS,
-  withQuery,
-} from "./paths.ts";
+import { renderPage } from "./frame.tsx";
+import { Hidden } from "./hidden.tsx";
+import { ActionButton, Cell, Code, Facts, History, Notice, Row, Table, When } from "./parts.tsx";
+import { deliveriesPath, HISTORY, subscriptionPath, SUBSCRIPTIONS, withQuery } from "./paths.ts";
 import { prettyJson } from "./pretty_json.ts";
 import { answersByStatus, type SpanName, statisticsOf } from "./statistics.ts";
+import { SubscriptionHeader, type SubscriptionStanding } from "./subscription_header.tsx";
 import type { DashboardEnv, Viewer } from "./viewer.ts";
-import { count, counted, heldBecause, percent, visible } from "./words.ts";
+import { WhoIsTold } from "./who_is_told.tsx";
+import { count, counted, percent, visible } from "./words.ts";
 
 export interface SubscriptionPagePorts extends NearSubscriptionPorts {
   readonly reader: OutboxReader;
   readonly config: () => Config;
   readonly health: (subscription: string) => Health;
+  readonly channels: () => ReadonlyMap<string, NoticeChannel>;
 }
 
 /** Of one subscription there are no minutes. */
@@ -73,18 +65,22 @@ export async function subscriptionPage(
   const health = ports.health(id);
   const state = subscription ? conditionOf(health, subscription.enabled) : "removed";
   const backlog = await reader.backlogOf(id);
-  const statistics = await Promise.all(
-    DRAWN.map((span) => statisticsOf(reader, { span, subscription: id, now: viewer.now })),
-  );
+  const choice = chartChoice(context.req.query(), DRAWN);
+  const statistics = await statisticsOf(reader, {
+    span: choice.span,
+    subscription: id,
+    now: viewer.now,
+  });
   const answers = await reader.answers({
     slot: "hour",
-    since: statistics[1]!.since,
+    since: statistics.since,
     subscription: id,
   });
   const { items: history } = await reader.history({ subscription: id, limit: LATEST });
   const replays = await reader.openReplays();
-  const why = heldBecause({ state, health });
   const failing = state === "failing" ? await whyFailing(reader, id) : undefined;
+  const standing: SubscriptionStanding = { id, subscription, state, health, backlog, failing };
+  const reload = await lastReload(reader);
   return renderPage({
     title: id,
     section: SUBSCRIPTIONS,
@@ -96,50 +92,16 @@ export async function subscriptionPage(
         </p>
         <h1>{visible(id)}</h1>
         {subscription?.description !== undefined && <p>{visible(subscription.description)}</p>}
-        {subscription?.contact !== undefined && (
-          <p>Contact: {subscription.contact.map(visible).join(", ")}</p>
-        )}
         <Notice text={doneText(context.req.query())} />
-        <div class="actions">
-          <State state={state} />
-          {subscription && <Holding id={id} state={state} viewer={viewer} />}
-          <a href={deliveriesPath({ subscription: id })}>Its deliveries</a>
-          {subscription && <a href={receiverPath(id)}>The page for its receiver</a>}
-        </div>
-        {why !== undefined && (
-          <div class="diagnosis is-held">
-            <p>
-              <strong>Its deliveries are held:</strong> {visible(why)}
-            </p>
-          </div>
-        )}
-        {failing && (
-          <div class="diagnosis is-exhausted">
-            <p>
-              <strong>It is failing:</strong> {visible(failing.meaning ?? "")}{" "}
-              (<a href={deliveryPath(failing.delivery)}>the delivery</a>)
-            </p>
-          </div>
-        )}
-        {state === "not answering" && (
-          <div class="diagnosis is-exhausted">
-            <p>
-              <strong>It is not answering:</strong>{" "}
-              {counted(health.consecutiveFailures, "failed attempt")} in a row
-              {health.failuresSince !== undefined && (
-                <>
-                  {" "}since <When at={health.failuresSince} now={viewer.now} />
-                </>
-              )}. {health.lastResult && visible(diagnoseResult(health.lastResult))}
-            </p>
-          </div>
-        )}
+        <SubscriptionHeader standing={standing} viewer={viewer} />
         <HealthFacts counts={counts} health={health} backlog={backlog} id={id} viewer={viewer} />
-        <h2>How it has been going</h2>
-        <div class="cards">
-          {statistics.map((one) => <StatisticsCard statistics={one} />)}
-        </div>
-        <h2>Answers in the last week</h2>
+        <Chart
+          statistics={statistics}
+          choice={choice}
+          spans={DRAWN}
+          path={subscriptionPath(id)}
+        />
+        <h2>Answers, {statistics.title.toLowerCase()}</h2>
         <Answers answers={answers} id={id} />
         {subscription && (
           <>
@@ -160,7 +122,11 @@ export async function subscriptionPage(
             </div>
           </>
         )}
+        {subscription && (
+          <WhoIsTold channels={ports.channels().values()} contact={subscription.contact} />
+        )}
         <h2>What happened</h2>
+        <LastReload reload={reload} viewer={viewer} />
         {history.length === 0
           ? <p class="muted">Nothing is on record.</p>
           : <History entries={history} viewer={viewer} of="subscription" />}
@@ -192,27 +158,25 @@ function doneText(query: Readonly<Record<string, string>>): string | undefined {
   }
 }
 
-function Holding({ id, state, viewer }: { id: string; state: string; viewer: Viewer }) {
-  const back = subscriptionPath(id);
-  if (state === "disabled") return null;
-  return state === "paused"
-    ? (
-      <ActionButton
-        viewer={viewer}
-        action={subscriptionPath(id, "resume")}
-        label="Resume"
-        back={back}
-      />
-    )
-    : (
-      <ActionButton
-        viewer={viewer}
-        action={subscriptionPath(id, "pause")}
-        label="Pause"
-        kind="quiet"
-        back={back}
-      />
-    );
+/** So many of the latest actions may hold the last reload. */
+const LOOKED_BACK = 200;
+
+async function lastReload(reader: OutboxReader): Promise<RememberedEntry | undefined> {
+  const { items } = await reader.history({ limit: LOOKED_BACK });
+  return items.find(({ kind }) => kind === "reloaded");
+}
+
+function LastReload(
+  { reload, viewer }: { reload: RememberedEntry | undefined; viewer: Viewer },
+) {
+  if (!reload) return null;
+  const { at, cause, by } = reload;
+  return (
+    <p class="muted">
+      Last config change: <When at={at} now={viewer.now} />
+      {by !== undefined && ` by ${visible(by)}`}: {visible(cause)}
+    </p>
+  );
 }
 
 function HealthFacts(

@@ -1,15 +1,15 @@
-import { type Condition, conditionOf, type Health, isAnswering } from "../../domain/health.ts";
+import { type Condition, conditionOf, type Health } from "../../domain/health.ts";
 import { resultWords } from "../../domain/result_words.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { isChannelId } from "../../domain/notice.ts";
 import type { Subscription } from "../../domain/subscription.ts";
 import type { Backlog, OutboxReader } from "../../outbox/outbox.ts";
-import { Trend } from "./charts.tsx";
 import { Cell, Row, State, Table, When } from "./parts.tsx";
 import { deliveriesPath, subscriptionPath } from "./paths.ts";
 import { type Statistics, statisticsOf } from "./statistics.ts";
+import { Trend } from "./trend.tsx";
 import type { Viewer } from "./viewer.ts";
-import { count, length, visible } from "./words.ts";
+import { count, length, percent, visible } from "./words.ts";
 
 /** A subscription at a glance. */
 export interface Glance {
@@ -79,7 +79,18 @@ export async function subscriptionRows(
   return (
     <Table
       label="Subscriptions"
-      columns={["Subscription", "State", "Last day", "p95", "Last success", "Waiting"]}
+      id="subscription-rows"
+      kind="dense"
+      columns={[
+        "Subscription",
+        "State",
+        "Last 24 h",
+        "First try",
+        "p95",
+        "Waiting",
+        "Last answer",
+        "At",
+      ]}
     >
       {glances.map((glance, index) => (
         <SubscriptionRow glance={glance} day={days[index]!} viewer={viewer} />
@@ -91,47 +102,53 @@ export async function subscriptionRows(
 function SubscriptionRow(
   { glance, day, viewer }: { glance: Glance; day: Statistics; viewer: Viewer },
 ) {
-  const { id, description, state, health, backlog } = glance;
-  const { now } = viewer;
-  const since = stateSince(glance);
+  const { id, description, health, backlog } = glance;
+  const { lastResult } = health;
+  const answer = lastResult === undefined ? "" : visible(resultWords(lastResult, viewer.now));
   return (
     <Row href={subscriptionPath(id)}>
       <Cell label="Subscription" kind="title">
-        <a href={subscriptionPath(id)}>{visible(id)}</a>
-        {description !== undefined && <div class="muted">{visible(description)}</div>}
-      </Cell>
-      <Cell label="State">
-        <State state={state} />
-        {since !== undefined && state !== "healthy" && (
-          <div class="muted">
-            <When at={since} now={now} />
-          </div>
-        )}
-        {health.lastResult !== undefined && !isAnswering(health) && (
-          <div class="muted">{visible(resultWords(health.lastResult, now))}</div>
+        <a href={subscriptionPath(id)} title={visible(id)}>{visible(id)}</a>
+        {description !== undefined && (
+          <span class="muted description" title={visible(description)}>{visible(description)}</span>
         )}
       </Cell>
-      <Cell label="Last day">
+      <Cell label="State" kind="aside">
+        <State state={glance.state} /> <StateSince glance={glance} viewer={viewer} />
+      </Cell>
+      <Cell label="Last 24 h">
         <Trend statistics={day} />
       </Cell>
-      <Cell label="p95" kind="number">{day.p95 === undefined ? "–" : length(day.p95)}</Cell>
-      <Cell label="Last success">
-        {health.lastSuccessAt === undefined
-          ? "never"
-          : <When at={health.lastSuccessAt} now={now} />}
+      <Cell label="First try" kind="number">
+        {percent(day.firstSuccesses, day.firstAttempts) ?? "–"}
       </Cell>
+      <Cell label="p95" kind="number">{day.p95 === undefined ? "–" : length(day.p95)}</Cell>
       <Cell label="Waiting" kind="number">
-        {backlog === undefined ? "0" : (
-          <>
+        {backlog === undefined
+          ? "0"
+          : (
             <a href={deliveriesPath({ subscription: id, state: "pending" })}>
               {count(backlog.pending)}
             </a>
-            <div class="muted">
-              due <When at={backlog.dueAt} now={now} />
-            </div>
-          </>
-        )}
+          )}
+      </Cell>
+      <Cell label="Last answer" kind="detail">
+        <span title={answer}>{answer}</span>
+      </Cell>
+      <Cell label="At" kind="when">
+        {lastResult === undefined ? "never" : <When at={lastResult.at} now={viewer.now} />}
       </Cell>
     </Row>
+  );
+}
+
+/** Since when it is not as it should be. */
+function StateSince({ glance, viewer }: { glance: Glance; viewer: Viewer }) {
+  const since = stateSince(glance);
+  if (since === undefined || glance.state === "healthy") return null;
+  return (
+    <span class="muted">
+      <When at={since} now={viewer.now} />
+    </span>
   );
 }

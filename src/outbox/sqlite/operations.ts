@@ -20,7 +20,7 @@ import type { Changes } from "./changes.ts";
 import type { Grant } from "./claims.ts";
 import type { Cancellation } from "./operator_actions.ts";
 import type { ReplayOpening, ReplayStepRequest } from "./replaying.ts";
-import type { StoreParts } from "./store.ts";
+import type { StoreParts } from "./store_parts.ts";
 
 /** How an operation is carried out within a transaction, and about how many rows it writes. */
 interface Kind<Request, Answer> {

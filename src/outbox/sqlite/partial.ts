@@ -15,7 +15,9 @@ export interface Partial {
 export async function beginPartial(path: string): Promise<Partial> {
   const folder = dirname(path);
   await removePartials(folder, (of) => of === basename(path));
-  const partial = join(folder, `.${basename(path)}.${Deno.pid}.partial`);
+  // Never a name again: what was given up may still be at work on the one before.
+  const number = begun++ === 0 ? Deno.pid : `${Deno.pid}${String(begun).padStart(6, "0")}`;
+  const partial = join(folder, `.${basename(path)}.${number}.partial`);
   // SQLite would create it readable by all.
   const file = await Deno.open(partial, { write: true, createNew: true, mode: 0o600 });
   if (LOCKS_ARE_APART) await file.lock(true);
@@ -27,6 +29,9 @@ export async function beginPartial(path: string): Promise<Partial> {
     },
   };
 }
+
+/** How many files this process has begun. */
+let begun = 0;
 
 /** Removes the partial files of processes that are gone, of the names in question. */
 export async function removePartials(

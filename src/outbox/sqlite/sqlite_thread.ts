@@ -52,7 +52,7 @@ export class Interrupted extends Error {
 /**
  * A connection on a thread of its own. SQLite works for seconds or minutes on a large file, and
  * meanwhile this process still hears signals and tells how far it is. A statement that is under way
- * can't be ended: whoever gives up ends the process, as at a kill.
+ * can't be ended: whoever gives up ends the process, as at a kill. A copy can be.
  */
 export class SqliteThread {
   readonly #worker = new Worker(`data:application/javascript,${encodeURIComponent(CODE)}`, {
@@ -62,6 +62,8 @@ export class SqliteThread {
   /** Set to 1 to end a copy. */
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   #waiting: PromiseWithResolvers<unknown> | undefined;
+  /** What is under way is a copy, which ends soon where it is to stop. */
+  #isCopying = false;
   #onProgress: (progress: Progress) => void = () => {};
 
   private constructor(signal: AbortSignal | undefined) {
@@ -102,11 +104,19 @@ export class SqliteThread {
 
   /**
    * Copies what the connection sees to a file, as of one moment where nobody else writes: a commit of
-   * another connection has it begin anew.
+   * another connection has it begin anew. Interrupted, it has let go of that file.
    */
-  copyTo(path: string, onProgress: (progress: Progress) => void): Promise<void> {
+  async copyTo(path: string, onProgress: (progress: Progress) => void): Promise<void> {
     this.#onProgress = onProgress;
-    return this.#ask({ kind: "copy", path });
+    this.#isCopying = true;
+    try {
+      await this.#ask({ kind: "copy", path });
+    } catch (error) {
+      throw this.#signal?.aborted ? new Interrupted() : error;
+    } finally {
+      this.#isCopying = false;
+    }
+    if (this.#signal?.aborted) throw new Interrupted();
   }
 
   /**
@@ -134,7 +144,7 @@ export class SqliteThread {
 
   readonly #interrupt = () => {
     Atomics.store(this.#stop, 0, 1);
-    this.#settle()?.reject(new Interrupted());
+    if (!this.#isCopying) this.#settle()?.reject(new Interrupted());
   };
 
   #ask<Value>(request: Readonly<Record<string, unknown>>): Promise<Value> {

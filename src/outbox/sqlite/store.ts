@@ -1,28 +1,15 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Turn } from "../../runtime/turn.ts";
 import type { Claim, ClaimRequest } from "../outbox.ts";
 import { Changes } from "./changes.ts";
-import { Claiming, type Found } from "./claiming.ts";
-import { Claims, type Grant } from "./claims.ts";
+import type { Found } from "./claiming.ts";
+import type { Grant } from "./claims.ts";
 import { unlessCorrupt } from "./damage.ts";
 import { DatabasePages } from "./database_pages.ts";
-import { Enqueueing } from "./enqueueing.ts";
-import { ExhaustedCounts } from "./exhausted_digest.ts";
-import { HeaderTexts } from "./header_texts.ts";
-import { HealthKeeping } from "./health_keeping.ts";
-import { History } from "./history.ts";
-import { Insertion, type NameTables } from "./insertion.ts";
-import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES, URL_NAMES } from "./names.ts";
-import { NewlyPending } from "./newly_pending.ts";
-import { Numbers } from "./numbers.ts";
 import { type Answer, type Operation, run } from "./operations.ts";
-import { OperatorActions } from "./operator_actions.ts";
-import { PendingCounts } from "./pending_counts.ts";
-import { Pruning } from "./pruning.ts";
-import { PublisherPending } from "./publisher_pending.ts";
 import {
   DELIVERY_BY_SEQ,
   deliveryFromRow,
@@ -30,12 +17,9 @@ import {
   LAST_RESULT,
   type LastResultRow,
 } from "./reading.ts";
-import { RecordingAttempts } from "./recording.ts";
-import { Replaying } from "./replaying.ts";
-import { BATCH_ROWS, RollingUp } from "./rolling_up.ts";
+import { BATCH_ROWS } from "./rolling_up.ts";
 import { ADD_TO_COUNTS, prepareAll, type Statements } from "./statements.ts";
-import { Tallying } from "./tallying.ts";
-import { Timekeeping } from "./timekeeping.ts";
+import { partsOf, type StoreParts } from "./store_parts.ts";
 
 /** After a transaction that stores so many deliveries, the next one rolls up: this one takes long enough. */
 const LARGE = 2_048;
@@ -50,72 +34,12 @@ export interface Applied {
   readonly subscriptions: ReadonlyMap<string, Health>;
 }
 
-/** What carries the operations out, each part one subject. */
-export type StoreParts = ReturnType<typeof partsOf>;
-
-function partsOf(db: DatabaseSync, batchRows: number) {
-  const names: NameTables = {
-    subscriptions: new Names(db, SUBSCRIPTION_NAMES, { writes: true }),
-    types: new Names(db, TYPE_NAMES, { writes: true }),
-    formats: new Names(db, FORMAT_NAMES, { writes: true }),
-  };
-  const urls = new Names(db, URL_NAMES, { writes: true });
-  const headers = new HeaderTexts(db);
-  const numbers = new Numbers(db);
-  const claims = new Claims(names.subscriptions);
-  const newlyPending = new NewlyPending(db);
-  const pending = new PendingCounts(db);
-  const publisherPending = new PublisherPending(db);
-  const history = new History(db, names.subscriptions);
-  const exhausted = new ExhaustedCounts(db, names.subscriptions);
-  const health = new HealthKeeping(db);
-  const insertion = new Insertion(db, names, numbers);
-  const rollingUp = new RollingUp(db, { tallying: new Tallying(db), health }, batchRows);
-  const replaysBegun = (): number => replaying.last;
-  const actions = new OperatorActions(db, { names, claims, insertion, exhausted, replaysBegun });
-  const replaying: Replaying = new Replaying(db, { names, insertion, actions });
-  return {
-    names,
-    urls,
-    headers,
-    numbers,
-    claims,
-    newlyPending,
-    pending,
-    publisherPending,
-    history,
-    exhausted,
-    health,
-    insertion,
-    rollingUp,
-    actions,
-    replaying,
-    enqueueing: new Enqueueing(db, { names, claims, insertion, pending, publisherPending }),
-    recording: new RecordingAttempts(db, {
-      claims,
-      urls,
-      headers,
-      numbers,
-      insertion,
-      replaying,
-      health,
-      exhausted,
-      history,
-      rollingUp,
-    }),
-    claiming: new Claiming(db, { names, claims, newlyPending, pending, rollingUp }),
-    pruning: new Pruning(db),
-    timekeeping: new Timekeeping(db, names.subscriptions),
-    probe: db.prepare(SQL.probe) as StatementSync,
-  };
-}
-
 /** The synchronous core of the outbox: the one writer of a database, with its claims in memory. */
 export class Store {
   readonly pages: DatabasePages;
-  readonly timekeeping: Timekeeping;
+  readonly timekeeping: StoreParts["timekeeping"];
   /** What a digest is to tell. */
-  readonly exhausted: ExhaustedCounts;
+  readonly exhausted: StoreParts["exhausted"];
   readonly #db: DatabaseSync;
   readonly #sql: Statements<keyof typeof SQL>;
   readonly #parts: StoreParts;
@@ -310,9 +234,4 @@ export const SQL = {
   writeCounts: `
     insert into counts (subscription, pending, delivered, exhausted, cancelled)
     values (?, ?, ?, ?, ?) ${ADD_TO_COUNTS}`,
-
-  // As much as a common event, so that room for a row alone is not taken for room.
-  probe: `
-    insert into probe (id, filler) values (1, zeroblob(65536))
-    on conflict (id) do update set filler = excluded.filler`,
 } as const;

@@ -50,14 +50,14 @@ const END = "sign the very bytes that are sent, before anything else touches the
 const AS_RECEIVED: Mistake = {
   word: "body-as-received",
   was: "it was made over the body's own bytes",
-  mend: "sign what JSON.stringify(JSON.parse(body)) gives",
+  fix: "sign what JSON.stringify(JSON.parse(body)) gives",
 };
 
 function dataAlone(name: string): Mistake {
   return {
     word: "data-alone",
     was: `it was made over "${name}" alone, not over the whole body`,
-    mend: END,
+    fix: END,
   };
 }
 
@@ -75,37 +75,37 @@ function memberOf(text: string | undefined, name: string): Uint8Array | undefine
 const RE_SERIALISED: Mistake = {
   word: "re-serialised",
   was: "the body was parsed and written anew before it was signed",
-  mend: END,
+  fix: END,
 };
 
 const TRAILING_NEWLINE: Mistake = {
   word: "trailing-newline",
   was: "the body was signed with a line end more or fewer at its end than it has",
-  mend: "take care of editors, echo and puts, which add one; " + END,
+  fix: "take care of editors, echo and puts, which add one; " + END,
 };
 
 const LINE_ENDS: Mistake = {
   word: "line-ends",
   was: "the body was signed with other line ends (CR LF and LF)",
-  mend: END,
+  fix: END,
 };
 
 const BYTE_ORDER_MARK: Mistake = {
   word: "byte-order-mark",
   was: "the body was signed with a byte order mark more or fewer than it has",
-  mend: END,
+  fix: END,
 };
 
 const LATIN_1: Mistake = {
   word: "latin-1",
   was: "the body's text was taken for Latin-1, not UTF-8, when it was signed",
-  mend: "read and write it as UTF-8, or better, sign its bytes",
+  fix: "read and write it as UTF-8, or better, sign its bytes",
 };
 
 const SORTED: Mistake = {
   word: "sorted-keys",
   was: "the body was signed with its keys sorted",
-  mend: END,
+  fix: END,
 };
 
 const NEWLINE = 0x0a, RETURN = 0x0d;
@@ -156,7 +156,7 @@ function layout(name: string, way: Layout, escape?: (text: string) => string) {
   const mistake: Mistake = {
     word: python ? "python-separators" : "pretty-printed",
     was: `the body was written ${name} before it was signed`,
-    mend: python
+    fix: python
       ? `give json.dumps separators=(",", ":") and ensure_ascii=False, or better, ${END}`
       : END,
   };
@@ -174,7 +174,7 @@ const WAYS_TO_LAY_OUT: readonly Way<(tree: JsonTree) => string>[] = [
 
 function escaping(name: string, way: (text: string) => string): Way<(text: string) => string> {
   const was = `the body was signed with ${name}`;
-  return { mistakes: [{ word: "escaped-text", was, mend: END }], way };
+  return { mistakes: [{ word: "escaped-text", was, fix: END }], way };
 }
 
 const WAYS_TO_ESCAPE: readonly Way<(text: string) => string>[] = [

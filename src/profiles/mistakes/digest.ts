@@ -48,26 +48,26 @@ function wrong(algorithm: string, expected: string): Mistake {
   return {
     word: "wrong-algorithm",
     was: `it was made with ${algorithmName(algorithm)}`,
-    mend: `use ${algorithmName(expected)}`,
+    fix: `use ${algorithmName(expected)}`,
   };
 }
 
 const PLAIN_HASH: Mistake = {
   word: "plain-hash",
   was: "it is a plain hash of secret and text, no HMAC",
-  mend: "use the HMAC function, with the secret as its key",
+  fix: "use the HMAC function, with the secret as its key",
 };
 
 const HASH_WITHOUT_SECRET: Mistake = {
   word: "hash-without-secret",
   was: "it is a plain hash of the text, without the secret",
-  mend: "use the HMAC function, with the secret as its key",
+  fix: "use the HMAC function, with the secret as its key",
 };
 
 const SWAPPED: Mistake = {
   word: "key-and-text-swapped",
   was: "the text was given as the key, and the secret as the text",
-  mend: "swap the arguments: the secret is the key",
+  fix: "swap the arguments: the secret is the key",
 };
 
 const WITHOUT_HMAC: readonly (readonly [Mistake, (algorithm: string) => Digest])[] = [

@@ -55,79 +55,79 @@ function publicKeyOf(secret: Secret): KeyObject | undefined {
 const PREVIOUS: Mistake = {
   word: "previous-secret",
   was: "it was made with the previous secret",
-  mend: "give the new secret to whoever signs, and sign with both while it changes",
+  fix: "give the new secret to whoever signs, and sign with both while it changes",
 };
 
 const NOT_DECODED: Mistake = {
   word: "secret-not-decoded",
   was: 'the secret\'s text was the key, with "whsec_" and undecoded',
-  mend: 'take "whsec_" away and decode the rest as Base64: those bytes are the key',
+  fix: 'take "whsec_" away and decode the rest as Base64: those bytes are the key',
 };
 
 const NOT_DECODED_WITHOUT_PREFIX: Mistake = {
   word: "secret-not-decoded",
   was: 'the key was the secret\'s text after "whsec_", undecoded',
-  mend: 'decode what follows "whsec_" as Base64: those bytes are the key',
+  fix: 'decode what follows "whsec_" as Base64: those bytes are the key',
 };
 
 const GIVEN_WITHOUT_PREFIX: Mistake = {
   word: "secret-without-prefix",
   was: 'the secret given here lacks its "whsec_", and the signature was made with it',
-  mend: 'write the secret as it was given out, "whsec_" and Base64',
+  fix: 'write the secret as it was given out, "whsec_" and Base64',
 };
 
 const GIVEN_AS_HEX: Mistake = {
   word: "secret-as-hex",
   was: "the secret given here is the key in hex, and the signature was made with that key",
-  mend: 'write it as "whsec_" and Base64 of the key',
+  fix: 'write it as "whsec_" and Base64 of the key',
 };
 
 const HEX_AS_KEY: Mistake = {
   word: "secret-as-hex",
   was: "the key in hex was used as a text, undecoded",
-  mend: 'decode what follows "whsec_" as Base64: those bytes are the key',
+  fix: 'decode what follows "whsec_" as Base64: those bytes are the key',
 };
 
 const DECODED: Mistake = {
   word: "secret-decoded",
   was: "the secret was decoded before it was used as the key",
-  mend: "use the bytes of the secret's text as they are",
+  fix: "use the bytes of the secret's text as they are",
 };
 
 const WITHOUT_PREFIX: Mistake = {
   word: "secret-without-prefix",
   was: 'the secret\'s text was the key without its "whsec_"',
-  mend: "use the whole text of the secret, as it was given out",
+  fix: "use the whole text of the secret, as it was given out",
 };
 
 const WITH_PREFIX: Mistake = {
   word: "secret-with-prefix",
   was: '"whsec_" was put before the secret\'s text',
-  mend: "use the text of the secret as it was given out",
+  fix: "use the text of the secret as it was given out",
 };
 
 const SPACES: Mistake = {
   word: "secret-with-spaces",
   was: "the secret had a line end or spaces around it",
-  mend: "trim what is read from a file or a variable, or write it with printf instead of echo",
+  fix: "trim what is read from a file or a variable, or write it with printf instead of echo",
 };
 
 const TRIMMED: Mistake = {
   word: "secret-trimmed",
   was: "the secret given here has a line end or spaces around it, and the signer's has not",
-  mend: "take them away here",
+  fix: "take them away here",
 };
 
 const QUOTED: Mistake = {
   word: "secret-quoted",
   was: "the secret has quotation marks around it on one of the two sides",
-  mend: "take them away: not every reader of an env file does",
+  fix: "take them away: not every reader of an env file does",
 };
 
 const EMPTY: Mistake = {
   word: "secret-empty",
   was: 'it was made with no secret at all (an unset variable reads as empty or "undefined")',
-  mend: "see that the secret reaches whoever signs",
+  fix: "see that the secret reaches whoever signs",
 };
 
 /** The key's bytes, as people get a free text wrong. */

@@ -1,11 +1,11 @@
-/** Something that goes wrong between two sides of a signature, and how to mend it. */
+/** Something that goes wrong between two sides of a signature, and how to fix it. */
 export interface Mistake {
   /** Short and stable, for scripts: `strict-base64`. */
   readonly word: string;
   /** What was done, as a clause: `the body was pretty-printed before it was signed`. */
   readonly was: string;
   /** What to do instead, as an order: `sign the very bytes that are sent`. */
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /** A value that one or more mistakes lead to; the right one has none. */

@@ -84,7 +84,7 @@ const ENCODE64 = "use Ruby's Base64.encode64: a line end after every 60 characte
 
 const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string | Uint8Array])[] = [
   [
-    { word: "strict-base64", was: "it was made over Base64 without line ends", mend: ENCODE64 },
+    { word: "strict-base64", was: "it was made over Base64 without line ends", fix: ENCODE64 },
     base64,
   ],
   [
@@ -92,7 +92,7 @@ const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string |
       word: "mime-base64",
       was: "it was made over Base64 with a line end after every 76 characters, as Python's " +
         "encodebytes and MIME have it",
-      mend: ENCODE64,
+      fix: ENCODE64,
     },
     (bytes) => lines(bytes, 76),
   ],
@@ -100,7 +100,7 @@ const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string |
     {
       word: "mime-base64",
       was: "it was made over Base64 with CR LF after every 76 characters, as MIME has it",
-      mend: ENCODE64,
+      fix: ENCODE64,
     },
     (bytes) => lines(bytes, 76, "\r\n"),
   ],
@@ -109,7 +109,7 @@ const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string |
       word: "mime-base64",
       was: "it was made over Base64 with CR LF between lines of 76 characters, as Java and PHP " +
         "have it",
-      mend: ENCODE64,
+      fix: ENCODE64,
     },
     (bytes) => lines(bytes, 76, "\r\n").trimEnd(),
   ],
@@ -117,7 +117,7 @@ const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string |
     {
       word: "last-line-end-missing",
       was: "it was made over Base64 whose last line has no line end",
-      mend: ENCODE64,
+      fix: ENCODE64,
     },
     (bytes) => lines(bytes, 60).trimEnd(),
   ],
@@ -125,7 +125,7 @@ const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string |
     {
       word: "base64url",
       was: "it was made over Base64 in the alphabet for URLs",
-      mend: ENCODE64,
+      fix: ENCODE64,
     },
     (bytes) => Buffer.from(bytes).toString("base64url"),
   ],
@@ -133,7 +133,7 @@ const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string |
     {
       word: "not-encoded",
       was: "it was made over the body itself",
-      mend: "encode the body first, by Ruby's Base64.encode64",
+      fix: "encode the body first, by Ruby's Base64.encode64",
     },
     (bytes) => bytes,
   ],
@@ -142,13 +142,13 @@ const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string |
 const ENCODED: Mistake = {
   word: "encoded",
   was: "it was made over Ruby's Base64.encode64 of the body, as BookingSync does",
-  mend: "sign the body itself",
+  fix: "sign the body itself",
 };
 
 const ENCODED_STRICTLY: Mistake = {
   word: "encoded",
   was: "it was made over the body in Base64",
-  mend: "sign the body itself",
+  fix: "sign the body itself",
 };
 
 function encodedBody(piece: Template[number]): Template[number] {
@@ -159,7 +159,7 @@ function encodedBody(piece: Template[number]): Template[number] {
 const TIMESTAMP_IN_MS: Mistake = {
   word: "timestamp-in-ms",
   was: "the timestamp was signed in another unit than the header shows",
-  mend: "use Unix seconds in both",
+  fix: "use Unix seconds in both",
 };
 
 /** The parts beside the body that get forgotten. */
@@ -169,43 +169,43 @@ const WITHOUT: { readonly [part in typeof PARTS[number]]: Mistake } = {
   id: {
     word: "signed-without-id",
     was: "the id was left out of what was signed",
-    mend: "put it where the format has it, as its header has it",
+    fix: "put it where the format has it, as its header has it",
   },
   timestamp: {
     word: "signed-without-timestamp",
     was: "the timestamp was left out of what was signed",
-    mend: "put it where the format has it, as its header has it",
+    fix: "put it where the format has it, as its header has it",
   },
 };
 
 const BODY_ALONE: Mistake = {
   word: "signed-body-alone",
   was: "the body alone was signed",
-  mend: "put id and timestamp where the format has them, as their headers have them",
+  fix: "put id and timestamp where the format has them, as their headers have them",
 };
 
 const SEPARATORS: Mistake = {
   word: "signed-without-separators",
   was: "the parts were signed with nothing between them",
-  mend: "put the format's separators between them",
+  fix: "put the format's separators between them",
 };
 
 const ORDER: Mistake = {
   word: "signed-in-wrong-order",
   was: "timestamp and id were signed in the wrong order",
-  mend: "swap them",
+  fix: "swap them",
 };
 
 const AS_TRIO: Mistake = {
   word: "trio-signature",
   was: "it was made over id.timestamp.body, as Standard Webhooks do",
-  mend: "sign the body alone in this header",
+  fix: "sign the body alone in this header",
 };
 
 const WITH_TIMESTAMP: Mistake = {
   word: "signed-with-timestamp",
   was: "it was made over timestamp.body",
-  mend: "sign the body alone in this header",
+  fix: "sign the body alone in this header",
 };
 
 function wrap(

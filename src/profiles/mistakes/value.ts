@@ -66,7 +66,7 @@ function literal(text: string): string {
 const QUOTED: Mistake = {
   word: "quoted",
   was: "the header's value stands in quotation marks",
-  mend: "take them away",
+  fix: "take them away",
 };
 
 /** The parts of a value that may be the signature. */
@@ -97,26 +97,26 @@ function otherwisePrefixed(text: string, { value }: ValueRule): Candidate<string
     return [mistaken({
       word: "prefix-added",
       was: `"${named}" stands before the signature`,
-      mend: "take it away",
+      fix: "take it away",
     }, rest!)];
   }
   const found: Candidate<string>[] = [mistaken({
     word: "prefix-missing",
     was: `the prefix "${prefix}" is missing`,
-    mend: `write "${prefix}" before the signature`,
+    fix: `write "${prefix}" before the signature`,
   }, body)];
   if (body.startsWith(prefix + prefix)) {
     found.push(mistaken({
       word: "prefix-doubled",
       was: `the prefix "${prefix}" stands twice`,
-      mend: "write it once",
+      fix: "write it once",
     }, body.slice(2 * prefix.length)));
   }
   if (named !== undefined && named !== prefix) {
     found.push(mistaken({
       word: "wrong-prefix",
       was: `"${named}" stands before the signature`,
-      mend: `write "${prefix}" there`,
+      fix: `write "${prefix}" there`,
     }, rest!));
   }
   return found;
@@ -132,38 +132,38 @@ function affixesOf(value: string): { prefix: string; suffix: string; simple: boo
 const UPPER_CASE: Mistake = {
   word: "upper-case-hex",
   was: "the hex digits are in upper case",
-  mend: "write them in lower case",
+  fix: "write them in lower case",
 };
 
 const BASE64_FOR_HEX: Mistake = {
   word: "base64-for-hex",
   was: "the signature is in Base64",
-  mend: "write it in lower-case hex",
+  fix: "write it in lower-case hex",
 };
 
 const HEX_FOR_BASE64: Mistake = {
   word: "hex-for-base64",
   was: "the signature is in hex",
-  mend: "write its bytes in Base64",
+  fix: "write its bytes in Base64",
 };
 
 const BASE64URL: Mistake = {
   word: "base64url",
   was: 'the signature is in the Base64 for URLs, with "-" and "_"',
-  mend: 'use standard Base64, with "+", "/" and "="',
+  fix: 'use standard Base64, with "+", "/" and "="',
 };
 
 const UNPADDED: Mistake = {
   word: "unpadded-base64",
   was: 'the Base64 lacks its "=" at the end',
-  mend: "use padded Base64",
+  fix: "use padded Base64",
 };
 
 function base64OfHex(encoding: SignatureRule["encoding"]): Mistake {
   return {
     word: "base64-of-hex",
     was: "the signature is the Base64 of hex digits",
-    mend: encoding === "hex" ? "write the hex digits themselves" : "encode the digest's bytes",
+    fix: encoding === "hex" ? "write the hex digits themselves" : "encode the digest's bytes",
   };
 }
 

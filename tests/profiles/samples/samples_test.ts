@@ -1,15 +1,15 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { compact, membersOf } from "../../../src/domain/json_text.ts";
 import { BUILT_IN } from "../../../src/profiles/table.ts";
+import type { Sample } from "../../../src/profiles/samples/sample.ts";
 import {
-  type Sample,
   SAMPLE_SUBSCRIPTIONS,
   sampleEvent,
   SAMPLES,
 } from "../../../src/profiles/samples/samples.ts";
-import { verify } from "../../../src/receivers/recipes.ts";
+import { verify } from "../../receivers/recipes/recipes.ts";
 
-/** The payloads as the platform's page prints them, mended where its text had lost characters. */
+/** The payloads as the platform's page prints them, fixed where its text had lost characters. */
 async function printed(profile: string): Promise<Record<string, unknown>[]> {
   const file = new URL(`../../samples/${profile}.json`, import.meta.url);
   return JSON.parse(await Deno.readTextFile(file));

@@ -1,0 +1,28 @@
+import { createHmac } from "node:crypto";
+import { isoProblem, keysProblem, kindProblem, memberOf } from "./body.ts";
+import { checkSignature } from "./signature.ts";
+import type { Opened, Problem } from "../../../src/receivers/verification.ts";
+
+/**
+ * BookingScheduler's page, "Signature Verification": express has parsed the body, and the HMAC is
+ * made over what JSON.stringify writes of it. The lengths are compared first, for want of which
+ * the page's timingSafeEqual throws.
+ */
+export function bookingscheduler(opened: Opened): Problem | undefined {
+  const { headers, text, rawBody, secret } = opened;
+  return checkSignature({
+    headers,
+    header: "X-BookingScheduler-Signature",
+    secret,
+    over: "lower hex HMAC-SHA256 over JSON.stringify of the parsed body",
+    computed: (key) => hmacSha256(key, JSON.stringify(JSON.parse(text))),
+    mistakes: (key) => [["was made over the body as it came", hmacSha256(key, rawBody)]],
+  }) ??
+    keysProblem(opened, ["event", "timestamp", "data"]) ??
+    kindProblem(opened, "event", ["string"]) ??
+    isoProblem("timestamp", memberOf(opened, "timestamp"));
+}
+
+function hmacSha256(key: string, content: string | Uint8Array): string {
+  return createHmac("sha256", key).update(content).digest("hex");
+}
