@@ -24,18 +24,17 @@ export class Tallying {
   /** Within a transaction: the attempts after a number, up to another. */
   add({ after, until }: { after: number; until: number }): void {
     const attempts = this.#sql.attempts.all(after, until) as unknown as TalliedAttempt[];
-    const slots = slotsOf(attempts);
-    for (const slot of slots) {
-      const { series, startsAt } = slot, sum = new Slot(series, startsAt);
-      const stored = this.#sql.readSlot.get(series, startsAt) as unknown as StoredSlot | undefined;
-      if (stored) sum.add({ tally: tallyFromRow(stored), answers: JSON.parse(stored.answers) });
-      sum.add(slot);
-      this.#write(sum);
-    }
+    const slots = slotsOf(attempts, (series, startsAt) => this.#stored(series, startsAt));
+    for (const slot of slots) this.#write(slot);
     const minutes = slots.filter(({ series }) => series === TOTAL_BY_MINUTE);
     if (minutes.length === 0) return;
     const last = Math.max(...minutes.map(({ startsAt }) => startsAt));
     this.#sql.forgetMinutes.run(last - KEEP_MINUTES_MS);
+  }
+
+  #stored(series: number, startsAt: Instant): Slot {
+    const row = this.#sql.readSlot.get(series, startsAt) as unknown as StoredSlot | undefined;
+    return new Slot(series, startsAt, row);
   }
 
   #write({ series, startsAt, tally, answers }: Slot): void {
@@ -88,18 +87,14 @@ type Counted = { -readonly [name in keyof Omit<Tally, "startsAt">]: number };
 
 /** What attempts came to within one minute or hour. */
 class Slot {
-  readonly tally: Counted = {
-    firstAttempts: 0,
-    firstSuccesses: 0,
-    succeeded: 0,
-    failed: 0,
-    retrying: 0,
-    delivered: 0,
-    lost: 0,
-  };
-  readonly answers = new Map<number, number>();
+  readonly tally: Counted;
+  readonly answers: Map<number, number>;
 
-  constructor(readonly series: number, readonly startsAt: Instant) {}
+  constructor(readonly series: number, readonly startsAt: Instant, stored?: StoredSlot) {
+    const { startsAt: _, ...tally } = stored ? tallyFromRow(stored) : EMPTY;
+    this.tally = tally;
+    this.answers = new Map(stored && JSON.parse(stored.answers));
+  }
 
   take({ number, succeeded, state, status, duration_ms }: TalliedAttempt): void {
     const { tally } = this;
@@ -110,29 +105,33 @@ class Slot {
     if (state === 0) tally.retrying++;
     else if (state === 1) tally.delivered++;
     else if (state <= 3) tally.lost++;
-    this.#count((status ?? NO_ANSWER) * BUCKETS + answerTimeBucket(duration_ms), 1);
-  }
-
-  add({ tally, answers }: { tally: Counted; answers: Iterable<readonly [number, number]> }): void {
-    for (const name of Object.keys(this.tally) as (keyof Counted)[]) {
-      this.tally[name] += tally[name];
-    }
-    for (const [key, count] of answers) this.#count(key, count);
-  }
-
-  #count(answer: number, by: number): void {
-    this.answers.set(answer, (this.answers.get(answer) ?? 0) + by);
+    const answer = (status ?? NO_ANSWER) * BUCKETS + answerTimeBucket(duration_ms);
+    this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1);
   }
 }
 
+const EMPTY: Tally = {
+  startsAt: 0,
+  firstAttempts: 0,
+  firstSuccesses: 0,
+  succeeded: 0,
+  failed: 0,
+  retrying: 0,
+  delivered: 0,
+  lost: 0,
+};
+
 /** An attempt counts for its subscription's hour, and for the hour and the minute of all. */
-function slotsOf(attempts: readonly TalliedAttempt[]): Slot[] {
+function slotsOf(
+  attempts: readonly TalliedAttempt[],
+  begin: (series: number, startsAt: Instant) => Slot = (...of) => new Slot(...of),
+): Slot[] {
   const series = new Map<number, Map<Instant, Slot>>();
   const slot = (number: number, startsAt: Instant): Slot => {
     let slots = series.get(number);
     if (!slots) series.set(number, slots = new Map());
     let found = slots.get(startsAt);
-    if (!found) slots.set(startsAt, found = new Slot(number, startsAt));
+    if (!found) slots.set(startsAt, found = begin(number, startsAt));
     return found;
   };
   for (const attempt of attempts) {
