@@ -738,7 +738,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the rest that taking in events is followed by",
     file: "ingest/admission.ts",
-    text: "if (!this.#isStopped && this.#freeAtMs > nowMs)",
+    text: "if (!this.#isStopped && this.#pauseEndsAtMs > nowMs)",
     replacement: "if (false)",
     tests: ["ingest/admission_test.ts"],
   },
@@ -773,7 +773,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the question whose an event is, where it comes in",
     file: "ingest/ingest.ts",
-    text: "const ownerless = this.#ownerless(events, isArray);",
+    text: "const tenantless = this.#tenantless(events, isArray);",
     replacement: "const ownerless: Fault[] = [];",
     tests: ["stories/tenancy_test.ts"],
   },
