@@ -6,10 +6,10 @@ import { BOOKINGSYNC } from "./bookingsync.ts";
 import { ROOSTSYNC } from "./roostsync.ts";
 import { STANDARD } from "./standard.ts";
 
-/** An event as its publisher would post it, so that it comes out as the platform's page prints it. */
+/** An event as its publisher would post it; its webhook is the one on the platform's page. */
 export interface Sample {
   readonly type: string;
-  /** RFC 3339; left out where the platform's body has no timestamp. */
+  /** RFC 3339; undefined if the platform's body has no timestamp. */
   readonly timestamp?: string;
   readonly scope?: JsonText;
   readonly data: JsonText;
@@ -29,11 +29,11 @@ export const SAMPLES: ReadonlyMap<string, readonly Sample[]> = new Map([
 /** The scope member that tells samples of one profile from those of another. */
 const SAMPLE_OF = "sample_of";
 
-/** What a subscription to a profile's samples holds beside id, URL and secret, as in a config file. */
+/** A subscription to a profile's samples, as in a config file, without id, URL and secret. */
 export interface SampleSubscription {
   readonly profile: string;
   readonly events: readonly string[];
-  /** Met by what `sampleEvent` writes of this profile's samples, and of no others. */
+  /** Matches only this profile's samples, as written by `sampleEvent`. */
   readonly scope: { readonly [name: string]: string };
   readonly settings?: { readonly [name: string]: string | number };
   readonly permissions?: readonly string[];
@@ -57,8 +57,8 @@ export const SAMPLE_SUBSCRIPTIONS: ReadonlyMap<string, SampleSubscription> = new
 );
 
 /**
- * A sample as the JSON of a POST to /v1/events. Its scope says whose sample it is, since profiles
- * share names of events (three have `booking.created`); no body shows that part of the scope.
+ * A sample as the JSON of a POST to /v1/events. Its scope names the profile, because profiles share
+ * event names (three have `booking.created`). No body contains that part of the scope.
  */
 export function sampleEvent(profile: string, sample: Sample): JsonText {
   const { type, timestamp, scope = "{}", data, metadata } = sample;
