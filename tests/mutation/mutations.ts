@@ -129,14 +129,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the bound on refusals that wait",
     file: "http/refusals.ts",
-    text: "if (this.#waiting >= MOST_WAITING || refused.waiting >= MOST_WAITING_OF_ONE) {",
+    text: "if (this.#waiting >= MAX_WAITING || refused.waiting >= MAX_WAITING_PER_ADDRESS) {",
     replacement: "if (false) {",
     tests: ["http/refusals_test.ts"],
   },
   {
     defence: "the bound on addresses that are remembered as refused",
     file: "http/refusals.ts",
-    text: "if (this.#refused.size > MOST_ADDRESSES) {",
+    text: "if (this.#refused.size > MAX_ADDRESSES) {",
     replacement: "if (false) {",
     tests: ["http/refusals_test.ts"],
   },
