@@ -1,4 +1,4 @@
-/** Turns the event loop until the condition holds; fails after so much real time. */
+/** Runs the event loop until the condition holds. Fails after a timeout in real time. */
 export async function until<T>(
   condition: () => T | Promise<T>,
   what = String(condition),
