@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { simulate } from "./simulation.ts";
 
-/** How many worlds a run of the suite simulates, its two files taking a half each. */
+/** How many seeds the suite simulates; each of its two files has half. */
 export const SEEDS = Number(Deno.env.get("BELLHOOK_SEEDS") ?? 1_000);
 
-/** Fails with the seeds that broke a law, and how. */
+/** Fails with the seeds that broke a law, and the laws. */
 export async function assertLawsKept(seeds: { from: number; to: number }): Promise<void> {
   const broken: string[] = [];
   for (let seed = seeds.from; seed <= seeds.to && broken.length < 10; seed++) {
