@@ -9,7 +9,7 @@ const FORMAT = JSON.stringify({
   }]],
 });
 
-/** Writes a database of so many delivered events, at once, as a version of the schema has it. */
+/** Writes a database with this many delivered events, in a given version of the schema. */
 export function writeLargeDatabase(
   path: string,
   { rows, version = MIGRATIONS.length }: { readonly rows: number; readonly version?: number },
