@@ -730,7 +730,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
 
   /** What a thrown thing means to callers; marks the outbox as failed where it must be. */
   #judge(error: unknown): Error {
-    const fault = faultOf(error, this.#path);
+    const fault = faultOf(error, this.#path, { before: this.#unavailable });
     return fault instanceof OutboxFailed && !this.#failure ? this.#fail(fault) : fault;
   }
 
