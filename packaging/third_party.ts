@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { License } from "../src/cli/licenses.ts";
+import type { License } from "../src/cli/license.ts";
 import { VERSION } from "../src/version.ts";
 import { output } from "./run_command.ts";
 

@@ -2,7 +2,7 @@ import type { Config, Problem } from "./config/config.ts";
 import { diffConfigs, formatDiff } from "./config/diff.ts";
 import { isLocal } from "./config/listen.ts";
 import { formatProblem, type Loaded } from "./config/load.ts";
-import type { Notice } from "./dispatch/notices.ts";
+import type { Notice } from "./dispatch/notice.ts";
 import { formatOf } from "./profiles/render.ts";
 import type { ReloadReport } from "./http/reload.ts";
 import type { HistoryEntry } from "./outbox/outbox.ts";

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
-import type { License } from "./licenses.ts";
+import type { License } from "./license.ts";
 import { Shell } from "./shell.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 

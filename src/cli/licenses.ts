@@ -2,15 +2,6 @@ import type { Command } from "commander";
 import { EXIT } from "./exit_code.ts";
 import type { Shell } from "./shell.ts";
 
-/** What one part of a build is licensed under. */
-export interface License {
-  readonly name: string;
-  readonly version: string;
-  /** By its SPDX identifier. */
-  readonly license: string;
-  readonly text: string;
-}
-
 /** `bellhook licenses`: of Bellhook and of everything in the build. */
 export function addLicenses(program: Command, shell: Shell): void {
   program.command("licenses")

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { EXIT, type ExitCode } from "./exit_code.ts";
-import type { License } from "./licenses.ts";
+import type { License } from "./license.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The options that every command has, wherever they stand. */

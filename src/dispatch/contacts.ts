@@ -3,7 +3,7 @@ import { formatInstant } from "../domain/instant.ts";
 import type { Channel } from "../domain/notice.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import { channelSubscription, shortDigest } from "./channels.ts";
-import type { Notice } from "./notices.ts";
+import type { Notice } from "./notice.ts";
 
 const PREFIX = "notify:contact:";
 

@@ -21,7 +21,8 @@ import type { Transport } from "../transport/transport.ts";
 import { BodyEncoder } from "./body_encoder.ts";
 import type { Attempted } from "./scheduler.ts";
 import type { HealthBoard } from "./health_board.ts";
-import { CHANGE_KINDS, type Notice, type Notices } from "./notices.ts";
+import type { Notice } from "./notice.ts";
+import { CHANGE_KINDS, type Notices } from "./notices.ts";
 
 /** A receiver that takes so long keeps its deliveries waiting, not a busy daemon. */
 const SLOW_MS = 1_000;

@@ -2,7 +2,8 @@ import type { Config } from "../config/config.ts";
 import { ANY_VALUE } from "../domain/event.ts";
 import { type JsonText, membersOf } from "../domain/json_text.ts";
 import { admits, receiverName, type Subscription } from "../domain/subscription.ts";
-import { type Sample, SAMPLES } from "../profiles/samples/samples.ts";
+import type { Sample } from "../profiles/samples/sample.ts";
+import { SAMPLES } from "../profiles/samples/samples.ts";
 import type { PostedEvent } from "./posted_event.ts";
 
 /** What an operator says of a test event; what is left out is found for the subscription. */

@@ -1,5 +1,5 @@
 import { compact } from "../../domain/json_text.ts";
-import type { Sample } from "./samples.ts";
+import type { Sample } from "./sample.ts";
 
 /** Booking Experts' page prints no payload: these have what it describes, in each of its contexts. */
 export const BOOKING_EXPERTS: readonly Sample[] = [

@@ -1,5 +1,5 @@
 import { compact } from "../../domain/json_text.ts";
-import type { Sample } from "./samples.ts";
+import type { Sample } from "./sample.ts";
 
 /** Every payload that BookingShake's page prints; addresses it hides are made up. */
 export const BOOKINGSHAKE: readonly Sample[] = [

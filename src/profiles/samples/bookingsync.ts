@@ -1,5 +1,5 @@
 import { compact } from "../../domain/json_text.ts";
-import type { Sample } from "./samples.ts";
+import type { Sample } from "./sample.ts";
 
 /** The payload that BookingSync's page prints, with the braces that the page lost. */
 export const BOOKINGSYNC: readonly Sample[] = [

@@ -1,5 +1,5 @@
 import { compact } from "../../domain/json_text.ts";
-import type { Sample } from "./samples.ts";
+import type { Sample } from "./sample.ts";
 
 /** The payload that RoostSync's page prints. */
 export const ROOSTSYNC: readonly Sample[] = [

@@ -4,17 +4,8 @@ import { BOOKINGSCHEDULER } from "./bookingscheduler.ts";
 import { BOOKINGSHAKE } from "./bookingshake.ts";
 import { BOOKINGSYNC } from "./bookingsync.ts";
 import { ROOSTSYNC } from "./roostsync.ts";
+import type { Sample } from "./sample.ts";
 import { STANDARD } from "./standard.ts";
-
-/** An event as its publisher would post it, so that it comes out as the platform's page prints it. */
-export interface Sample {
-  readonly type: string;
-  /** RFC 3339; left out where the platform's body has no timestamp. */
-  readonly timestamp?: string;
-  readonly scope?: JsonText;
-  readonly data: JsonText;
-  readonly metadata?: JsonText;
-}
 
 /** The sample events of each built-in profile. */
 export const SAMPLES: ReadonlyMap<string, readonly Sample[]> = new Map([

@@ -1,5 +1,5 @@
 import { compact } from "../../domain/json_text.ts";
-import type { Sample } from "./samples.ts";
+import type { Sample } from "./sample.ts";
 
 /** One event in the form of Standard Webhooks. */
 export const STANDARD: readonly Sample[] = [

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { compact, membersOf } from "../../../src/domain/json_text.ts";
 import { BUILT_IN } from "../../../src/profiles/table.ts";
+import type { Sample } from "../../../src/profiles/samples/sample.ts";
 import {
-  type Sample,
   SAMPLE_SUBSCRIPTIONS,
   sampleEvent,
   SAMPLES,
