@@ -67,7 +67,7 @@ const STARTER = `{
   // One entry for everyone who wants events.
   "subscriptions": [
     {
-      // History hangs on it: keep it.
+      // History is stored under this id, so do not rename it.
       "id": "guests",
       "url": "https://guests.example.com/webhooks",
       // "*" stands for any run of characters.
