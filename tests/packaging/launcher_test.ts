@@ -101,3 +101,16 @@ Deno.test("launcher: has the README's Deno version and permissions", async () =>
   const said = text.slice(text.indexOf('exec "$deno"')).match(/--[a-z][^\s\\]*/g)!;
   assertEquals(said.filter((flag) => flag !== "--config").sort(), [...DENO_FLAGS].sort());
 });
+
+Deno.test({
+  name: "launcher: what init suggests next can be typed as it stands",
+  ignore: isWindows,
+  async fn() {
+    await using place = await aDirectory();
+    const folder = await programs(place, { deno: `exec ${Deno.execPath()} "$@"` });
+    const { stderr } = await launch(place, `${folder}:/usr/bin:/bin`, "init", "--local");
+    for (const command of ["listen", "serve", "send"]) {
+      assertStringIncludes(stderr, `\n  ${LAUNCHER} ${command} `.trimEnd());
+    }
+  },
+});
