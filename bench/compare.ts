@@ -15,7 +15,7 @@ import { say } from "./report/say.ts";
 import type { System } from "./systems/system.ts";
 import { Workbench } from "./workbench.ts";
 
-/** All measures by name, in the order they are run in. */
+/** All measures by name, in the order in which they run. */
 export const MEASURES: readonly Measure[] = [
   ingest,
   steady,
@@ -35,17 +35,17 @@ export interface Comparison {
   readonly systems: readonly System[];
   readonly measures: readonly Measure[];
   readonly size: Size;
-  /** On the disk that is to be measured. */
+  /** A folder on the disk to measure. */
   readonly folder: string | undefined;
-  /** After so many no further measure is begun, whatever the number of rounds. */
+  /** After this time no further measure starts. */
   readonly minutes: number;
-  /** The table is printed as Markdown. */
+  /** Whether to print the table as Markdown. */
   readonly markdown: boolean;
 }
 
 /**
- * Runs every measure of every system, round by round, so that whatever else the machine does falls
- * on all alike. Prints the report and writes it to `results/`. True where the bar is met.
+ * Runs every measure of every system, round by round, so that other load on the machine affects all
+ * alike. Prints the report and writes it to `results/`. True if all requirements are met.
  */
 export async function compare(
   { systems, measures, size, folder, minutes, markdown }: Comparison,
@@ -75,7 +75,7 @@ export async function compare(
           say(`failed: ${error}`);
           results.fail(system.name, measure.name, error);
         }
-        // Each time: a run of an hour that is broken off has not been for nothing.
+        // After each measure, so that an aborted run keeps its results.
         writeResults({ results, machine, size });
       }
     }

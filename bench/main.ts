@@ -36,7 +36,7 @@ const PEERS: Readonly<Record<string, readonly System[]>> = {
   pgboss: [pgboss],
 };
 
-/** What a profile shows unless told otherwise. */
+/** The default measures of a profile. */
 const PROFILED = "ingest,steady,drain";
 
 Deno.exit(await main());
@@ -121,7 +121,7 @@ function parse() {
   });
 }
 
-/** What a list of names by comma stands for; ends the process where one is unknown. */
+/** The values for comma-separated names. Ends the process if one is unknown. */
 function named<Value>(
   list: string,
   option: string,

@@ -10,7 +10,7 @@ export interface Profiling {
   readonly folder: string | undefined;
 }
 
-/** Prints where the daemon's CPU time goes under each load: functions by the time spent in themselves. */
+/** Prints where the daemon spends CPU time under each load: functions by their self time. */
 export async function profile({ measures, size, folder }: Profiling): Promise<boolean> {
   await using bench = await Workbench.open({ folder });
   for (const measure of measures) {

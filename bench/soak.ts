@@ -7,10 +7,10 @@ import { type Rig, Workbench } from "./workbench.ts";
 const PER_SECOND = 500;
 const SUBSCRIPTIONS = 50;
 const REFUSED_SHARE = 0.01;
-/** How much of the run is warming up: memory is judged after it. */
+/** The share of the run for warming up; memory is checked after it. */
 const WARM_UP_SHARE = 1 / 6;
 
-/** The bar of a long run. */
+/** The limits of a long run. */
 const MOST_GROWTH_BYTES_PER_HOUR = 5e6;
 const MOST_JOURNAL_BYTES = 64 * 2 ** 20;
 const MOST_DRIFT = 1.2;
@@ -21,13 +21,13 @@ interface Sample {
   readonly descriptors: number;
   readonly journalBytes: number;
   readonly p99Ms: number;
-  /** 99th percentile of fsyncs that waited for nothing but the same disk. */
+  /** 99th percentile of bare fsyncs on the same disk. */
   readonly diskP99Ms: number;
 }
 
 /**
- * Half a thousand events a second for an hour, one in a hundred refused again and again, retention
- * on: what grows though it should not? True where the bar is met.
+ * Posts 500 events a second for an hour, with 1 % always refused and retention on, and checks that
+ * nothing grows that shouldn't. True if all limits are met.
  */
 export async function soak(
   { minutes, folder }: { minutes: number; folder: string | undefined },
@@ -79,7 +79,7 @@ async function aMinute(rig: Rig, minute: number): Promise<Omit<Sample, "diskP99M
   };
 }
 
-/** Ten times a second, what a commit of the daemon's does to the disk, and how long that took. */
+/** Does the same to the disk as a commit, ten times a second, and measures it. */
 class DiskWatch {
   readonly #file: Deno.FsFile;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -91,7 +91,7 @@ class DiskWatch {
     this.#timer = setInterval(() => this.#sync(), 100);
   }
 
-  /** Since it was asked last. */
+  /** Since the last call. */
   p99Ms(): number {
     const p99Ms = percentile(this.#tookMs, 0.99);
     this.#tookMs = [];
@@ -99,7 +99,7 @@ class DiskWatch {
   }
 
   #sync(): void {
-    // Over what it has written: no sync has to make the file longer.
+    // Overwrites, so that no sync has to extend the file.
     this.#file.seekSync(0, Deno.SeekMode.Start);
     this.#file.writeSync(this.#commit);
     const startedMs = performance.now();

@@ -6,7 +6,7 @@ import { Helper } from "./processes/helper.ts";
 import { until } from "./processes/waiting.ts";
 import type { Running, Setting, Subscribed, System } from "./systems/system.ts";
 
-/** What a measure works with: the load generator, the receivers, and room for systems. */
+/** The tools of a measure: the load generator, the receivers, and the systems. */
 export class Workbench {
   readonly generator: Helper<GeneratorCommands>;
   readonly receiver: Helper<ReceiverCommands>;
@@ -25,7 +25,7 @@ export class Workbench {
     this.#ports = ports;
   }
 
-  /** `folder` decides which disk is measured. */
+  /** `folder` determines the disk that is measured. */
   static async open(
     { folder }: { folder: string | undefined },
   ): Promise<Workbench> {
@@ -33,7 +33,7 @@ export class Workbench {
       prefix: "bellhook-bench-",
       ...(folder === undefined ? {} : { dir: folder }),
     });
-    // PostgreSQL's user has to get in.
+    // PostgreSQL's user needs access.
     Deno.chmodSync(own, 0o755);
     endWithUs(() => Deno.removeSync(own, { recursive: true }));
     const generator = new Helper<GeneratorCommands>(script("generator.ts"));

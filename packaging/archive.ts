@@ -7,7 +7,7 @@ import { finished, output } from "./run_command.ts";
 import { HERE, isWindows, type Target } from "./target.ts";
 import { noticesText } from "./third_party.ts";
 
-/** Thrown where Deno's executable for another platform can't be had. */
+/** Thrown if Deno's executable for another platform isn't available. */
 export class NoDenoError extends Error {
   override readonly name = "NoDenoError";
 
@@ -17,20 +17,20 @@ export class NoDenoError extends Error {
   }
 }
 
-/** What goes along as it is: files, and folders of files. */
+/** Files and folders that are copied unchanged. */
 const COMPANIONS = ["CHANGELOG.md", "LICENSE", "README.md", "config.example.json"]
   .concat(["config.schema.json", "docs", "monitoring", "screenshots"]);
 
 /**
- * Packs the bundle, Deno's own executable and a launcher into one archive that needs nothing more:
- * unpacked anywhere, `bellhook` in it runs. Answers with the archive's path. Throws NoDenoError.
+ * Packs the bundle, Deno's executable and a launcher into a self-contained archive: `bellhook` runs
+ * wherever it is unpacked. Returns the archive's path. Throws NoDenoError.
  */
 export async function buildArchive(
   { bundle, target, folder, level = 9 }: {
     readonly bundle: Bundle;
     readonly target: Target;
     readonly folder: string;
-    /** gzip's: 1 is quick, 9 is small. */
+    /** gzip's level, from 1 (fast) to 9 (small). */
     readonly level?: number;
   },
 ): Promise<string> {
@@ -63,7 +63,7 @@ async function copy(from: string, to: string): Promise<void> {
   for await (const { name } of Deno.readDir(from)) await copy(join(from, name), join(to, name));
 }
 
-/** Unpacks an archive where nothing else is, until it is disposed of. */
+/** Unpacks an archive into an empty folder, which is removed on disposal. */
 export async function unpack(archive: string): Promise<Unpacked> {
   const folder = await Deno.makeTempDir({ prefix: "bellhook-unpacked-" });
   await output("tar", ["-C", folder, "-xzf", archive]);
@@ -72,13 +72,13 @@ export async function unpack(archive: string): Promise<Unpacked> {
   return { program, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
 
-/** A place with all that an archive holds. */
+/** A folder with an unpacked archive. */
 export interface Unpacked extends AsyncDisposable {
   /** The launcher. */
   readonly program: string;
 }
 
-/** This platform's own executable, or the one that Deno's npm package for another carries. */
+/** This platform's Deno, or for another platform the one in Deno's npm package. */
 async function putDeno(
   target: Target,
   { lib, staging }: { lib: string; staging: string },

@@ -5,14 +5,14 @@ import { type Bundle, ROOT } from "./bundle.ts";
 import { finished } from "./run_command.ts";
 import { HERE, isWindows, type Target } from "./target.ts";
 
-/** What came of compiling one file for one platform. */
+/** The result of compiling for one platform. */
 export type Compiled =
   | { readonly kind: "written"; readonly path: string; readonly wasRun: boolean }
   | { readonly kind: "noRuntime"; readonly reason: string };
 
 /**
- * Compiles the bundle into one file with its rights in it. Deno fetches a runtime for that, which
- * may not be had here. Throws where what was written is no Bellhook.
+ * Compiles the bundle into one executable with its permissions. Deno downloads a runtime for that,
+ * which may not be possible here. Throws if the result doesn't run as Bellhook.
  */
 export async function compileBinary(
   { bundle, target, folder }: { bundle: Bundle; target: Target; folder: string },
@@ -30,7 +30,7 @@ export async function compileBinary(
   return { kind: "written", path, wasRun: true };
 }
 
-/** Runs what was built: `deno compile` can end well and have written a Deno that knows no Bellhook. */
+/** Runs the result: `deno compile` can succeed and still write a plain Deno without Bellhook. */
 export async function assertIsBellhook(path: string, version: string): Promise<void> {
   const { code, stdout, stderr } = await finished(path, ["--version"]);
   if (code === 0 && stdout === `${version}\n`) return;

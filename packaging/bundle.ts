@@ -5,23 +5,23 @@ import { VERSION } from "../src/version.ts";
 import { finished, output } from "./run_command.ts";
 import { bundledLicenses } from "./third_party.ts";
 
-/** The checkout that is built. */
+/** The checkout to build. */
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** One script with all of Bellhook in it. */
+/** All of Bellhook in one script. */
 export interface Bundle {
   readonly path: string;
-  /** What `bellhook --version` has to print. */
+  /** The expected output of `bellhook --version`. */
   readonly version: string;
-  /** Of everything that is in it, and in what runs it. */
+  /** The licenses of everything in the script and in its runtime. */
   readonly licenses: readonly License[];
 }
 
-/** Bundles the checkout into `folder`; the commit it is at goes in with it. */
+/** Bundles the checkout, with its commit, into `folder`. */
 export async function bundle(folder: string): Promise<Bundle> {
   const commit = await commitOf(ROOT);
   const licenses = await bundledLicenses();
-  // An entry of its own: main.ts knows of no commit, nor of licenses.
+  // A separate entry, because main.ts has neither commit nor licenses.
   const entry = join(folder, "entry.ts");
   const cli = new URL("../src/cli/cli.ts", import.meta.url).href;
   await Deno.writeTextFile(
@@ -35,13 +35,13 @@ export async function bundle(folder: string): Promise<Bundle> {
   return { path, version: `bellhook ${VERSION}${commit ? ` (${commit})` : ""}`, licenses };
 }
 
-/** Makes one script of a module and all that it imports. */
+/** Bundles a module and its imports into one script. */
 export async function bundleScript(entry: string, path: string): Promise<void> {
   const config = join(ROOT, "deno.json");
   await output(Deno.execPath(), ["bundle", "-q", "--config", config, "-o", path, entry]);
 }
 
-/** Short, and marked where what is built differs from it; undefined without git. */
+/** The short commit hash, marked if there are uncommitted changes; undefined without git. */
 async function commitOf(root: string): Promise<string | undefined> {
   const describe = ["describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"];
   try {

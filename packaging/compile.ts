@@ -1,10 +1,10 @@
 /**
- * Builds what is given to users, into dist/: for each platform one executable file, where Deno's
- * runtime for it can be fetched, and one archive that has Deno in it and needs nothing fetched; beside
- * them the bill of materials (CycloneDX). What can run here is tried: start, an event, its delivery, SIGTERM, and again.
+ * Builds the releases into dist/. For each platform there is an executable, if Deno's runtime for it
+ * can be downloaded, and an archive that contains Deno. There is also a bill of materials (CycloneDX).
+ * Whatever can run here is tested: start, an event, its delivery, SIGTERM, and all of it again.
  *
  *   deno task compile                       for this platform
- *   deno task compile linux-arm64 …         for those, `all` for all
+ *   deno task compile linux-arm64 …         for these platforms; `all` for all
  */
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
@@ -77,7 +77,7 @@ async function build(
   await tryOut(archive, { bundled, target });
 }
 
-/** What does not work is taken away. */
+/** Tests a build, and removes it if it doesn't work. */
 async function tryOut(
   path: string,
   { bundled, target }: { bundled: Bundle; target: Target },
@@ -93,7 +93,7 @@ async function tryOut(
   console.error("  run: it started, delivered an event, stopped at SIGTERM, and did so again");
 }
 
-/** Says what was written, as `sha256sum` would. */
+/** Prints a file's checksum in the format of `sha256sum`. */
 async function tell(path: string): Promise<void> {
   const hash = createHash("sha256");
   using file = await Deno.open(path);

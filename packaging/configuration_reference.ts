@@ -1,9 +1,9 @@
-/** Writes docs/configuration.md from the schema that the config file is checked against. */
+/** Generates docs/configuration.md from the config file's schema. */
 import { join } from "node:path";
 import { configJsonSchema, DEFAULTS, NOTICE_KINDS } from "../src/config/schema.ts";
 import { ROOT } from "./bundle.ts";
 
-/** The page, formatted as all pages of the checkout are. */
+/** The page, formatted by `deno fmt`. */
 export async function configurationReference(): Promise<string> {
   const root = configJsonSchema() as Schema;
   const named = root.$defs!;
@@ -63,7 +63,7 @@ export async function configurationReference(): Promise<string> {
   ].join("\n\n"));
 }
 
-/** As much of JSON Schema as this page is made of. */
+/** The parts of JSON Schema that this page needs. */
 interface Schema {
   readonly description?: string;
   readonly default?: unknown;
@@ -92,7 +92,7 @@ interface Member {
   readonly isRequired: boolean;
 }
 
-/** The members of an object, or of the one alternative that is an object. */
+/** The members of an object, or of the only alternative that is an object. */
 function membersOf(schema: Schema): Member[] {
   const object = schema.properties ? schema : schema.anyOf?.find(({ properties }) => properties);
   return Object.entries(object?.properties ?? {}).map(([name, member]) => ({
@@ -102,7 +102,7 @@ function membersOf(schema: Schema): Member[] {
   }));
 }
 
-/** A table of keys; the column of defaults stands only where there are any. */
+/** A table of keys. It has a column of defaults only if there are any. */
 function tableOf(members: readonly Member[]): string {
   const hasDefaults = members.some(({ schema }) => schema.default !== undefined);
   const heading = ["key", "value", ...(hasDefaults ? ["default"] : []), "meaning"];
@@ -129,7 +129,7 @@ function code(value: unknown): string {
   return `\`${JSON.stringify(value)}\``;
 }
 
-/** What kind of value a key takes, in a few words. */
+/** Describes the type of a key's value. */
 function kindOf(schema: Schema): string {
   if (schema.$ref !== undefined) return KINDS[schema.$ref.replace("#/$defs/", "")]!;
   if (schema.const !== undefined) return code(schema.const);
@@ -161,13 +161,13 @@ const KINDS: Readonly<Record<string, string>> = {
   BodyValue: "[body value](#body-of-a-profile)",
 };
 
-/** Where the alternatives of the schema say less than a person would. */
+/** Descriptions to use where the schema's alternatives say too little. */
 const SPOKEN_KINDS: Readonly<Record<string, string>> = {
   previousSecret: "[reference](#secrets), and `until`: an instant",
   match: "object of scalars, [operators](#match), or lists of them",
 };
 
-/** Alternatives that differ in nothing that is said here are told once. */
+/** Merges alternatives that have the same description. */
 function either(alternatives: readonly Schema[]): string {
   const kinds = alternatives.map((one) => isReference(one) ? KINDS.Reference! : kindOf(one));
   return [...new Set(kinds)].join(" or ");
@@ -205,7 +205,7 @@ function plural(kind: string): string {
   return /^(text|duration|scalar|object)$/.test(kind) ? `${kind}s` : kind;
 }
 
-/** As `deno fmt` has it: tables in columns, lines of 100 characters. */
+/** Formats with `deno fmt`: aligned tables, lines of 100 characters. */
 async function formatted(text: string): Promise<string> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--config", join(ROOT, "deno.json"), "--ext", "md", "-"],

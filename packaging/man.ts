@@ -1,4 +1,4 @@
-/** Writes the manual page, dist/bellhook.1, from the commands themselves: `deno task man`. */
+/** Generates the manual page, dist/bellhook.1, from the commands' help: `deno task man`. */
 import { join } from "node:path";
 import { bellhook, run } from "../src/cli/cli.ts";
 import { type CommandWords, type OptionWords, wordsOf } from "../src/cli/command_words.ts";
@@ -7,7 +7,7 @@ import { systemTerminal } from "../src/cli/terminal.ts";
 import { VERSION } from "../src/version.ts";
 import { ROOT } from "./bundle.ts";
 
-/** The page in man(7)'s words. */
+/** The page as man(7) source. */
 export async function manPage(): Promise<string> {
   const program = await bellhook(new Shell(systemTerminal()));
   const { options, commands } = wordsOf(program);
@@ -66,10 +66,10 @@ async function commandSection(command: CommandWords): Promise<string[]> {
   ];
 }
 
-/** What stands in a command's help beneath its options. */
+/** The part of a command's help after its options. */
 async function examplesOf(name: string): Promise<string> {
   let help = "";
-  await run([name, "--help"], { stdout: (words) => help += words });
+  await run([name, "--help"], { stdout: (text) => help += text });
   const from = help.indexOf("Examples:\n");
   return from < 0 ? "" : help.slice(from + "Examples:\n".length).trimEnd();
 }
@@ -86,7 +86,7 @@ function bold(words: string): string {
   return `\\fB${escaped(words)}\\fR`;
 }
 
-/** A line of text: what begins as a request would is kept from being one. */
+/** A line of text. Escapes a leading character that would make it a roff request. */
 function text(words: string): string {
   return escaped(words).replace(/^[.']/, "\\&$&");
 }

@@ -1,13 +1,13 @@
-/** What a program said and how it ended. */
+/** A program's output and exit code. */
 export interface Finished {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a program to its end. */
+/** Runs a program until it ends. */
 export async function finished(program: string, args: readonly string[]): Promise<Finished> {
-  // With DENORT_BIN, `deno compile` takes any file for its runtime, and writes what does not work.
+  // Without DENORT_BIN: with it, `deno compile` uses any file as its runtime, even a wrong one.
   const { DENORT_BIN: _, ...env } = Deno.env.toObject();
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [...args],
@@ -21,7 +21,7 @@ export async function finished(program: string, args: readonly string[]): Promis
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Runs a program that has to succeed, and answers with what it said. */
+/** Runs a program and returns its output. Throws if it fails. */
 export async function output(program: string, args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await finished(program, args);
   if (code === 0) return stdout;

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { assertIsBellhook } from "./binary.ts";
 
 /**
- * Uses what was built as its users will, with no Deno and no checkout around it: start, an event in,
- * its delivery out, SIGTERM, and all of it again on the same database. Throws where anything fails.
+ * Tests a build as users run it, without Deno and a checkout: start, an event, its delivery, SIGTERM,
+ * and all of it again on the same database. Throws if anything fails.
  */
 export async function smokeTest(program: string, version: string): Promise<void> {
   await assertIsBellhook(program, version);
@@ -27,10 +27,10 @@ export async function smokeTest(program: string, version: string): Promise<void>
   }
 }
 
-/** Nothing of it takes so long, also on a slow machine: it hangs. */
+/** Even on a slow machine, a step that takes longer hangs. */
 const LIFE_MS = 60_000;
 
-/** From a start to a clean end, with one event between. */
+/** Starts the daemon, delivers one event, and stops it. */
 async function oneLife({ program, folder, receiver, round }: {
   readonly program: string;
   readonly folder: string;
@@ -44,7 +44,7 @@ async function oneLife({ program, folder, receiver, round }: {
   const late = setTimeout(() => daemon.kill("SIGKILL"), LIFE_MS);
   try {
     const url = await log.servingAt();
-    // Nothing that it shows was left behind in the checkout.
+    // The pages and their assets must be part of the build.
     for (const path of ["/", "/openapi.json", "/metrics"]) {
       const { status, body } = await fetch(`${url}${path}`);
       await body?.cancel();
@@ -57,7 +57,7 @@ async function oneLife({ program, folder, receiver, round }: {
     if (answer.status !== 202) throw new Error(`an event was answered ${answer.status}, not 202`);
     const body = await Promise.race([receiver.next(), log.ended()]);
     if (JSON.parse(body).data?.round !== round) throw new Error(`what arrived was ${body}`);
-    // Windows has no SIGTERM: there it is ended as the task manager would.
+    // Windows has no SIGTERM: there the process is killed, as by the task manager.
     daemon.kill("SIGTERM");
     const { code } = await daemon.status;
     if (code !== 0 && Deno.build.os !== "windows") {
@@ -71,7 +71,7 @@ async function oneLife({ program, folder, receiver, round }: {
   }
 }
 
-/** A machine without anything of ours; whatever would be fetched is asked of a proxy that isn't there. */
+/** An environment without Deno or the checkout. Downloads fail: they go to a proxy that doesn't exist. */
 function around(folder: string) {
   return {
     cwd: folder,
@@ -127,7 +127,7 @@ function startReceiver(): Receiver {
   };
 }
 
-/** What a daemon says on stderr, read until it ends. */
+/** A daemon's stderr, read until it ends. */
 class LogOf {
   text = "";
   hasEnded = false;
@@ -140,7 +140,7 @@ class LogOf {
     this.#url.promise.catch(() => {});
   }
 
-  /** The daemon's URL, once it takes events. */
+  /** The daemon's URL, once it accepts events. */
   servingAt(): Promise<string> {
     return this.#url.promise;
   }

@@ -1,6 +1,6 @@
 /**
- * The tests' stories once more, on what is built instead of on the checkout: those of whole processes
- * run the archive's launcher, the others are bundled, and run as that one script.
+ * Runs the story tests on a build instead of the checkout. Stories with separate processes run the
+ * archive's launcher; the others are bundled and run as one script.
  *
  *   deno task stories-on-bundle
  */
@@ -20,8 +20,7 @@ const STORIES = [
 ];
 
 /**
- * Runs these stories on a program that was built. Answers with all that they said, and whether all of
- * them hold.
+ * Runs these stories on a build. Returns their output, and whether all passed.
  */
 export async function storiesOn(
   program: string,

@@ -1,4 +1,4 @@
-/** A platform that Bellhook is built for. */
+/** A platform for which Bellhook is built. */
 export interface Target {
   /** As in `bellhook-0.1.0-linux-x64`. */
   readonly name: string;
@@ -8,7 +8,7 @@ export interface Target {
   readonly denoPackage: string;
 }
 
-/** All of them. */
+/** All platforms. */
 export const TARGETS: readonly Target[] = [
   {
     name: "linux-x64",
@@ -25,7 +25,7 @@ export const TARGETS: readonly Target[] = [
   { name: "windows-x64", triple: "x86_64-pc-windows-msvc", denoPackage: "@deno/win32-x64" },
 ];
 
-/** The platform that this runs on, if it is one of them. */
+/** The current platform, if it is one of them. */
 export const HERE: Target | undefined = TARGETS.find(({ triple }) => triple === Deno.build.target);
 
 /** Whether its programs end in `.exe`. */

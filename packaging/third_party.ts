@@ -7,7 +7,7 @@ import { output } from "./run_command.ts";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const MAIN = join(HERE, "..", "main.ts");
 
-/** Of Bellhook's own, of Deno's, and of every package whose code is bundled, in the order of names. */
+/** The licenses of Bellhook, of Deno, and of every bundled package, sorted by name. */
 export async function bundledLicenses(): Promise<License[]> {
   const packages = await bundledPackages();
   return [
@@ -22,7 +22,7 @@ export async function bundledLicenses(): Promise<License[]> {
   ];
 }
 
-/** The file that goes with each build. */
+/** The license file of each build. */
 export function noticesText(licenses: readonly License[]): string {
   const [own, ...others] = licenses;
   return [
@@ -42,7 +42,7 @@ export function noticesText(licenses: readonly License[]): string {
 
 const RULE = "-".repeat(80);
 
-/** The software bill of materials, as CycloneDX 1.6 has it. */
+/** The software bill of materials, in CycloneDX 1.6. */
 export function billOfMaterials([own, ...others]: readonly License[]): string {
   const component = ({ name, version, license }: License) => ({
     name,
@@ -83,13 +83,13 @@ interface NpmPackage {
   readonly dependencies: readonly string[];
 }
 
-/** What `deno info --json` says of a module graph, as far as it matters here. */
+/** The parts of `deno info --json` that are needed here. */
 interface Graph {
   readonly modules: readonly { readonly kind?: string; readonly npmPackage?: string }[];
   readonly npmPackages: Readonly<Record<string, NpmPackage>>;
 }
 
-/** The packages that the command line imports, and those that these depend on. */
+/** The packages that the CLI imports, and their dependencies. */
 async function bundledPackages(): Promise<NpmPackage[]> {
   const config = join(HERE, "..", "deno.json");
   const graph: Graph = JSON.parse(
@@ -100,7 +100,7 @@ async function bundledPackages(): Promise<NpmPackage[]> {
     for (const dependency of graph.npmPackages[id]!.dependencies) ids.add(dependency);
   }
   const found = [...ids].map((id) => graph.npmPackages[id]!);
-  // Types alone leave nothing in a bundle.
+  // Packages with only types leave no code in a bundle.
   return found.filter(({ name }) => !name.startsWith("@types/") && name !== "undici-types")
     .sort((a, b) => a.name < b.name ? -1 : 1);
 }

@@ -9,7 +9,7 @@ import { followedBy, watchTail } from "./tail.ts";
 const SUBSCRIPTIONS = 60;
 const LIMIT_MS = 300;
 const PER_SECOND = 1_000;
-/** What feels like at once. */
+/** The longest time that feels instant. */
 const CLICK_MS = 100;
 
 interface Scale {
@@ -22,8 +22,8 @@ const FULL: Scale = { deliveries: 5_000_000, times: 15, tailSeconds: 20 };
 const QUICK: Scale = { deliveries: 100_000, times: 5, tailSeconds: 8 };
 
 /**
- * What the dashboard's screens take with a month of deliveries on record, and what a page costs that
- * follows them as they come. True where every screen is quick and the page stays responsive.
+ * Measures the dashboard's screens with a month of deliveries in the database, and a page with live
+ * updates. True if every screen is quick and the page stays responsive.
  */
 export async function dashboard(
   { isQuick, folder }: { isQuick: boolean; folder: string | undefined },
@@ -70,7 +70,7 @@ function pagesTable(pages: readonly PageTime[]): string {
   ].join("\n");
 }
 
-/** A page that follows the list while much comes, beside the same without one. */
+/** Compares the daemon under load with and without a page that follows the list. */
 async function tail(
   rig: Rig,
   { base, seconds }: { base: string; seconds: number },
@@ -111,7 +111,7 @@ async function tail(
 async function paced(rig: Rig, seconds: number) {
   const from = rig.next, cpuBefore = usageOf(rig.running.pids()).cpuSeconds;
   const posted = await rig.pace({ perSecond: PER_SECOND, seconds });
-  // Not settled(): what the month left waiting goes on waiting.
+  // Not settled(): the month's pending deliveries stay pending.
   if (!await rig.arrived(60)) throw new Error("not everything arrived");
   const cpuSeconds = usageOf(rig.running.pids()).cpuSeconds - cpuBefore;
   const answers = [...posted.answerMs].sort((a, b) => a - b);

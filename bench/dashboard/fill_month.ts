@@ -1,17 +1,17 @@
 import { DatabaseSync } from "node:sqlite";
 import { FILLING, LAST_NUMBERS, rollUp } from "../growth/multiply_rows.ts";
 
-/** The month that a database is filled with. */
+/** The month of deliveries to add to a database. */
 export interface Month {
   readonly deliveries: number;
-  /** Its end. */
+  /** The month's end. */
   readonly until: number;
 }
 
 /**
- * Fills a database that Bellhook has written with a month of deliveries, straight through SQL, as an
- * operator finds it: most came at once, some later, some never, and the latest of them wait. Each is
- * a copy of one that the daemon itself delivered. The daemon must not be running.
+ * Adds a realistic month of deliveries to a database that Bellhook has written, through SQL: most
+ * delivered at once, some later, some never, and some of the latest pending. Each is a copy of one
+ * that the daemon delivered. The daemon must not be running.
  */
 export function fillMonth(path: string, { deliveries, until }: Month): void {
   const db = new DatabaseSync(path);
@@ -105,7 +105,7 @@ const PATTERN = `
   where a.succeeded = 1 and d.seq <= 1000
   group by d.subscription`;
 
-// The multiplication scatters what is regular in a number over it.
+// The multiplication spreads regular numbers evenly.
 const ROWS = `
   with recursive numbers (n) as (
     select :from + 1 union all select n + 1 from numbers where n < :to

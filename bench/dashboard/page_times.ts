@@ -1,7 +1,7 @@
 import { median } from "../load/statistics.ts";
 import { usageOf } from "../processes/proc.ts";
 
-/** What one screen costs. */
+/** The cost of one screen. */
 export interface PageTime {
   readonly screen: string;
   readonly medianMs: number;
@@ -11,7 +11,7 @@ export interface PageTime {
   readonly kilobytes: number;
 }
 
-/** Opens each screen so many times, one after another, as one operator does. */
+/** Opens each screen repeatedly, one after another, as one operator does. */
 export async function timePages(
   { base, pids, times }: {
     readonly base: string;
@@ -47,7 +47,7 @@ async function open(url: string): Promise<number> {
   return byteLength;
 }
 
-/** Every screen, the lists under every kind of filter. */
+/** Every screen, and the lists with every kind of filter. */
 async function screensOf(base: string): Promise<[screen: string, path: string][]> {
   const failed = await firstOf(`${base}/v1/deliveries?state=exhausted&limit=1`);
   const done = await firstOf(`${base}/v1/deliveries?state=delivered&limit=1`);

@@ -2,16 +2,16 @@ import { chromium } from "playwright-core";
 import { median } from "../load/statistics.ts";
 import { CHROMIUM } from "../../tests/support/chromium.ts";
 
-/** How a page fared that followed the list. */
+/** How responsive a page was while it followed the list. */
 export interface Told {
-  /** From a click to the frame that shows what it did. */
+  /** From a click to the frame that shows its effect. */
   readonly clickMs: number;
   readonly longestTaskMs: number;
   readonly swaps: number;
 }
 
 export interface WatchedPage {
-  /** Forgets what was before; from now on somebody clicks once a second. */
+  /** Starts measuring: clicks once a second. */
   begin(): void;
   end(): Promise<Told>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -40,10 +40,10 @@ async function open(url: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** As often as the page fetches its list at the most. */
+/** The shortest interval at which the page fetches its list. */
 const FOLLOW_MS = 2_000;
 
-/** Opens a list of deliveries in a browser, where it follows what comes; undefined without one. */
+/** Opens a list of deliveries in a browser, with live updates; undefined without a browser. */
 export async function watchTail(url: string): Promise<WatchedPage | undefined> {
   if (CHROMIUM === undefined) return undefined;
   const browser = await chromium.launch({
@@ -75,7 +75,7 @@ export async function watchTail(url: string): Promise<WatchedPage | undefined> {
   };
 }
 
-/** Begins to watch for tasks that keep the page from answering, and for new lists. */
+/** Starts to record tasks that block the page, and updates of the list. */
 const OBSERVE = `
   window.observers?.forEach((one) => one.disconnect());
   window.seen = { longest: 0, swaps: 0 };
@@ -90,7 +90,7 @@ const OBSERVE = `
   window.observers = [tasks, lists];
 `;
 
-/** Opens the keys, waits for the frame that shows them, and closes them again. */
+/** Opens the help on keys, waits for the frame that shows it, and closes it. */
 const CLICK = `new Promise((resolve) => {
   const startedAt = performance.now();
   document.querySelector("[data-shows]").click();

@@ -40,7 +40,7 @@ const QUICK: Scale = {
   seconds: 1,
 };
 
-/** A line of the report: what was measured, on what, and the bar where there is one. */
+/** A line of the report: the measure, its subject, and the limit if there is one. */
 interface Line {
   readonly what: string;
   readonly value: number;
@@ -51,7 +51,7 @@ interface Line {
   };
 }
 
-/** How Bellhook does when its database or its config has grown large. True where the bar is met. */
+/** Measures Bellhook with a large database or config. True if all limits are met. */
 export async function growth(
   { isQuick, folder }: { isQuick: boolean; folder: string | undefined },
 ): Promise<boolean> {
@@ -72,7 +72,7 @@ export async function growth(
   return lines.every(holds);
 }
 
-/** More and more finished deliveries in one database, at last a million pending ones as well. */
+/** Adds more and more finished deliveries to a database, finally a million pending ones as well. */
 async function byRows(bench: Workbench, scale: Scale): Promise<Line[]> {
   await using rig = await bench.rig(bellhook, common(bench));
   await rig.flood({ seconds: 10, count: SUBSCRIPTIONS });
@@ -147,7 +147,7 @@ async function withPending(
   ];
 }
 
-/** What retention costs those who publish meanwhile, and how fast it is. */
+/** How fast retention is, and how it slows down publishers. */
 async function byPruning(bench: Workbench, scale: Scale): Promise<Line[]> {
   await using rig = await bench.rig(bellhook, {
     ...common(bench),
@@ -199,7 +199,7 @@ async function finishedRows(rig: Rig): Promise<number> {
   return items.reduce((sum, { counts }) => sum + counts.delivered, 0);
 }
 
-/** More and more subscriptions, of which an event matches one. */
+/** Adds more and more subscriptions; each event matches one. */
 async function bySubscriptions(
   bench: Workbench,
   scale: Scale,
@@ -229,10 +229,10 @@ async function bySubscriptions(
   return lines;
 }
 
-/** So many of the subscriptions get events: the others are only there. */
+/** How many of the subscriptions get events; the others are idle. */
 const TYPES = 100;
 
-/** Medians of some runs, of so many seconds each: a disk that stands still for once decides nothing. */
+/** Seconds of each run. Medians of several runs ignore a disk that once stalls. */
 async function underLoad(rig: Rig, seconds: number) {
   const peakMemory = watchMemory(rig.running.pids);
   const warmUp = await rig.flood({ seconds: 1 });

@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { Store } from "../../src/outbox/sqlite/store.ts";
 
-/** How many rows to add to a database that Bellhook has written, and what they are to say. */
+/** The rows to add to a database that Bellhook has written. */
 export interface Multiplication {
   /** Delivered, each with its event and its attempt. */
   readonly finished?: { readonly count: number; readonly at: number };
@@ -9,9 +9,8 @@ export interface Multiplication {
 }
 
 /**
- * Multiplies the deliveries of a database, straight through SQL: each new one is a copy of one that
- * the daemon itself stored and delivered, so that only numbers, ids and times are made up here. The
- * daemon must not be running.
+ * Multiplies the deliveries of a database, through SQL. Each new one is a copy of one that the daemon
+ * stored and delivered, with new numbers, ids and times. The daemon must not be running.
  */
 export function multiplyRows(
   path: string,
@@ -33,7 +32,7 @@ export function multiplyRows(
   } finally {
     db.close();
   }
-  // Else the daemon would wait for the disk to take all of it as it starts.
+  // Otherwise the daemon would wait at its start until all of it is on the disk.
   using file = Deno.openSync(path, { read: true, write: true });
   file.syncSync();
 }
@@ -76,7 +75,7 @@ function lastNumbers(db: DatabaseSync): Numbers {
   return db.prepare(LAST_NUMBERS).get() as unknown as Numbers;
 }
 
-/** SQLite refuses a parameter that a statement does not name. */
+/** Only the parameters that the statement uses: SQLite refuses others. */
 function named(
   numbers: Numbers & { readonly count: number },
   ...names: readonly (keyof Numbers)[]
@@ -86,7 +85,7 @@ function named(
   );
 }
 
-/** How a database is filled quickly: nothing here has to survive a crash. */
+/** Fast settings: nothing here has to survive a crash. */
 export const FILLING = `
   pragma journal_mode = off;
   pragma synchronous = off;
@@ -108,7 +107,7 @@ const PATTERN = `
   where a.succeeded = 1 and d.seq <= 1000
   group by d.subscription`;
 
-/** The last rows there are. */
+/** The latest rows. */
 export const LAST_NUMBERS = `
   select coalesce((select max(seq) from events), 0) as event,
     coalesce((select max(seq) from deliveries), 0) as delivery,

@@ -4,13 +4,13 @@ import type { Claimed } from "../../src/outbox/outbox.ts";
 import { JOURNAL_PAGES } from "../../src/outbox/sqlite/checkpoints.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
 
-/** What single steps of the outbox take on a database, measured without the daemon. */
+/** The duration of single steps of the outbox, measured without the daemon. */
 export interface StoreTimes {
   readonly claimP99Ms: number;
   readonly pruneP99Ms: number;
 }
 
-/** Claims so many as if it were then, and prunes so many of what has finished by then. */
+/** Claims, then prunes, this many deliveries, as if it were this time. */
 export async function timeStore(
   path: string,
   { now, claim, prune }: { now: number; claim: number; prune: number },
@@ -27,7 +27,7 @@ export async function timeStore(
     }
     const request = { delivered: now - 3_600_000, exhausted: now, limit: prune };
     for (let i = 0; prune > 0 && i < WARM_UP + TIMES; i++) {
-      // Each is a slice of the loop of its own.
+      // Each is a separate turn of the event loop.
       const batch = timed(() => store.apply([{ kind: "prune", request }]));
       const isLong = store.pages.journal().waiting >= JOURNAL_PAGES;
       prunings.push(Math.max(batch, isLong ? timed(() => store.pages.checkpoint()) : 0));
@@ -42,7 +42,7 @@ export async function timeStore(
 }
 
 const TIMES = 400;
-/** Code that has run for a while is what users meet. */
+/** Runs to warm up first: users meet compiled code. */
 const WARM_UP = 40;
 
 function timed(step: () => unknown): number {

@@ -1,12 +1,12 @@
 import { createHmac } from "node:crypto";
 import { Connection } from "../load/connection.ts";
 
-// What no sender that means its 202 can leave out: take an event, have it on the disk, answer, sign
-// it and post it. No subscription is looked up, no attempt recorded, no address checked.
+// The minimum for a sender whose 202 means stored: accept an event, sync it to disk, answer, sign and
+// post it. No subscription is looked up, no attempt recorded, no address checked.
 const [port, receiver, secret, path] = Deno.args as [string, string, string, string];
 const key = Uint8Array.fromBase64(secret.replace(/^whsec_/, ""));
 const file = Deno.openSync(path, { create: true, read: true, write: true });
-// Written before, as a journal is that is begun anew: no sync has to make the file longer.
+// Written beforehand, like a reused journal, so that no sync has to extend the file.
 const RECORDS = 256, RECORD_BYTES = 4_096;
 file.writeSync(new Uint8Array(RECORDS * RECORD_BYTES));
 file.syncSync();

@@ -4,7 +4,7 @@ import { eventText } from "../load/event.ts";
 import { serveCommands } from "../processes/helper.ts";
 
 export type SenderCommands = {
-  /** Posts signed events as fast as they are answered; answers how many a second. */
+  /** Posts signed events as fast as they are answered; returns the rate per second. */
   send(order: SendOrder): Promise<number>;
 };
 

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 
-// What Bellhook's web framework and server do at the best: parse an event, store nothing, answer.
+// The limit of Bellhook's web framework and server: parses an event, stores nothing, answers.
 const app = new Hono();
 app.get("/v1/", (context) => context.text("ready"));
 app.post("/v1/events", async (context) => {

@@ -4,13 +4,12 @@ import type { Operation } from "../../src/outbox/sqlite/operations.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
 import { eventText } from "../load/event.ts";
 
-/** What a commit has where 64 publishers post as fast as they are answered. */
+/** The events per commit if 64 publishers post as fast as they are answered. */
 const EVENTS_A_COMMIT = 24;
 
 /**
- * The outbox's SQLite alone: how many events with one delivery each it stores a second, with all
- * that belongs to it but the wait for the disk. No sender of webhooks that keeps its events there
- * can take more, whatever it does beside.
+ * The outbox's SQLite alone: how many events with one delivery each it stores a second, without
+ * waiting for the disk. No webhook sender that stores its events this way can accept more.
  */
 export async function bareStore(path: string, forMs: number): Promise<number> {
   const db = await openWriter(path);
@@ -27,7 +26,7 @@ export async function bareStore(path: string, forMs: number): Promise<number> {
           continue;
         }
         store.pages.checkpoint();
-        // It has left the wait for the disk switched on.
+        // The outbox leaves synchronous commits on.
         db.exec("pragma synchronous = off");
       }
     };

@@ -1,8 +1,7 @@
 /**
- * Three ways to commit what 64 publishers post at once, each with the real store: on the loop, with
- * SQLite waiting for the disk; on the loop, with a thread of the runtime waiting; and all of it in a
- * worker. `deno run -A bench/limits/commit_ways.ts [FOLDER]`; what src/README.md says of it was
- * measured by this.
+ * Three ways to commit the events of 64 publishers, each with the real store: on the event loop with
+ * SQLite waiting for the disk; on the event loop with a thread of the runtime waiting; and all in a
+ * worker. Run `deno run -A bench/limits/commit_ways.ts [FOLDER]`. src/README.md has its figures.
  */
 import { createHmac } from "node:crypto";
 import { setImmediate } from "node:timers";
@@ -76,11 +75,11 @@ async function compareWays(folder: string): Promise<never> {
       ].join("   "));
     }
   }
-  // Without waiting for workers.
+  // Don't wait for the workers.
   Deno.exit(0);
 }
 
-/** Publishers that each post their next event when the last one is durable. */
+/** Publishers that post the next event once the last one is durable. */
 async function load(commit: Commit, forMs: number) {
   const group = grouped(commit);
   const startedAt = performance.now();
@@ -97,7 +96,7 @@ async function load(commit: Commit, forMs: number) {
   return { count: waitsMs.length, tookMs: performance.now() - startedAt, waitsMs };
 }
 
-/** Whatever comes while a commit is under way shares the next one. */
+/** Events that arrive during a commit share the next one. */
 function grouped(commit: Commit): (operation: Operation) => Promise<void> {
   let waiting: { operation: Operation; resolve: () => void }[] = [];
   let isBusy = false;
@@ -120,7 +119,7 @@ function grouped(commit: Commit): (operation: Operation) => Promise<void> {
     });
 }
 
-/** What the loop has to do for an event beside storing it: read it, and sign it. */
+/** The event loop's other work for an event: parsing and signing it. */
 function prepared(): Operation {
   const text = eventText(++seq, 1);
   JSON.parse(text);

@@ -1,5 +1,5 @@
-/* Loaded before all else (LD_PRELOAD), makes every fsync and fdatasync take 2 ms at the least, as it
- * does on a plain SSD without a protected cache, or on a cloud's network disk. */
+/* Preloaded with LD_PRELOAD, makes every fsync and fdatasync take at least 2 ms, as on an SSD without
+ * power-loss protection or a cloud's network disk. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <time.h>

@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 
 /**
- * One keep-alive HTTP/1.1 connection for posting to a server that answers with a Content-Length: a
- * tenth of fetch's cost, so that generating load leaves the machine to what is measured.
+ * A keep-alive HTTP/1.1 connection for posting to a server that answers with a Content-Length. It
+ * takes a tenth of fetch's CPU time, which leaves the machine to what is measured.
  */
 export class Connection {
   readonly #conn: Deno.Conn;
@@ -25,8 +25,8 @@ export class Connection {
   }
 
   /**
-   * Posts a text of ASCII, under further headers (each ends its line), and answers the status. Rejects
-   * where the connection breaks.
+   * Posts an ASCII text with more headers (each with its line break), and returns the status. Rejects
+   * if the connection breaks.
    */
   async post(body: string, headers = ""): Promise<number> {
     const bytes = Buffer.from(
@@ -66,5 +66,5 @@ export class Connection {
   }
 }
 
-/** No head of ours is longer. */
+/** Longer than any response head here. */
 const HEAD_BYTES = 4_096;

@@ -1,20 +1,19 @@
 /** The length of an event's data, as JSON. */
 const DATA_BYTES = 1_024;
 
-/** The clock that all processes of a run share: the wall clock with a fraction of a millisecond. */
+/** A clock that all processes of a run share: the wall clock with fractions of milliseconds. */
 export function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** The type that subscription number `index` wants. */
+/** The event type of subscription number `index`. */
 export function typeName(index: number): string {
   return `booking.${index}`;
 }
 
 /**
- * An event as a publisher posts it, of one of so many types in turn: its number and the time ride
- * along in its data. A small one has nothing else, so that a thousand of them are a body within the
- * default of `server.maxBody`.
+ * An event as a publisher posts it. Types alternate; its data contains its number and the time. A
+ * small event has no other data, so that a thousand fit into the default `server.maxBody`.
  */
 export function eventText(seq: number, types: number, { isSmall = false } = {}): string {
   if (isSmall) {
@@ -26,7 +25,7 @@ export function eventText(seq: number, types: number, { isSmall = false } = {}):
   return `{"type":"${typeName(seq % types)}","data":${data}}`;
 }
 
-/** What `eventText` put in, wherever a body has it: PostgreSQL's jsonb sorts members its own way. */
+/** Reads number and time from any body: PostgreSQL's jsonb changes the order of members. */
 export function readEvent(body: string): { seq: number; sentAt: number } | undefined {
   const seq = /"seq":(\d+)/.exec(body), sentAt = /"sentAt":([\d.]+)/.exec(body);
   return seq && sentAt ? { seq: Number(seq[1]), sentAt: Number(sentAt[1]) } : undefined;

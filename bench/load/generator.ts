@@ -2,32 +2,32 @@ import { serveCommands } from "../processes/helper.ts";
 import { Connection } from "./connection.ts";
 import { eventText, now } from "./event.ts";
 
-/** Who posts events: a process of its own, so that the clock it goes by is not the measured one's. */
+/** Posts events, from a separate process, so that the measured one doesn't delay it. */
 export type GeneratorCommands = {
-  /** As fast as they are accepted, over so many connections. */
+  /** Posts as fast as events are accepted, over this many connections. */
   flood(order: FloodOrder): Promise<Posted>;
-  /** At a steady mean rate, whatever the answers take; the gaps are those of independent publishers. */
+  /** Posts at a constant mean rate, however long answers take, with random gaps. */
   pace(order: PaceOrder): Promise<Posted>;
 };
 
 interface Order {
-  /** Where events are taken. */
+  /** Where to post events. */
   readonly url: string;
   /** The number of the first event. */
   readonly from: number;
-  /** How many types the events are of, in turn. */
+  /** The number of event types, used in turn. */
   readonly types: number;
-  /** No event is posted later than this. */
+  /** When to stop posting. */
   readonly limitMs: number;
 }
 
 export interface FloodOrder extends Order {
   readonly connections: number;
-  /** At most so many events. */
+  /** The most events to post. */
   readonly count: number;
-  /** Events a request, as an array where it is more than one. */
+  /** Events per request; more than one are posted as an array. */
   readonly batch?: number;
-  /** Whether events are as small as can be. */
+  /** Whether events are as small as possible. */
   readonly isSmall?: boolean;
 }
 
@@ -36,16 +36,16 @@ export interface PaceOrder extends Order {
 }
 
 export interface Posted {
-  /** How many events were accepted: numbers `from` and up, less the refused and unanswered ones. */
+  /** How many events were accepted: those from `from` on, without refused and unanswered ones. */
   readonly accepted: number;
   /** How many numbers were used. */
   readonly posted: number;
   readonly refused: number[];
-  /** Posted, and the connection broke before the answer came: they may be stored or not. */
+  /** Events whose connection broke before the answer: they may be stored or not. */
   readonly unanswered: number[];
   readonly startedAt: number;
   readonly endedAt: number;
-  /** From a post to its answer; at most a hundred thousand of them. */
+  /** Times from a post to its answer; at most 100 000. */
   readonly answerMs: number[];
 }
 
@@ -97,7 +97,7 @@ async function pace(order: PaceOrder): Promise<Posted> {
   return tally.done();
 }
 
-/** What has been posted and what came of it. */
+/** The events that were posted, and the answers. */
 class Tally {
   readonly #order: Order;
   readonly #startedAt = now();
@@ -119,7 +119,7 @@ class Tally {
     return now() - this.#startedAt >= this.#order.limitMs;
   }
 
-  /** Whether the server has gone: no further connection is worth trying. */
+  /** Whether the server has stopped: don't open new connections. */
   get isBroken(): boolean {
     return this.#unanswered.length > 0;
   }
@@ -130,7 +130,7 @@ class Tally {
     return Array.from({ length: count }, (_, i) => first + i);
   }
 
-  /** Answers the status; undefined where the connection broke. */
+  /** Returns the status; undefined if the connection broke. */
   async post(
     connection: Connection,
     seqs: readonly number[],
@@ -173,7 +173,7 @@ class Tally {
 
 const MAX_TIMES = 100_000;
 
-/** Chance that is the same in every run (mulberry32). */
+/** A random generator with the same numbers in every run (mulberry32). */
 function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

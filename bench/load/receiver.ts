@@ -4,63 +4,63 @@ import { serveCommands } from "../processes/helper.ts";
 import { now, readEvent } from "./event.ts";
 import { percentile } from "./statistics.ts";
 
-/** The servers that events are delivered to, all in one process; every signature is checked. */
+/** The receivers of events, all in one process. They check every signature. */
 export type ReceiverCommands = {
-  /** Opens so many ports on loopback, in the clear or over TLS. */
+  /** Opens this many ports on loopback, with or without TLS. */
   open(order: { ports: number; tls?: { cert: string; key: string } }): number[];
-  /** Forgets everything; from now on this is what should come. */
+  /** Resets all counts, and sets the expected deliveries. */
   expect(expectation: Expectation): void;
   behave(behaviour: Behaviour): void;
-  /** Resolves when so many different deliveries have come, or the time is over; answers how many. */
+  /** Waits for this many different deliveries, or the timeout; returns how many came. */
   wait(order: { count: number; limitMs: number }): Promise<number>;
-  /** Whatever was not answered by then counts as new from now on; answers how many those are. */
+  /** From now on, deliveries not answered before count as new; returns how many those are. */
   mark(order: { at: number }): number;
   report(order: ReportOrder): Report;
 };
 
 export interface Expectation {
   readonly secret: string;
-  /** The greatest number of an event, plus one. */
+  /** The highest event number plus one. */
   readonly events: number;
-  /** Deliveries an event: the path's number tells them apart. */
+  /** Deliveries per event, distinguished by the number in the path. */
   readonly perEvent: number;
 }
 
 export interface Behaviour {
-  /** The receivers, by number, that take a request and never answer. */
+  /** The numbers of the receivers that never answer. */
   readonly hanging?: readonly number[];
-  /** How long every other one takes. */
+  /** How long the others take to answer. */
   readonly delayMs?: number;
-  /** The share of events that are refused with a 503, always. */
+  /** The share of events that are always refused with a 503. */
   readonly refusedShare?: number;
 }
 
 export interface ReportOrder {
-  /** Times are of events with numbers from here on … */
+  /** The first event number whose times are measured. */
   readonly from: number;
-  /** … up to here, this one left out. */
+  /** The end of the measured event numbers, exclusive. */
   readonly to: number;
 }
 
 export interface Report {
-  /** Different deliveries that came, signed as they should be. */
+  /** Different deliveries received with a correct signature. */
   readonly arrived: number;
-  /** Deliveries that came again. */
+  /** Repeated deliveries. */
   readonly repeated: number;
   readonly badlySigned: number;
   readonly unreadable: number;
   /** Different deliveries that were refused. */
   readonly refused: number;
-  /** When the first request after `expect` or `mark` came; 0 before it. */
+  /** When the first request after `expect` or `mark` arrived; 0 before. */
   readonly firstAt: number;
-  /** When the latest new delivery came. */
+  /** When the latest new delivery arrived. */
   readonly lastAt: number;
-  /** From the post to the arrival, of those asked for. */
+  /** Times from post to arrival, of the measured events. */
   readonly times: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly worstMs: number;
-  /** Numbers of deliveries that have not come, of those asked for; the first hundred. */
+  /** The first hundred numbers of expected deliveries that haven't arrived. */
   readonly missing: readonly number[];
 }
 
@@ -70,7 +70,7 @@ let key = Buffer.alloc(0);
 let perEvent = 1;
 let states = new Uint8Array(0);
 let times = new Float64Array(0);
-/** 0 where no answer has been written. */
+/** 0 if no answer has been written. */
 let answeredAt = new Float64Array(0);
 let counts = noCounts();
 let hanging = new Set<number>();
@@ -168,13 +168,13 @@ async function accept(listener: Deno.Listener): Promise<void> {
       try {
         conn.close();
       } catch {
-        // The other side was faster.
+        // The other side closed first.
       }
     });
   }
 }
 
-/** Answers one request after another; a body has to come with its length. */
+/** Answers the requests of a connection in turn. Bodies must have a Content-Length. */
 async function serve(conn: Deno.Conn): Promise<void> {
   let buffer = Buffer.alloc(16 * 1024);
   let filled = 0;
@@ -209,7 +209,7 @@ async function serve(conn: Deno.Conn): Promise<void> {
   }
 }
 
-/** Takes a request and says what to answer; undefined where nothing ever is. */
+/** Records a request and returns the answer; undefined for a receiver that never answers. */
 async function take(
   head: string,
   body: Buffer,
@@ -262,12 +262,12 @@ function isSigned(head: string, body: Buffer): boolean {
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-/** The same events every time, spread evenly. */
+/** Chooses the same events every time, spread evenly. */
 function isRefused(seq: number): boolean {
   return Math.imul(seq + 1, 0x9e3779b1) >>> 0 < refusedShare * 2 ** 32;
 }
 
-/** Until the other side has had enough. */
+/** Reads until the other side closes. */
 async function hang(conn: Deno.Conn): Promise<void> {
   const rest = new Uint8Array(1_024);
   while (await conn.read(rest) !== null);

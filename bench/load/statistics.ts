@@ -1,4 +1,4 @@
-/** The value that this share of all values does not exceed; NaN where there are none. */
+/** The percentile of values for this share; NaN if there are none. */
 export function percentile(
   values: readonly number[] | Float64Array,
   share: number,
@@ -16,7 +16,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** By how much y grows for each unit of x: the line that fits the points best. */
+/** The slope of the line that fits the points best (least squares). */
 export function slope(
   points: readonly (readonly [x: number, y: number])[],
 ): number {

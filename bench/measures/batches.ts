@@ -1,7 +1,7 @@
 import type { Rig } from "../workbench.ts";
 import { MANY_EVENTS, type Measure, PATIENCE_SECONDS, SUBSCRIPTIONS } from "./measure.ts";
 
-/** Publishers that post arrays of small events, each as fast as it is answered. */
+/** Publishers that post arrays of small events as fast as they are answered. */
 const CONNECTIONS = 4;
 
 /** Arrays of events: how many are accepted a second, and how many delivered meanwhile. */

@@ -73,7 +73,7 @@ async function bareRelay(bench: Workbench, size: Size): Promise<Figures> {
   return { "limits.relayP50Ms": p50Ms, "limits.relayP99Ms": p99Ms };
 }
 
-/** A script of `limits/` in a process of its own, given a port and what else it asks for. */
+/** Starts a script of `limits/` in its own process, with a port and other arguments. */
 async function start(script: string, ...args: readonly string[]) {
   const port = freePort();
   const path = new URL(`../limits/${script}`, import.meta.url).pathname;
@@ -92,7 +92,7 @@ async function start(script: string, ...args: readonly string[]) {
   return started;
 }
 
-/** The HTTP client alone: the same body again and again to the receiver. */
+/** The HTTP client alone: posts the same body repeatedly to the receiver. */
 async function bareSender(bench: Workbench, size: Size): Promise<number> {
   const [subscription] = bench.subscriptions(1);
   const events = 1_000_000;
@@ -104,7 +104,7 @@ async function bareSender(bench: Workbench, size: Size): Promise<number> {
   return await sender.ask("send", { ...order, seconds: size.floodSeconds });
 }
 
-/** As long as several runs of `pace` together, for it is measured once. */
+/** As long as several runs of `pace`, because it is measured only once. */
 const RELAY_RUNS = 3;
 const WARM_UP_MS = 2_000;
 

@@ -1,18 +1,18 @@
 import type { System, SystemName } from "../systems/system.ts";
 import type { Workbench } from "../workbench.ts";
 
-/** One thing that is measured, of one system at a time, freshly started each time. */
+/** One measure. It runs against one system at a time, newly started each time. */
 export interface Measure {
   readonly name: string;
   readonly systems: readonly SystemName[];
-  /** Throws where a delivery was lost or badly signed. */
+  /** Throws if a delivery was lost or wrongly signed. */
   measure(bench: Workbench, system: System, size: Size): Promise<Figures>;
 }
 
-/** What came out, by the name of the figure in `figures.ts`. */
+/** The results, by the figure's name in `figures.ts`. */
 export type Figures = Readonly<Record<string, number>>;
 
-/** How long and how much: the full benchmark's, or a minute's. */
+/** Durations and amounts, for the full benchmark or for a quick one of a minute. */
 export interface Size {
   readonly isQuick: boolean;
   readonly rounds: number;
@@ -35,7 +35,7 @@ export const FULL: Size = {
   crowd: 1_000,
 };
 
-/** All systems and measures in some nine minutes a round. */
+/** All systems and measures take about nine minutes a round. */
 export const SHORT: Size = {
   isQuick: false,
   rounds: 5,
@@ -65,14 +65,14 @@ export const EVERYONE: readonly SystemName[] = [
   "pgboss",
 ];
 
-/** More events than any flood can post: what receivers make room for. */
+/** More events than any flood can post: the receivers' capacity. */
 export const MANY_EVENTS = 2_000_000;
 
-/** The slowest peer gets the time it needs, and no run hangs for good. */
+/** Enough for the slowest peer, but no run hangs forever. */
 export const PATIENCE_SECONDS = 600;
 
-/** A busy platform's pace, far from what any of the systems can do. */
+/** A busy platform's rate, far below the limit of every system. */
 export const PER_SECOND = 500;
 
-/** Subscriptions of the common measures: each for its own type of event. */
+/** The subscriptions of most measures, each for its own event type. */
 export const SUBSCRIPTIONS = 10;

@@ -11,7 +11,7 @@ import {
   SUBSCRIPTIONS,
 } from "./measure.ts";
 
-/** Accepting alone: nothing is delivered meanwhile. */
+/** Only accepts events, without delivering. */
 export const ingest: Measure = {
   name: "ingest",
   systems: EVERYONE,
@@ -33,7 +33,7 @@ export const ingest: Measure = {
   },
 };
 
-/** Delivering alone: a backlog, from the start of the process, as after an outage of everything. */
+/** Only delivers: a backlog from the start of the process, as after an outage. */
 export const drain: Measure = {
   name: "drain",
   systems: EVERYONE,
@@ -60,7 +60,7 @@ export const drain: Measure = {
   },
 };
 
-/** Accept, deliver and record, all at once, as fast as it goes. */
+/** Accepts, delivers and records, all at once, as fast as possible. */
 export const steady: Measure = {
   name: "steady",
   systems: EVERYONE,
@@ -111,7 +111,7 @@ export const fanOut: Measure = {
   },
 };
 
-/** As many receivers as a large platform has customers, each with its own connections. */
+/** As many receivers as a large platform has customers, with separate connections. */
 export const receivers: Measure = {
   name: "receivers",
   systems: ["bellhook", "bullmq"],
@@ -127,7 +127,7 @@ export const receivers: Measure = {
   },
 };
 
-/** Over TLS, with a certificate that is checked. */
+/** Over TLS, with a verified certificate. */
 export const tls: Measure = {
   name: "tls",
   systems: ["bellhook"],
@@ -157,13 +157,13 @@ function common(bench: Workbench) {
   };
 }
 
-/** Code that has run for a while is what users meet. */
+/** Runs to warm up first: users meet compiled code. */
 async function warmUp(rig: Rig, { warmUpEvents }: Size): Promise<void> {
   await rig.flood({ seconds: 30, count: warmUpEvents });
   await rig.settled(PATIENCE_SECONDS);
 }
 
-/** From the first post to the last record. */
+/** From the first post to the last recorded result. */
 async function through(rig: Rig, forSeconds: number, connections?: number) {
   const before = rig.due;
   const posted = await rig.flood({

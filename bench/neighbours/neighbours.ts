@@ -5,14 +5,14 @@ import { bellhook } from "../systems/bellhook.ts";
 import { type Rig, Workbench } from "../workbench.ts";
 import { type LargeRequest, REQUESTS, SUBSCRIBED } from "./requests.ts";
 
-/** How much longer than on its own a neighbour's post may wait. */
+/** How much longer a neighbour's post may take than alone. */
 const BAR_MS = 50;
 const PER_SECOND = 200;
 const SECONDS = 2;
-/** Each request is sent so often, one after the other: the first finds nothing compiled. */
+/** How often each request is sent: in the first, the code isn't compiled yet. */
 const TIMES = 3;
 
-/** How long a small post waits while each of the largest requests runs. True where the bar is met. */
+/** Measures how long a small post takes during each of the largest requests. True if all are fast enough. */
 export async function neighbours({ folder }: { folder: string | undefined }): Promise<boolean> {
   await using bench = await Workbench.open({ folder });
   const subscriptions = SUBSCRIBED.flatMap(({ count, ...of }, group) =>

@@ -1,12 +1,12 @@
-/** A request that the API takes, or refuses for its size, made as expensive as can be. */
+/** A request that is as expensive as the API allows, or is refused for its size. */
 export interface LargeRequest {
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Where each has to differ, by how often it was sent before. Left out, it is a GET. */
+  /** The body, by how often it was sent before. Undefined for a GET. */
   readonly body?: string | ((time: number) => string);
 }
 
-/** Who gets the events: so many subscriptions to each type. */
+/** The number of subscriptions to each event type. */
 export const SUBSCRIBED = [
   { type: "match", count: 1_000, match: { "items.v": ["CONFIRMED"] } },
   { type: "match", count: 150, match: { "items.v": [{ ">": 1e9 }] } },
@@ -17,13 +17,13 @@ export const SUBSCRIBED = [
 ];
 
 const KIB = 1_024;
-/** What fits into a body, less what stands around it. */
+/** The size of a body without its envelope. */
 const ROOM = 255 * KIB;
 
 const list = (count: number, event: (index: number) => unknown) =>
   JSON.stringify(Array.from({ length: count }, (_, index) => event(index)));
 const matched = (data: string) => `{"type":"match","data":{"items":${data}}}`;
-/** As often as there is room for it. */
+/** Repeats a text as often as fits. */
 const filled = (piece: string) => Array(Math.floor(ROOM / (piece.length + 1))).fill(piece).join();
 const numbered = (piece: (index: number) => string, length: number) =>
   Array.from({ length: Math.floor(ROOM / length) }, (_, index) => piece(index)).join();

@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import { Agent, request } from "undici";
 import type { Subscribed } from "../systems/system.ts";
 
-/** An event and one subscription that wants it: what a peer puts into its queue. */
+/** An event and one of its subscriptions: an entry in a peer's queue. */
 export interface Job {
   readonly event: {
     readonly id: string;
@@ -15,7 +15,7 @@ export interface Job {
   readonly url: string;
 }
 
-/** What a peer keeps of an attempt. */
+/** What a peer stores for an attempt. */
 export interface AttemptRecord {
   readonly status: number;
   readonly startedAt: number;
@@ -24,21 +24,21 @@ export interface AttemptRecord {
   readonly body: string;
 }
 
-/** What a queue library has to bring. */
+/** The interface to a queue library. */
 export interface Queue {
-  /** Resolves when all of them are stored; answers their ids. */
+  /** Resolves to their ids once all are stored. */
   add(jobs: readonly Job[]): Promise<string[]>;
   hold(): Promise<void>;
   pending(): Promise<number>;
 }
 
-/** The ladder of Bellhook's `standard` profile, in seconds. */
+/** The retry schedule of Bellhook's `standard` profile, in seconds. */
 export const LADDER_SECONDS = [60, 300, 1_800, 7_200, 86_400];
 
-/** So many deliveries at once: as many as Bellhook's ten subscriptions of sixteen slots have. */
+/** Concurrent deliveries: as many as Bellhook's ten subscriptions with sixteen each. */
 export const CONCURRENCY = 160;
 
-/** Takes events over HTTP, with the same framework on the same server as Bellhook. */
+/** Accepts events over HTTP, with the same framework and server as Bellhook. */
 export function servePeer(queue: Queue): void {
   const subscriptions = SubscriptionIndex.of(
     JSON.parse(Deno.readTextFileSync(Deno.env.get("SUBSCRIPTIONS")!)),
@@ -108,7 +108,7 @@ class SubscriptionIndex {
   }
 }
 
-/** One attempt: signs, posts, and answers what there is to record. Throws where it failed. */
+/** Makes one attempt: signs, posts, and returns the record. Throws if it failed. */
 export async function deliver({ event, url }: Job): Promise<AttemptRecord> {
   const startedAt = Date.now();
   const body = JSON.stringify({

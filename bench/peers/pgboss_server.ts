@@ -2,7 +2,7 @@ import { type Job as BossJob, PgBoss } from "pg-boss";
 import { deliver, type Job, LADDER_SECONDS, servePeer } from "./peer_server.ts";
 
 const NAME = "deliveries";
-/** So many workers fetch so many jobs each: together about as many at once as the others have. */
+/** Workers and jobs per worker: together about as much concurrency as the others. */
 const WORKERS = 4, BATCH = 40;
 
 const boss = new PgBoss({
@@ -20,7 +20,7 @@ await boss.createQueue(NAME, {
 await boss.work<Job>(NAME, {
   batchSize: BATCH,
   localConcurrency: WORKERS,
-  // The least there is. NOTIFY would be quicker, and takes commits one by one: an eighth of the rate.
+  // The minimum. NOTIFY would be quicker, but serialises commits: an eighth of the rate.
   pollingIntervalSeconds: 0.5,
   burstWhenBatchFull: true,
   perJobResults: true,

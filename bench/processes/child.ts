@@ -1,7 +1,7 @@
-/** A process that we started, and end. */
+/** A process that we start and stop. */
 export interface Child {
   readonly process: Deno.ChildProcess;
-  /** SIGTERM, and SIGKILL where that is not heeded in time; resolves when it has gone. */
+  /** Sends SIGTERM, then SIGKILL after a timeout; resolves when it has ended. */
   end(): Promise<void>;
   /** SIGKILL at once. */
   kill(): Promise<void>;
@@ -16,16 +16,16 @@ export interface ChildOptions {
   readonly gid?: number;
   readonly stdin?: "piped" | "null";
   readonly stdout?: "piped" | "null";
-  /** A file that takes the standard error; inherited where left out. */
+  /** A file for the standard error; inherited by default. */
   readonly log?: string;
 }
 
-/** How long a process may take to end by itself. */
+/** How long a process may take to end after SIGTERM. */
 const GRACE_MS = 10_000;
 
 const running = new Set<Deno.ChildProcess>();
 
-/** Starts a process that does not outlive the benchmark. */
+/** Starts a process that ends with the benchmark. */
 export function startChild(options: ChildOptions): Child {
   const { cwd, uid, gid, log } = options;
   const process = new Deno.Command(...withLog(options)).spawn();
@@ -59,7 +59,7 @@ export function startChild(options: ChildOptions): Child {
     if (log === undefined) {
       return [command, { ...settings, args: [...args], ...(env && { env }) }];
     }
-    // Into the file itself: reading thousands of lines a second would cost what is measured.
+    // Directly into the file: reading thousands of lines a second would distort the measure.
     const script = 'exec "$0" "$@" 2>>"$BENCH_LOG"';
     return ["sh", {
       ...settings,
@@ -69,7 +69,7 @@ export function startChild(options: ChildOptions): Child {
   }
 }
 
-/** Ends everything that still runs when the benchmark itself is told to end. */
+/** Kills all running processes when the benchmark is stopped. */
 export function endWithUs(cleanUp: () => void): void {
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(name, () => {
@@ -80,7 +80,7 @@ export function endWithUs(cleanUp: () => void): void {
   }
 }
 
-/** Runs a command to its end and answers its output. Throws with what it said where it failed. */
+/** Runs a command and returns its output. Throws with its error output if it fails. */
 export async function runToEnd(
   command: string,
   args: readonly string[],
@@ -101,6 +101,6 @@ function signal(process: Deno.ChildProcess, name: Deno.Signal): void {
   try {
     process.kill(name);
   } catch {
-    // It has gone already.
+    // It has already ended.
   }
 }

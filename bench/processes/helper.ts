@@ -1,11 +1,11 @@
 import { TextLineStream } from "./lines.ts";
 import { type Child, startChild } from "./child.ts";
 
-/** What a helper can be asked: each command takes one argument, as JSON, and answers with JSON. */
+/** A helper's commands. Each takes one JSON argument and answers with JSON. */
 // deno-lint-ignore no-explicit-any
 export type Commands = Record<string, (argument: any) => unknown>;
 
-/** A process of our own beside the one that is measured; talked to in lines of JSON. */
+/** A helper process besides the measured one. Communicates in lines of JSON. */
 export class Helper<Known extends Commands> {
   readonly #child: Child;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -66,7 +66,7 @@ export class Helper<Known extends Commands> {
   }
 }
 
-/** The helper's side: answers commands from standard input until that is closed, then exits. */
+/** Runs in the helper: answers commands from standard input until it is closed, then exits. */
 export async function serveCommands(commands: Commands): Promise<never> {
   const lines = Deno.stdin.readable
     .pipeThrough(new TextDecoderStream())
@@ -86,7 +86,7 @@ async function answer(line: string, commands: Commands): Promise<void> {
       fault: String((error as Error).stack ?? error),
     });
   }
-  // In one piece: commands run side by side, and their answers must not mix.
+  // In one write: commands run concurrently, and their answers must not mix.
   Deno.stdout.writeSync(encoder.encode(text + "\n"));
 }
 

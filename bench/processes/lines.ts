@@ -1,4 +1,4 @@
-/** Divides a stream of text into lines, the line ends taken away. */
+/** Splits a stream of text into lines, without line breaks. */
 export class TextLineStream extends TransformStream<string, string> {
   constructor() {
     let rest = "";

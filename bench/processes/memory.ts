@@ -1,9 +1,9 @@
 /**
- * Fills the machine's memory with a file's pages, as it is where a machine has run for a day. A virtual
- * one is given its memory page by page, and to use a page for the first time takes several times as
- * long as ever after: whoever writes most would pay most for what no server meets. Some hosts take
- * back what is not used for minutes, so that it has to be done again. The file has no content, and
- * goes with its folder.
+ * Fills the machine's memory with a file's pages, as on a machine that has run for a day. A virtual
+ * machine gets its memory page by page, and the first use of a page takes several times as long as
+ * later ones. That would slow down the system that writes most, unlike on a real server. Some hosts
+ * take back memory that is unused for minutes, so this must be repeated. The file is sparse, and is
+ * removed with its folder.
  */
 export function fillMemory(folder: string): void {
   using file = Deno.openSync(`${folder}/memory`, { read: true, write: true, create: true });

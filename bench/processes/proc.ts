@@ -1,11 +1,11 @@
-/** What processes and their descendants have used, as Linux's /proc tells it. */
+/** What processes and their descendants have used, from Linux's /proc. */
 export interface Usage {
   readonly cpuSeconds: number;
-  /** Resident memory; what processes share is counted once. */
+  /** Resident memory; shared memory is counted once. */
   readonly residentBytes: number;
 }
 
-/** The usage of these processes and all that descend from them. */
+/** The usage of these processes and their descendants. */
 export function usageOf(pids: readonly number[]): Usage {
   let cpuSeconds = 0, own = 0, file = 0, shared = 0;
   for (const pid of pids.flatMap(withDescendants)) {
@@ -32,7 +32,7 @@ export function descriptorsOf(pid: number): number {
   return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
 }
 
-/** Watches the memory of processes until it is stopped; answers the most they had. */
+/** Watches the memory of processes until stopped; returns the maximum. */
 export function watchMemory(pids: () => readonly number[]): () => number {
   let peak = usageOf(pids()).residentBytes;
   const timer = setInterval(() => {
@@ -45,7 +45,7 @@ export function watchMemory(pids: () => readonly number[]): () => number {
 }
 
 const SAMPLE_MS = 200;
-/** Linux's USER_HZ, the same on all its common platforms. */
+/** Linux's USER_HZ, the same on all common platforms. */
 const TICKS_PER_SECOND = 100;
 
 function withDescendants(pid: number): number[] {
@@ -55,9 +55,9 @@ function withDescendants(pid: number): number[] {
   return [pid, ...children.flatMap(withDescendants)];
 }
 
-/** Its own time and that of the children it has waited for: the living are counted by themselves. */
+/** CPU time of a process and of its ended children; living ones are counted separately. */
 function cpuSecondsOf(pid: number): number {
-  // The name, in brackets, may hold anything; fields 14 to 17 are counted from behind it.
+  // The name, in parentheses, may contain anything; fields 14 to 17 are counted from its end.
   const fields = read(`/proc/${pid}/stat`).split(") ").at(-1)!.split(" ");
   const ticks = fields.slice(11, 15).map(Number).reduce((sum, n) => sum + n, 0);
   return Number.isFinite(ticks) ? ticks / TICKS_PER_SECOND : 0;
@@ -77,7 +77,7 @@ function memoryOf(
   };
 }
 
-/** Empty where the process has gone meanwhile. */
+/** Empty if the process has ended meanwhile. */
 function read(path: string): string {
   try {
     return Deno.readTextFileSync(path);

@@ -1,4 +1,4 @@
-/** Asks again and again until the answer is yes. Throws where it has not come in time. */
+/** Polls until the condition holds. Throws after the timeout. */
 export async function until(
   what: string,
   { everyMs, limitMs }: { everyMs: number; limitMs: number },
@@ -17,7 +17,7 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Whether a server answers a GET with a success. */
+/** Whether a server answers a GET successfully. */
 export async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(url);
@@ -28,7 +28,7 @@ export async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** A port that nothing listens on just now. */
+/** A free port. */
 export function freePort(): number {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;

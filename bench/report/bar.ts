@@ -1,17 +1,17 @@
 import type { Results, Subject } from "./results.ts";
 
-/** What Bellhook holds itself to: one of its figures against a limit, or against another figure. */
+/** A requirement for Bellhook: one of its figures compared with a limit or another figure. */
 export interface Promised {
   readonly figure: string;
   readonly bound: "atLeast" | "atMost";
-  /** Of the figure that it is compared with; the limit itself where it is compared with none. */
+  /** Multiplies the figure to compare with; without one, it is the limit itself. */
   readonly factor: number;
   readonly of?: { readonly subject: Subject; readonly figure: string };
   /** Added to the limit. */
   readonly plus?: number;
 }
 
-/** The bar, line by line. */
+/** All requirements. */
 export const BAR: readonly Promised[] = [
   atLeast("ingest.perSecond", 2, "bullmq"),
   atLeast("ingest.perSecond", 10, "pgboss"),
@@ -38,7 +38,7 @@ export const BAR: readonly Promised[] = [
   atMost("memory.millionBytes", 260e6),
 ];
 
-/** How a line of the bar came out. */
+/** The result of one requirement. */
 export interface Judged {
   readonly promised: Promised;
   readonly value: number;
@@ -46,7 +46,7 @@ export interface Judged {
   readonly holds: boolean;
 }
 
-/** Judges what was measured; a line whose figures were not is left out. */
+/** Checks the requirements whose figures were measured. */
 export function judge(results: Results): Judged[] {
   return BAR.flatMap((promised) => {
     const { figure, bound, factor, of, plus = 0 } = promised;

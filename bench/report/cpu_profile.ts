@@ -1,4 +1,4 @@
-/** One function of a profile, as V8 names it. */
+/** One function in V8's profile. */
 interface Node {
   readonly id: number;
   readonly callFrame: {
@@ -16,7 +16,7 @@ interface Profile {
   readonly timeDeltas: readonly number[];
 }
 
-/** The functions in which a CPU profile (V8's JSON) spent the most time themselves, a line each. */
+/** The functions with the most self time in a CPU profile (V8's JSON), one line each. */
 export function cpuProfile(text: string, { lines }: { readonly lines: number }): string {
   const { nodes, samples, timeDeltas } = JSON.parse(text) as Profile;
   const names = namesOf(nodes);
@@ -39,7 +39,7 @@ export function cpuProfile(text: string, { lines }: { readonly lines: number }):
 
 const WAITING: ReadonlySet<string> = new Set(["(idle)", "(root)"]);
 
-/** A function of the runtime is named with its caller: `run` alone would be every statement of SQL. */
+/** Names a function of the runtime together with its caller: `run` alone would be any SQL statement. */
 function namesOf(nodes: readonly Node[]): Map<number, string> {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const names = new Map(nodes.map((node) => [node.id, nameOf(node)]));

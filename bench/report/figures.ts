@@ -1,4 +1,4 @@
-/** What a figure is called in the report, and how its numbers are written. */
+/** A figure's name in the report, and the format of its numbers. */
 export interface Figure {
   readonly name: string;
   readonly title: string;
@@ -58,7 +58,7 @@ export const FIGURES: readonly Figure[] = [
   less("limits.relayP99Ms", "99th percentile of the bare relay", "ms"),
 ];
 
-/** A number as the report shows it. */
+/** Formats a number for the report. */
 export function formatted(value: number, unit: Figure["unit"]): string {
   switch (unit) {
     case "MB":

@@ -1,15 +1,15 @@
 import { runToEnd } from "../processes/child.ts";
 
-/** On what it was measured: figures mean nothing without it. */
+/** The machine of a run: figures mean nothing without it. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGiB: number;
   readonly kernel: string;
   readonly fileSystem: string;
-  /** Of runtimes and services, by name. */
+  /** Versions of runtimes and services, by name. */
   readonly versions: Readonly<Record<string, string>>;
-  /** How many processes wanted a core, on the average of the last minute, before it began. */
+  /** The load average of the last minute before the run. */
   readonly loadBefore: number;
 }
 
@@ -33,7 +33,7 @@ export async function describeMachine(folder: string): Promise<Machine> {
   };
 }
 
-/** One line for people. */
+/** Describes the machine in one line. */
 export function formatMachine(machine: Machine): string {
   const { cpu, cores, memoryGiB, kernel, fileSystem, versions, loadBefore } = machine;
   const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
@@ -53,7 +53,7 @@ function libraries(): Record<string, string> {
   );
 }
 
-/** What a command says; undefined where there is none. */
+/** A command's output; undefined if it isn't installed. */
 async function said(
   command: string,
   ...args: string[]

@@ -1,7 +1,7 @@
 import { FIGURES, formatted } from "./figures.ts";
 import type { Results, Subject } from "./results.ts";
 
-/** The figures side by side as a table in Markdown, ready for a README; what was measured once alone. */
+/** The figures side by side as a Markdown table for a README, followed by single figures. */
 export function formatMarkdown(results: Results, caption: string): string {
   const subjects = results.subjects().filter((subject) => subject !== "limits");
   const rows = FIGURES.flatMap(({ name, title, unit }) => {

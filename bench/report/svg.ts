@@ -1,7 +1,7 @@
 import { type Figure, FIGURES, formatted } from "./figures.ts";
 import type { Results, Subject } from "./results.ts";
 
-/** The figures that are drawn: what a reader of the README compares by. */
+/** The figures in the chart of the README. */
 const DRAWN = [
   "ingest.perSecond",
   "steady.perSecond",
@@ -23,7 +23,7 @@ const COLOURS: Readonly<Record<Subject, string>> = {
 
 const WIDTH = 860, LABEL = 150, BAR = 16, GAP = 4, TITLE = 30;
 
-/** Bars by figure, each drawn to its own scale. */
+/** A bar chart for each figure, with its own scale. */
 export function drawSvg(results: Results, caption: string): string {
   let y = 0;
   const parts: string[] = [];

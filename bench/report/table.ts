@@ -2,7 +2,7 @@ import { type Judged, wordsOf } from "./bar.ts";
 import { type Figure, FIGURES, formatted } from "./figures.ts";
 import type { Results, Subject } from "./results.ts";
 
-/** The figures side by side, then the bar, for a terminal. */
+/** The figures side by side, then the requirements, for a terminal. */
 export function formatReport(
   results: Results,
   judged: readonly Judged[],
@@ -30,7 +30,7 @@ export function formatReport(
   ].join("\n\n");
 }
 
-/** The median, and in brackets the least and the most where there were several runs. */
+/** The median; for several runs, minimum and maximum in parentheses. */
 function cell(
   { name, unit }: Figure,
   results: Results,

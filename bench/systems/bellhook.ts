@@ -3,10 +3,10 @@ import { type Child, startChild } from "../processes/child.ts";
 import { answers, freePort, until } from "../processes/waiting.ts";
 import { folderBytes, type Running, type Setting, type Subscribed, type System } from "./system.ts";
 
-/** The daemon of this checkout, as its README starts it. */
+/** The daemon of this checkout, started as in its README. */
 export const bellhook: System = withRuntimeArgs([]);
 
-/** The same with more for the runtime, as `--cpu-prof`. */
+/** The same with more runtime flags, such as `--cpu-prof`. */
 export function withRuntimeArgs(runtimeArgs: readonly string[]): System {
   return {
     name: "bellhook",
@@ -20,11 +20,11 @@ export function withRuntimeArgs(runtimeArgs: readonly string[]): System {
 
 const READY_LIMIT_MS = 60_000;
 
-/** The folder that main.ts is in; another checkout can be measured by naming it. */
+/** The folder of main.ts; set it to measure another checkout. */
 const CHECKOUT = Deno.env.get("BENCH_CHECKOUT") ??
   new URL("../..", import.meta.url).pathname;
 
-/** More for the runtime, to try its settings: `--v8-flags=--max-semi-space-size=16`. */
+/** More runtime flags to try, such as `--v8-flags=--max-semi-space-size=16`. */
 const RUNTIME_ARGS = (Deno.env.get("BENCH_DENO_ARGS") ?? "").split(" ").filter(Boolean);
 
 class Bellhook implements Running {

@@ -3,10 +3,10 @@ import { freePort, until } from "../processes/waiting.ts";
 import { peer, type Service } from "./peer.ts";
 import type { System } from "./system.ts";
 
-/** BullMQ on a Redis that promises what Bellhook does: an answer means it is on the disk. */
+/** BullMQ on a Redis with Bellhook's guarantee: an answer means that the event is on disk. */
 export const bullmq: System = bullmqOn("always");
 
-/** BullMQ on Redis as it is mostly run: up to a second of accepted events can be lost. */
+/** BullMQ on Redis as usually configured: up to a second of accepted events can be lost. */
 export const bullmqEverysec: System = bullmqOn("everysec");
 
 function bullmqOn(appendfsync: "always" | "everysec"): System {
@@ -33,7 +33,7 @@ async function startRedis(
     save: "",
     appendonly: "yes",
     appendfsync,
-    // BullMQ's "Going to production" asks for it.
+    // Required by BullMQ's "Going to production".
     "maxmemory-policy": "noeviction",
     logfile: `${folder}/redis.log`,
   };

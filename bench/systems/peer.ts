@@ -2,20 +2,20 @@ import { type Child, startChild } from "../processes/child.ts";
 import { answers, freePort, until } from "../processes/waiting.ts";
 import { folderBytes, type Running, type Setting, type System, type SystemName } from "./system.ts";
 
-/** The database or store that a peer keeps its jobs in. */
+/** The database of a peer. */
 export interface Service {
   readonly pid: number;
-  /** What the peer's server is told to connect to. */
+  /** The URL for the peer's server. */
   readonly url: string;
   stop(): Promise<void>;
 }
 
-/** A peer: a server of ours that uses the library as its documentation has it, and its service. */
+/** A peer: a server of ours that uses the library as documented, and its database. */
 export function peer({ name, script, service, dataFolder }: {
   name: SystemName;
   script: URL;
   service: (folder: string, preload?: string) => Promise<Service>;
-  /** The part of the service's folder that grows with what is stored. */
+  /** The part of the database's folder that grows with its data. */
   dataFolder: string;
 }): System {
   return {

@@ -3,7 +3,7 @@ import { freePort, until } from "../processes/waiting.ts";
 import { peer, type Service } from "./peer.ts";
 import type { System } from "./system.ts";
 
-/** pg-boss on PostgreSQL with its own defaults, which are durable, and more memory than those. */
+/** pg-boss on PostgreSQL with default settings, which are durable, but more memory. */
 export const pgboss: System = peer({
   name: "pgboss",
   script: new URL("../peers/pgboss_server.ts", import.meta.url),
@@ -11,7 +11,7 @@ export const pgboss: System = peer({
   dataFolder: "base",
 });
 
-/** Where Debian keeps them; elsewhere they are on the path. */
+/** Debian's folder of the programs; elsewhere they are on the PATH. */
 const BIN = ["15", "16", "17", "18"].map((version) => `/usr/lib/postgresql/${version}/bin/`)
   .find((folder) => exists(`${folder}initdb`)) ?? "";
 

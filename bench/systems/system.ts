@@ -1,57 +1,57 @@
-/** Something that takes events and delivers them: Bellhook, or what a user would build instead. */
+/** A system that accepts and delivers events: Bellhook, or what a user would build instead. */
 export interface System {
   readonly name: SystemName;
-  /** Resolves when it takes events. */
+  /** Resolves when it accepts events. */
   start(setting: Setting): Promise<Running>;
 }
 
 export type SystemName = "bellhook" | "bullmq" | "bullmq-everysec" | "pgboss";
 
-/** A subscription of the benchmark: where events of one type, or of all, are delivered. */
+/** A subscription of the benchmark: the receiver of one event type, or of all. */
 export interface Subscribed {
   readonly id: string;
   readonly url: string;
   /** `*` for all. */
   readonly type: string;
-  /** Conditions on the event's data, as Bellhook's config has them. */
+  /** Conditions on the event's data, as in Bellhook's config. */
   readonly match?: Readonly<Record<string, unknown>>;
 }
 
 export interface Setting {
   readonly subscriptions: readonly Subscribed[];
-  /** `whsec_…`: every subscription's. */
+  /** The secret of all subscriptions: `whsec_…`. */
   readonly secret: string;
-  /** An empty folder of its own. */
+  /** An empty folder for the system. */
   readonly folder: string;
-  /** A library that makes fsync slow, to be loaded before all else. */
+  /** A library to preload that makes fsync slow. */
   readonly preload?: string;
-  /** More for the process that takes events, as environment variables. */
+  /** More environment variables for the process that accepts events. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Bellhook's alone: over the config's `storage`. */
+  /** Only for Bellhook: overrides the config's `storage`. */
   readonly storage?: Readonly<Record<string, string>>;
   /** Bellhook's alone: each subscription in a file of its own, which the config includes. */
   readonly included?: boolean;
 }
 
 export interface Running {
-  /** Where events are posted. */
+  /** Where to post events. */
   readonly url: string;
-  /** The processes it consists of, without those that descend from them. */
+  /** Its processes, without their descendants. */
   readonly pids: () => readonly number[];
-  /** Until it starts again it accepts and stores, and delivers nothing. */
+  /** Until it is started again, it accepts and stores events but delivers nothing. */
   hold(): Promise<void>;
-  /** Deliveries accepted whose success is not on record yet. */
+  /** Accepted deliveries whose success isn't recorded yet. */
   pending(): Promise<number>;
-  /** kill -9 of the process that takes events; what it stores into lives on. */
+  /** Sends kill -9 to the process that accepts events, not to its database. */
   kill(): Promise<void>;
-  /** Starts it again; resolves when it takes events. */
+  /** Starts it again; resolves when it accepts events. */
   restart(): Promise<void>;
-  /** What its storage takes up on disk. */
+  /** The size of its storage on disk. */
   storedBytes(): number;
   stop(): Promise<void>;
 }
 
-/** The bytes of all files in a folder and below. */
+/** The bytes of all files in a folder and its subfolders. */
 export function folderBytes(folder: string): number {
   let bytes = 0;
   for (const entry of Deno.readDirSync(folder)) {

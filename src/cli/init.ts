@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { shellWord } from "../domain/curl.ts";
+import type { Environment } from "../runtime/environment.ts";
 import { configPath } from "./config_file.ts";
 import { EXIT } from "./exit_code.ts";
 import { LOCAL_SUBSCRIPTION, writeLocal } from "./init_local.ts";
@@ -22,19 +23,25 @@ export function addInit(program: Command, shell: Shell): void {
       else await writeNew(path, STARTER);
       shell.print(options.json ? JSON.stringify({ file: path }) : path);
       const here = path === join(Deno.cwd(), "config.json") ? "" : ` -c ${shellWord(path)}`;
+      const bellhook = calledAs(shell.terminal.environment);
       if (options.local) {
         shell.say("next, each in a terminal of its own:");
-        shell.say(`  bellhook listen --subscription ${LOCAL_SUBSCRIPTION}${here}`);
-        shell.say(`  bellhook serve${here}`);
-        shell.say(`  bellhook send booking.created --wait 30s${here}`);
+        shell.say(`  ${bellhook} listen --subscription ${LOCAL_SUBSCRIPTION}${here}`);
+        shell.say(`  ${bellhook} serve${here}`);
+        shell.say(`  ${bellhook} send booking.created --wait 30s${here}`);
         return EXIT.done;
       }
       shell.say("next:");
-      shell.say("  export GUESTS_SECRET=$(bellhook secret)   the receiver gets the same");
-      shell.say(`  bellhook check${here}`);
-      shell.say(`  bellhook serve${here}`);
+      shell.say(`  export GUESTS_SECRET=$(${bellhook} secret)   the receiver gets the same`);
+      shell.say(`  ${bellhook} check${here}`);
+      shell.say(`  ${bellhook} serve${here}`);
       return EXIT.done;
     }));
+}
+
+/** How to type the next command: the checkout's launcher says how it was called itself. */
+function calledAs(environment: Environment): string {
+  return shellWord(environment.get("BELLHOOK_CALLED_AS") ?? "bellhook");
 }
 
 const STARTER = `{
@@ -60,7 +67,7 @@ const STARTER = `{
   // One entry for everyone who wants events.
   "subscriptions": [
     {
-      // History hangs on it: keep it.
+      // History is stored under this id, so do not rename it.
       "id": "guests",
       "url": "https://guests.example.com/webhooks",
       // "*" stands for any run of characters.

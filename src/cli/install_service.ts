@@ -117,7 +117,7 @@ ExecStart=${start}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=2
-# A config that is not valid is not mended by trying again.
+# Trying again does not fix an invalid config.
 RestartPreventExitStatus=2
 # The first start after an upgrade copies and changes the database, and asks for the time that takes.
 # A stop asks for the time of server.shutdownGrace.

@@ -5,10 +5,10 @@ import { profileNamed } from "./config_file.ts";
 import { CommandError, EXIT } from "./exit_code.ts";
 import type { Shell } from "./shell.ts";
 
-/** `bellhook secret`: a fresh signing secret. */
+/** `bellhook secret`: a new signing secret. */
 export function addSecret(program: Command, shell: Shell): void {
   program.command("secret")
-    .description("print a fresh signing secret in a profile's form")
+    .description("print a new signing secret in a profile's form")
     .option("--profile <name>", "the profile it is for", "standard")
     .option("--ed25519", "a key pair, of which the receiver gets the public half")
     .addHelpText("after", EXAMPLES)

@@ -8,28 +8,28 @@ import { clientAddress } from "./client_address.ts";
 import { peerOf } from "./peer.ts";
 import { ProblemError } from "./problem.ts";
 
-/** Who is asking. */
+/** Who sends a request. */
 export type Caller =
   | { readonly kind: "publisher"; readonly publisher: Publisher }
   | { readonly kind: "operator"; readonly operator: Operator }
-  /** The config asks for no tokens: whoever reaches the loopback port. */
+  /** Anyone who can reach the port, if the config has no `auth`. */
   | { readonly kind: "local" };
 
-/** What the middleware leaves behind for the routes. */
+/** What the access middleware sets for the routes. */
 export interface AccessVariables {
   caller: Caller;
-  /** Where the request comes from. */
+  /** The client's address. */
   address: string;
 }
 
-/** Thrown where somebody is not let in for want of a token that is known. */
+/** Thrown if a request has no token, or an unknown one. */
 export class AccessRefused extends ProblemError {
   constructor(readonly reason: "no_token" | "unknown_token", detail: string) {
     super({ status: 401, title: "Unauthorized", detail });
   }
 }
 
-/** Who may ask at all: a bearer token where there is `auth`, this machine alone where not. */
+/** Requires a bearer token if the config has `auth`. */
 export function access(
   config: () => Config,
 ): MiddlewareHandler<{ Variables: AccessVariables }> {
@@ -40,12 +40,12 @@ export function access(
   };
 }
 
-/** Where a request comes from that the routes were handed. */
+/** The client's address of a request in a route. */
 export function addressOf({ req }: Context, config: Config): string {
   return requestAddress(req.raw, config);
 }
 
-/** Where a request comes from. */
+/** The client's address of a request. */
 export function requestAddress(
   request: { readonly headers: Pick<Headers, "get"> },
   { server }: Config,
@@ -55,14 +55,14 @@ export function requestAddress(
   return clientAddress({ peer: peerOf(request), forwardedFor, trustProxy });
 }
 
-/** Who is asking; throws AccessRefused where the config wants a token and there is none of its. */
+/** Who sends a request. Throws AccessRefused if the config has `auth` and the token isn't in it. */
 export function callerOf(headers: Pick<Headers, "get">, { auth }: Config): Caller {
   return auth ? bearer(auth, headers.get("authorization")) : LOCAL;
 }
 
 const LOCAL: Caller = { kind: "local" };
 
-/** Whether the same operators may ask, by the same tokens. */
+/** Whether both configs have the same operators with the same tokens. */
 export function haveSameOperators(one: Config["auth"], other: Config["auth"]): boolean {
   if (!one || !other) return !one && !other;
   const { operators } = other;
@@ -74,25 +74,25 @@ export function haveSameOperators(one: Config["auth"], other: Config["auth"]): b
     );
 }
 
-/** Throws ProblemError (403) where there are no tokens and a page of another site may be asking. */
+/** Without `auth`, throws ProblemError (403) if the request may come from another site's page. */
 export function assertOwnPage(headers: Pick<Headers, "get">, { auth, server }: Config): void {
   if (!auth && server.listen.kind === "tcp") {
     refuseForeign(headers.get("host"), headers.get("origin"));
   }
 }
 
-/** Who is asking, and from where, as the history has it. */
+/** The caller and its address, for the history. */
 export function actorOf({ var: { caller, address } }: { readonly var: AccessVariables }): Actor {
   return { name: nameOf(caller), address };
 }
 
-/** How the records name a caller. */
+/** The caller's name in logs and in the history. */
 export function nameOf(caller: Caller): string {
   if (caller.kind === "operator") return caller.operator.name;
   return caller.kind === "publisher" ? caller.publisher.name : "local";
 }
 
-/** Lets operators pass, and everybody where there are no tokens. */
+/** Refuses publishers (403). */
 export const operatorsOnly: MiddlewareHandler<{ Variables: AccessVariables }> = (
   context,
   next,
@@ -123,11 +123,11 @@ function bearer(auth: NonNullable<Config["auth"]>, header: string | null): Calle
   );
 }
 
-/** Whose token it is; undefined where it is nobody's. */
+/** The caller with this token; undefined if there is none. */
 export function callerWith(auth: NonNullable<Config["auth"]>, token: string): Caller | undefined {
   const given = digest(token);
   let caller: Caller | undefined;
-  // Every token is compared, so that the time says nothing about which one came near.
+  // Compare with every token, so that the duration reveals nothing.
   for (const operator of auth.operators) {
     if (timingSafeEqual(digestOf(operator.token), given)) {
       caller = { kind: "operator", operator };
@@ -141,12 +141,12 @@ export function callerWith(auth: NonNullable<Config["auth"]>, token: string): Ca
   return caller;
 }
 
-/** SHA-256, so that tokens of any length compare in one time. */
+/** SHA-256, so that tokens of any length compare in constant time. */
 function digest(token: string): Uint8Array {
   return Uint8Array.fromHex(hash("sha256", token, "hex"));
 }
 
-/** The digest of a token of the config, worked out once. */
+/** The digest of a token from the config, cached. */
 function digestOf(token: Secret): Uint8Array {
   let made = digests.get(token);
   if (!made) digests.set(token, made = digest(token.reveal()));
@@ -155,7 +155,7 @@ function digestOf(token: Secret): Uint8Array {
 
 const digests = new WeakMap<Secret, Uint8Array>();
 
-/** A page in a browser can reach the port under a name of its own making (DNS rebinding). */
+/** Guards against DNS rebinding: a web page can reach the port by a host name of its own. */
 function refuseForeign(host: string | null, origin: string | null): void {
   if (!isLoopbackAuthority(host ?? "")) {
     throw new ProblemError({
@@ -170,7 +170,8 @@ function refuseForeign(host: string | null, origin: string | null): void {
     throw new ProblemError({
       status: 403,
       title: "Forbidden",
-      detail: `Origin "${origin}" is foreign; without auth only this daemon's own pages may ask`,
+      detail: `Origin "${origin}" is another site; ` +
+        "without auth only this daemon's own pages are allowed",
     });
   }
 }
@@ -180,9 +181,9 @@ function isLoopbackAuthority(authority: string): boolean {
     isRareLoopbackAuthority(authority);
 }
 
-/** By other spellings, as the URL standard reads hosts: `localhost.`, `[0:0:0:0:0:0:0:1]`, `127.1`. */
+/** Other spellings that the URL standard allows: `localhost.`, `[0:0:0:0:0:0:0:1]`, `127.1`. */
 function isRareLoopbackAuthority(authority: string): boolean {
-  // Nothing that stands beside a host in a URL, and nothing that stands for another character.
+  // Only a host and a port: no other part of a URL, and no percent-encoding.
   if (!/^([\da-z.]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(authority)) return false;
   const hostname = URL.parse(`http://${authority}`)?.hostname ?? "";
   return /^(localhost\.|127(\.\d{1,3}){3}|\[::1\]|\[::ffff:7f..:[\da-f]{1,4}\])$/.test(hostname);

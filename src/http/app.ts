@@ -38,7 +38,7 @@ import { matchRoutes } from "./match.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import { type Operations, whileOpen } from "./operations.ts";
 import { notePeer, peerOf } from "./peer.ts";
-import { NOT_KEPT, problem, ProblemError } from "./problem.ts";
+import { NOT_CACHED, problem, ProblemError } from "./problem.ts";
 import {
   EVENTS_PATH,
   type Posting,
@@ -65,35 +65,35 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
   readonly isHeld: IsHeld;
   readonly health: (subscription: string) => Health;
   readonly subscription: (id: string) => Subscription | undefined;
-  /** Undefined while the daemon may take events, else why not; may try the storage to find out. */
+  /** Why the daemon can't accept events; undefined if it can. May try the storage to find out. */
   readonly notReadyBecause: () => Promise<string | undefined>;
-  /** The journal, where another program's reading keeps it from being emptied. */
+  /** The journal, if another program's open read keeps it from being reset. */
   readonly pinnedJournal: () => LongJournal | undefined;
-  /** Where notices go, by the id that stands for each channel. */
+  /** The notice channels by id. */
   readonly channels: () => ReadonlyMap<string, NoticeChannel>;
-  /** Patterns that matched no event for long. */
+  /** Patterns that have matched no event for a long time. */
   readonly unmatched: () => Promise<readonly UnmatchedPattern[]>;
   readonly reload: Reload;
   readonly onAccessRefused: RefusalsPorts["onAccessRefused"];
-  /** Keeps who did what on record; never rejects. */
+  /** Adds an entry to the history. Never rejects. */
   readonly remember: (entry: Omit<HistoryEntry, "at">) => Promise<void>;
 }
 
-/** What answers requests. */
+/** Answers requests. */
 export interface App {
-  /** Its methods and paths. */
+  /** Methods and paths. */
   readonly routes: Hono["routes"];
-  /** Of a request whose peer is noted, its address is known. */
+  /** Call `notePeer` on a request first, so that its client's address is known. */
   fetch(request: Request): Response | Promise<Response>;
   fetch(request: Request | Incoming): Answer | Promise<Answer>;
 }
 
-/** A request as it came, of which a Request is only made where one is needed. */
+/** A received request. A `Request` is created only if needed. */
 export interface Incoming extends Posting {
   toRequest(url: string): Request;
 }
 
-/** Everything the daemon answers over HTTP. */
+/** Creates the app with all routes of the daemon. */
 export function createApp(given: Omit<AppPorts, "intake">): App {
   const ports = {
     ...given,
@@ -138,7 +138,7 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
   app.onError((error, context) => problemOf(error, context.req.raw));
   app.notFound((context) => nothingFound(app, context));
   app.post(EVENTS_PATH, async (context) => toResponse(await publish(context.req.raw)));
-  app.use(notKept);
+  app.use(notCached);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
     const why = await ports.notReadyBecause();
@@ -202,7 +202,7 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
   return { routes: app.routes, fetch };
 }
 
-/** Below `/v1`; publishers post events, which goes past this. */
+/** Paths below `/v1` that only operators may use. Publishers' `POST /v1/events` is handled before. */
 const OPERATORS_PATHS = [
   "events",
   "deliveries",
@@ -213,7 +213,7 @@ const OPERATORS_PATHS = [
   "stream",
 ];
 
-/** A request as the routes take it. Throws ProblemError (405) where the platform makes none of it. */
+/** The `Request` for the routes. Throws ProblemError (405) for methods that `Request` refuses. */
 function requestOf(request: Request | Incoming, basePath: string): Request {
   const url = withoutBasePath(request.url, basePath);
   if (request instanceof Request && url === request.url) return request;
@@ -232,7 +232,7 @@ function requestOf(request: Request | Incoming, basePath: string): Request {
 
 const NO_REQUESTS = /^(CONNECT|TRACE|TRACK)$/i;
 
-/** The same request at another address; not made of the request, which would touch its signal. */
+/** The same request at another URL. Not `new Request(url, request)`, which would read its signal. */
 function at(url: string, { method, headers, body }: Request): Request {
   const options: RequestInit & { duplex: "half" } = { method, headers, body, duplex: "half" };
   return new Request(url, options);
@@ -243,21 +243,21 @@ function tooManyRefused({ problem }: AccessRefused, retryAfterSeconds: number) {
     status: 429,
     title: "Too Many Requests",
     detail: `${problem.detail}; too many requests from this address were refused. ` +
-      `Wait ${retryAfterSeconds} s; a right token is accepted at once`,
+      `Wait ${retryAfterSeconds} s; a correct token is accepted at once`,
     retryAfterSeconds,
   } as const;
 }
 
-/** Answers go out with NOT_KEPT where they say nothing else about being kept, as the dashboard's do. */
-const notKept: MiddlewareHandler = async (context, next) => {
+/** Adds the NOT_CACHED headers to answers that don't set their own, as the dashboard's do. */
+const notCached: MiddlewareHandler = async (context, next) => {
   await next();
   const { headers } = context.res;
-  for (const [name, value] of Object.entries(NOT_KEPT)) {
+  for (const [name, value] of Object.entries(NOT_CACHED)) {
     if (!headers.has(name)) headers.set(name, value);
   }
 };
 
-/** Loaded when a page is asked for: most of the time, and on many machines ever, nobody looks. */
+/** Loads the dashboard on first use: many daemons never show it. */
 async function loadDashboard(ports: DashboardPorts): Promise<Hono<DashboardEnv>> {
   const { dashboardRoutes, noSuchPage } = await import("./dashboard/dashboard.tsx");
   const routes = dashboardRoutes(ports);
@@ -279,13 +279,13 @@ function nothingFound<E extends Env>(routes: Hono<E>, context: Context<E>): Resp
     return problem({
       status: 405,
       title: "Method Not Allowed",
-      detail: `${path} takes no ${method}; it takes ${allow.join(", ")}`,
+      detail: `${path} does not support ${method}, only ${allow.join(", ")}`,
       allow,
     });
   }
   return problem({
     status: 404,
     title: "Not Found",
-    detail: `there is nothing at ${path}; GET /openapi.json lists what there is`,
+    detail: `there is nothing at ${path}; GET /openapi.json lists all paths`,
   });
 }

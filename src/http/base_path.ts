@@ -1,6 +1,6 @@
-/** A proxy may show the daemon under a path of its host, and pass requests on with or without it. */
+/** A proxy may serve the daemon under a base path, and forward requests with or without it. */
 
-/** The address without the base path, where it has one. */
+/** The URL without the base path, if it has it. */
 export function withoutBasePath(url: string, basePath: string): string {
   if (basePath === "") return url;
   const pathAt = url.indexOf("/", url.indexOf("://") + 3);
@@ -10,7 +10,7 @@ export function withoutBasePath(url: string, basePath: string): string {
   return rest === "" || rest.startsWith("?") ? `${url.slice(0, pathAt)}/${rest}` : url;
 }
 
-/** A page whose links, forms, redirects and cookies are those that a browser has to use. */
+/** Adds the base path to a response's links, forms, redirects and cookies. */
 export async function shownUnder(basePath: string, response: Response): Promise<Response> {
   if (basePath === "") return response;
   const headers = new Headers(response.headers);
@@ -27,7 +27,7 @@ export async function shownUnder(basePath: string, response: Response): Promise<
   return new Response(body, { status: response.status, headers });
 }
 
-/** Within text a quote is never written as one, so that this stands in our own markup alone. */
+/** Text has its quotes escaped, so the pattern matches only our own markup. */
 function linkedUnder(basePath: string, page: string): string {
   return page.replace(LINK, `$1${basePath}/`);
 }

@@ -7,42 +7,42 @@ import { latin1 } from "../domain/latin1.ts";
 
 /** How long a publisher may take to send its body. */
 const BODY_DEADLINE_MS = 30_000;
-/** A body that takes longer is slow. */
+/** A body that takes longer counts as slow. */
 const SLOW_BODY_MS = 500;
-/** How much of a body that is refused is still read, so that the publisher sees the answer. */
+/** How much of a refused body is still read, so that the publisher sees the answer. */
 const DRAIN_BYTES = 4 * 1024 * 1024;
 
 /**
- * A body that says it is no larger is read in one piece: by its stream it would take a buffer of
- * 64 KiB, and a third more time.
+ * A body with a smaller Content-Length is read at once. Its stream would take a buffer of 64 KiB and
+ * a third more time.
  */
 const SMALL_BYTES = 16 * 1024;
 
-/** What of a request it takes to read its body. */
+/** The parts of a request that reading its body needs. */
 export type WithBody = Pick<Request, "body" | "bytes"> & { readonly headers: Pick<Headers, "get"> };
 
 /** How a body is read. */
-export interface Reading {
+export interface ReadOptions {
   readonly maxBytes: number;
   readonly clock: Clock;
-  /** What a body that is too large is told; that of events, unless given. */
+  /** The error for a body that is too large; by default the one for events. */
   readonly tooLarge?: string;
-  /** Told of every piece as it comes; what it throws ends the reading. */
-  readonly arrived?: (bytes: number) => void;
-  /** Told where the body is slow. */
+  /** Called for each piece. If it throws, reading ends. */
+  readonly onBytes?: (bytes: number) => void;
+  /** Called if the body is slow. */
   readonly onSlow?: () => void;
 }
 
 /** Reads a body as UTF-8 text within a size and a deadline. Throws ProblemError: 400, 408, 413. */
-export async function readText(request: WithBody, reading: Reading): Promise<string> {
+export async function readText(request: WithBody, options: ReadOptions): Promise<string> {
   let bytes: Uint8Array;
   try {
-    if (isSmall(request, reading)) {
-      bytes = await inTime(request.bytes(), reading);
-      reading.arrived?.(bytes.length);
+    if (isSmall(request, options)) {
+      bytes = await inTime(request.bytes(), options);
+      options.onBytes?.(bytes.length);
     } else {
-      assertWorthReading(request, reading);
-      bytes = await readStream(request, reading);
+      assertWorthReading(request, options);
+      bytes = await readStream(request, options);
     }
   } catch (error) {
     throw error instanceof ProblemError ? error : new ProblemError(brokenOff());
@@ -50,28 +50,28 @@ export async function readText(request: WithBody, reading: Reading): Promise<str
   return textOf(bytes);
 }
 
-/** Throws ProblemError (413) where a body says that it is too large for its publisher to be heard out. */
-function assertWorthReading({ headers }: WithBody, reading: Reading): void {
-  const { maxBytes } = reading;
+/** Throws ProblemError (413) if the Content-Length is too large even to drain the body. */
+function assertWorthReading({ headers }: WithBody, options: ReadOptions): void {
+  const { maxBytes } = options;
   const bytes = Number(headers.get("content-length") ?? 0);
-  if (bytes > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(reading));
+  if (bytes > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(options));
 }
 
-function isSmall({ headers }: WithBody, { maxBytes }: Reading): boolean {
+function isSmall({ headers }: WithBody, { maxBytes }: ReadOptions): boolean {
   return Number(headers.get("content-length") ?? Infinity) <= Math.min(SMALL_BYTES, maxBytes);
 }
 
-async function readStream(request: WithBody, reading: Reading): Promise<Uint8Array> {
+async function readStream(request: WithBody, options: ReadOptions): Promise<Uint8Array> {
   const reader = request.body?.getReader();
   if (!reader) return new Uint8Array();
   const giveUp = () => void reader.cancel().catch(() => {});
-  return await inTime(readPieces(reader, reading).finally(giveUp), reading, giveUp);
+  return await inTime(readPieces(reader, options).finally(giveUp), options, giveUp);
 }
 
 /** Rejects with a 408 after the deadline. */
 function inTime<T>(
   arriving: Promise<T>,
-  { clock, onSlow }: Reading,
+  { clock, onSlow }: ReadOptions,
   giveUp: () => void = () => {},
 ): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -92,7 +92,7 @@ function inTime<T>(
   });
 }
 
-/** Nearly all bodies are there at once: they share a timer. */
+/** Nearly all bodies arrive at once, so they share a timer. */
 function slowTimerOf(clock: Clock): SharedTimer {
   let timer = slowTimers.get(clock);
   if (!timer) slowTimers.set(clock, timer = new SharedTimer(clock, SLOW_BODY_MS));
@@ -103,21 +103,21 @@ const slowTimers = new WeakMap<Clock, SharedTimer>();
 
 async function readPieces(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  reading: Reading,
+  options: ReadOptions,
 ): Promise<Uint8Array> {
-  const { maxBytes, arrived } = reading;
+  const { maxBytes, onBytes } = options;
   let bytes: Uint8Array = new Uint8Array();
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
     if (done && size <= maxBytes) return bytes.subarray(0, size);
-    if (done) throw new ProblemError(tooLarge(reading));
+    if (done) throw new ProblemError(tooLarge(options));
     if (size + value.length <= maxBytes) {
-      arrived?.(value.length);
+      onBytes?.(value.length);
       bytes = appended(bytes, size, value);
     } else bytes = new Uint8Array();
     size += value.length;
-    if (size > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(reading));
+    if (size > maxBytes + DRAIN_BYTES) throw new ProblemError(tooLarge(options));
   }
 }
 
@@ -135,7 +135,7 @@ function textOf(bytes: Uint8Array): string {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
 
-/** The first byte that can't stand where it does, found by halves. */
+/** Describes the first invalid byte, found by binary search. */
 function badByteIn(bytes: Uint8Array): string {
   const isBegun = (length: number) => {
     try {
@@ -145,7 +145,7 @@ function badByteIn(bytes: Uint8Array): string {
       return false;
     }
   };
-  if (isBegun(bytes.length)) return "it ends within a character";
+  if (isBegun(bytes.length)) return "it ends in the middle of a character";
   let good = 0, bad = bytes.length;
   while (bad - good > 1) {
     const middle = (good + bad) >>> 1;
@@ -158,7 +158,10 @@ function badByteIn(bytes: Uint8Array): string {
   }, 0x${byte}, can't stand there; send UTF-8, or escape what is beyond ASCII`;
 }
 
-/** The first so many bytes and a piece more. Kept one by one, pieces of a byte would take hundreds. */
+/**
+ * Appends a piece to the first `size` bytes. Storing the pieces separately would take hundreds of
+ * bytes for each, and a piece may be a single byte.
+ */
 function appended(bytes: Uint8Array, size: number, piece: Uint8Array): Uint8Array {
   if (size === 0) return piece;
   let into = bytes;
@@ -170,7 +173,7 @@ function appended(bytes: Uint8Array, size: number, piece: Uint8Array): Uint8Arra
   return into;
 }
 
-const tooLarge = ({ maxBytes, tooLarge }: Reading) => ({
+const tooLarge = ({ maxBytes, tooLarge }: ReadOptions) => ({
   status: 413 as const,
   title: "Content Too Large",
   detail: tooLarge ??

@@ -1,20 +1,20 @@
 import type { Change, OutboxReader } from "../outbox/outbox.ts";
 import type { Clock } from "../runtime/clock.ts";
 
-/** How many changes are kept for those who come back with a `Last-Event-ID`. */
+/** How many changes are kept for clients that reconnect with a `Last-Event-ID`. */
 const KEPT = 10_000;
-/** How long changes go on being kept after the last listener has left. */
+/** How long changes are kept after the last listener has left. */
 const LINGER_MS = 5 * 60_000;
 
 export interface NumberedChange {
-  /** Goes up by one with each change. */
+  /** Increases by one with each change. */
   readonly number: number;
   readonly change: Change;
 }
 
-/** What becomes durable, numbered, with a memory for listeners that were away for a moment. */
+/** Numbers the stored changes, and keeps the latest for clients that reconnect. */
 export class ChangeFeed {
-  /** Numbers mean nothing to another run of the daemon; this tells the runs apart. */
+  /** Identifies this run of the daemon: numbers are valid only within one run. */
   readonly run: string;
   readonly #reader: OutboxReader;
   readonly #clock: Clock;
@@ -34,7 +34,7 @@ export class ChangeFeed {
     return this.#lastNumber;
   }
 
-  /** What came after that number; undefined where some of it is no longer, or not yet, kept. */
+  /** The changes after this number; undefined if some of them aren't kept. */
   since(number: number): readonly NumberedChange[] | undefined {
     if (number === this.#lastNumber) return [];
     const first = this.#kept[0]?.number;
@@ -52,13 +52,13 @@ export class ChangeFeed {
     };
   }
 
-  /** Forgets everything and stops watching. */
+  /** Drops all changes and stops watching. */
   close(): void {
     this.#cancelLinger?.();
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     this.#kept = [];
-    // A number that was never given marks the gap for whoever comes back.
+    // Skip a number, so that clients that reconnect see a gap.
     this.#lastNumber++;
   }
 

@@ -1,18 +1,17 @@
 import { contains, type Network, parseAddress, parseNetwork } from "../transport/address_guard.ts";
 
-/** Stands for the address of a Unix socket's peer, and in `server.trustProxy` for trusting it. */
+/** The address of a Unix socket's peer. In `server.trustProxy`, trusts it. */
 export const UNIX = "unix";
 
-/** More proxies in a row than this are not looked through. */
+/** The most trusted proxies in a row. */
 const MOST_HOPS = 32;
 
 /**
- * Where a request comes from: its peer, or, where that is a trusted proxy, whom the header
- * `X-Forwarded-For` names last of those that are not trusted. What stands before that in the header,
- * anybody may have written.
+ * The address of a request's client: the peer, or, if that is a trusted proxy, the last address in
+ * `X-Forwarded-For` that isn't trusted. Addresses before it may be forged.
  */
 export function clientAddress({ peer, forwardedFor, trustProxy }: {
-  /** Undefined for a Unix socket's. */
+  /** Undefined for a Unix socket. */
   readonly peer: string | undefined;
   readonly forwardedFor: string | null;
   /** Networks, and perhaps `unix`. */
@@ -31,7 +30,7 @@ export function clientAddress({ peer, forwardedFor, trustProxy }: {
   return address;
 }
 
-/** An address that stands for all of a network that one host may have to itself: of IPv6 a /64. */
+/** The network that one host may have to itself: the /64 of an IPv6 address, else the address. */
 export function blockOf(address: string): string {
   const parsed = parseAddress(address);
   if (parsed === undefined || !("parts" in parsed)) return address;

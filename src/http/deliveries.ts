@@ -17,7 +17,7 @@ export interface DeliveriesPorts extends BodyPorts {
   readonly isHeld: IsHeld;
 }
 
-/** `/v1/deliveries`: what was sent to whom, and what came back. */
+/** `/v1/deliveries`: deliveries and their attempts. */
 export function deliveriesRoutes(ports: DeliveriesPorts): Hono<{ Variables: AccessVariables }> {
   const { reader, operations, isHeld } = ports;
   const routes = new Hono<{ Variables: AccessVariables }>();
@@ -87,7 +87,7 @@ function unknown(context: Context) {
   } as const;
 }
 
-/** Instants of a query that its schema has let through. */
+/** The parsed instants of a valid query. */
 export function instants(
   { since, until }: { since?: string | undefined; until?: string | undefined },
 ) {
@@ -97,7 +97,7 @@ export function instants(
   };
 }
 
-/** Without the members that were not given. */
+/** The object without its undefined members. */
 export function defined<T extends object>(
   value: T,
 ): { [name in keyof T]: Exclude<T[name], undefined> } {

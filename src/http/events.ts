@@ -7,7 +7,7 @@ import { ProblemError } from "./problem.ts";
 import { eventQuery, eventsQuery } from "./schemas.ts";
 import { deliveryView, eventText, type IsHeld, searchedView } from "./views.ts";
 
-/** `GET /v1/events`: what was posted. */
+/** `GET /v1/events`: the accepted events. */
 export function eventsRoutes(
   { reader, isHeld }: { reader: OutboxReader; isHeld: IsHeld },
 ): Hono<{ Variables: AccessVariables }> {
@@ -21,7 +21,7 @@ export function eventsRoutes(
       ...instants({ since, until }),
     });
     const items = page.items.map((event) => eventText(event)).join(",");
-    // What events hold stays as it was posted, so that this is no object.
+    // Concatenated as text, because events contain JSON exactly as it was posted.
     const rest = JSON.stringify({ next: page.next ?? null, ...searchedView(page) }).slice(1);
     return context.body(`{"items":[${items}],${rest}`, 200, JSON_TYPE);
   });

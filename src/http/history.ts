@@ -6,7 +6,7 @@ import { defined } from "./deliveries.ts";
 import { query } from "./input.ts";
 import { historyQuery } from "./schemas.ts";
 
-/** `GET /v1/history`: who did what, and what happened to subscriptions and deliveries. */
+/** `GET /v1/history`: operators' actions, and what happened to subscriptions and deliveries. */
 export function historyRoutes(
   { reader }: { reader: OutboxReader },
 ): Hono<{ Variables: AccessVariables }> {

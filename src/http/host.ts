@@ -1,14 +1,14 @@
 import { ProblemError } from "./problem.ts";
 
 /**
- * Throws ProblemError (400) where a request is for no host that can be read (RFC 9112, section 3.2):
- * its `url` can't be taken apart then.
+ * Throws ProblemError (400) if a request's host is invalid (RFC 9112, section 3.2). Its `url` can't
+ * be parsed then.
  */
 export function assertAddressed(
   { url, headers }: { readonly url: string; readonly headers: Pick<Headers, "get"> },
 ): void {
   const host = headers.get("host") ?? "";
-  // Who posts events goes on asking for one host, and to parse it takes longer than to compare it.
+  // Publishers always send the same host, and comparing it is faster than parsing.
   if (host === known.host && url.startsWith(known.start)) return;
   if (!HOST.test(host)) throw new ProblemError(unreadable(`Host "${host}"`));
   if (!URL.canParse(url)) throw new ProblemError(unreadable(`the host of "${url}"`));
@@ -16,13 +16,13 @@ export function assertAddressed(
   if (pathAt > 0) known = { host, start: url.slice(0, pathAt + 1) };
 }
 
-/** The last host that could be read, and a url's text up to the path. */
+/** The last valid host, and the URL's text up to the path. */
 let known: { readonly host: string | undefined; readonly start: string } = {
   host: undefined,
   start: "",
 };
 
-/** `uri-host [ ":" port ]` (RFC 3986, section 3.2.2), or nothing, as HTTP/1.0 has it. */
+/** `uri-host [ ":" port ]` (RFC 3986, section 3.2.2), or nothing, as in HTTP/1.0. */
 const HOST = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
 
 function unreadable(what: string) {

@@ -7,7 +7,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Intake } from "./intake.ts";
 import { ProblemError } from "./problem.ts";
 
-/** The query of a request by its schema. Throws a 422 that names every wrong parameter. */
+/** Parses a request's query. Throws a 422 that names every wrong parameter. */
 export function query<Schema extends z.ZodType>(
   context: Context,
   schema: Schema,
@@ -19,20 +19,20 @@ export function query<Schema extends z.ZodType>(
       status: 422,
       title: "Unprocessable Content",
       detail: "the query is not valid",
-      errors: [{ path: twice, message: "stands twice; one value is taken" }],
+      errors: [{ path: twice, message: "is repeated; give one value" }],
     });
   }
   return checked(schema, context.req.query(), "the query is not valid");
 }
 
-/** What it takes to read a body. */
+/** What reading a body needs. */
 export interface BodyPorts {
   readonly config: () => Config;
   readonly clock: Clock;
   readonly intake: Intake;
 }
 
-/** The JSON body of an operator's request by its schema; no body at all stands for `{}`. */
+/** Parses the JSON body of an operator's request. No body means `{}`. */
 export async function jsonBody<Schema extends z.ZodType>(
   context: Context,
   schema: Schema,
@@ -54,7 +54,7 @@ export async function jsonBody<Schema extends z.ZodType>(
   return { value: checked(schema, value, "the body is not valid"), text };
 }
 
-/** The body of an operator's request, as large as one of a publisher's at the most. */
+/** The body of an operator's request; the same size limit applies as for publishers. */
 export function bodyText(context: Context, { config, clock, intake }: BodyPorts): Promise<string> {
   return intake.readText(context.req.raw, { maxBytes: config().server.maxBodyBytes, clock });
 }
@@ -72,13 +72,13 @@ function checked<Schema extends z.ZodType>(
     detail,
     errors: result.error.issues.flatMap((issue) =>
       issue.code === "unrecognized_keys"
-        ? issue.keys.map((key) => ({ path: key, message: "is not known here" }))
+        ? issue.keys.map((key) => ({ path: key, message: "is unknown" }))
         : [{ path: issue.path.join("."), message: issue.message }]
     ),
   });
 }
 
-/** What is wrong with a value, in the words of this API, as zod's `error` takes it. */
+/** An `error` function for zod, with this API's messages. */
 export function sayWhatIsWrong(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":

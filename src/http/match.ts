@@ -17,7 +17,7 @@ export interface MatchPorts extends BodyPorts {
   readonly isHeld: IsHeld;
 }
 
-/** `POST /v1/match`: who would get an event, and for each other subscription why not. */
+/** `POST /v1/match`: which subscriptions would get an event, and why the others wouldn't. */
 export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
   routes.post("/", async (context) => {
@@ -26,8 +26,10 @@ export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariable
     if (parsed.kind === "malformed") {
       throw new ProblemError(invalid(`the body cannot be read as JSON: ${parsed.message}`));
     }
-    if (parsed.kind === "invalid") throw new ProblemError(invalid("no event", parsed.faults));
-    if (parsed.isArray) throw new ProblemError(invalid("one event is matched at a time"));
+    if (parsed.kind === "invalid") {
+      throw new ProblemError(invalid("the body is not an event", parsed.faults));
+    }
+    if (parsed.isArray) throw new ProblemError(invalid("the body is an array; send one event"));
     const previewed = ports.ingest.preview(parsed.events[0]!);
     if (previewed.kind !== "accepted") {
       const detail = previewed.kind === "undeclared"
@@ -47,13 +49,13 @@ export function matchRoutes(ports: MatchPorts): Hono<{ Variables: AccessVariable
         const type = receiverName(subscription, event.type);
         matches.push({ subscription: id, type, held: ports.isHeld(id) });
       } else others.push({ subscription: id, rule: match.rule, why: match.why });
-      if ((matches.length + others.length) % SUBSCRIPTIONS_A_STEP === 0) yield;
+      if ((matches.length + others.length) % SUBSCRIPTIONS_PER_STEP === 0) yield;
     }
     return { matches, others };
   }
 }
 
-const SUBSCRIPTIONS_A_STEP = 32;
+const SUBSCRIPTIONS_PER_STEP = 32;
 
 function invalid(detail: string, errors?: readonly { path: string; message: string }[]) {
   return {

@@ -1,9 +1,8 @@
 import { Hono } from "hono";
 import type { AccessVariables } from "./access.ts";
 
-/** Where the numbers come from, and go. */
 export interface MetricsPorts {
-  /** All numbers in Prometheus' text format, piece by piece. */
+  /** All metrics in Prometheus' text format, in pieces. */
   readonly metrics: () => AsyncIterable<string>;
 }
 

@@ -3,9 +3,9 @@ import type { Registry } from "../ingest/registry.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Turn } from "../runtime/turn.ts";
 
-/** So many ids are compared at once: to compare two takes a microsecond or so. */
-const IDS_AT_ONCE = 500;
-/** What is longer is no slip of the pen, and takes long to compare. */
+/** How many ids are compared between checks of the time: comparing two takes about 1 µs. */
+const IDS_PER_STEP = 500;
+/** Longer ids get no suggestion: they take long to compare, and aren't typing errors. */
 const LONGEST_ID = 200;
 
 export interface NearSubscriptionPorts {
@@ -14,8 +14,8 @@ export interface NearSubscriptionPorts {
 }
 
 /**
- * Says that the config has no such subscription, and which was probably meant. For operators alone: ids
- * may be the names of customers.
+ * The error for an unknown subscription, with the one that was probably meant. Only for operators: ids
+ * may be customers' names.
  */
 export async function noSuchSubscription(
   id: string,
@@ -26,14 +26,14 @@ export async function noSuchSubscription(
   return `the config has no subscription "${id}"${hint}`;
 }
 
-/** The best of each slice, then the best of those. */
+/** Finds the nearest id of each slice, then the nearest of these. */
 async function nearestId(id: string, registry: Registry, turn: Turn): Promise<string | undefined> {
   const near: string[] = [];
   for (let after = "";;) {
-    const ids = registry.idsAfter(after, IDS_AT_ONCE);
+    const ids = registry.idsAfter(after, IDS_PER_STEP);
     const best = nearest(id, ids);
     if (best !== undefined) near.push(best);
-    if (ids.length < IDS_AT_ONCE) return nearest(id, near);
+    if (ids.length < IDS_PER_STEP) return nearest(id, near);
     after = ids.at(-1)!;
     if (turn.isOver) await turn.rest();
   }

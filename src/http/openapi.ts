@@ -19,14 +19,14 @@ import {
   reloadQuery,
 } from "./schemas.ts";
 
-/** What of a daemon the document depends on. */
+/** The parts of the config that the document depends on. */
 export interface Served {
   readonly basePath: string;
   /** Whether its config has `auth`. */
   readonly hasAuth: boolean;
 }
 
-/** `GET /openapi.json`: the document of this API, as it is served there. */
+/** The text of `GET /openapi.json`. */
 export function openapiText({ basePath, hasAuth }: Served): string {
   if (last?.basePath === basePath && last.hasAuth === hasAuth) return last.text;
   const text = JSON.stringify(document({ basePath, hasAuth }));
@@ -37,8 +37,8 @@ export function openapiText({ basePath, hasAuth }: Served): string {
 let last: Served & { readonly text: string } | undefined;
 
 /**
- * The OpenAPI 3.1 document of this API and of the webhooks that receivers get. It is made from the
- * schemas that the routes go by, the profiles and their samples.
+ * The OpenAPI 3.1 document of this API and of the webhooks that receivers get. It is built from the
+ * routes' schemas, the profiles and their samples.
  */
 function document({ basePath, hasAuth }: Served): Json {
   return {
@@ -54,7 +54,7 @@ function document({ basePath, hasAuth }: Served): Json {
     paths: Object.fromEntries(
       Object.entries(CALLS).map(([path, calls]) => [path, pathItem(path, calls, hasAuth)]),
     ),
-    // The same wherever it is served, and not quickly made.
+    // Cached: it is slow to build, and always the same.
     ...(parts ??= { webhooks: webhooks(), components: components() }),
   };
 }
@@ -81,7 +81,7 @@ const TAGS = [
   { name: "webhooks", description: "What receivers get, by profile" },
 ];
 
-/** One call of the API, as it is told here; `operation` makes the rest of it. */
+/** One call of the API; `operation` adds what all calls have. */
 interface Call {
   readonly id: string;
   readonly tag: string;
@@ -90,7 +90,7 @@ interface Call {
   readonly who: Who;
   readonly parameters?: readonly Json[];
   readonly requestBody?: Json;
-  /** Answers beside those that every call has. A problem is named by its status alone. */
+  /** The answers besides those that all calls have. A number stands for the problem with this status. */
   readonly answers: readonly (readonly [status: number, answer: Json] | number)[];
 }
 
@@ -432,8 +432,8 @@ const SINGULAR: Readonly<Record<string, string>> = {
 };
 
 function operation({ id, tag, who, answers, ...told }: Call, hasAuth: boolean): Json {
-  // Whoever asks the storage may hear that it cannot be asked; whoever shows a token, that it is wrong,
-  // and 429 if it is wrong again and again; and everybody that the request is none.
+  // All calls: 400 for an invalid request. With a token: 401, or 429 after many wrong ones. With
+  // storage: 503 if it is unavailable.
   const everywhere = who === "all" ? [400, 403, 500] : [400, 401, 403, 429, 500, 503];
   return {
     operationId: id,

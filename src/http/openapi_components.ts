@@ -27,7 +27,7 @@ import {
 /** A part of the document. */
 export type Json = Readonly<Record<string, unknown>>;
 
-/** What requests are validated with, by the names the document gives them. */
+/** The schemas that requests are validated with, by their names in the document. */
 const REQUESTS = {
   Event: postedEventSchema,
   Events: postedEvents,
@@ -37,7 +37,7 @@ const REQUESTS = {
   ReplayRequest: replayRequest,
 };
 
-/** What answers consist of, by the names the document gives them. */
+/** The schemas of the answers, by their names in the document. */
 export const ANSWERS = {
   Receipt: receipt,
   Receipts: z.union([receipt, z.array(receipt)])
@@ -75,7 +75,7 @@ export function schemaRef(name: SchemaName): Json {
   return { $ref: `${PREFIX}${name}` };
 }
 
-/** `components`: what requests may be, what answers are, with an example each, and how to sign in. */
+/** `components`: the schemas of requests and answers with examples, problems and authentication. */
 export function components(): Json {
   return {
     schemas: { ...describe(REQUESTS, "input"), ...describe(ANSWERS, "output") },
@@ -93,10 +93,10 @@ const SECURITY_SCHEMES: Json = {
   },
 };
 
-/** Who may make a call: everybody, operators, or publishers as well. */
+/** Who may make a call: everyone, only operators, or publishers too. */
 export type Who = "all" | "operators" | "publishers";
 
-/** A call's `security`. Without `auth` a caller needs no token, which `{}` says. */
+/** A call's `security`. Without `auth` it is `{}`: no token is needed. */
 export function securityOf(who: Who, hasAuth: boolean): readonly Json[] {
   return who === "all" || hasAuth ? SECURITY[who] : [{}, ...SECURITY[who]];
 }
@@ -108,7 +108,7 @@ const SECURITY: Readonly<Record<Who, readonly Json[]>> = {
   publishers: [{ bearer: ["publisher"] }, { bearer: ["operator"] }],
 };
 
-/** The parameters that a query's schema allows. */
+/** The parameters of a query's schema. */
 export function parametersOf(query: z.ZodObject): Json[] {
   const { properties = {}, required = [] } = z.toJSONSchema(query, { io: "input" });
   return Object.entries(properties).map(([name, property]) => {
@@ -123,7 +123,7 @@ export function parametersOf(query: z.ZodObject): Json[] {
   });
 }
 
-/** `components.responses`: the problems, by status. */
+/** `components.responses`: the problems by status. */
 function responses(): Json {
   return Object.fromEntries(
     PROBLEMS.map(([status, title, detail, more]) => [String(status), {
@@ -216,7 +216,7 @@ function describe(named: Readonly<Record<string, z.ZodType>>, io: "input" | "out
     uri: (id) => PREFIX + id,
     unrepresentable: "any",
     override({ zodSchema, jsonSchema }) {
-      // What must not be there: data_base64.
+      // For members that are forbidden: data_base64.
       if (zodSchema._zod.def.type === "undefined") jsonSchema.not = {};
       makePlain(jsonSchema, io);
     },
@@ -229,20 +229,20 @@ function describe(named: Readonly<Record<string, z.ZodType>>, io: "input" | "out
   );
 }
 
-/** Takes out what says more than is meant. */
+/** Removes what is stricter than intended. */
 function makePlain(schema: z.core.JSONSchema.BaseSchema, io: "input" | "output"): void {
-  // Answers may gain members; a client that refuses them would break with a minor version.
+  // Answers may get more members in a minor version, so clients must accept unknown ones.
   if (io === "output" && schema.additionalProperties === false) delete schema.additionalProperties;
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
-  // A record's keys are texts anyhow.
+  // A record's keys are always strings.
   const names = schema.propertyNames;
   if (typeof names === "object" && Object.keys(names).join() === "type") {
     delete schema.propertyNames;
   }
 }
 
-/** The only schema that refers to itself is that of any JSON value, for which `{}` says the same. */
+/** The only recursive schema is the one for any JSON value; `{}` means the same. */
 function withoutShared(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutShared);
   if (typeof schema !== "object" || schema === null) return schema;

@@ -15,8 +15,8 @@ import { BUILT_IN } from "../profiles/table.ts";
 import type { Json } from "./openapi_components.ts";
 
 /**
- * The document's `webhooks`: what a receiver of each built-in profile gets. Bodies and headers are
- * made by what makes the real ones, from the profile's samples and a secret that the text names.
+ * The document's `webhooks`: what receivers get with each built-in profile. Bodies and headers are
+ * made by the same code as real ones, from the profile's samples and a secret that is shown.
  */
 export function webhooks(): Json {
   return Object.fromEntries(
@@ -24,7 +24,7 @@ export function webhooks(): Json {
   );
 }
 
-/** When the attempt of the examples starts: as its event happened. */
+/** When the attempt of the examples starts: when its event happened. */
 const AT: Instant = Date.UTC(2024, 2, 15, 10, 30);
 
 const EXAMPLE_SECRETS: Readonly<Record<Profile["secretForm"], string>> = {
@@ -56,7 +56,7 @@ function webhook(profile: Profile): Json {
       }\`. ` +
       retries(profile),
     security: [],
-    // Content-Type is told by `content`; OpenAPI 3.1.1, section 4.8.12.1 has it left out here.
+    // `content` has the Content-Type; it must be omitted here (OpenAPI 3.1.1, section 4.8.12.1).
     parameters: headers.filter(({ name }) => name !== "Content-Type").map(({ name, value }) => ({
       name,
       in: "header",
@@ -88,7 +88,7 @@ function webhook(profile: Profile): Json {
       ...(profile.waitForConfirmation === undefined && {
         "410": { description: "Gone for good: the delivery ends and the subscription is paused" },
       }),
-      default: { description: "A failed attempt, redirects too; it is repeated up the ladder" },
+      default: { description: "A failed attempt, redirects too; Bellhook retries on its schedule" },
     },
   };
 }
@@ -148,7 +148,7 @@ function waits({ waitsMs, thenEveryMs, forMs }: Ladder): string {
     : `${rungs}, then ${formatDuration(thenEveryMs)} each, for ${formatDuration(forMs!)} in all`;
 }
 
-/** A status or a range of statuses, as OpenAPI's responses name them. */
+/** A status or a range of statuses, in OpenAPI's form. */
 function statusKey([from, to]: readonly [number, number]): string {
   return from === to ? String(from) : `${Math.floor(from / 100)}XX`;
 }
@@ -185,7 +185,7 @@ function valueSchema(value: BodyValue, profile: Profile): Json {
           }`,
         };
     case "data":
-      return { description: "The event's data, digit for digit" };
+      return { description: "The event's data, with every digit" };
     case "metadata":
       return { description: "More about the event" };
     default:
@@ -198,7 +198,7 @@ function valueSchema(value: BodyValue, profile: Profile): Json {
   }
 }
 
-/** The names a profile has, where it lists them; patterns where it only says how they look. */
+/** The profile's event names if it lists them, or patterns that they match. */
 function catalogueSchema({ events }: Profile): Json {
   if (!events) return {};
   const texts = events.map(({ text }) => text);

@@ -6,26 +6,26 @@ import type { ReplayFilter } from "../outbox/outbox.ts";
 import { ProblemError } from "./problem.ts";
 import { unavailable } from "./publish.ts";
 
-/** What an operator can set going; the daemon puts the parts that do it behind this. */
+/** The actions of operators. */
 export interface Operations {
-  /** A pending delivery at once, a finished one again. */
+  /** Sends a pending delivery at once, or a finished one again. */
   retry(deliveryId: string, by: Actor): Promise<Steered>;
   cancel(deliveryId: string, by: Actor): Promise<Steered>;
-  /** False where the config has no such subscription. */
+  /** Resolves to false if the config has no such subscription. */
   pause(subscriptionId: string, by: Actor): Promise<boolean>;
   resume(subscriptionId: string, by: Actor): Promise<boolean>;
-  /** Undefined where the config has no such subscription. */
+  /** Resolves to undefined if the config has no such subscription. */
   test(
     subscriptionId: string,
     request: { readonly type?: string; readonly data?: JsonText; readonly by: Actor },
   ): Promise<Tested | undefined>;
-  /** The replay's id. */
+  /** Resolves to the replay's id. */
   startReplay(filter: ReplayFilter, by: Actor): Promise<string>;
-  /** Ends a replay that is under way; false where there is no such one. */
+  /** Resolves to false if no such replay is running. */
   stopReplay(id: string, by: Actor): Promise<boolean>;
 }
 
-/** What an operator is told whose test the subscription's profile does not take. */
+/** The answer if the subscription's profile refuses a test event. */
 export function refusedTest(why: string) {
   return {
     status: 422,
@@ -35,8 +35,8 @@ export function refusedTest(why: string) {
 }
 
 /**
- * The same operations; those that store deliveries reject with a ProblemError (503) while no events
- * are taken either.
+ * Wraps operations: while the daemon accepts no events, those that store deliveries reject with a
+ * ProblemError (503).
  */
 export function whileOpen(
   ports: { readonly operations: Operations; readonly closedBecause: () => string | undefined },

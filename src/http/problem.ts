@@ -1,33 +1,33 @@
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 
-/** An error as RFC 9457 has it: `application/problem+json`. */
+/** An error response: `application/problem+json` (RFC 9457). */
 export interface Problem {
   readonly status: ContentfulStatusCode;
   readonly title: string;
-  /** What was tried, what is, how to mend it. */
+  /** What was tried, what was found, how to fix it. */
   readonly detail: string;
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
-  /** Seconds after which a repeat may work. */
+  /** When to try again. */
   readonly retryAfterSeconds?: number;
-  /** The rule that refuses it, by which it is counted where its status says too little. */
+  /** The rule that refuses it, for the metrics; needed if the status has several rules. */
   readonly rule?: string;
-  /** The methods that would be taken. */
+  /** The methods that the path supports. */
   readonly allow?: readonly string[];
 }
 
-/** What the API's answers go out with: no cache keeps them, and no browser guesses what they are. */
-export const NOT_KEPT = {
+/** Headers of every API answer: no caching, and no content sniffing in browsers. */
+export const NOT_CACHED = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
 } as const;
 
-/** The answer that tells it. */
+/** The response for a problem. */
 export function problem({ retryAfterSeconds, allow, rule: _, ...body }: Problem): Response {
   return new Response(JSON.stringify({ type: "about:blank", ...body }), {
     status: body.status,
     headers: {
       "content-type": "application/problem+json",
-      ...NOT_KEPT,
+      ...NOT_CACHED,
       ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
       ...(allow === undefined ? {} : { allow: allow.join(", ") }),
       ...(body.status === 401 ? { "www-authenticate": 'Bearer realm="bellhook"' } : {}),
@@ -35,7 +35,7 @@ export function problem({ retryAfterSeconds, allow, rule: _, ...body }: Problem)
   });
 }
 
-/** The answer to what is no request that can be served. */
+/** The response to a request that can't be parsed or isn't supported. */
 export function refused({ status, message }: { status: keyof typeof TITLES; message: string }) {
   return problem({ status, title: TITLES[status], detail: message });
 }
@@ -47,7 +47,7 @@ const TITLES = {
   501: "Not Implemented",
 } as const;
 
-/** Thrown where a request can't be served; the app answers it as a problem. */
+/** Thrown if a request can't be served. The app answers with its problem. */
 export class ProblemError extends Error {
   constructor(readonly problem: Problem) {
     super(problem.detail);

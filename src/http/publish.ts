@@ -7,15 +7,15 @@ import type { Clock } from "../runtime/clock.ts";
 import { Turn } from "../runtime/turn.ts";
 import type { Answer } from "../server/answer.ts";
 import { assertOwnPage, type Caller, callerOf, nameOf } from "./access.ts";
-import { type Reading, readText } from "./body.ts";
+import { type ReadOptions, readText } from "./body.ts";
 import { assertAddressed } from "./host.ts";
-import { expectedBytes, type Intake, type Passage } from "./intake.ts";
-import { NOT_KEPT, type Problem, problem, ProblemError } from "./problem.ts";
+import { expectedBytes, type Intake, type Reservation } from "./intake.ts";
+import { NOT_CACHED, type Problem, problem, ProblemError } from "./problem.ts";
 
-/** After how many seconds a publisher may try again where the daemon cannot store now. */
+/** When a publisher may try again if the daemon can't store events now. */
 export const RETRY_AFTER_SECONDS = 5;
 
-/** A longer body is a large request, and so is a list of events. */
+/** A longer body, or an array, is a large request. */
 const SMALL_CHARACTERS = 16 * 1024;
 
 export interface PublishPorts {
@@ -24,13 +24,13 @@ export interface PublishPorts {
   readonly config: () => Config;
   readonly clock: Clock;
   readonly intake: Intake;
-  /** Undefined while events are taken, else why not. */
+  /** Why no events are accepted; undefined if they are. */
   readonly closedBecause: () => string | undefined;
-  /** Told of each request that was answered with an error, by whichever rule, and its status. */
+  /** Called for each request that is answered with an error. */
   readonly onRefused: (status: number, rule?: string) => void;
 }
 
-/** What of a request it takes to post events. */
+/** The parts of a request that posting events needs. */
 export type Posting = Pick<Request, "method" | "url" | "body" | "bytes"> & {
   readonly headers: Pick<Headers, "get">;
 };
@@ -39,20 +39,20 @@ export type Posting = Pick<Request, "method" | "url" | "body" | "bytes"> & {
 export const EVENTS_PATH = "/v1/events";
 
 /**
- * Whether a request posts events, so that it may go past the router, which takes longer to find that
- * out. Where it says no, the router may still say yes: a path has more than one spelling.
+ * Whether a request posts events. This is faster than the router, but recognises only the usual
+ * spelling of the path; the router finds the others.
  */
 export function postsEvents({ method, url }: Posting): boolean {
   return method === "POST" && url.endsWith(EVENTS_PATH) &&
     url.indexOf("/", SCHEME_LENGTH) === url.length - EVENTS_PATH.length;
 }
 
-/** As long as `https://`, or longer by a letter of the host. */
+/** The length of `https://`; for `http://` it includes one letter of the host. */
 const SCHEME_LENGTH = 8;
 
 /**
- * Answers `POST /v1/events`, from the question who asks to the answer: as middleware and a route, one
- * after the other, these steps would cost several times what they do. `problemOf` answers what is thrown.
+ * Answers `POST /v1/events`, access checks included. As middleware and a route, these steps would take
+ * several times as long. `problemOf` makes the answers for errors.
  */
 export function publishing(
   ports: PublishPorts,
@@ -80,22 +80,23 @@ export function publishing(
     const caller = callerOf(headers, config);
     const publisher = caller.kind === "local" ? undefined : nameOf(caller);
     const { maxBodyBytes } = config.server;
-    const passage = intake.enter(publisher, Math.min(expectedBytes(headers), maxBodyBytes));
+    const expected = Math.min(expectedBytes(headers), maxBodyBytes);
+    const reservation = intake.reserve(publisher, expected);
     try {
-      const format = formatOf(headers);
-      const text = await readText(request, readingInto(passage, maxBodyBytes));
-      passage.complete();
+      const format = requestFormat(headers);
+      const text = await readText(request, readOptions(reservation, maxBodyBytes));
+      reservation.complete();
       const key = idempotencyKey(headers.get("idempotency-key"));
-      const take = () => store(text, { format, caller, key });
-      return isSmall(text) ? await take() : await takeInLine(take);
+      const storeText = () => store(text, { format, caller, key });
+      return isSmall(text) ? await storeText() : await queued(storeText);
     } finally {
-      passage.leave();
+      reservation.release();
     }
   }
 
   async function store(text: string, { format, caller, key }: PostedText): Promise<Answer> {
     const closed = ports.closedBecause() ??
-      (ports.admission.isOverloaded ? "deliveries wait for the daemon to keep up" : undefined);
+      (ports.admission.isOverloaded ? "the daemon is overloaded, deliveries are late" : undefined);
     if (closed !== undefined) throw new ProblemError(unavailable(closed));
     const turn = new Turn(ports.clock);
     const { events, isArray } = postedIn(await turn.run(parsingSteps(text, format)));
@@ -110,30 +111,29 @@ export function publishing(
     return answer(submitted, { isArray, events: events.length, publisher });
   }
 
-  /** Large requests take turns with each other, and with what is to be sent. */
-  async function takeInLine(take: () => Promise<Answer>): Promise<Answer> {
+  /** Queues a large request, so that it leaves time for others and for sending. */
+  async function queued(storeText: () => Promise<Answer>): Promise<Answer> {
     if (!await ports.admission.enter()) {
-      throw new ProblemError(unavailable("too many large requests wait in line"));
+      throw new ProblemError(unavailable("too many large requests are waiting"));
     }
     try {
-      return await take();
+      return await storeText();
     } finally {
       ports.admission.leave();
     }
   }
 
-  function readingInto(passage: Passage, maxBytes: number): Reading {
+  function readOptions(reservation: Reservation, maxBytes: number): ReadOptions {
     return {
       maxBytes,
       clock: ports.clock,
-      arrived: (bytes) => passage.arrived(bytes),
-      // Its room is given to others meanwhile.
-      onSlow: () => passage.stepAside(),
+      onBytes: (bytes) => reservation.received(bytes),
+      onSlow: () => reservation.releaseSlot(),
     };
   }
 }
 
-/** A body that was read, and what its head said. */
+/** What a body needs besides its text. */
 interface PostedText {
   readonly format: Format;
   readonly caller: Caller;
@@ -144,7 +144,7 @@ function isSmall(text: string): boolean {
   return text.length <= SMALL_CHARACTERS && !/^\s*\[/.test(text);
 }
 
-/** What a publisher is told where nothing can be stored now. */
+/** The answer if nothing can be stored now. */
 export function unavailable(why: string) {
   return {
     status: 503,
@@ -162,7 +162,7 @@ const FORMATS: ReadonlyMap<string, Format> = new Map([
   ["application/cloudevents-batch+json", "cloudevents"],
 ]);
 
-function formatOf(headers: Posting["headers"]): Format {
+function requestFormat(headers: Posting["headers"]): Format {
   const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
     throw new ProblemError({
@@ -182,12 +182,12 @@ function formatOf(headers: Posting["headers"]): Format {
   });
 }
 
-/** How a media type has events written; undefined where it names none that is taken. */
+/** The format for a media type; undefined if it isn't supported. */
 export function formatNamed(contentType: string): Format | undefined {
   return FORMATS.get(contentType) ?? FORMATS.get(typeInUtf8(contentType) ?? "");
 }
 
-/** A media type without its parameters; undefined where they name another charset. */
+/** A media type without its parameters; undefined if its charset isn't UTF-8. */
 function typeInUtf8(contentType: string): string | undefined {
   const [type, ...parameters] = contentType.toLowerCase().split(";").map((s) => s.trim());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="));
@@ -223,7 +223,7 @@ function idempotencyKey(header: string | null): string | undefined {
   });
 }
 
-const JSON_HEADERS = Object.entries({ "content-type": "application/json", ...NOT_KEPT });
+const JSON_HEADERS = Object.entries({ "content-type": "application/json", ...NOT_CACHED });
 
 function answer(
   submitted: Submitted,
@@ -253,7 +253,7 @@ function answer(
       return problem({
         status: 422,
         title: "Unprocessable Content",
-        detail: "an event lacks a part that decides who may get it; nothing was stored",
+        detail: "an event lacks a value that is needed to route it; nothing was stored",
         errors: submitted.faults,
       });
     case "tooManyDeliveries":
@@ -261,24 +261,24 @@ function answer(
         status: 413,
         title: "Content Too Large",
         detail:
-          `these events would make ${submitted.deliveries} deliveries, and one request may make ` +
-          `${MAX_DELIVERIES}; nothing was stored. Post them in ` +
+          `these events would create ${submitted.deliveries} deliveries, and one request may create ` +
+          `at most ${MAX_DELIVERIES}; nothing was stored. Post them in ` +
           `${Math.ceil(submitted.deliveries / MAX_DELIVERIES)} or more requests, or one by one`,
       });
     case "idConflict":
       return problem({
         status: 409,
         title: "Conflict",
-        detail: `event "${submitted.id}" is known with other content; nothing was stored. ` +
-          "Repeat an event unchanged, or give a new one a new id",
+        detail: `event "${submitted.id}" already exists with different content; nothing was ` +
+          "stored. Repeat an event unchanged, or give a new event a new id",
         errors: [{ path: isArray ? `[${submitted.index}].id` : "id", message: "is taken" }],
       });
     case "keyConflict":
       return problem({
         status: 422,
         title: "Unprocessable Content",
-        detail: "this Idempotency-Key was used with other content; nothing was stored. " +
-          "Repeat a request unchanged, or give a new one a new key",
+        detail: "this Idempotency-Key was used with different content; nothing was stored. " +
+          "Repeat a request unchanged, or give a new request a new key",
       });
     case "tooFast":
     case "tooManyPending":
@@ -286,7 +286,7 @@ function answer(
   }
 }
 
-/** Which limit of the publisher's it is, and what helps. */
+/** The answer if a publisher's limit is exceeded: which one, and what to do. */
 function overQuota(
   over: Submitted & { readonly kind: "tooFast" | "tooManyPending" },
   { events, publisher }: { events: number; publisher: string | undefined },

@@ -2,7 +2,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { blockOf } from "./client_address.ts";
 
-/** Why somebody was not let in. */
+/** Why access was refused. */
 export type RefusalReason = "no_token" | "unknown_token" | "sign_in";
 
 export interface Refusal {
@@ -14,26 +14,26 @@ export interface RefusalsPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly onAccessRefused: (reason: RefusalReason) => void;
-  /** Takes a way to end what is waited for; the answer takes it back. */
+  /** Registers a callback for the daemon's stop; returns a function that removes it. */
   readonly onShutdown: (end: () => void) => () => void;
 }
 
-/** So many addresses are remembered, those that were refused last. */
-const MOST_ADDRESSES = 1_000;
+/** How many addresses are tracked: those refused most recently. */
+const MAX_ADDRESSES = 1_000;
 const MINUTE_MS = 60_000;
-/** So many lines a minute are logged of single addresses. */
-const MOST_LINES = 60;
-/** So many refusals of an address are answered at once: people mistype, and programs are restarted. */
-const FREE = 10;
+/** The most log lines a minute about single addresses. */
+const MAX_LINES = 60;
+/** How many refusals of an address are answered without delay: people mistype, programs restart. */
+const UNDELAYED = 10;
 const FIRST_WAIT_MS = 250, LONGEST_WAIT_MS = 4_000;
-/** So long an address must not be refused for the next refusal to be its first. */
-const FORGIVEN_AFTER_MS = 10 * MINUTE_MS;
-/** So many answers wait at once: each keeps a connection and a request, also of who has gone away. */
-const MOST_WAITING = 64, MOST_WAITING_OF_ONE = 8;
+/** After this long without a refusal, an address starts from zero. */
+const RESET_AFTER_MS = 10 * MINUTE_MS;
+/** The most answers that are delayed at once: each holds a connection, even if its client is gone. */
+const MAX_WAITING = 64, MAX_WAITING_PER_ADDRESS = 8;
 
-/** What an address has been refused. */
+/** The refusals of one address block. */
 interface Refused {
-  /** The last of its block. */
+  /** The block's last refused address. */
   address: string;
   inARow: number;
   lastAtMs: number;
@@ -43,40 +43,40 @@ interface Refused {
 }
 
 /**
- * Counts, logs and slows down those who are not let in, by their addresses. Only what is refused is
- * slowed: whoever has a token passes at once, even from the same address.
+ * Counts, logs and delays refused requests, by address. Requests with a valid token are never delayed,
+ * even from the same address.
  */
 export class Refusals {
   readonly #ports: RefusalsPorts;
-  /** By block of addresses, the least recently refused first. */
+  /** By address block, the least recently refused first. */
   readonly #refused = new Map<string, Refused>();
   #waiting = 0;
   #lines = { count: 0, untilMs: -Infinity };
-  /** What no line has told: of addresses beyond those lines, and of those forgotten. */
-  #untold = { count: 0, addresses: 0 };
+  /** Refusals without a log line: of addresses beyond `MAX_LINES`, or no longer tracked. */
+  #unlogged = { count: 0, addresses: 0 };
   #isSweepDue = false;
 
   constructor(ports: RefusalsPorts) {
     this.#ports = ports;
   }
 
-  /** How many addresses are remembered. */
+  /** How many address blocks are tracked. */
   get size(): number {
     return this.#refused.size;
   }
 
   /**
-   * Notes that somebody was refused, and resolves when the answer may go out. A number is how many
-   * seconds to wait: so many answers wait already that this one must go out now, as a 429.
+   * Records a refusal, and resolves when the answer may be sent. If too many answers are delayed
+   * already, it resolves at once to the seconds for a 429's Retry-After.
    */
   async note({ address, reason }: Refusal): Promise<number | undefined> {
     this.#ports.onAccessRefused(reason);
     const refused = this.#refusedOf(address);
     refused.unlogged.set(reason, (refused.unlogged.get(reason) ?? 0) + 1);
-    this.#tell(refused);
+    this.#log(refused);
     const waitMs = waitAfter(refused.inARow);
     if (waitMs === 0) return undefined;
-    if (this.#waiting >= MOST_WAITING || refused.waiting >= MOST_WAITING_OF_ONE) {
+    if (this.#waiting >= MAX_WAITING || refused.waiting >= MAX_WAITING_PER_ADDRESS) {
       return Math.ceil(waitMs / 1_000);
     }
     this.#waiting++;
@@ -98,27 +98,27 @@ export class Refusals {
       nextLineAtMs: -Infinity,
       waiting: 0,
     };
-    if (nowMs - refused.lastAtMs > FORGIVEN_AFTER_MS) refused.inARow = 0;
+    if (nowMs - refused.lastAtMs > RESET_AFTER_MS) refused.inARow = 0;
     refused.inARow++;
     refused.address = address;
     refused.lastAtMs = nowMs;
     this.#refused.delete(block);
     this.#refused.set(block, refused);
-    if (this.#refused.size > MOST_ADDRESSES) {
+    if (this.#refused.size > MAX_ADDRESSES) {
       const [oldest, forgotten] = this.#refused.entries().next().value!;
       this.#refused.delete(oldest);
-      this.#leaveUntold(forgotten);
+      this.#addUnlogged(forgotten);
     }
     return refused;
   }
 
-  /** At once for the first refusal, then a line a minute for as long as there are more. */
-  #tell(refused: Refused): void {
+  /** Logs the first refusal at once, later ones in one line a minute. */
+  #log(refused: Refused): void {
     const nowMs = this.#ports.clock.monotonicMs();
     if (nowMs < refused.nextLineAtMs) return this.#sweepLater();
     if (nowMs >= this.#lines.untilMs) this.#lines = { count: 0, untilMs: nowMs + MINUTE_MS };
-    if (this.#lines.count >= MOST_LINES) {
-      this.#leaveUntold(refused);
+    if (this.#lines.count >= MAX_LINES) {
+      this.#addUnlogged(refused);
       return this.#sweepLater();
     }
     this.#lines.count++;
@@ -129,11 +129,11 @@ export class Refusals {
     this.#ports.log.accessRefused({ address: refused.address, count, reasons: reasons.join(", ") });
   }
 
-  #leaveUntold(refused: Refused): void {
+  #addUnlogged(refused: Refused): void {
     const count = countOf(refused);
     if (count === 0) return;
-    this.#untold.count += count;
-    this.#untold.addresses++;
+    this.#unlogged.count += count;
+    this.#unlogged.addresses++;
     refused.unlogged.clear();
   }
 
@@ -144,21 +144,21 @@ export class Refusals {
     void this.#wait(MINUTE_MS).then(() => this.#sweep(dueMs));
   }
 
-  /** Before its time, where the daemon stops, it tells the rest in one line. */
+  /** Logs what is left. When the daemon stops, it runs early and logs everything in one line. */
   #sweep(dueMs: number): void {
     this.#isSweepDue = false;
     const isEarly = this.#ports.clock.monotonicMs() < dueMs;
     for (const refused of this.#refused.values()) {
-      if (isEarly) this.#leaveUntold(refused);
-      else if (refused.unlogged.size > 0) this.#tell(refused);
+      if (isEarly) this.#addUnlogged(refused);
+      else if (refused.unlogged.size > 0) this.#log(refused);
     }
-    const { count, addresses } = this.#untold;
+    const { count, addresses } = this.#unlogged;
     if (count === 0) return;
-    this.#untold = { count: 0, addresses: 0 };
+    this.#unlogged = { count: 0, addresses: 0 };
     this.#ports.log.accessRefusedToMore({ count, addresses });
   }
 
-  /** Resolves after so long, or when the daemon stops. */
+  /** Resolves after `ms`, or when the daemon stops. */
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {
@@ -173,8 +173,8 @@ export class Refusals {
 }
 
 function waitAfter(inARow: number): number {
-  if (inARow <= FREE) return 0;
-  return Math.min(FIRST_WAIT_MS * 2 ** (inARow - FREE - 1), LONGEST_WAIT_MS);
+  if (inARow <= UNDELAYED) return 0;
+  return Math.min(FIRST_WAIT_MS * 2 ** (inARow - UNDELAYED - 1), LONGEST_WAIT_MS);
 }
 
 function countOf({ unlogged }: Refused): number {

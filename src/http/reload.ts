@@ -5,23 +5,23 @@ import { type BodyPorts, bodyText, query } from "./input.ts";
 import { problem } from "./problem.ts";
 import { reloadQuery } from "./schemas.ts";
 
-/** Reads the config anew and puts it in force, or, on a dry run, only says what that would do. */
+/** Reads the config file again and applies it. A dry run only reports what would change. */
 export type Reload = (
   how?: { readonly dryRun?: boolean; readonly by?: Actor },
 ) => Promise<ReloadReport>;
 
-/** What a reload did, or why it did nothing. */
+/** The result of a reload. */
 export type ReloadReport =
   | {
     readonly kind: "reloaded";
     readonly added: readonly string[];
     readonly changed: readonly string[];
     readonly removed: readonly string[];
-    /** Other settings that changed, by path. */
+    /** Paths of other settings that changed. */
     readonly settings: readonly string[];
-    /** Changed settings that only a restart puts in force. */
+    /** Changed settings that need a restart. */
     readonly needsRestart: readonly string[];
-    /** All of it in lines for people. */
+    /** All changes, as lines of text. */
     readonly changes: readonly string[];
     readonly warnings: readonly string[];
   }
@@ -43,7 +43,7 @@ export function reloadRoutes(
     return problem({
       status: 422,
       title: "Unprocessable Content",
-      detail: "the config file has problems; the config before stays in force",
+      detail: "the config file has problems; the previous config stays in effect",
       errors: report.problems,
     });
   });

@@ -13,7 +13,7 @@ export interface ReplaysPorts extends BodyPorts {
   readonly operations: Operations;
 }
 
-/** `/v1/replays`: deliveries sent again, retried or cancelled, at a pace, across restarts. */
+/** `/v1/replays`: sends, retries or cancels many deliveries; continues after a restart. */
 export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVariables }> {
   const { reader, operations, clock } = ports;
   const routes = new Hono<{ Variables: AccessVariables }>();
@@ -30,14 +30,17 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
         status: 422,
         title: "Unprocessable Content",
         detail: "the body is not valid",
-        errors: [{ path: "state", message: "must be pending: what has ended can't be cancelled" }],
+        errors: [{
+          path: "state",
+          message: "must be pending: finished deliveries can't be cancelled",
+        }],
       });
     }
     const filter = {
       ...defined(which),
       ...(isCancel ? { state: "pending" as const, action: "cancel" as const } : {}),
       since: parseInstant(since)!,
-      // A publisher's clock may be ahead: what is since then is nothing yet.
+      // `since` may be in the future if the caller's clock is ahead; then nothing matches.
       until: until === undefined
         ? Math.max(clock.wall(), parseInstant(since)!) + 1
         : parseInstant(until)!,
@@ -56,7 +59,6 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
 
   routes.get("/:id", async (context) => context.json(await viewOf(context.req.param("id"))));
 
-  // What it has seen to by then stays so.
   routes.post("/:id/stop", async (context) => {
     await bodyText(context, ports);
     const id = context.req.param("id");
@@ -78,7 +80,7 @@ export function replaysRoutes(ports: ReplaysPorts): Hono<{ Variables: AccessVari
   }
 }
 
-/** How far a replay is. */
+/** The progress of a replay. */
 function replayView(replay: Replay, now: Instant) {
   const { id, filter, state, total, done, createdAt, finishedAt } = replay;
   const seconds = Math.max(0, (finishedAt ?? now) - createdAt) / 1_000;

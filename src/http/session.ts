@@ -4,17 +4,17 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { callerWith } from "./access.ts";
 
-/** How long an operator stays signed in who does nothing; what an open page fetches is nothing. */
+/** How long a session lasts without use. Requests that an open page makes by itself don't count. */
 const IDLE_MS = 12 * 3_600_000;
-/** Only operators can open one; this is against a script of theirs that signs in without end. */
+/** Only operators can open sessions; this guards against a script that signs in again and again. */
 const MAX_SESSIONS = 1_000;
 
-/** An operator in a browser. */
+/** An operator signed in to the dashboard. */
 export interface Session {
   /** The cookie's value. */
   readonly id: string;
   readonly operator: Operator;
-  /** What every form of this session has to bring along. */
+  /** The CSRF token that every form of this session must send. */
   readonly csrf: string;
 }
 
@@ -25,8 +25,8 @@ export interface SessionsPorts {
 }
 
 /**
- * Who is signed in to the dashboard, in memory alone: a restart signs everybody out, and so does a
- * reload that takes the operator, or the token, out of the config.
+ * The dashboard's sessions, kept only in memory. A restart ends all of them. A reload that removes an
+ * operator or a token from the config ends theirs.
  */
 export class Sessions {
   readonly #ports: SessionsPorts;
@@ -38,12 +38,12 @@ export class Sessions {
     this.#ports = ports;
   }
 
-  /** What forms bring along where the daemon asks for no token. */
+  /** The CSRF token if the config has no `auth`. */
   get localCsrf(): string {
     return this.#localCsrf ??= this.#unguessable();
   }
 
-  /** A session for an operator's token; undefined for any other text. */
+  /** Opens a session for an operator's token; undefined for any other text. */
   signIn(token: string): Session | undefined {
     const { auth } = this.#ports.config();
     const caller = auth && callerWith(auth, token);
@@ -58,7 +58,7 @@ export class Sessions {
     return session;
   }
 
-  /** The session of a cookie, used now by a person; undefined where it has ended, or never was. */
+  /** The session for a cookie, extended by this use; undefined if it doesn't exist or has ended. */
   use(id: string): Session | undefined {
     const session = this.find(id);
     if (!session) return undefined;
@@ -67,7 +67,7 @@ export class Sessions {
     return session;
   }
 
-  /** The same for what no person has asked for: it does not make a session last longer. */
+  /** Like `use`, but doesn't extend the session: for requests that a page makes by itself. */
   find(id: string): Session | undefined {
     const found = this.#open.get(id);
     if (!found) return undefined;
@@ -98,7 +98,7 @@ export class Sessions {
   }
 }
 
-/** Whether a form brought the right word along, in a time that says nothing about it. */
+/** Compares two CSRF tokens in constant time. */
 export function isSameToken(given: string, expected: string): boolean {
   const [a, b] = [given, expected].map((text) => new TextEncoder().encode(text)) as [
     Uint8Array,

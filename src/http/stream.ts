@@ -4,9 +4,9 @@ import type { AccessVariables } from "./access.ts";
 import type { ChangeFeed, NumberedChange } from "./change_feed.ts";
 import { deliveryView, healthView, type IsHeld } from "./views.ts";
 
-/** How often a line without meaning goes out, so that proxies and clients see the stream alive. */
+/** How often a comment line is sent, so that proxies and clients see that the stream is alive. */
 const PING_MS = 5_000;
-/** A client that has this many changes unread misses the rest, and is told so. */
+/** A client with this many unread changes misses the next ones, and gets a `gap` event. */
 const MAX_UNREAD = 2_000;
 
 export interface StreamPorts {
@@ -14,7 +14,7 @@ export interface StreamPorts {
   readonly clock: Clock;
   readonly isHeld: IsHeld;
   readonly isEnabled: (subscription: string) => boolean;
-  /** Takes a way to end the stream; the answer takes it back. */
+  /** Registers a callback for the daemon's stop; returns a function that removes it. */
   readonly onShutdown: (end: () => void) => () => void;
 }
 
@@ -22,7 +22,7 @@ export interface StreamPorts {
 export function streamRoutes(ports: StreamPorts): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
   routes.get("/", (context) => {
-    // A HEAD's answer has no body whose end could be noticed.
+    // The answer to HEAD has no body, so nothing would ever end the stream.
     if (context.req.method === "HEAD") return context.body(null, 200, HEADERS);
     return context.body(changesFrom(ports, context.req.header("last-event-id")), 200, HEADERS);
   });
@@ -32,7 +32,7 @@ export function streamRoutes(ports: StreamPorts): Hono<{ Variables: AccessVariab
 const HEADERS = {
   "content-type": "text/event-stream",
   "cache-control": "no-store",
-  // Else nginx holds the stream back.
+  // Otherwise nginx buffers the stream.
   "x-accel-buffering": "no",
 };
 
@@ -44,14 +44,14 @@ function changesFrom(ports: StreamPorts, lastEventId: string | undefined) {
     start(controller) {
       let cancelPing = () => {};
       const write = (text: string) => controller.enqueue(encoder.encode(text));
-      const tell = (changes: readonly NumberedChange[]) => {
+      const send = (changes: readonly NumberedChange[]) => {
         if ((controller.desiredSize ?? 0) > 0) {
           for (const change of changes) write(asEvent(change, ports));
         } else {
           gapAt = changes.at(-1)!.number;
         }
       };
-      /** The last change that an unread backlog swallowed. */
+      /** The last change that was dropped because of unread ones. */
       let gapAt: number | undefined;
       function ping(): void {
         if (gapAt !== undefined && (controller.desiredSize ?? 0) > 0) {
@@ -62,12 +62,12 @@ function changesFrom(ports: StreamPorts, lastEventId: string | undefined) {
       }
 
       const missed = catchUp(feed, lastEventId);
-      // Without an event, this id is what a client comes back with that has seen none.
+      // If the connection breaks before the first event, the client reconnects with this id.
       const id = lastEventId === undefined ? `id: ${feed.run}-${feed.lastNumber}\n` : "";
       write(`${id}retry: 2000\n\n`);
       if (missed === undefined) write(gap(feed.run, feed.lastNumber));
       else for (const change of missed) write(asEvent(change, ports));
-      const leave = feed.listen(tell);
+      const leave = feed.listen(send);
       const forget = ports.onShutdown(() => {
         end();
         controller.close();
@@ -83,14 +83,14 @@ function changesFrom(ports: StreamPorts, lastEventId: string | undefined) {
   }, { highWaterMark: MAX_UNREAD });
 }
 
-/** What a client that comes back has missed; undefined where that is not known any more. */
+/** The changes that a reconnecting client has missed; undefined if they are no longer known. */
 function catchUp(feed: ChangeFeed, lastEventId: string | undefined) {
   if (lastEventId === undefined) return [];
   const [run, number] = lastEventId.split("-");
   return run === feed.run && /^\d+$/.test(number ?? "") ? feed.since(Number(number)) : undefined;
 }
 
-/** Tells a client that changes are missing: it has to read the lists anew. */
+/** An event that tells the client that it missed changes and must fetch the lists again. */
 function gap(run: string, number: number): string {
   return `id: ${run}-${number}\nevent: gap\ndata: {}\n\n`;
 }

@@ -15,11 +15,11 @@ export interface SubscriptionsPorts extends BodyPorts, NearSubscriptionPorts {
   readonly reader: OutboxReader;
   readonly operations: Operations;
   readonly health: (subscription: string) => Health;
-  /** By id, the channels of `notify` included. */
+  /** Finds a subscription, or a channel of `notify`, by id. */
   readonly subscription: (id: string) => Subscription | undefined;
 }
 
-/** `/v1/subscriptions`: who gets events, and how their receivers are doing. */
+/** `/v1/subscriptions`: the subscriptions and the health of their receivers. */
 export function subscriptionsRoutes(
   ports: SubscriptionsPorts,
 ): Hono<{ Variables: AccessVariables }> {
@@ -28,12 +28,12 @@ export function subscriptionsRoutes(
 
   routes.get("/", async (context) => {
     const { limit, cursor } = query(context, pageQuery);
-    // One more than is shown tells whether more follow.
+    // One more than the page shows whether there is a next page.
     const ids = registry.idsAfter(cursor ?? "", limit + 1);
     const shown = ids.slice(0, limit);
     const counts = await reader.counts(shown);
     const items = shown.flatMap((id) => {
-      // A reload may have taken it away meanwhile.
+      // A reload may have removed it meanwhile.
       const subscription = registry.find(id);
       return subscription ? [view(subscription, counts)] : [];
     });

@@ -23,9 +23,9 @@ import { Secret } from "../domain/secret.ts";
 import type { Operator, Subscription, ValueTest } from "../domain/subscription.ts";
 import type { Page, StoredEvent } from "../outbox/outbox.ts";
 
-/** How things look in the API. Texts where a value's digits have to survive. */
+/** The API's JSON for domain objects. Built as text where numbers must keep their digits. */
 
-/** Whether a delivery of this subscription would wait: paused, disabled or gone from the config. */
+/** Whether the subscription's deliveries wait, because it is paused, disabled or removed. */
 export type IsHeld = (subscription: string) => boolean;
 
 export function deliveryView(delivery: Delivery, isHeld: IsHeld) {
@@ -57,7 +57,7 @@ function lastResultView(result: LastResult | undefined) {
   };
 }
 
-/** How far a list's search has got, for the page that goes on. */
+/** The progress of a list's search. */
 export function searchedView({ searched }: Page<unknown>) {
   if (searched === undefined) return {};
   return { searched: { ...searched, backTo: formatInstant(searched.backTo) } };
@@ -90,7 +90,7 @@ export function attemptView(attempt: Attempt, { body, diagnosis }: {
   };
 }
 
-/** By name; what stands several times is joined, as RFC 9110 allows. */
+/** Headers by name. Repeated headers are joined, as RFC 9110 allows. */
 function headersView(headers: Headers): Record<string, string> {
   const view = new Map<string, string>();
   for (const [name, value] of headers) {
@@ -100,7 +100,7 @@ function headersView(headers: Headers): Record<string, string> {
   return Object.fromEntries(view);
 }
 
-/** An event as JSON text, its numbers as they came; `more` are further members. */
+/** An event as JSON text, with its numbers unchanged and additional members. */
 export function eventText(event: StoredEvent, more: Record<string, unknown> = {}): JsonText {
   const members: [string, JsonText | undefined][] = [
     ["id", JSON.stringify(event.id)],
@@ -163,7 +163,7 @@ export function healthView(
   };
 }
 
-/** Everything a subscription goes by, defaults filled in; of secrets only that they are there. */
+/** All settings of a subscription, with defaults. Shows only whether there is a secret. */
 function settingsView(subscription: Subscription) {
   const { ladder, rateLimit, previousSecret } = subscription;
   return {
@@ -217,12 +217,12 @@ function operandView({ name, operand }: Operator) {
   return name === "!=" ? scalarView(operand) : operand;
 }
 
-/** A canonical scalar as what JSON.stringify writes with every digit. */
+/** A canonical scalar as a value that JSON.stringify writes with every digit. */
 function scalarView(canonical: string): unknown {
   return exactView(plainScalar(canonical));
 }
 
-/** JSON as what JSON.stringify writes with every digit. */
+/** A JSON text as a value that JSON.stringify writes with every digit. */
 function exactView(text: JsonText): unknown {
   return rawNumbersIn(parseExact(text));
 }

@@ -1,132 +1,141 @@
 import type { Clock } from "../runtime/clock.ts";
 
-/** How many large requests are worked on at once: one is stored while the next is read. */
-const AT_ONCE = 2;
-/** No request waits longer for the loop to be shared. */
-const LONGEST_REST_MS = 500;
-/** Once the first in line has waited so long, whoever comes is to come again later. */
-const LONGEST_WAIT_MS = 2_000;
-/** How long a rest is for what was taken, and for how long a lag it is longer by as much again. */
-const RESTS = 1.5, LAG_PER_REST_MS = 5_000;
-/** From here on a busy loop takes in nothing more. */
-const LONGEST_LAG_MS = 30_000;
-/** How often the loop is looked at, and how much later than that it is busy with something. */
-const LOOK_EVERY_MS = 2, LATE_MS = 2;
-/** After so many looks in a row that came in time there is nothing else to do. */
-const QUIET_LOOKS = 4;
-/** What the last look counts for, and from which share of late ones on the loop is busy. */
-const LOOK_WEIGHT = 0.02, BUSY = 0.8;
+/** How many large requests are processed at once: one is stored while the next is read. */
+const MAX_CONCURRENT = 2;
+/** The longest pause. */
+const MAX_PAUSE_MS = 500;
+/** Once the first request in the queue has waited this long, new ones are refused. */
+const MAX_WAIT_MS = 2_000;
+/** Length of a pause, as a multiple of the time spent. */
+const PAUSE_FACTOR = 1.5;
+/** The factor grows by 1 for each 5 s that deliveries are late. */
+const LAG_PER_FACTOR_MS = 5_000;
+/** With this lag and a busy event loop, every request is refused. */
+const MAX_LAG_MS = 30_000;
+/** How often a probe measures the event loop. */
+const PROBE_EVERY_MS = 2;
+/** A probe's timer that fires later than this shows a busy event loop. */
+const LATE_MS = 2;
+/** After this many probes on time in a row, the event loop is idle. */
+const IDLE_PROBES = 4;
+/** Weight of the newest probe in the moving average. */
+const PROBE_WEIGHT = 0.02;
+/** Above this share of late probes the event loop is busy. */
+const BUSY_SHARE = 0.8;
 
 export interface AdmissionPorts {
   readonly clock: Clock;
-  /** Whether deliveries that are due wait to be sent. */
+  /** Whether due deliveries are waiting to be sent. */
   readonly isBehind: () => boolean;
-  /** How long those that are sent now have waited. */
+  /** How late the deliveries being sent now are. */
   readonly lagMs: () => number;
 }
 
 /**
- * Shares the loop between taking events in and sending them. While deliveries wait to be sent, what a
- * request has taken of the loop's time is followed by a rest of one and a half times that, longer the
- * longer deliveries have waited, which the next large request waits for in line; a loop with nothing to
- * do ends it. Who would wait for too long is refused (503), and so is everybody where the loop is busy
- * and deliveries have waited for half a minute.
+ * Shares the event loop between accepting events and sending them. While due deliveries wait, each
+ * request is followed by a pause of 1.5 times the event loop's time it used, and more if deliveries
+ * are late. The next large request queues until the pause ends; an idle event loop ends it early.
+ * A large request is refused (503) if the queue is too slow. Every request is refused if the event
+ * loop is busy and deliveries are 30 s late.
  */
 export class Admission {
   readonly #ports: AdmissionPorts;
-  readonly #line: Waiting[] = [];
-  #atWork = 0;
-  #freeAtMs = 0;
-  #isResting = false;
-  #isWatching = false;
+  readonly #queue: Waiting[] = [];
+  #inProgress = 0;
+  #pauseEndsAtMs = 0;
+  #isPaused = false;
+  #isMonitoring = false;
   #isStopped = false;
-  /** The share of looks that came late, the last ones counting most. */
-  #busy = 0;
+  /** Share of late probes, as an exponential moving average. */
+  #lateShare = 0;
 
   constructor(ports: AdmissionPorts) {
     this.#ports = ports;
   }
 
-  /** So much of the loop's time went into taking events in. */
+  /** Records how much of the event loop's time a request used. */
   spent(ms: number): void {
     if (!this.#ports.isBehind()) return;
-    const rests = RESTS + this.#ports.lagMs() / LAG_PER_REST_MS;
-    this.#freeAtMs = Math.max(this.#freeAtMs, this.#ports.clock.monotonicMs()) + ms * rests;
+    const factor = PAUSE_FACTOR + this.#ports.lagMs() / LAG_PER_FACTOR_MS;
+    this.#pauseEndsAtMs = Math.max(this.#pauseEndsAtMs, this.#ports.clock.monotonicMs()) +
+      ms * factor;
   }
 
-  /** Whether more would only wait: the loop is busy, and what is sent now has waited for long. */
+  /** Whether the event loop is busy and deliveries are late, so that new events would only wait. */
   get isOverloaded(): boolean {
-    if (this.#ports.lagMs() < LONGEST_LAG_MS) return false;
-    if (!this.#isWatching) void this.#watch();
-    return this.#busy > BUSY;
+    if (this.#ports.lagMs() < MAX_LAG_MS) return false;
+    if (!this.#isMonitoring) void this.#monitor();
+    return this.#lateShare > BUSY_SHARE;
   }
 
-  /** Whoever still waits in line is let go on at once. */
+  /** Admits everything in the queue at once. */
   stop(): void {
     this.#isStopped = true;
-    this.#letIn();
+    this.#admit();
   }
 
-  /** Resolves when a large request may be worked on, until it leaves; to false where it is refused. */
+  /** Queues a large request. Resolves to true when it may start (then call `leave`), false if refused. */
   enter(): Promise<boolean> {
     const nowMs = this.#ports.clock.monotonicMs();
-    const first = this.#line[0];
-    if (first && nowMs - first.sinceMs > LONGEST_WAIT_MS) return Promise.resolve(false);
+    const first = this.#queue[0];
+    if (first && nowMs - first.queuedAtMs > MAX_WAIT_MS) return Promise.resolve(false);
     return new Promise((resolve) => {
-      this.#line.push({ sinceMs: nowMs, resolve });
-      this.#letIn();
+      this.#queue.push({ queuedAtMs: nowMs, resolve });
+      this.#admit();
     });
   }
 
   leave(): void {
-    this.#atWork--;
-    this.#letIn();
+    this.#inProgress--;
+    this.#admit();
   }
 
-  #letIn(): void {
-    if (this.#line.length === 0) return;
-    if (!this.#isStopped && (this.#isResting || this.#atWork >= AT_ONCE)) return;
+  #admit(): void {
+    if (this.#queue.length === 0) return;
+    if (!this.#isStopped && (this.#isPaused || this.#inProgress >= MAX_CONCURRENT)) return;
     const nowMs = this.#ports.clock.monotonicMs();
-    if (!this.#isStopped && this.#freeAtMs > nowMs) return void this.#rest(nowMs + LONGEST_REST_MS);
-    this.#atWork++;
-    this.#line.shift()!.resolve(true);
-    this.#letIn();
-  }
-
-  async #rest(atMostUntilMs: number): Promise<void> {
-    this.#isResting = true;
-    let quietLooks = 0;
-    // What was let in before may go on taking time, which this rest then makes up for as well.
-    do quietLooks = await this.#isLoopBusy() ? 0 : quietLooks + 1; while (
-      !this.#isStopped && quietLooks < QUIET_LOOKS &&
-      this.#ports.clock.monotonicMs() < Math.min(this.#freeAtMs, atMostUntilMs)
-    );
-    this.#isResting = false;
-    this.#freeAtMs = 0;
-    this.#letIn();
-  }
-
-  /** Keeps an eye on the loop for as long as deliveries have waited for too long. */
-  async #watch(): Promise<void> {
-    this.#isWatching = true;
-    this.#busy = 0;
-    while (!this.#isStopped && this.#ports.lagMs() >= LONGEST_LAG_MS) {
-      const isBusy = await this.#isLoopBusy();
-      this.#busy += LOOK_WEIGHT * (Number(isBusy) - this.#busy);
+    if (!this.#isStopped && this.#pauseEndsAtMs > nowMs) {
+      return void this.#pause(nowMs + MAX_PAUSE_MS);
     }
-    this.#isWatching = false;
+    this.#inProgress++;
+    this.#queue.shift()!.resolve(true);
+    this.#admit();
   }
 
-  /** Whether a timer comes late, for the loop has something else to do. */
+  async #pause(latestEndMs: number): Promise<void> {
+    this.#isPaused = true;
+    let idleProbes = 0;
+    // Requests admitted earlier may use more time meanwhile: that makes this pause longer.
+    do idleProbes = await this.#isLoopBusy() ? 0 : idleProbes + 1; while (
+      !this.#isStopped && idleProbes < IDLE_PROBES &&
+      this.#ports.clock.monotonicMs() < Math.min(this.#pauseEndsAtMs, latestEndMs)
+    );
+    this.#isPaused = false;
+    this.#pauseEndsAtMs = 0;
+    this.#admit();
+  }
+
+  /** Measures the event loop for as long as deliveries are too late. */
+  async #monitor(): Promise<void> {
+    this.#isMonitoring = true;
+    this.#lateShare = 0;
+    while (!this.#isStopped && this.#ports.lagMs() >= MAX_LAG_MS) {
+      const isBusy = await this.#isLoopBusy();
+      this.#lateShare += PROBE_WEIGHT * (Number(isBusy) - this.#lateShare);
+    }
+    this.#isMonitoring = false;
+  }
+
+  /** Whether a timer fires late because the event loop is doing something else. */
   async #isLoopBusy(): Promise<boolean> {
     const { clock } = this.#ports;
-    const dueMs = clock.monotonicMs() + LOOK_EVERY_MS;
-    await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
+    const dueMs = clock.monotonicMs() + PROBE_EVERY_MS;
+    await new Promise<void>((resolve) => clock.after(PROBE_EVERY_MS, resolve));
     return clock.monotonicMs() - dueMs > LATE_MS;
   }
 }
 
 interface Waiting {
-  readonly sinceMs: number;
+  readonly queuedAtMs: number;
   resolve(isAdmitted: boolean): void;
 }

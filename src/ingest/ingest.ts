@@ -27,20 +27,20 @@ export interface IngestPorts {
   readonly random: Random;
   readonly measures: Measures;
   readonly config: () => Config;
-  /** Whether one more delivery of the subscription may wait in memory. */
+  /** Whether the subscription may hold one more delivery in memory. */
   readonly hasRoom: (subscription: string) => boolean;
-  /** Told of how much of the loop's time it took to find out who gets the events of a list. */
+  /** Receives the event loop time spent on routing an array of events. */
   readonly onWorked: (ms: number) => void;
-  /** Told of what was stored, to send it at once. */
+  /** Receives the stored deliveries, so that they are sent at once. */
   readonly onStored: (claims: readonly Claim[], unclaimed: readonly string[]) => void;
 }
 
-/** A publisher's request: its events, who it is, and its `Idempotency-Key`. */
+/** A publisher's request. */
 export interface Submission {
   readonly events: readonly PostedEvent[];
-  /** Whether faults are to say which event of an array they are about. */
+  /** Whether the body was an array: the path of a fault then starts with the event's index. */
   readonly isArray: boolean;
-  /** Undefined where the daemon asks for no token, and for operators. */
+  /** Undefined for operators, and if the daemon requires no token. */
   readonly publisher?: Publisher;
   readonly idempotencyKey?: string;
 }
@@ -49,9 +49,9 @@ export type Submitted =
   | { readonly kind: "accepted"; readonly isNew: boolean; readonly receipts: readonly Receipt[] }
   | { readonly kind: "forbidden"; readonly faults: readonly Fault[] }
   | { readonly kind: "undeclared"; readonly faults: readonly Fault[] }
-  /** An event does not say whose it is, or lacks what a subscription of its tenant needs. */
+  /** An event names no tenant, or lacks a value that a subscription of its tenant needs. */
   | { readonly kind: "incomplete"; readonly faults: readonly Fault[] }
-  /** Its events would come to so many deliveries. */
+  /** The events would create this many deliveries, more than `MAX_DELIVERIES`. */
   | { readonly kind: "tooManyDeliveries"; readonly deliveries: number }
   | { readonly kind: "idConflict"; readonly index: number; readonly id: string }
   | { readonly kind: "keyConflict" }
@@ -65,24 +65,24 @@ export type Submitted =
     readonly most: number;
   };
 
-/** What posting an event would come to. */
+/** What would happen to an event if it were posted. */
 export type Previewed =
   | { readonly kind: "accepted"; readonly event: Event }
   | Submitted & { readonly kind: "undeclared" | "incomplete" };
 
-/** What became of a test: what was stored, or why the subscription's profile does not take it. */
+/** The result of a test event: the ids of what was stored, or why the profile refused it. */
 export type Tested =
   | { readonly kind: "stored"; readonly event: string; readonly delivery: string }
   | { readonly kind: "refused"; readonly why: string };
 
 /**
- * The most deliveries that several events of one request may come to. They are stored in one
- * transaction, during which nothing else is: 5 000 take some 20 ms of it. An event alone can't be
- * split, so it has as many as there are subscriptions that want it.
+ * The most deliveries that one request with several events may create. They are stored in one
+ * transaction, which blocks all other writes: 5 000 take about 20 ms. A single event can't be
+ * split, so this limit does not apply to it.
  */
 export const MAX_DELIVERIES = 5_000;
 
-/** An event in, its deliveries out, in one transaction. */
+/** Stores events together with their deliveries, in one transaction. */
 export class Ingest {
   readonly #ports: IngestPorts;
   readonly #rates: PublisherRates;
@@ -92,14 +92,14 @@ export class Ingest {
     this.#rates = new PublisherRates(ports.clock);
   }
 
-  /** Stores all events of a request or none. Rejects, with nothing stored, if the outbox can't. */
+  /** Stores all events of a request or none. Rejects if the outbox fails; then nothing is stored. */
   async submit({ events, isArray, publisher, idempotencyKey }: Submission): Promise<Submitted> {
     const forbidden = publisher ? notAllowed(events, publisher, isArray) : [];
     if (forbidden.length > 0) return { kind: "forbidden", faults: forbidden };
     const undeclared = this.#undeclared(events, isArray);
     if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
-    const ownerless = this.#ownerless(events, isArray);
-    if (ownerless.length > 0) return { kind: "incomplete", faults: ownerless };
+    const tenantless = this.#tenantless(events, isArray);
+    if (tenantless.length > 0) return { kind: "incomplete", faults: tenantless };
     const pace = publisher && this.#rates.take(publisher, events.length);
     if (pace?.kind === "tooFast") return pace;
     const at = this.#ports.steady.now();
@@ -122,14 +122,14 @@ export class Ingest {
           key: hash16([publisher?.name ?? "", idempotencyKey]),
           content: hash16([
             ...events.map(contentHash),
-            // Answered by an array, it is another request than the event alone.
+            // `[event]` and `event` differ: the first is answered with an array.
             ...(isArray && events.length === 1 ? ["[]"] : []),
           ]),
         },
       }),
       at,
     }).catch((error) => {
-      // It will be posted again, and counts then.
+      // The publisher will post it again; it counts against the rate then.
       pace?.giveBack();
       throw error;
     });
@@ -146,12 +146,12 @@ export class Ingest {
   #count({ stored, receipts }: Enqueued & { readonly kind: "accepted" }): void {
     const repeated = receipts.length - stored;
     const unmatched = receipts.filter(({ deliveries }) => deliveries.length === 0).length;
-    // Which of a list of new and known events were the new ones, a receipt does not say.
+    // A receipt doesn't say whether its event was new.
     const facts = { stored, repeated, unmatched: Math.min(stored, unmatched) };
     this.#ports.measures.accepted(facts);
   }
 
-  /** One event for one subscription alone, whatever it wants and whether or not it is held. */
+  /** Stores a test event for one subscription, even if its patterns don't match or it is held. */
   async test(
     subscription: Subscription,
     request: TestRequest,
@@ -173,19 +173,19 @@ export class Ingest {
     return { kind: "stored", event: event.id, delivery: receipt!.deliveries[0]!.id };
   }
 
-  /** The event as it would be stored, or why it would not be; nothing is. */
+  /** Returns the event as it would be stored, or why it would be refused. Stores nothing. */
   preview(posted: PostedEvent): Previewed {
     const undeclared = this.#undeclared([posted], false);
     if (undeclared.length > 0) return { kind: "undeclared", faults: undeclared };
-    const ownerless = this.#ownerless([posted], false);
-    if (ownerless.length > 0) return { kind: "incomplete", faults: ownerless };
+    const tenantless = this.#tenantless([posted], false);
+    if (tenantless.length > 0) return { kind: "incomplete", faults: tenantless };
     return { kind: "accepted", event: this.#event(posted, this.#ports.steady.now()) };
   }
 
-  /** All events with their deliveries; where those are too many, they are only counted. */
+  /** Routes all events. If they have too many deliveries, these are only counted. */
   async #routeAll(posted: readonly PostedEvent[], stamp: Stamp): Promise<Routed> {
     const turn = new Turn(this.#ports.clock);
-    // One config for all of them: another may be put in force meanwhile.
+    // One index for all events: the config may be reloaded meanwhile.
     const routed = await turn.run(this.#routing(posted, stamp, this.#ports.registry.now()));
     if (posted.length > 1) this.#ports.onWorked(turn.workedMs);
     return routed;
@@ -196,10 +196,9 @@ export class Ingest {
     const faults: Fault[] = [];
     let deliveries = 0;
     for (const [position, one] of posted.entries()) {
-      // Nobody corrects more at once.
       if (faults.length >= MAX_FAULTS) break;
       if (posted.length > 1 && deliveries > MAX_DELIVERIES) {
-        yield* getting(this.#event(one, stamp.at), index, () => deliveries++);
+        yield* eachMatch(this.#event(one, stamp.at), index, () => deliveries++);
       } else {
         const event = yield* this.#route(one, stamp, index, (path) => {
           const message =
@@ -222,10 +221,10 @@ export class Ingest {
   ): Steps<NewEvent> {
     const event = this.#event(posted, at);
     const deliveries: NewDelivery[] = [];
-    yield* getting(event, index, (subscription) => {
+    yield* eachMatch(event, index, (subscription) => {
       deliveries.push(this.#delivery(subscription, "event"));
     });
-    if (this.#ports.config().tenancy) yield* missingOf(event, index, onMissing);
+    if (this.#ports.config().tenancy) yield* findMissing(event, index, onMissing);
     return {
       event,
       ...(publisher ? { publisher: publisher.name } : {}),
@@ -234,7 +233,7 @@ export class Ingest {
     };
   }
 
-  /** What makes an id of the publisher's own safe to repeat, and receivers tell it from others'. */
+  /** For an id chosen by the publisher: what finds repeats and tells apart equal ids in headers. */
   #ownId(posted: PostedEvent, at: Instant) {
     const headerId = webhookId(posted.id!);
     return {
@@ -265,8 +264,8 @@ export class Ingest {
     };
   }
 
-  /** Where the config has a tenancy, an event that does not say whose it is. */
-  #ownerless(events: readonly PostedEvent[], isArray: boolean): Fault[] {
+  /** One fault for each event without a tenant, if the config has a tenancy. */
+  #tenantless(events: readonly PostedEvent[], isArray: boolean): Fault[] {
     const { tenancy } = this.#ports.config();
     if (!tenancy) return [];
     const { key } = tenancy;
@@ -292,56 +291,59 @@ export class Ingest {
   }
 }
 
-/** When the events of a request came, and from whom. */
+/** What the events of one request share. */
 interface Stamp {
   readonly at: Instant;
   readonly publisher: Publisher | undefined;
   readonly isArray: boolean;
 }
 
-/** By what a request's events find their subscriptions. */
 type Index = ReturnType<Registry["now"]>;
 
-/** Tells of each subscription that gets an event. */
-function* getting(
+/** Calls `onMatch` for each subscription that gets the event. */
+function* eachMatch(
   event: Event,
   index: Index,
-  tell: (subscription: Subscription) => void,
+  onMatch: (subscription: Subscription) => void,
 ): Steps<void> {
   const { candidates, gets } = index.ask(event);
   for (let at = 0; at < candidates.length; at++) {
-    if (gets(candidates[at]!)) tell(candidates[at]!);
-    if (at % CANDIDATES_A_STEP === CANDIDATES_A_STEP - 1) yield;
+    if (gets(candidates[at]!)) onMatch(candidates[at]!);
+    if (at % CANDIDATES_PER_STEP === CANDIDATES_PER_STEP - 1) yield;
   }
 }
 
-/** Tells of the first thing that an event lacks, where that alone keeps it from a subscription. */
-function* missingOf(event: Event, index: Index, tell: (path: string) => void): Steps<void> {
+/** Calls `onMissing` with the first value whose absence alone keeps a subscription from matching. */
+function* findMissing(
+  event: Event,
+  index: Index,
+  onMissing: (path: string) => void,
+): Steps<void> {
   const { candidates, match } = index.ask(event);
   for (let at = 0; at < candidates.length; at++) {
     if (candidates[at]!.profile.requiredValues.length > 0) {
       const found = match(candidates[at]!);
-      if (!found.matches && found.missing !== undefined) return tell(found.missing);
+      if (!found.matches && found.missing !== undefined) return onMissing(found.missing);
     }
-    if (at % CANDIDATES_A_STEP === CANDIDATES_A_STEP - 1) yield;
+    if (at % CANDIDATES_PER_STEP === CANDIDATES_PER_STEP - 1) yield;
   }
 }
 
-/** Where it stands in a request: a CloudEvent's attributes are the scope. */
+/** The path of a value in the request. A CloudEvent's attributes are its scope. */
 function pathIn({ source }: PostedEvent, path: string, index: number | undefined): string {
   const own = source === undefined ? path : path.replace(/^scope\./, "");
   return index === undefined ? own : `[${index}].${own}`;
 }
 
-const CANDIDATES_A_STEP = 64;
+const CANDIDATES_PER_STEP = 64;
 
-/** So many faults are told at once. */
+/** The most faults that one answer lists. */
 const MAX_FAULTS = 100;
 
 interface Routed {
   readonly events: readonly NewEvent[];
   readonly faults: readonly Fault[];
-  /** Of all of them. */
+  /** Of all events together. */
   readonly deliveries: number;
 }
 
@@ -372,7 +374,7 @@ function notAllowed(
 }
 
 function contentHash(event: PostedEvent): Uint8Array<ArrayBuffer> {
-  // By name: in whatever order a scope is written, it says the same.
+  // Sorted by name: the order of a scope's members has no meaning.
   const scope = [...event.scope].sort(([a], [b]) => a < b ? -1 : 1)
     .map(([name, value]) => `${JSON.stringify(name)}:${value}`);
   return hash16([
@@ -385,13 +387,13 @@ function contentHash(event: PostedEvent): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-/** 16 bytes of SHA-256 over parts that cannot run into each other. */
+/** The first 16 bytes of a SHA-256 over the parts, each prefixed with its length. */
 function hash16(parts: readonly (string | Uint8Array)[]): Uint8Array<ArrayBuffer> {
   const hash = createHash("sha256");
   for (const part of parts) {
     hash.update(`${part.length}:`);
     hash.update(part);
   }
-  // By its digits: a Buffer of it takes longer than the hash.
+  // Via hex: making a Buffer takes longer than the hash.
   return Uint8Array.fromHex(hash.digest("hex").slice(0, 32));
 }

@@ -15,11 +15,11 @@ import { finished, type Steps } from "../runtime/turn.ts";
 /** The most events one request may hold. */
 export const MAX_EVENTS = 1_000;
 
-const NO_SCALAR = "must be a string, a number, a boolean or null";
-const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], { error: NO_SCALAR });
+const NOT_SCALAR = "must be a string, a number, a boolean or null";
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], { error: NOT_SCALAR });
 
 const id = z.string().min(1).max(256).regex(VISIBLE, "must not hold spaces or control characters")
-  // No address could name them: clients resolve these two away.
+  // URL parsers resolve these two as path segments, so no URL could contain such an id.
   .refine((text) => text !== "." && text !== "..", "must not be . or ..");
 
 const type = z.string().min(1).max(LONGEST_TYPE)
@@ -28,15 +28,16 @@ const type = z.string().min(1).max(LONGEST_TYPE)
 
 /** An event as a publisher posts it. */
 export const postedEventSchema = z.strictObject({
-  id: id.optional().describe("The publisher's own id of the event; makes it safe to repeat"),
+  id: id.optional()
+    .describe("The publisher's own id for the event; makes it safe to post again"),
   type,
   timestamp: z.string().refine((text) => parseInstant(text) !== undefined, {
     error: 'must be an RFC 3339 instant, as in "2024-03-15T10:30:00Z"',
   }).meta({ format: "date-time" }).optional()
-    .describe("When it happened; when it was accepted where left out"),
+    .describe("When it happened; defaults to when it was accepted"),
   scope: z.record(z.string().min(1).max(256), scalar).optional()
-    .describe("What the event is about beside its data: a venue, an account"),
-  data: z.json().describe("The event's data; passed on as it is, digit for digit"),
+    .describe("What the event belongs to: a venue, an account"),
+  data: z.json().describe("The event's data; sent unchanged, with every digit kept"),
   metadata: z.json().optional().describe("More about the event, for profiles that send it"),
 }).describe("An event");
 
@@ -57,10 +58,10 @@ export const cloudEventSchema = z.looseObject({
     .optional(),
 }).describe("A CloudEvents 1.0 event; source, subject and extensions become its scope");
 
-/** What a publisher posted of one event; texts are compact JSON with every digit kept. */
+/** One event as a publisher posted it. JSON texts are compact, with every digit kept. */
 export interface PostedEvent {
   readonly id?: string;
-  /** A CloudEvent's, which its id is unique with. */
+  /** A CloudEvent's source: its id is unique only within this source. */
   readonly source?: string;
   readonly type: string;
   readonly occurredAt?: Instant;
@@ -71,16 +72,16 @@ export interface PostedEvent {
 
 /** What is wrong with a request, and where. */
 export interface Fault {
-  /** As in `[2].scope.venue_id`; empty for the whole. */
+  /** For example `[2].scope.venue_id`; empty for the whole body. */
   readonly path: string;
   readonly message: string;
 }
 
 export type Parsed =
   | { readonly kind: "parsed"; readonly events: readonly PostedEvent[]; readonly isArray: boolean }
-  /** No JSON at all. */
+  /** Not JSON. */
   | { readonly kind: "malformed"; readonly message: string }
-  /** JSON that is no event. */
+  /** JSON, but not an event. */
   | { readonly kind: "invalid"; readonly faults: readonly Fault[] };
 
 /** Reads a request's body: one event or an array of them. */
@@ -90,7 +91,7 @@ export function parseEvents(text: string, format: Format): Parsed {
 
 type Format = "events" | "cloudevents";
 
-/** The same, which can be interrupted after each event of an array. */
+/** Like `parseEvents`, but yields after each event of an array. */
 export function* parsingSteps(text: string, format: Format): Steps<Parsed> {
   try {
     assertJson(text);
@@ -110,7 +111,7 @@ export function* parsingSteps(text: string, format: Format): Steps<Parsed> {
   }
 }
 
-/** Nobody mends more at once, and finding the nearest names of thousands takes seconds. */
+/** The most faults that one answer lists: suggesting names for thousands of them takes seconds. */
 const MAX_FAULTS = 100;
 
 function* manyOf(elements: readonly JsonText[], format: Format): Steps<Parsed> {
@@ -152,9 +153,9 @@ function readEvent(
 
 type Members = readonly (readonly [name: string, value: JsonText])[];
 
-/** The first name that stands there again. */
+/** The first name that occurs twice. */
 function repeated(members: Members): string | undefined {
-  if (members.length > FEW) {
+  if (members.length > MAX_PAIRWISE) {
     const names = new Set<string>();
     return members.find(([name]) => names.size === names.add(name).size)?.[0];
   }
@@ -165,8 +166,8 @@ function repeated(members: Members): string | undefined {
   return undefined;
 }
 
-/** So few are compared with each other sooner than a set of them is made. */
-const FEW = 8;
+/** Up to this many names, comparing all pairs is faster than building a set. */
+const MAX_PAIRWISE = 8;
 
 function readPosted(members: Members, path: string): PostedEvent | Fault[] {
   if (!isPlain(members)) {
@@ -179,9 +180,9 @@ function readPosted(members: Members, path: string): PostedEvent | Fault[] {
   if (twice !== undefined) {
     return [{ path: join(join(path, "scope"), twice), message: "stands twice" }];
   }
-  // The schema overlooks this one name.
+  // The schema doesn't check a member named __proto__.
   const hidden = scope.find(([name, value]) => name === "__proto__" && /^[{[]/.test(value));
-  if (hidden) return [{ path: join(join(path, "scope"), hidden[0]), message: NO_SCALAR }];
+  if (hidden) return [{ path: join(join(path, "scope"), hidden[0]), message: NOT_SCALAR }];
   return {
     ...optionalString(texts, "id"),
     type: JSON.parse(texts.get("type")!),
@@ -190,7 +191,7 @@ function readPosted(members: Members, path: string): PostedEvent | Fault[] {
       : {}),
     scope: new Map(scope),
     data: texts.get("data")!,
-    // Null says that there is none.
+    // Null means no metadata.
     ...(texts.has("metadata") && texts.get("metadata") !== "null"
       ? { metadata: texts.get("metadata")! }
       : {}),
@@ -198,16 +199,15 @@ function readPosted(members: Members, path: string): PostedEvent | Fault[] {
 }
 
 /**
- * Whether these are, at first sight, members that the schema has nothing against: nearly all events are
- * so plain, and asking the schema takes longer than all the rest of reading one. What is not plain may
- * be valid as well.
+ * A fast check that accepts most valid events. If it returns false, the event may still be valid, and
+ * the schema decides. Checking the schema takes longer than all other steps of reading an event.
  */
 function isPlain(members: Members): boolean {
   let required = 0;
   for (const [name, text] of members) {
     switch (name) {
       case "id":
-        // The two that no address could name are for the schema to refuse.
+        // The schema refuses "." and "..".
         if (!PLAIN_NAME.test(text) || text.startsWith('".')) return false;
         break;
       case "type":
@@ -232,9 +232,9 @@ function isPlain(members: Members): boolean {
   return required === 2;
 }
 
-/** Visible ASCII that JSON spells as it is. */
+/** Visible ASCII without escapes. */
 const PLAIN_NAME = /^"[!#-[\]-~]{1,256}"$/;
-/** Some names of a few letters, each with a number or a word. */
+/** Short names, each with an integer or an ASCII string. */
 const PLAIN_SCOPE =
   /^\{"[A-Za-z]\w{0,63}":(?:-?\d{1,20}|"[ !#-[\]-~]{0,256}")(?:,"[A-Za-z]\w{0,63}":(?:-?\d{1,20}|"[ !#-[\]-~]{0,256}"))*\}$/;
 
@@ -243,7 +243,7 @@ function optionalString(texts: ReadonlyMap<string, JsonText>, name: "id"): { id?
   return text === undefined ? {} : { [name]: JSON.parse(text) };
 }
 
-/** The attributes that have a place of their own; all others are extensions. */
+/** The attributes with a field of their own; all others become the scope. */
 const CLOUD_EVENT_CORE = new Set([
   "specversion",
   "id",
@@ -255,7 +255,7 @@ const CLOUD_EVENT_CORE = new Set([
 ]);
 
 function readCloudEvent(all: Members, path: string): PostedEvent | Fault[] {
-  // An attribute that is null is one that is not set (json-format 1.0.2, section 2.2).
+  // An attribute with the value null counts as unset (json-format 1.0.2, section 2.2).
   const members = all.filter(([name, value]) => name === "data" || value !== "null");
   const faults = check(cloudEventSchema, members, ["data"], path);
   for (const [name, value] of members) {
@@ -275,7 +275,7 @@ function readCloudEvent(all: Members, path: string): PostedEvent | Fault[] {
   };
 }
 
-/** What a schema has against an object; the values of `opaque` members are not looked into. */
+/** Checks an object against a schema, except for the values of `opaque` members. */
 function check(
   schema: z.ZodObject,
   members: Members,
@@ -308,7 +308,7 @@ function unknown(name: string, schema: z.ZodObject): string {
     : `is no member of an event; it has ${known.join(", ")}`;
 }
 
-/** One slip of the fingers apart, or two. */
+/** At most two typing errors apart. */
 function isNear(name: string, known: string): boolean {
   return Math.abs(name.length - known.length) <= 2 && distance(name, known) <= 2;
 }

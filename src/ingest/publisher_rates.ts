@@ -2,14 +2,14 @@ import type { Publisher } from "../config/config.ts";
 import type { Rate } from "../domain/duration.ts";
 import type { Clock } from "../runtime/clock.ts";
 
-/** What a publisher's rate says to so many more events. */
+/** Whether a publisher's rate allows a request. */
 export type Pace =
-  /** They may come in and are counted; `giveBack` takes that back, where nothing came of them. */
+  /** It does, and the events are counted. `giveBack` undoes the count if they are not stored. */
   | { readonly kind: "taken"; giveBack(): void }
-  /** They may come in after so long. */
+  /** It doesn't; try again after `waitMs`. */
   | { readonly kind: "tooFast"; readonly rate: Rate; readonly waitMs: number };
 
-/** Keeps publishers to their rates, which the config may change at any time. */
+/** Enforces the publishers' rates, which the config may change at any time. */
 export class PublisherRates {
   readonly #clock: Clock;
   readonly #windows = new Map<string, RateWindow>();
@@ -32,16 +32,16 @@ export class PublisherRates {
   }
 }
 
-/** Events that are counted until the same instant. */
+/** Events that stop counting at the same instant. */
 interface Counted {
   events: number;
   readonly untilMs: number;
 }
 
-/** So many of a rate's windows are counted apart, which bounds what is remembered of them. */
+/** A window has this many slots; events of one slot are counted together, which bounds memory. */
 const SLOTS = 1_000;
 
-/** Lets no more events in than `count` within any `perMs`. */
+/** Allows at most `count` events within any `perMs`. */
 class RateWindow {
   readonly rate: Rate;
   #counted: Counted[] = [];
@@ -52,12 +52,12 @@ class RateWindow {
   }
 
   /**
-   * A request of more events than the rate has would never fit: it is let in when nothing else is
-   * counted, and counts for as many windows as it would have taken one after the other.
+   * A request with more events than the rate's count would never fit. It is allowed when nothing else
+   * is counted, and then counts for proportionally longer than one window.
    */
   take(events: number, nowMs: number): Pace {
     const { rate } = this;
-    this.#forgetBefore(nowMs);
+    this.#dropExpired(nowMs);
     const waitMs = this.#waitMs(Math.max(0, rate.count - events), nowMs);
     if (waitMs > 0) return { kind: "tooFast", rate, waitMs };
     const slotMs = rate.perMs / SLOTS;
@@ -77,22 +77,22 @@ class RateWindow {
     };
   }
 
-  #forgetBefore(nowMs: number): void {
-    let gone = 0;
-    while (gone < this.#counted.length && this.#counted[gone]!.untilMs <= nowMs) {
-      this.#events -= this.#counted[gone]!.events;
-      gone++;
+  #dropExpired(nowMs: number): void {
+    let expired = 0;
+    while (expired < this.#counted.length && this.#counted[expired]!.untilMs <= nowMs) {
+      this.#events -= this.#counted[expired]!.events;
+      expired++;
     }
-    if (gone > 0) this.#counted.splice(0, gone);
+    if (expired > 0) this.#counted.splice(0, expired);
   }
 
-  /** How long until no more than so many events are counted. */
-  #waitMs(room: number, nowMs: number): number {
+  /** How long until at most `most` events are counted. */
+  #waitMs(most: number, nowMs: number): number {
     let events = this.#events;
     for (const counted of this.#counted) {
-      if (events <= room) break;
+      if (events <= most) break;
       events -= counted.events;
-      if (events <= room) return counted.untilMs - nowMs;
+      if (events <= most) return counted.untilMs - nowMs;
     }
     return 0;
   }

@@ -3,7 +3,7 @@ import type { Event } from "../domain/event.ts";
 import type { Match, Subscription } from "../domain/subscription.ts";
 import { SubscriptionIndex } from "./subscription_index.ts";
 
-/** The subscriptions of the config in force, found by id or by the event they want. */
+/** The subscriptions of the current config, found by id or by event. */
 export class Registry {
   #all: readonly Subscription[];
   readonly #byId: Map<string, Subscription>;
@@ -47,7 +47,7 @@ export class Registry {
     return this.#byId.get(id);
   }
 
-  /** The first ids, at most so many, of those that come after another in the alphabet. */
+  /** At most `limit` ids that sort after `id`, in order. */
   idsAfter(id: string, limit: number): readonly string[] {
     const ids = this.#sortedIds ??= [...this.#byId.keys()].sort();
     let low = 0, high = ids.length;
@@ -59,22 +59,22 @@ export class Registry {
     return ids.slice(low, low + limit);
   }
 
-  /** Who gets the event, in the config's order. */
+  /** The subscriptions that get the event, in the config's order. */
   matching(event: Event): Subscription[] {
     return this.#index.matching(event);
   }
 
-  /** The same one by one, in steps, by what is in force now however long that takes. */
+  /** The current index, for routing in steps; a later reload doesn't change it. */
   now(): Pick<SubscriptionIndex, "ask"> {
     return this.#index;
   }
 
-  /** What every subscription has to say of the event. */
+  /** For every subscription, whether the event matches it, and if not, why. */
   explain(event: Event): { subscription: Subscription; match: Match }[] {
     return [...this.explaining(event)];
   }
 
-  /** The same one by one, in steps. */
+  /** Like `explain`, one subscription at a time. */
   *explaining(event: Event): Iterable<{ subscription: Subscription; match: Match }> {
     const { match } = this.#index.ask(event);
     for (const subscription of this.#all) {

@@ -5,14 +5,14 @@ import { finished, type Steps } from "../runtime/turn.ts";
 import { type Match, matches, pathsOf, type Subscription } from "../domain/subscription.ts";
 
 /**
- * Finds who gets an event among tens of thousands without asking each: by the patterns, told apart by
- * the text before their first `*`, and under each pattern by a value that the scope has to hold.
+ * Finds an event's subscriptions among tens of thousands without checking each. It looks up patterns
+ * by the text before their first `*`, and under each pattern by a required scope value.
  */
 export class SubscriptionIndex {
-  /** By the text before the first `*`; by the length of that text first. */
+  /** Patterns with a `*`: by the length of the text before the first one, then by that text. */
   readonly #wild = new Map<number, Map<string, Group[]>>();
   readonly #literal = new Map<string, Group>();
-  readonly #remembered = new RememberedGroups();
+  readonly #cache = new GroupCache();
   readonly #subscriptions: readonly Subscription[];
   #paths: DataPaths | undefined;
 
@@ -24,7 +24,7 @@ export class SubscriptionIndex {
     return finished(SubscriptionIndex.building(subscriptions));
   }
 
-  /** The same in steps: of tens of thousands it takes a tenth of a second. */
+  /** Like `of`, in steps: tens of thousands of subscriptions take 0.1 s. */
   static *building(subscriptions: readonly Subscription[]): Steps<SubscriptionIndex> {
     const index = new SubscriptionIndex(subscriptions);
     const groups = new Map<string, { pattern: Pattern; members: Position[] }>();
@@ -32,10 +32,10 @@ export class SubscriptionIndex {
       for (const pattern of events) {
         const group = groups.get(pattern.text);
         if (group === undefined) groups.set(pattern.text, { pattern, members: [position] });
-        // A pattern may stand twice in one subscription.
+        // A subscription may list the same pattern twice.
         else if (group.members.at(-1) !== position) group.members.push(position);
       }
-      if (position % POSITIONS_A_STEP === POSITIONS_A_STEP - 1) yield;
+      if (position % POSITIONS_PER_STEP === POSITIONS_PER_STEP - 1) yield;
     }
     for (const { pattern, members } of groups.values()) {
       index.#add(yield* Group.building(pattern, members, subscriptions));
@@ -44,17 +44,17 @@ export class SubscriptionIndex {
     return index;
   }
 
-  /** Who gets the event, in the order that the subscriptions were given in. */
+  /** The subscriptions that get the event, in the order they were given. */
   matching(event: Event): Subscription[] {
     const { candidates, gets } = this.ask(event);
     return candidates.filter(gets);
   }
 
   /**
-   * Those who may get the event, in the same order, and the questions that tell who does: there may be
-   * tens of thousands, and whoever asks them lets others have their turn.
+   * The subscriptions that may get the event, in the same order, and functions to check each. There
+   * may be tens of thousands, so callers check them in steps and yield in between.
    */
-  ask(event: Event): Asking {
+  ask(event: Event): Matcher {
     const values = new EventValues(event, () => this.#paths ??= pathsOf(this.#subscriptions));
     const lists = this.#groupsFor(event.type).flatMap((group) => group.listsFor(values));
     return {
@@ -77,7 +77,7 @@ export class SubscriptionIndex {
   }
 
   #groupsFor(type: string): readonly Group[] {
-    return this.#remembered.get(type) ?? this.#remembered.keep(type, this.#findGroups(type));
+    return this.#cache.get(type) ?? this.#cache.keep(type, this.#findGroups(type));
   }
 
   #findGroups(type: string): Group[] {
@@ -92,32 +92,32 @@ export class SubscriptionIndex {
   }
 }
 
-/** An event that subscriptions are asked about. */
-export interface Asking {
+/** Matches one event against subscriptions. */
+export interface Matcher {
   readonly candidates: readonly Subscription[];
-  /** Whether one of the candidates gets it. */
+  /** Whether a candidate gets the event. */
   gets(candidate: Subscription): boolean;
-  /** What any subscription has to say of it. */
+  /** Whether any subscription matches, and if not, why. */
   match(subscription: Subscription): Match;
 }
 
-/** Whether it gets every event of its patterns: most do, and where there are thousands asking takes long. */
+/** Whether a candidate has no conditions besides its patterns, as most do: skips the full check. */
 function wantsAll(candidate: Subscription): boolean {
   const { scope, profile } = candidate;
   return scope.size === 0 && !profile.events && profile.admission.length === 0 &&
     profile.requiredValues.length === 0 && candidate.match.length === 0;
 }
 
-/** A subscription by its place in the config. */
+/** A subscription's index in the config. */
 type Position = number;
 
-const POSITIONS_A_STEP = 256;
+const POSITIONS_PER_STEP = 256;
 
-/** The subscriptions that have one pattern. */
+/** The subscriptions that have the same pattern. */
 class Group {
   readonly pattern: Pattern;
   readonly #anyScope: readonly Position[];
-  /** By a name in the scope, and a value that it has to have; undefined where none has a scope. */
+  /** By a scope name and its required value; undefined if no subscription has a scope. */
   readonly #byScope: Map<string, Map<string, Position[]>> | undefined;
 
   private constructor(
@@ -137,13 +137,13 @@ class Group {
   ): Steps<Group> {
     const hasScope = (position: Position) => subscriptions[position]!.scope.size > 0;
     const scoped = members.filter(hasScope);
-    // Mostly the list itself: tens of thousands of patterns have one subscription each.
+    // Usually the list itself, to save memory: tens of thousands of patterns have one subscription.
     const anyScope = scoped.length === 0 ? members : members.filter((one) => !hasScope(one));
     const byScope = scoped.length === 0 ? undefined : yield* filed(scoped, subscriptions);
     return new Group(pattern, anyScope, byScope);
   }
 
-  /** Lists in order, of all that an event's scope can be meant for, and maybe others. */
+  /** Sorted lists that contain every subscription whose scope fits the event, and maybe others. */
   listsFor(values: EventValues): (readonly Position[])[] {
     const lists = this.#anyScope.length > 0 ? [this.#anyScope] : [];
     for (const [name, byValue] of this.#byScope ?? []) {
@@ -157,7 +157,7 @@ class Group {
   }
 }
 
-/** Each under the most telling name of its scope, and under every value that it may have. */
+/** Files each subscription under its most selective scope name, once for each accepted value. */
 function* filed(
   members: readonly Position[],
   subscriptions: readonly Subscription[],
@@ -166,7 +166,7 @@ function* filed(
   const variety = yield* varietyOf(scopes);
   const byScope = new Map<string, Map<string, Position[]>>();
   for (const [index, scope] of scopes.entries()) {
-    const name = mostTelling(scope, variety);
+    const name = mostSelective(scope, variety);
     let byValue = byScope.get(name);
     if (!byValue) byScope.set(name, byValue = new Map());
     for (const value of new Set(scope.get(name))) {
@@ -174,16 +174,16 @@ function* filed(
       if (list) list.push(members[index]!);
       else byValue.set(value, [members[index]!]);
     }
-    if (index % POSITIONS_A_STEP === POSITIONS_A_STEP - 1) yield;
+    if (index % POSITIONS_PER_STEP === POSITIONS_PER_STEP - 1) yield;
   }
   return byScope;
 }
 
-/** How many values each name in the scopes may have: an account tells more apart than a region. */
+/** How many values each scope name has: an account id is more selective than a region. */
 function* varietyOf(scopes: readonly ScopeCondition[]): Steps<Map<string, number>> {
   const values = new Map<string, Set<string>>();
   for (const [index, scope] of scopes.entries()) {
-    if (index % POSITIONS_A_STEP === POSITIONS_A_STEP - 1) yield;
+    if (index % POSITIONS_PER_STEP === POSITIONS_PER_STEP - 1) yield;
     for (const [name, wanted] of scope) {
       let known = values.get(name);
       if (!known) values.set(name, known = new Set());
@@ -193,20 +193,20 @@ function* varietyOf(scopes: readonly ScopeCondition[]): Steps<Map<string, number
   return new Map([...values].map(([name, known]) => [name, known.size]));
 }
 
-/** Of a scope that has a name at all. */
-function mostTelling(scope: ScopeCondition, variety: Map<string, number>): string {
+/** Expects a scope that isn't empty. */
+function mostSelective(scope: ScopeCondition, variety: Map<string, number>): string {
   const names = [...scope.keys()];
   return names.reduce((best, name) => variety.get(name)! > variety.get(best)! ? name : best);
 }
 
-/** Each once, in the config's order. */
+/** Merges the lists without duplicates, in the config's order. */
 function inOrder(lists: readonly (readonly Position[])[]): readonly Position[] {
   const [only = [], ...more] = lists;
   return more.length === 0 ? only : [...new Set(lists.flat())].sort((a, b) => a - b);
 }
 
-/** The groups of types that came before; publishers choose types, so there is an end to it. */
-class RememberedGroups {
+/** Caches the groups of each event type. Bounded, because publishers choose the types. */
+class GroupCache {
   #byType = new Map<string, readonly Group[]>();
   #size = 0;
 
@@ -216,7 +216,7 @@ class RememberedGroups {
 
   keep(type: string, groups: readonly Group[]): readonly Group[] {
     this.#size += 1 + groups.length;
-    if (this.#size > MAX_REMEMBERED) {
+    if (this.#size > MAX_CACHED) {
       this.#byType.clear();
       this.#size = 1 + groups.length;
     }
@@ -225,5 +225,5 @@ class RememberedGroups {
   }
 }
 
-/** Types, and groups under them. */
-const MAX_REMEMBERED = 20_000;
+/** Types plus the groups under them. */
+const MAX_CACHED = 20_000;

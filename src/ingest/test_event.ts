@@ -6,15 +6,15 @@ import type { Sample } from "../profiles/samples/sample.ts";
 import { SAMPLES } from "../profiles/samples/samples.ts";
 import type { PostedEvent } from "./posted_event.ts";
 
-/** What an operator says of a test event; what is left out is found for the subscription. */
+/** What an operator chose for a test event. The rest is filled in to suit the subscription. */
 export interface TestRequest {
   readonly type?: string;
   readonly data?: JsonText;
 }
 
 /**
- * An event such as this subscription gets: of a type that it wants, with the config's example or the
- * profile's sample as data, and with a scope that its condition lets through.
+ * Builds an event that the subscription would get: a type that matches its patterns, the config's
+ * example or the profile's sample as data, and a scope that meets its condition.
  */
 export function testEvent(
   subscription: Subscription,
@@ -43,7 +43,7 @@ export function testEvent(
   return admitted ?? fitting[0] ?? ofType(samples[0]?.type ?? "bellhook.test");
 }
 
-/** Why the subscription's profile does not take an event; undefined where it does. */
+/** Why the subscription's profile refuses an event; undefined if it doesn't. */
 export function refusal(subscription: Subscription, posted: PostedEvent): string | undefined {
   const match = admits(subscription, { id: "evt_test", occurredAt: 0, ...posted });
   return match.matches ? undefined : match.why;
@@ -60,14 +60,14 @@ function candidateTypes(
     ...rename.keys(),
     ...samples.map(({ type }) => type),
     ...patterns.filter((text) => !text.includes("*")),
-    // As in `*:*`, where the first is a resource that the subscription may read.
+    // In `*:*` the first `*` is a resource that the subscription may read.
     ...patterns.filter((text) => text.includes("*")).flatMap((text) =>
       [...permissions, "test"].map((first) => text.replace("*", first).replaceAll("*", "test"))
     ),
   ];
 }
 
-/** A sample's, with what the profile needs, and what the subscription asks for: its first values. */
+/** The sample's scope, plus the values that the profile requires and the subscription's condition. */
 function scopeFor(
   { scope, profile }: Subscription,
   sample: readonly (readonly [string, JsonText])[],

@@ -1,7 +1,7 @@
 import type { Enqueued, Outbox } from "../outbox/outbox.ts";
 import type { Tracing } from "../runtime/tracing.ts";
 
-/** An outbox that stores each event under a span, and with the span's name. */
+/** Wraps an outbox: records a span for each stored event, and stores its traceparent with it. */
 export function tracedOutbox(
   outbox: Pick<Outbox, "enqueue">,
   tracing: Tracing,
@@ -28,7 +28,7 @@ export function tracedOutbox(
         fail("another content has its id or its key");
         return enqueued;
       }
-      // Which of a list of new and known events were the new ones, a receipt does not say.
+      // A receipt doesn't say whether its event was new.
       const isNew = enqueued.stored > 0;
       for (const [index, { span }] of traced.entries()) {
         span.end({ deliveries: enqueued.receipts[index]?.deliveries.length ?? 0, isNew });

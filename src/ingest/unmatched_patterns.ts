@@ -6,24 +6,24 @@ import type { OutboxReader } from "../outbox/outbox.ts";
 import type { Turn } from "../runtime/turn.ts";
 
 const DAY_MS = 86_400_000;
-/** So long a pattern may match nothing before it is doubtful. */
-const LONGEST_DAYS = 30;
-/** Where there are more types, publishers make them up, and nothing is said of patterns. */
-const MOST_TYPES = 5_000;
-/** So many subscriptions are named for a pattern. */
-const MOST_NAMED = 3;
-/** For so many it is worked out what was meant, which compares a pattern with every type. */
-const MOST_CORRECTED = 10;
+/** A pattern is reported after matching nothing for this many days. */
+const REPORTED_AFTER_DAYS = 30;
+/** With more types than this, publishers generate type names, and no pattern is reported. */
+const MAX_TYPES = 5_000;
+/** The most subscriptions that are named for one pattern. */
+const MAX_NAMED = 3;
+/** The most patterns that get a suggestion: each is compared with every type. */
+const MAX_SUGGESTIONS = 10;
 
-/** A pattern that fits none of the events of so many days. */
+/** A pattern that matched no event of the last `days` days. */
 export interface UnmatchedPattern {
   readonly pattern: string;
-  /** The first of the subscriptions that have it … */
+  /** The first few subscriptions that have it. */
   readonly subscriptions: readonly string[];
-  /** … and how many there are. */
+  /** How many subscriptions have it. */
   readonly count: number;
   readonly days: number;
-  /** A type that was probably meant. */
+  /** The type that was probably meant. */
   readonly near?: string;
 }
 
@@ -35,16 +35,16 @@ export interface Examined {
 }
 
 /**
- * Patterns of enabled subscriptions that fit no event of the last 30 days, or of as many days as events
- * are kept. None where the database is younger than that: nothing can be said of it yet.
+ * Finds patterns of enabled subscriptions that matched no event in the last 30 days, or in the
+ * retention period if that is shorter. Returns none while the database is younger than that.
  */
 export async function unmatchedPatterns(
   { reader, config: { subscriptions, storage }, now, turn }: Examined,
 ): Promise<UnmatchedPattern[]> {
-  const days = Math.min(LONGEST_DAYS, Math.floor(storage.keepDeliveredMs / DAY_MS));
+  const days = Math.min(REPORTED_AFTER_DAYS, Math.floor(storage.keepDeliveredMs / DAY_MS));
   if (days === 0) return [];
   const since = now - days * DAY_MS;
-  const seen = await reader.seenTypes({ since, most: MOST_TYPES });
+  const seen = await reader.seenTypes({ since, most: MAX_TYPES });
   if (seen?.recordedSince === undefined || seen.recordedSince > since) return [];
   const types = [...seen.types];
   const unmatched = new Map<string, { subscriptions: string[]; count: number }>();
@@ -56,7 +56,7 @@ export async function unmatchedPatterns(
       const known = unmatched.get(pattern.text);
       if (known) {
         known.count++;
-        if (known.subscriptions.length < MOST_NAMED) known.subscriptions.push(id);
+        if (known.subscriptions.length < MAX_NAMED) known.subscriptions.push(id);
       } else if (seen.types.has(pattern.text) || types.some((type) => pattern.matches(type))) {
         matched.add(pattern.text);
       } else unmatched.set(pattern.text, { subscriptions: [id], count: 1 });
@@ -65,14 +65,14 @@ export async function unmatchedPatterns(
   }
   const found: UnmatchedPattern[] = [];
   for (const [pattern, of] of unmatched) {
-    const near = found.length < MOST_CORRECTED ? nearest(pattern, types) : undefined;
+    const near = found.length < MAX_SUGGESTIONS ? nearest(pattern, types) : undefined;
     found.push({ pattern, ...of, days, ...(near !== undefined && { near }) });
     if (turn.isOver) await turn.rest();
   }
   return found;
 }
 
-/** The same in words: what was found, and what was probably meant. */
+/** Describes an unmatched pattern: what was found, and how to fix it. */
 export function unmatchedText(
   { pattern, subscriptions, count, days, near }: UnmatchedPattern,
 ): { message: string; fix: string } {
@@ -86,10 +86,10 @@ export function unmatchedText(
   };
 }
 
-/** How long an answer holds: a pattern that was doubtful is so for days. */
-const HOLDS_MS = 10 * 60_000;
+/** How long a result is cached: it changes slowly. */
+const CACHED_MS = 10 * 60_000;
 
-/** Keeps the answer for whoever looks again soon. */
+/** Caches the unmatched patterns for a few minutes. */
 export class PatternWatch {
   #known:
     | {
@@ -99,19 +99,19 @@ export class PatternWatch {
       readonly patterns: UnmatchedPattern[];
     }
     | undefined;
-  #underWay: Promise<UnmatchedPattern[]> | undefined;
+  #inProgress: Promise<UnmatchedPattern[]> | undefined;
 
-  /** As of the last ten minutes and of the subscriptions in force; none where it can't be read. */
+  /** At most ten minutes old, for the current subscriptions; empty if the outbox can't be read. */
   async patterns(examined: Examined): Promise<readonly UnmatchedPattern[]> {
     const { config, now } = examined;
     const known = this.#known;
     const holds = known?.subscriptions.deref() === config.subscriptions &&
-      Math.abs(now - known!.at) < HOLDS_MS;
+      Math.abs(now - known!.at) < CACHED_MS;
     if (holds) return known!.patterns;
-    this.#underWay ??= unmatchedPatterns(examined).catch(() => []).finally(() => {
-      this.#underWay = undefined;
+    this.#inProgress ??= unmatchedPatterns(examined).catch(() => []).finally(() => {
+      this.#inProgress = undefined;
     });
-    const patterns = await this.#underWay;
+    const patterns = await this.#inProgress;
     this.#known = { subscriptions: new WeakRef(config.subscriptions), at: now, patterns };
     return patterns;
   }

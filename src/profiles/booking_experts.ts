@@ -1,6 +1,6 @@
 import type { RawProfile } from "./raw_profile.ts";
 
-/** Booking Experts' "Setting up webhooks" page; the page knows no signature. */
+/** Booking Experts' "Setting up webhooks" page. It describes no signature. */
 export const bookingExperts: RawProfile = {
   description: "Booking Experts app webhooks",
   body: {

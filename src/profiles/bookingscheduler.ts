@@ -8,7 +8,7 @@ export const bookingscheduler: RawProfile = {
     timestamp: { from: "timestamp", as: "iso" },
     data: { from: "data" },
   },
-  // The page's receiver parses the body and signs what JSON.stringify makes of it.
+  // The page's receiver parses the body and verifies the signature of its JSON.stringify output.
   signature: { header: "X-BookingScheduler-Signature", over: "{body:reserialised}" },
   secret: { form: "text", required: true },
   events: [

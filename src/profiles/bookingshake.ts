@@ -12,8 +12,8 @@ export const bookingshake: RawProfile = {
   },
   headers: {
     "User-Agent": "Bookingshake-Webhooks/1.0",
-    // The page says both "for this delivery attempt" and "to prevent duplicate processing": only
-    // an id that all attempts share can prevent anything.
+    // The page says both "for this delivery attempt" and "to prevent duplicate processing". Only
+    // an id that all attempts share can prevent duplicates.
     "Idempotency-Key": "{uuid}",
   },
   signature: { header: "Bookingshake-Signature" },
@@ -29,6 +29,6 @@ export const bookingshake: RawProfile = {
     "contact.updated",
     "contact.deleted",
   ],
-  // A subscription is for one venue or for a group.
+  // A subscription is for one venue or for a group of venues.
   requiredScope: ["venue_id", "venues_group_id"],
 };

@@ -16,15 +16,15 @@ import {
   type Scheme,
   schemesOf,
   TRIO,
-  untoldIn,
+  unknownPartOf,
 } from "./mistakes/scheme.ts";
-import { readingsOf, valueWords } from "./mistakes/value.ts";
+import { readingsOf, valueMistakeCodes } from "./mistakes/value.ts";
 import { BUILT_IN } from "./table.ts";
 import { IN_SIGNED_TEXT, parseTemplate } from "./template.ts";
 
 /**
- * Whether a request's signatures are right, and if not, why. It never holds a secret, nor a signature
- * that would be right.
+ * Whether a request's signatures are correct, and if not, why. Never contains a secret or a correct
+ * signature.
  */
 export type Explanation =
   | {
@@ -34,20 +34,20 @@ export type Explanation =
   }
   | {
     readonly ok: false;
-    /** The header it is about. */
+    /** The header with the problem. */
     readonly header: string;
     /** For a person: what was found, what should be, how to fix it. */
     readonly reason: string;
-    /** A short word for scripts, two joined by "+"; left out where nothing explains the signature. */
+    /** A code for scripts; two are joined by "+". Undefined if no known mistake explains it. */
     readonly mistake?: string;
-    /** The words of the mistakes that were looked for. */
+    /** The codes of all mistakes that were tried. */
     readonly checked: readonly string[];
     readonly verified: readonly string[];
   };
 
 /**
- * Verifies the profile's own signature and the Standard Webhooks trio, whichever the request should
- * have or has, and says of a wrong one by which known mistake, or two of them, it came about.
+ * Verifies the profile's own signature and the Standard Webhooks headers (the trio), whichever are
+ * required or present. For a wrong signature it finds the known mistake, or two, that produce it.
  */
 export function explain(request: Explainable): Explanation {
   const schemes = schemesOf(request);
@@ -71,8 +71,8 @@ export function explain(request: Explainable): Explanation {
 }
 
 /**
- * The signatures that would be right, by header: only for whoever holds the secret and asks for
- * them. A header is left out where its Ed25519 secret or another header it needs is missing.
+ * The correct signatures, by header. Show them only to someone who already has the secret. Leaves
+ * out Ed25519 signatures, and those that need another header which is missing.
  */
 export function expectedSignatures(request: Explainable): Headers {
   return schemesOf(request).flatMap((scheme): [string, string][] => {
@@ -95,15 +95,15 @@ export function expectedSignatures(request: Explainable): Headers {
   });
 }
 
-interface Problem {
-  /** The scheme's own where it is left out. */
+interface SignatureProblem {
+  /** Defaults to the scheme's own header. */
   readonly header?: string;
   readonly reason: string;
   readonly mistake?: string;
   readonly checked?: readonly string[];
 }
 
-/** One look at a request; what several questions need is worked out once. */
+/** Checks one request. Computes the candidates of each scheme once. */
 class Inspection {
   readonly #request: Explainable;
   readonly #schemes: readonly Scheme[];
@@ -117,14 +117,14 @@ class Inspection {
     );
   }
 
-  /** Whether the header is there once, and right. */
+  /** Whether the header occurs exactly once and is correct. */
   isGood(scheme: Scheme): boolean {
     const values = headerValues(this.#request.headers, scheme.rule.header);
     return values.length === 1 && this.#isRight(scheme, values[0]!);
   }
 
-  /** What is wrong with a header that is not good. */
-  problemOf(scheme: Scheme, verified: readonly string[]): Problem {
+  /** What is wrong with a header that isn't good. */
+  problemOf(scheme: Scheme, verified: readonly string[]): SignatureProblem {
     const { headers, secret } = this.#request;
     const { header } = scheme.rule;
     const values = headerValues(headers, header);
@@ -133,11 +133,11 @@ class Inspection {
       if (headerValue(headers, name) === undefined) return this.#besideMissing(scheme, name);
     }
     if (values.length > 1) return this.#repeated(scheme, values);
-    const untold = untoldIn(scheme);
-    if (untold !== undefined) {
+    const unknownPart = unknownPartOf(scheme);
+    if (unknownPart !== undefined) {
       const reason =
-        `${header} is made over {${untold}} as well, which neither the body nor a header ` +
-        "says, so it can't be checked; let the profile's headers or body repeat it";
+        `${header} also signs {${unknownPart}}, which is neither in the body nor in a header, ` +
+        "so it can't be checked; add it to the profile's headers or body";
       return { reason, mistake: "part-untold" };
     }
     const value = values[0]!;
@@ -147,7 +147,7 @@ class Inspection {
     }
     if (value === secret.reveal()) {
       const reason = `${header} holds the secret itself, expected ${expectation(scheme.rule)}; ` +
-        "change the secret, for it was sent, and sign with the new one";
+        "the secret is exposed now: replace it, and sign with the new one";
       return { reason, mistake: "secret-itself" };
     }
     return this.#ofAnotherKind(scheme, value) ??
@@ -164,7 +164,7 @@ class Inspection {
     return search({ ...this.#candidates.get(scheme)!, readings }, most);
   }
 
-  #missing(scheme: Scheme): Problem {
+  #missing(scheme: Scheme): SignatureProblem {
     const { rule } = scheme;
     const near = nearNames(this.#request.headers, rule.header, this.#schemes);
     const expected = `${rule.header} is missing, expected ${expectation(rule)}`;
@@ -178,31 +178,31 @@ class Inspection {
     }
     for (const [header] of this.#request.headers) {
       const value = headerValue(this.#request.headers, header)!;
-      const other = this.#profileThatSignsSo(scheme, value, header);
+      const other = this.#profileThatMatches(scheme, value, header);
       if (other === undefined) continue;
-      const reason = `${expected}; ${header} is there and right for profile "${other}": ` +
-        `name that profile, or sign as "${this.#request.profile.name}" does`;
+      const reason = `${expected}; ${header} is present and correct for profile "${other}": ` +
+        `use that profile, or sign as "${this.#request.profile.name}" does`;
       return { reason, mistake: "another-profile" };
     }
     return { reason: expected + foundInstead(near), mistake: "header-missing" };
   }
 
-  #besideMissing({ rule }: Scheme, name: string): Problem {
+  #besideMissing({ rule }: Scheme, name: string): SignatureProblem {
     const near = nearNames(this.#request.headers, name, this.#schemes);
-    const reason = `${name} is missing, without which ${rule.header} can't be checked; ` +
+    const reason = `${name} is missing, and ${rule.header} can't be checked without it; ` +
       `send it as it was signed${foundInstead(near)}`;
     return { header: name, reason, mistake: "header-missing" };
   }
 
-  #repeated(scheme: Scheme, values: readonly string[]): Problem {
+  #repeated(scheme: Scheme, values: readonly string[]): SignatureProblem {
     const right = values.filter((value) => this.#isRight(scheme, value)).length;
-    const reason = `${scheme.rule.header} stands ${values.length} times, ${right} of them right, ` +
-      "and receivers join them to one value; send it once";
+    const reason = `${scheme.rule.header} occurs ${values.length} times (${right} correct), ` +
+      "and receivers join them into one value; send it once";
     return { reason, mistake: "header-repeated" };
   }
 
-  /** HMAC where the secret is an Ed25519 key, or the other way round. */
-  #ofAnotherKind(scheme: Scheme, value: string): Problem | undefined {
+  /** An HMAC although the secret is an Ed25519 key, or the other way round. */
+  #ofAnotherKind(scheme: Scheme, value: string): SignatureProblem | undefined {
     const key = rightKey(this.#candidates.get(scheme)!.keys);
     if (key === undefined || scheme.rule.header !== TRIO.header) return undefined;
     const versions = value.split(" ").map((one) => one.split(",", 1)[0]);
@@ -216,8 +216,8 @@ class Inspection {
     return { reason, mistake: "wrong-kind-of-key" };
   }
 
-  /** A signature that would be right in the other header. */
-  #ofAnotherScheme(scheme: Scheme, value: string): Problem | undefined {
+  /** A signature that would be correct in the other header. */
+  #ofAnotherScheme(scheme: Scheme, value: string): SignatureProblem | undefined {
     const other = this.#schemes.find((one) => one !== scheme && this.#isRight(one, value));
     if (other === undefined) return undefined;
     const { header } = scheme.rule;
@@ -229,15 +229,15 @@ class Inspection {
     };
   }
 
-  #explained(scheme: Scheme, value: string, verified: readonly string[]): Problem {
+  #explained(scheme: Scheme, value: string, verified: readonly string[]): SignatureProblem {
     const { rule } = scheme;
     const result = this.#search(scheme, value);
     const mistakes = result.mistakes ?? this.#milliseconds(scheme, value);
-    const other = this.#profileThatSignsSo(scheme, value);
-    const checked = [...new Set([...valueWords(rule), ...result.tried, ...ALWAYS_CHECKED])];
+    const other = this.#profileThatMatches(scheme, value);
+    const checked = [...new Set([...valueMistakeCodes(rule), ...result.tried, ...ALWAYS_CHECKED])];
     if (other !== undefined && !mistakes) {
-      const reason = `${rule.header} does not match: it is made as profile "${other}" makes its ` +
-        `signature, expected ${expectation(rule)}; name that profile, or sign as this one does`;
+      const reason = `${rule.header} does not match: it is the signature of profile "${other}", ` +
+        `expected ${expectation(rule)}; use that profile, or sign as this one does`;
       return { reason, mistake: "another-profile", checked };
     }
     if (mistakes) {
@@ -246,21 +246,21 @@ class Inspection {
       const reason = `${rule.header} does not match: ${was}, expected ${expectation(rule)}; ${fix}${
         other === undefined ? "" : ` (profile "${other}" signs so)`
       }`;
-      return { reason, mistake: mistakes.map(({ word }) => word).join("+"), checked };
+      return { reason, mistake: mistakes.map(({ code }) => code).join("+"), checked };
     }
     const problem = this.#cutOff(scheme, value) ??
       this.#unexplained(scheme, { value, verified, complete: result.complete });
     return { ...problem, checked };
   }
 
-  /** The built-in profile by whose recipe a value is right; with a header, one that has that header. */
-  #profileThatSignsSo({ rule, known }: Scheme, value: string, header?: string): string | undefined {
+  /** The built-in profile for which a value is correct; with `header`, one that uses this header. */
+  #profileThatMatches({ rule, known }: Scheme, value: string, header?: string): string | undefined {
     for (const [name, profile] of BUILT_IN) {
       const { signature } = profile;
       if (!signature || isSameRecipe(signature, rule)) continue;
       if (header !== undefined && signature.header.toLowerCase() !== header.toLowerCase()) continue;
       const other: Scheme = { rule: signature, known, beside: NONE };
-      // By the secret as its profile reads it, and as this one does.
+      // Decode the secret as that profile does, then as this one does.
       for (const request of [{ ...this.#request, profile }, this.#request]) {
         const readings = readingsOf(value, other.rule);
         const candidates = { ...candidatesOf(other, request), readings };
@@ -270,10 +270,10 @@ class Inspection {
     return undefined;
   }
 
-  /** Signed with milliseconds that the header, in seconds, does not show. */
+  /** Signed with a timestamp in milliseconds, while the header shows seconds. */
   #milliseconds(scheme: Scheme, value: string): readonly Mistake[] | undefined {
     const { rawBody } = this.#request;
-    if (rawBody.length > MOST_FOR_MILLISECONDS) return undefined;
+    if (rawBody.length > MAX_BODY_FOR_MILLISECONDS) return undefined;
     const { keys, bodies, digests } = this.#candidates.get(scheme)!;
     const over = parseTemplate(scheme.rule.over, IN_SIGNED_TEXT);
     const signed = { over, known: scheme.known, rawBody };
@@ -286,14 +286,14 @@ class Inspection {
     }).mistakes;
   }
 
-  #cutOff({ rule }: Scheme, value: string): Problem | undefined {
+  #cutOff({ rule }: Scheme, value: string): SignatureProblem | undefined {
     const expected = expectedSignatures(this.#request).find(([name]) => name === rule.header)?.[1];
-    // So many characters beyond the prefix are no accident.
+    // Eight equal characters after the prefix can't be a coincidence.
     const least = rule.value.indexOf("{signature}") + 8;
     if (!expected?.startsWith(value) || value.length < least) return undefined;
     const reason =
-      `${rule.header} has the first ${value.length} characters of what it should be, ` +
-      `expected ${expected.length}; see where it is cut off`;
+      `${rule.header} has only the first ${value.length} characters of the correct value, ` +
+      `expected ${expected.length}; find out where it is cut off`;
     return { reason, mistake: "signature-truncated" };
   }
 
@@ -304,7 +304,7 @@ class Inspection {
       verified: readonly string[];
       complete: boolean;
     },
-  ): Problem {
+  ): SignatureProblem {
     const { rule } = scheme;
     const { rawBody, headers, secret } = this.#request;
     const found = value.includes(secret.reveal()) ? "another" : quoted(value);
@@ -312,14 +312,14 @@ class Inspection {
     const length = headerValue(headers, "content-length");
     if (length !== undefined && /^\d+$/.test(length) && Number(length) !== rawBody.length) {
       const cut = Number(length) > rawBody.length;
-      const reason = `${start}; Content-Length says ${length} and the body has ${rawBody.length} ` +
+      const reason = `${start}; Content-Length is ${length} but the body has ${rawBody.length} ` +
         `bytes: it was ${cut ? "cut off" : "changed"} after it was signed`;
       return { reason, mistake: cut ? "body-truncated" : "body-changed" };
     }
     const text = new TextDecoder().decode(rawBody);
     if (!isJson(text)) {
       const reason =
-        `${start}; the body of ${rawBody.length} bytes is no JSON: it was cut off or ` +
+        `${start}; the body (${rawBody.length} bytes) is not JSON: it was cut off or ` +
         "changed after it was signed";
       return { reason, mistake: "body-truncated" };
     }
@@ -328,18 +328,19 @@ class Inspection {
       return { reason, mistake: "secret-form" };
     }
     const why = verified.length > 0
-      ? `${verified.join(", ")} is right, so secret and body are: look at what this one is made of`
-      : "the secret is another one, or the body was changed after it was signed: " +
+      ? `${verified.join(", ")} is correct, so the secret and the body are too: ` +
+        "check how this header is made"
+      : "the secret differs, or the body was changed after it was signed: " +
         "compare both with the other side";
-    const limit = complete ? "" : " (the body is too large to try all mistakes two at a time)";
+    const limit = complete ? "" : " (the body is too large to try all pairs of mistakes)";
     return { reason: `${start}; nothing known explains it${limit}: ${why}` };
   }
 }
 
-/** Beyond this a thousand digests are too many. */
-const MOST_FOR_MILLISECONDS = 16 * 1024;
+/** In bytes. Trying all milliseconds takes a thousand digests, too many for larger bodies. */
+const MAX_BODY_FOR_MILLISECONDS = 16 * 1024;
 
-/** What is looked for in every signature that does not match. */
+/** The mistakes that are checked for every signature that doesn't match. */
 const ALWAYS_CHECKED = [
   "header-empty",
   "header-repeated",
@@ -362,11 +363,11 @@ function isRight({ mistakes }: Candidate<unknown>): boolean {
   return mistakes.length === 0;
 }
 
-/** How far a timestamp may be from the receiver's clock, either way (Standard Webhooks). */
+/** How far a timestamp may differ from the receiver's clock (Standard Webhooks). */
 const TOLERANCE_MS = 5 * 60_000;
 
-/** A timestamp that was signed must be near the moment the request came. */
-function stalenessOf({ rule, known }: Scheme, at: Instant): Problem | undefined {
+/** A signed timestamp must be close to when the request was received. */
+function stalenessOf({ rule, known }: Scheme, at: Instant): SignatureProblem | undefined {
   const timestamp = known.get("timestamp");
   if (!rule.over.includes("{timestamp}") || timestamp === undefined) return undefined;
   const header = rule.header === TRIO.header ? "webhook-timestamp" : rule.header;
@@ -389,13 +390,11 @@ function stalenessOf({ rule, known }: Scheme, at: Instant): Problem | undefined 
     `${what} is ${age} ${formatInstant(at)}, expected at most ${
       TOLERANCE_MS / 1_000
     } s; the signature is right: ` +
-    (ageMs > 0
-      ? "sign anew for each attempt, and mind that both clocks are right"
-      : "mind that both clocks are right");
+    (ageMs > 0 ? "sign each attempt again, and check both clocks" : "check both clocks");
   return { header, reason, mistake: ageMs > 0 ? "stale" : "from-the-future" };
 }
 
-/** A rule in words: what a right header holds. */
+/** Describes a correct header. */
 function expectation({ algorithm, encoding, over, value, header }: SignatureRule): string {
   const [prefix, suffix] = value.split("{signature}") as [string, string];
   const form = encoding === "hex" ? "lower-case hex" : "Base64";
@@ -403,10 +402,10 @@ function expectation({ algorithm, encoding, over, value, header }: SignatureRule
   const what = ed25519 ? "Ed25519 signature" : `HMAC-${algorithmName(algorithm)}`;
   const start = prefix === "" ? "" : `"${prefix}" and `;
   const end = suffix === "" ? "" : ` and "${suffix}"`;
-  return `${start}the ${form} ${what} over ${inWords(over)}${end}`;
+  return `${start}the ${form} ${what} over ${describeSigned(over)}${end}`;
 }
 
-function inWords(over: string): string {
+function describeSigned(over: string): string {
   switch (over) {
     case "{body}":
       return "the body's own bytes";
@@ -423,10 +422,10 @@ function inWords(over: string): string {
 
 function foundInstead(near: readonly string[]): string {
   if (near.length === 0) return "";
-  return `; found in its place: ${near.map((name) => `"${name}"`).join(", ")}`;
+  return `; found instead: ${near.map((name) => `"${name}"`).join(", ")}`;
 }
 
-/** A found value as a reason shows it: quoted, and cut where it is long. */
+/** A value for a reason: quoted, and truncated if long. */
 function quoted(value: string): string {
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);
 }

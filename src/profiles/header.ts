@@ -1,8 +1,8 @@
 import { quoted } from "../domain/quoted.ts";
 
 /**
- * Names that a profile or an operator cannot give to a header: the daemon writes them itself, or
- * they steer the connection (RFC 9110, section 7.6.1).
+ * Header names that profiles and operators can't use: the daemon writes these headers itself, or
+ * they control the connection (RFC 9110, section 7.6.1).
  */
 const RESERVED = new Set([
   "connection",
@@ -22,7 +22,7 @@ const RESERVED = new Set([
   "webhook-timestamp",
 ]);
 
-/** What is wrong with a header's name; undefined where it may be used. */
+/** What is wrong with a header's name; undefined if it may be used. */
 export function headerNameProblem(name: string): string | undefined {
   // token, RFC 9110 section 5.6.2
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
@@ -34,7 +34,7 @@ export function headerNameProblem(name: string): string | undefined {
   return undefined;
 }
 
-/** What is wrong with a header's fixed value; undefined where it may be sent. Never quotes it. */
+/** What is wrong with a header's value; undefined if it may be sent. Never quotes the value. */
 export function headerValueProblem(value: string): string | undefined {
   if (!/^[\x20-\x7e]*$/.test(value)) {
     return "the value holds a control character or one outside ASCII; use visible ASCII and spaces";
@@ -43,8 +43,8 @@ export function headerValueProblem(value: string): string | undefined {
   return undefined;
 }
 
-/** Something a publisher chose, made safe for a header: all but visible ASCII percent-encoded. */
+/** Makes a publisher's text safe for a header: percent-encodes everything but visible ASCII. */
 export function inHeader(text: string): string {
-  // "%" is encoded as well, so that decoding gives back the very text.
+  // "%" is encoded too, so that decoding restores the text.
   return text.toWellFormed().replace(/[^\x21-\x24\x26-\x7e]/gu, encodeURIComponent);
 }

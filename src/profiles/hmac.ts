@@ -1,13 +1,13 @@
 import { Buffer } from "node:buffer";
 import { createHash, hash } from "node:crypto";
 
-/** What is signed, in pieces: texts by their UTF-8, bytes as they are. */
+/** What is signed, in pieces. Strings stand for their UTF-8 bytes. */
 export type Signed = readonly (string | Uint8Array)[];
 
 /**
- * An HMAC (RFC 2104) made of its two hashes: the runtime's `createHmac` makes a stream of every one
- * and pads the key anew, and takes five times as long. Digests go by their digits, for a Buffer of
- * each takes longer than the hash.
+ * An HMAC (RFC 2104), computed from its two hashes. The runtime's `createHmac` takes five times as
+ * long: it creates a stream and pads the key each time. Digests pass through hex, because creating a
+ * Buffer takes longer than the hash.
  */
 export function hmac(
   algorithm: string,
@@ -25,10 +25,10 @@ export function hmac(
   return digest.toBase64();
 }
 
-/** A key as both hashes begin with it: filled up to a block, and XORed with a byte each. */
+/** The key blocks that the two hashes start with: the key padded to a block, then XORed. */
 interface Padded {
   readonly inner: Uint8Array;
-  /** The key's block, and after it room for the inner hash's digest. */
+  /** The outer key block, followed by space for the inner digest. */
   readonly outer: Uint8Array;
   readonly digest: Uint8Array;
 }
@@ -46,7 +46,7 @@ function paddedFor(algorithm: string, key: Uint8Array): Padded {
 function pad(algorithm: string, key: Uint8Array): Padded {
   const blockBytes = BLOCK_BYTES[algorithm];
   if (blockBytes === undefined) {
-    throw new Error(`cannot sign: no block size known of "${algorithm}"`);
+    throw new Error(`cannot sign: the block size of "${algorithm}" is unknown`);
   }
   const short = key.length > blockBytes ? hash(algorithm, key, "buffer") : key;
   const block = Buffer.alloc(blockBytes);
@@ -60,7 +60,7 @@ function pad(algorithm: string, key: Uint8Array): Padded {
   };
 }
 
-/** What the hashes take at a time (FIPS 180-4). */
+/** The block size of each hash (FIPS 180-4). */
 const BLOCK_BYTES: Readonly<Record<string, number>> = {
   sha1: 64,
   sha256: 64,

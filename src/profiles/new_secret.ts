@@ -4,8 +4,8 @@ import type { Random } from "../runtime/random.ts";
 import { ed25519Pair } from "./signing_key.ts";
 
 /**
- * A fresh secret in a profile's form; with `ed25519` a key pair instead, the public half of which the
- * receiver gets. Throws an Error where the profile can't sign with a key pair.
+ * Creates a random secret in the profile's form. With `ed25519`, creates a key pair instead; its
+ * public key is for the receiver. Throws an Error if the profile can't sign with a key pair.
  */
 export function newSecret(
   profile: Profile,

@@ -1,4 +1,4 @@
-/** How wire profiles are written in a config file, the built-in ones and users' own alike. */
+/** The form of wire profiles in a config file; the built-in ones are written the same way. */
 import * as z from "zod";
 import { parseStatusRanges } from "../domain/attempt.ts";
 import { LONGEST_MS, parseDuration } from "../domain/duration.ts";
@@ -6,7 +6,7 @@ import { quoted } from "../domain/quoted.ts";
 import { headerNameProblem, headerValueProblem } from "./header.ts";
 import { IN_HEADERS, IN_SIGNATURE, IN_SIGNED_TEXT, templateProblem } from "./template.ts";
 
-/** A string that a function finds no fault with. */
+/** A string for which `problemOf` returns undefined. */
 function checked(problemOf: (text: string) => string | undefined) {
   return z.string().superRefine((text, context) => {
     const message = problemOf(text);
@@ -25,8 +25,8 @@ const duration = z.string()
   });
 
 /**
- * What is wrong with a set of statuses that are to count as success: a redirect is not followed, and 410
- * ends a delivery and pauses its subscription, whatever else is said.
+ * What is wrong with a set of success statuses. Redirects are never followed, and 410 always ends a
+ * delivery and pauses its subscription, so neither can count as success.
  */
 export function successProblem(text: string): string | undefined {
   const ranges = parseStatusRanges(text);
@@ -51,11 +51,11 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {
   error: "a value must be a text, a number, true, false or null",
 });
 
-/** One `scope.KEY` and the values it may have. */
+/** An object with one `scope.KEY` and its accepted values. */
 const scopeValues = z.record(z.string(), z.array(scalar).min(1)).superRefine((wanted, context) => {
   const names = Object.keys(wanted);
   if (names.length !== 1) {
-    const message = `one "scope.KEY" must stand here, there are ${names.length}`;
+    const message = `exactly one "scope.KEY" is expected here, found ${names.length}`;
     context.addIssue({ code: "custom", message });
   }
   for (const name of names) {
@@ -65,7 +65,7 @@ const scopeValues = z.record(z.string(), z.array(scalar).min(1)).superRefine((wa
   }
 });
 
-/** One member of the body: one of `from`, `value` and `members`. */
+/** One member of the body. It has exactly one of `from`, `value` and `members`. */
 export interface RawBodyValue {
   from?: string | undefined;
   as?: "iso" | "unixMs" | "unixSeconds" | undefined;
@@ -76,7 +76,7 @@ export interface RawBodyValue {
   members?: Record<string, RawBodyValue> | undefined;
 }
 
-// One object with a check instead of a union, so that a problem names the very word that is wrong.
+// One object with a check rather than a union, so that a problem names the key that is wrong.
 const bodyValue: z.ZodType<RawBodyValue> = z.lazy(() =>
   z.strictObject({
     from: z.string()
@@ -104,8 +104,8 @@ const bodyValue: z.ZodType<RawBodyValue> = z.lazy(() =>
       .describe('Writes null where the event\'s scope holds one of the values: {"scope.KEY": […]}'),
     value: z.unknown().optional().describe("A constant, any JSON"),
     members: z.record(z.string(), bodyValue).optional().describe("An object of further members"),
-  }).superRefine((words, context) => {
-    const message = bodyValueProblem(words);
+  }).superRefine((raw, context) => {
+    const message = bodyValueProblem(raw);
     if (message !== undefined) context.addIssue({ code: "custom", message });
   })
 ).meta({
@@ -113,23 +113,23 @@ const bodyValue: z.ZodType<RawBodyValue> = z.lazy(() =>
   oneOf: [{ required: ["from"] }, { required: ["value"] }, { required: ["members"] }],
 });
 
-function bodyValueProblem(words: RawBodyValue): string | undefined {
-  const kinds = ["from", "value", "members"].filter((kind) => Object.hasOwn(words, kind));
+function bodyValueProblem(raw: RawBodyValue): string | undefined {
+  const kinds = ["from", "value", "members"].filter((kind) => Object.hasOwn(raw, kind));
   if (kinds.length !== 1) {
     const found = kinds.length === 0 ? "none" : kinds.map((kind) => `"${kind}"`).join(" and ");
     return `a member of the body has one of "from", "value" and "members"; here is ${found}`;
   }
-  if (words.from === undefined) {
-    const stray = (["as", "whenMissing", "oneOf", "nullWhen"] as const).find((word) => words[word]);
+  if (raw.from === undefined) {
+    const stray = (["as", "whenMissing", "oneOf", "nullWhen"] as const).find((key) => raw[key]);
     return stray && `"${stray}" goes with "from" only, not with "${kinds[0]}"; take it away`;
   }
-  if (words.as !== undefined && words.from !== "timestamp") {
-    return `"as" says how a timestamp is written; "${words.from}" is none, take it away`;
+  if (raw.as !== undefined && raw.from !== "timestamp") {
+    return `"as" says how a timestamp is written; "${raw.from}" is none, take it away`;
   }
-  if (words.oneOf !== undefined && !words.from.startsWith("scope.")) {
-    return `"oneOf" goes with a "scope.KEY"; "${words.from}" is none, take it away`;
+  if (raw.oneOf !== undefined && !raw.from.startsWith("scope.")) {
+    return `"oneOf" goes with a "scope.KEY"; "${raw.from}" is none, take it away`;
   }
-  if (words.oneOf !== undefined && (words.whenMissing ?? "refuse") !== "refuse") {
+  if (raw.oneOf !== undefined && (raw.whenMissing ?? "refuse") !== "refuse") {
     return `"oneOf" refuses an event without the value, "whenMissing" says otherwise; take one away`;
   }
   return undefined;
@@ -187,7 +187,7 @@ function signatureValueProblem(text: string): string | undefined {
       : `${quoted(text)} has no "{signature}" in it; add it`);
 }
 
-/** Like a header's value, but spaces may stand at its ends. */
+/** Like a header's value, but may begin or end with a space. */
 function headerText(text: string): string | undefined {
   return headerValueProblem(`|${text}|`);
 }
@@ -200,8 +200,8 @@ const retry = z.union([
     for: duration.optional().describe(
       "No attempt is due later than this after the first one, unless Retry-After asks for it",
     ),
-  }).superRefine((words, context) => {
-    if (words.thenEvery === undefined || words.for !== undefined) return;
+  }).superRefine((raw, context) => {
+    if (raw.thenEvery === undefined || raw.for !== undefined) return;
     const message = `"thenEvery" without "for" would never end; say for how long, as in "30d"`;
     context.addIssue({ code: "custom", path: ["thenEvery"], message });
   }),
@@ -214,15 +214,15 @@ const admissionRule = z.strictObject({
     .describe("The event's resource, before `:` or `|`, is among the subscription's permissions"),
   when: scopeValues.optional().describe("Where the scope holds one of these values …"),
   require: scopeValues.optional().describe("… it holds one of these as well"),
-}).superRefine((words, context) => {
-  const alone = words.permission !== undefined && !words.when && !words.require;
-  const pair = words.permission === undefined && words.when && words.require;
+}).superRefine((raw, context) => {
+  const alone = raw.permission !== undefined && !raw.when && !raw.require;
+  const pair = raw.permission === undefined && raw.when && raw.require;
   if (alone || pair) return;
   const message = `a rule is either {"permission": true} or has both "when" and "require"`;
   context.addIssue({ code: "custom", message });
 }).meta({ oneOf: [{ required: ["permission"] }, { required: ["when", "require"] }] });
 
-/** The words of one profile, checked strictly; each word replaces the one of the base as a whole. */
+/** One profile. Unknown keys are refused. Each key replaces the base's as a whole. */
 export const rawProfile = z.strictObject({
   extends: z.string().min(1).optional()
     .describe("The profile that all words left out are taken from"),
@@ -262,18 +262,18 @@ export const rawProfile = z.strictObject({
     "Keys of which a subscription's `scope` must name one, so that nobody gets everybody's events " +
       'by mistake; "*" there says that all are meant',
   ),
-}).superRefine((words, context) => {
-  if (words.extends === undefined && words.body === undefined) {
+}).superRefine((raw, context) => {
+  if (raw.extends === undefined && raw.body === undefined) {
     const message = `a profile that extends none has a "body"; add one, or "extends"`;
     context.addIssue({ code: "custom", path: ["body"], message });
   }
-  const header = words.signature?.header.toLowerCase();
-  const same = Object.keys(words.headers ?? {}).find((name) => name.toLowerCase() === header);
+  const header = raw.signature?.header.toLowerCase();
+  const same = Object.keys(raw.headers ?? {}).find((name) => name.toLowerCase() === header);
   if (same !== undefined) {
     const message = `${quoted(same)} is the signature's header already; take it away here`;
     context.addIssue({ code: "custom", path: ["headers", same], message });
   }
 });
 
-/** One profile, as it stands in a config file. */
+/** One profile as written in a config file. */
 export type RawProfile = z.infer<typeof rawProfile>;

@@ -7,17 +7,17 @@ import type { BodyShape, BodySource, BodyValue, Profile } from "../domain/profil
 import type { Subscription } from "../domain/subscription.ts";
 
 /**
- * The body of a delivery: the same bytes for the same format and event, always. Values of the event
- * pass as the text they are, so numbers keep their digits and objects their key order.
+ * The body of a delivery. The same format and event always give the same bytes. The event's JSON text
+ * is copied unchanged, so numbers keep their digits and objects their key order.
  */
 export function renderBody(format: FormatText, event: Event): string {
   return rendererOf(format).render(event)!;
 }
 
 /**
- * What a delivery's body depends on beside its event, frozen: the profile's shape, the settings it
- * names and the receiver's names of events; and how the profile signs it. Kept with the delivery, it
- * makes every attempt's body the same bytes across restarts and reloads, signed as its receiver expects.
+ * A snapshot of what a delivery's body depends on besides its event: the profile's shape, the settings
+ * it uses, renamed event types, and how the profile signs. It is stored with the delivery, so that
+ * every attempt has the same body and kind of signature, across restarts and reloads.
  */
 export function formatOf(subscription: Subscription): FormatText {
   let format = formats.get(subscription);
@@ -30,7 +30,7 @@ export function formatOf(subscription: Subscription): FormatText {
 
 const formats = new WeakMap<Subscription, FormatText>();
 
-/** The members of a frozen body. Settings are constants in it. */
+/** The members of a body in a format. Settings are stored as constants. */
 type FrozenShape = [name: string, value: FrozenValue][];
 
 type FrozenValue =
@@ -45,7 +45,7 @@ type FrozenValue =
 
 type EventSource = Exclude<BodySource, `settings.${string}`>;
 
-/** Raise it when a stored format's meaning changes, and go on reading the older ones. */
+/** Increase it when the meaning of a stored format changes, and keep reading the older versions. */
 const FORMAT_VERSION = 1;
 
 function freeze(subscription: Subscription): FormatText {
@@ -66,7 +66,7 @@ function wireOf({ headers, signature, secretForm }: Profile): Wire {
   return { headers, ...(signature && { signature }), secretForm };
 }
 
-/** How a delivery is signed; undefined where its format is older than that was kept with it. */
+/** How a delivery is signed; undefined for formats from versions that did not store it. */
 export function frozenWire(format: FormatText): Wire | undefined {
   return rendererOf(format).wire;
 }
@@ -78,7 +78,7 @@ function freezeShape(shape: BodyShape, settings: Subscription["settings"]): Froz
   });
 }
 
-/** Undefined where a setting is missing and its member is left out then. */
+/** Undefined if a setting is missing and its member is to be omitted. */
 function freezeValue(
   value: BodyValue,
   settings: Subscription["settings"],
@@ -113,21 +113,21 @@ function namesType(shape: FrozenShape): boolean {
   );
 }
 
-/** What an event is called in a delivery's body; undefined where the body does not say. */
+/** The event's name in a delivery's body; undefined if the body doesn't contain it. */
 export function nameInBody(format: FormatText, event: Event): string | undefined {
   return rendererOf(format).nameOf?.(event);
 }
 
-/** Writes a value's JSON; undefined where its member is left out. */
+/** Renders a value as JSON; undefined omits its member. */
 type Renderer = (event: Event) => JsonText | undefined;
 
-/** So many formats are kept ready; more than most houses have subscriptions. */
+/** How many compiled formats are cached; more than most installations have subscriptions. */
 const MAX_RENDERERS = 4_096;
 const renderers = new Map<FormatText, BodyRenderer>();
 
 interface BodyRenderer {
   readonly render: Renderer;
-  /** Where the body names its event. */
+  /** Undefined if the body doesn't contain the event's name. */
   readonly nameOf: ((event: Event) => string) | undefined;
   readonly wire: Wire | undefined;
 }
@@ -253,13 +253,13 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Throws for what this version of Bellhook has not written: better no body than another one. */
+/** Throws for a format that this version of Bellhook can't have written: never guess a body. */
 function parseFormat(format: FormatText): z.infer<typeof frozenFormat> {
   let value: unknown;
   try {
     value = JSON.parse(format);
   } catch (error) {
-    throw new Error("cannot render a delivery: its stored format is no JSON", { cause: error });
+    throw new Error("cannot render a delivery: its stored format is not JSON", { cause: error });
   }
   const parsed = frozenFormat.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -14,11 +14,11 @@ import type {
 } from "../domain/profile.ts";
 import type { RawBodyValue, RawProfile } from "./raw_profile.ts";
 
-/** The source text of the value at a path within the raw profile, where a file has it. */
+/** The source text of the value at a path within the raw profile; undefined if there is no file. */
 export type ExactText = (path: (string | number)[]) => JsonText | undefined;
 
-/** What holds where neither a profile nor its base has a say. */
-const PLAIN: Omit<Profile, "name" | "body"> = {
+/** The defaults for what neither a profile nor its base sets. */
+const DEFAULTS: Omit<Profile, "name" | "body"> = {
   headers: [],
   secretForm: "either",
   secretRequired: true,
@@ -34,8 +34,8 @@ const PLAIN: Omit<Profile, "name" | "body"> = {
 };
 
 /**
- * The profile that a checked raw profile describes, over its base where it extends one. `exact` gives the
- * source text of constants, so that their numbers keep their digits.
+ * Builds the profile from a valid raw profile and its base, if it extends one. `exact` returns the
+ * source text of constants, so that numbers keep their digits.
  */
 export function resolveProfile(
   name: string,
@@ -43,7 +43,8 @@ export function resolveProfile(
   base: Profile | undefined,
   exact: ExactText = () => undefined,
 ): Profile {
-  const { description: _, signature: baseSignature, ...inherited } = base ?? { ...PLAIN, body: [] };
+  const { description: _, signature: baseSignature, ...inherited } = base ??
+    { ...DEFAULTS, body: [] };
   const signature = raw.signature === undefined
     ? baseSignature
     : raw.signature === null
@@ -83,7 +84,7 @@ export function resolveProfile(
   };
 }
 
-/** What an event must have for a body; of settings the config's check sees to it. */
+/** The event's values that a body requires. Required settings are checked with the config. */
 function requiredIn(shape: BodyShape): RequiredValue[] {
   return shape.flatMap(([, value]): RequiredValue[] => {
     if (value.kind === "object") return requiredIn(value.members);
@@ -113,7 +114,7 @@ function bodyShape(
   path: (string | number)[],
   exact: ExactText,
 ): BodyShape {
-  // A JavaScript object moves names like "1" to its front; the file's text has the true order.
+  // A JavaScript object moves names like "1" to the front, so take the order from the file's text.
   const source = exact(path);
   const names = source === undefined
     ? Object.keys(members)

@@ -1,6 +1,6 @@
 import type { RawProfile } from "./raw_profile.ts";
 
-/** RoostSync's webhooks preview; its retry policy is the default retry schedule. */
+/** RoostSync's webhooks preview. Its retry policy is Bellhook's default retry schedule. */
 export const roostsync: RawProfile = {
   description: "RoostSync webhooks",
   body: {

@@ -20,28 +20,28 @@ import {
   type Template,
 } from "./template.ts";
 
-/** A header as it goes out; a secret one is never shown. */
+/** A header as it is sent. If `secret`, its value is never shown. */
 export interface SentHeader {
   readonly name: string;
   readonly value: string;
   readonly secret: boolean;
 }
 
-/** One attempt's worth of what headers are made from. */
+/** What the headers of one attempt are made from. */
 export interface Signable {
   readonly subscription: Subscription;
   readonly event: Event;
-  /** What the body was made by: it may call the event otherwise than the subscription does by now. */
+  /** The format of the body. It may be older than the subscription, and name the event differently. */
   readonly format?: FormatText;
-  /** What `renderBody` made, as the bytes that are sent. */
+  /** The result of `renderBody` as bytes. */
   readonly body: Uint8Array;
   /** When the attempt starts, on the wall clock. */
   readonly at: Instant;
 }
 
 /**
- * All headers of one attempt, in their order: `Content-Type`, the profile's own, its signature, the
- * Standard Webhooks trio, the operator's. What comes from the event can't break out of its header.
+ * All headers of one attempt, in order: `Content-Type`, the profile's headers, its signature, the
+ * Standard Webhooks headers (the trio), the operator's. Text from the event can't inject headers.
  */
 export function headersFor(signable: Signable): SentHeader[] {
   const { subscription, format, at } = signable;
@@ -66,7 +66,7 @@ export function headersFor(signable: Signable): SentHeader[] {
   return headers;
 }
 
-/** Headers as they may be shown and kept: signatures stay, secrets don't. */
+/** Headers that may be shown and stored: with signatures, without secrets. */
 export function redact(headers: readonly SentHeader[]): Headers {
   return headers.map(({ name, value, secret }) => [name, secret ? "[redacted]" : value]);
 }
@@ -77,11 +77,11 @@ const CONTENT_TYPE: SentHeader = {
   secret: false,
 };
 
-/** What a subscription's headers are made with; worked out once, for this is the hot path. */
+/** How a subscription's headers are made. Computed once per subscription: signing is a hot path. */
 interface Signer {
   readonly plain: readonly { readonly name: string; readonly template: Template }[];
   readonly own?: OwnSignature;
-  /** The current one; none where the subscription has no secret. */
+  /** The current key; empty if the subscription has no secret. */
   readonly keys: readonly SigningKey[];
   readonly previous?: { readonly key: SigningKey; readonly until: Instant };
   readonly operators: readonly SentHeader[];
@@ -97,7 +97,7 @@ interface OwnSignature {
 }
 
 const signers = new WeakMap<Subscription, Signer>();
-/** Of deliveries that are older than the subscription's profile. */
+/** For deliveries that are older than the subscription's current profile. */
 const olderSigners = new WeakMap<Subscription, Map<FormatText, Signer>>();
 
 function signerOf(subscription: Subscription, format: FormatText | undefined): Signer {
@@ -119,7 +119,7 @@ function olderSigner(subscription: Subscription, format: FormatText, wire: Wire)
   let signer = older.get(format);
   if (!signer) {
     const { signature: _, ...profile } = subscription.profile;
-    // Today's secret may be of a form that the older profile can't read.
+    // The current secret may have a form that the older profile can't read.
     const secretForm = isReadable(subscription, wire) ? wire.secretForm : profile.secretForm;
     signer = makeSigner({ ...subscription, profile: { ...profile, ...wire, secretForm } });
     older.set(format, signer);
@@ -150,7 +150,7 @@ function makeSigner(subscription: Subscription): Signer {
       value: value instanceof Secret ? value.reveal() : value,
       secret: value instanceof Secret,
     }));
-  // The operator's word is the last: a header given in the config replaces the profile's.
+  // The operator's headers, from the config, replace the profile's.
   const plain = [["User-Agent", `Bellhook/${VERSION}`] as const, ...profile.headers]
     .filter(([name], index, all) =>
       !operators.some((own) => same(own.name, name)) &&
@@ -187,12 +187,12 @@ function ownValue(own: OwnSignature, keys: readonly SigningKey[], facts: Facts):
   const live = own.separator === undefined ? keys.slice(0, 1) : keys;
   const signatures = live.map((key) => {
     if (key.kind === "hmac") return hmac(own.algorithm, key.bytes, signed, own.encoding);
-    throw new Error(`cannot sign "${own.header}": an Ed25519 key makes no HMAC`);
+    throw new Error(`cannot sign "${own.header}": an Ed25519 key can't make an HMAC`);
   });
   return facts.header(own.value, signatures.join(own.separator));
 }
 
-/** The Standard Webhooks headers; without a secret there is an id and a timestamp, no signature. */
+/** The Standard Webhooks headers. Without a secret: id and timestamp, but no signature. */
 function trio(keys: readonly SigningKey[], facts: Facts): SentHeader[] {
   const id = facts.textOf("id"), timestamp = facts.textOf("timestamp");
   const headers = [
@@ -211,7 +211,7 @@ function standardSignature(key: SigningKey, signed: Signed): string {
   return `v1a,${sign(null, bytes, key.privateKey).toString("base64")}`;
 }
 
-/** What placeholders stand for in one attempt; each is worked out when it is asked for. */
+/** The values of the placeholders in one attempt, computed on demand. */
 class Facts {
   readonly #signable: Signable;
 
@@ -234,7 +234,7 @@ class Facts {
     return value;
   }
 
-  /** What a template says is to be signed. */
+  /** The signed text for a template. */
   signed(template: Template): Signed {
     return template.map((piece) => {
       if (typeof piece === "string") return piece;
@@ -266,26 +266,26 @@ class Facts {
 
 const utf8 = new TextDecoder();
 
-/** Ruby's Base64.encode64: a newline after every 60 characters and at a non-empty text's end. */
+/** Ruby's Base64.encode64: a newline after every 60 characters, and at the end if not empty. */
 function encode64(bytes: Uint8Array): string {
   const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
   return base64.replace(/.{1,60}/g, "$&\n");
 }
 
-/** An event's id where it can stand in a Standard Webhooks header, else a stable hash of it. */
+/** The event's id if Standard Webhooks allows it in a header, else a stable hash of it. */
 export function webhookId(eventId: string): string {
   if (/^[A-Za-z0-9_-]+$/.test(eventId)) return eventId;
-  // As JSON, for UTF-8 has no spelling for a lone surrogate and would make two such ids one.
+  // As JSON: UTF-8 can't encode a lone surrogate, so two such ids would get the same hash.
   const hash = createHash("sha256").update(JSON.stringify(eventId), "utf8").digest("hex");
   return `evt_${hash.slice(0, 32)}`;
 }
 
-/** Bellhook's own namespace: it must never change, for receivers dedupe on what it makes. */
+/** Bellhook's UUID namespace. It must never change: receivers deduplicate by the resulting UUIDs. */
 const NAMESPACE = Buffer.from("57367dbb9c33472c936130734bb7065b", "hex");
 
 /**
- * The same UUID for all attempts of one event to one subscription: version 5 (RFC 9562, section 5.5),
- * since many receivers' checks know no version above it.
+ * The same UUID for all attempts of one event to one subscription. Version 5 (RFC 9562, section 5.5),
+ * because many receivers' checks don't accept newer versions.
  */
 function uuidOf(eventId: string, subscriptionId: string): string {
   const name = JSON.stringify([eventId, subscriptionId]);

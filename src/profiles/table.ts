@@ -8,7 +8,7 @@ import { standard } from "./standard.ts";
 import { type RawProfile } from "./raw_profile.ts";
 import { resolveProfile } from "./resolve_profile.ts";
 
-const WORDS: Readonly<Record<string, RawProfile>> = {
+const RAW_PROFILES: Readonly<Record<string, RawProfile>> = {
   standard,
   bookingsync,
   "booking-experts": bookingExperts,
@@ -17,7 +17,7 @@ const WORDS: Readonly<Record<string, RawProfile>> = {
   roostsync,
 };
 
-/** The profiles that come with Bellhook, by name. */
+/** The built-in profiles, by name. */
 export const BUILT_IN: ReadonlyMap<string, Profile> = new Map(
-  Object.entries(WORDS).map(([name, words]) => [name, resolveProfile(name, words, undefined)]),
+  Object.entries(RAW_PROFILES).map(([name, raw]) => [name, resolveProfile(name, raw, undefined)]),
 );

@@ -1,6 +1,6 @@
 import { quoted } from "../domain/quoted.ts";
 
-/** What stands in braces in a profile's templates. */
+/** A name in braces in a profile's templates. */
 export type Placeholder =
   | "body"
   | "body:encode64"
@@ -11,11 +11,11 @@ export type Placeholder =
   | "type"
   | "signature";
 
-/** What a header's template may hold. */
+/** The placeholders of a header's value. */
 export const IN_HEADERS: readonly Placeholder[] = ["id", "timestamp", "uuid", "type"];
-/** What the value of a signature header may hold: it must hold the signature. */
+/** The placeholders of a signature header's value; `{signature}` is required. */
 export const IN_SIGNATURE: readonly Placeholder[] = ["signature", ...IN_HEADERS];
-/** What the text that is signed may hold. */
+/** The placeholders of the signed text. */
 export const IN_SIGNED_TEXT: readonly Placeholder[] = [
   "body",
   "body:encode64",
@@ -23,10 +23,10 @@ export const IN_SIGNED_TEXT: readonly Placeholder[] = [
   ...IN_HEADERS,
 ];
 
-/** A template taken apart: literal texts and placeholders in their order. */
+/** A parsed template: literal texts and placeholders, in order. */
 export type Template = readonly (string | { readonly placeholder: Placeholder })[];
 
-/** Takes a template apart. Throws an Error for one that `templateProblem` objects to. */
+/** Parses a template. Throws an Error if `templateProblem` finds a problem. */
 export function parseTemplate(text: string, known: readonly Placeholder[]): Template {
   const problem = templateProblem(text, known);
   if (problem !== undefined) {
@@ -37,7 +37,7 @@ export function parseTemplate(text: string, known: readonly Placeholder[]): Temp
   );
 }
 
-/** What is wrong with a template; undefined where nothing is. */
+/** What is wrong with a template; undefined if nothing is. */
 export function templateProblem(
   text: string,
   known: readonly Placeholder[],

@@ -2,17 +2,17 @@ import { parseInstant } from "../domain/instant.ts";
 import { type JsonText, JsonTextError, membersOf } from "../domain/json_text.ts";
 import {
   formProblem,
-  type Opened,
-  type Problem,
+  type ParsedRequest,
   quoted,
   type ReceivedRequest,
+  type RequestProblem,
 } from "./verification.ts";
 
-/** Reads the body as the JSON object that every platform's is, or says why it is none. */
-export function openBody(
+/** Parses the body as a JSON object, as every platform sends one. */
+export function parseBody(
   request: ReceivedRequest,
   secret: string | undefined,
-): { opened: Opened } | { problem: Problem } {
+): { parsed: ParsedRequest } | { problem: RequestProblem } {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(request.rawBody);
@@ -26,7 +26,7 @@ export function openBody(
   }
   try {
     const members = membersOf(text);
-    if (members !== undefined) return { opened: { ...request, text, members, secret } };
+    if (members !== undefined) return { parsed: { ...request, text, members, secret } };
     return { problem: formProblem(`the body is ${quoted(text)}, expected a JSON object`) };
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error;
@@ -34,17 +34,17 @@ export function openBody(
   }
 }
 
-/** Holds an object's keys and their order against what they should be. */
+/** Checks an object's keys and their order. */
 export function orderProblem(
   found: readonly string[],
   { expected, optional, where }: {
     expected: readonly string[];
-    /** Those of them that may be missing. */
+    /** The expected keys that may be missing. */
     optional: readonly string[];
-    /** The object's name in the problem. */
+    /** What to call the object in the problem. */
     where: string;
   },
-): Problem | undefined {
+): RequestProblem | undefined {
   const wanted = expected.filter((name) => found.includes(name) || !optional.includes(name));
   const same = found.length === wanted.length && wanted.every((name, at) => name === found[at]);
   if (same) return undefined;
@@ -59,14 +59,14 @@ function list(names: readonly string[]): string {
   return names.length === 0 ? "(none)" : some.join(", ") + (names.length > 20 ? ", …" : "");
 }
 
-/** A member's JSON text as a problem shows it. */
+/** A member's JSON text for a problem, truncated if long. */
 export function shown(value: JsonText | undefined): string {
   if (value === undefined) return "missing";
   return value.length > 80 ? `${value.slice(0, 79)}…` : value;
 }
 
-/** A timestamp in ISO 8601, in UTC, with a `Z`. */
-export function isoProblem(name: string, value: JsonText | undefined): Problem | undefined {
+/** Checks for a timestamp in ISO 8601, in UTC, with a `Z`. */
+export function isoProblem(name: string, value: JsonText | undefined): RequestProblem | undefined {
   const text = value?.startsWith('"') ? JSON.parse(value) as string : "";
   if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(text) && parseInstant(text) !== undefined) {
     return undefined;
@@ -74,15 +74,15 @@ export function isoProblem(name: string, value: JsonText | undefined): Problem |
   return formProblem(`${name} is ${shown(value)}, expected ISO 8601 in UTC, with a Z`);
 }
 
-/** Milliseconds of the year 1973, seconds of the year 5138: what is less was meant as seconds. */
+/** Milliseconds of the year 1973, seconds of the year 5138: smaller numbers are seconds. */
 const LEAST_MILLISECONDS = 100_000_000_000;
 
-/** A Unix timestamp as a whole number, told apart from the other unit by its size. */
+/** Checks for a Unix timestamp as an integer. Its size shows the unit. */
 export function unixProblem(
   name: string,
   value: JsonText | undefined,
   unit: "milliseconds" | "seconds",
-): Problem | undefined {
+): RequestProblem | undefined {
   const whole = value !== undefined && /^\d+$/.test(value);
   if (whole && (unit === "milliseconds") === (Number(value) >= LEAST_MILLISECONDS)) {
     return undefined;
@@ -90,12 +90,12 @@ export function unixProblem(
   return formProblem(`${name} is ${shown(value)}, expected a number of Unix ${unit}`);
 }
 
-/** A header that must be there and read exactly so. */
+/** Checks that a header is present with exactly this value. */
 export function headerProblem(
   headers: Headers,
   name: string,
   expected: string,
-): Problem | undefined {
+): RequestProblem | undefined {
   const found = headers.get(name);
   if (found === expected) return undefined;
   return formProblem(`${name} is ${quoted(found)}, expected ${quoted(expected)}`);

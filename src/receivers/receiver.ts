@@ -5,18 +5,18 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Verification } from "./verification.ts";
 import { verify } from "./verify.ts";
 
-/** What a receiver verifies, and how it misbehaves. */
+/** What a receiver verifies, and the failures it simulates. */
 export interface ReceiverOptions {
   readonly profile: Profile;
   readonly secret?: Secret;
   readonly clock: Clock;
-  /** Called for every request, verified or not, when its answer is ready or nobody waits for it. */
+  /** Called for every request, when its answer is ready or the sender has stopped waiting. */
   readonly onReceived: (received: Received) => void;
-  /** 0, the default, takes any free port; always on 127.0.0.1. */
+  /** 0, the default, picks a free port. The host is always 127.0.0.1. */
   readonly port?: number;
   /** Answers every request with this status, 200 to 599. */
   readonly fail?: number;
-  /** Answers the first so many requests with 503. */
+  /** Answers this many requests with 503, then normally. */
   readonly failFirst?: number;
   /** Waits this long before each answer. */
   readonly delayMs?: number;
@@ -27,38 +27,38 @@ export interface Receiver {
   readonly port: number;
   /** `http://127.0.0.1:PORT/` */
   readonly url: string;
-  /** Closes at once, requests under way too. */
+  /** Closes at once, and aborts requests in progress. */
   stop(): Promise<void>;
 }
 
-/** One request, and what was made of it. */
+/** One request and its result. */
 export type Received = Verified & Answered;
 
 interface Verified {
-  /** Left out where the body doesn't name one. */
+  /** Undefined if the body doesn't name one. */
   readonly event?: string;
   readonly profile: string;
   readonly durationMs: number;
   readonly verified: boolean;
-  /** Whether a signature was checked; false for a format without one. */
+  /** Whether a signature was checked; false for formats without one. */
   readonly signed: boolean;
   readonly problem?: string;
   readonly webhookId?: string;
-  /** How often this event has come, by its webhook-id or Idempotency-Key: 2 is the first retry. */
+  /** How often this event has arrived, by webhook-id or Idempotency-Key: 2 is the first retry. */
   readonly attemptHint?: number;
 }
 
 type Answered =
   | { readonly status: number; readonly unanswered?: never }
-  /** Why the answer that was held back was never given. */
+  /** Why a delayed answer was never sent. */
   | { readonly unanswered: Unanswered; readonly status?: never };
 
 type Unanswered = "the sender had gone" | "this receiver was stopped";
 
-/** More than any publisher here sends at once. */
+/** Larger than any webhook here. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
-/** Starts a server on loopback that verifies each request by what its profile says. */
+/** Starts a server on loopback that verifies each request against the profile. */
 export function startReceiver(options: ReceiverOptions): Receiver {
   const { profile, clock, fail, delayMs = 0 } = options;
   if (fail !== undefined && !(Number.isInteger(fail) && fail >= 200 && fail <= 599)) {
@@ -75,8 +75,8 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     const forced = fails ? fail ?? 503 : undefined;
     const judged = await judge(request, options, receivedAt);
     const unanswered = delayMs > 0
-      // Read here alone: without --unstable-no-legacy-abort Deno warns once a signal has been read.
-      ? await heldBack(clock, delayMs, { gone: request.signal, stopping: stopping.signal })
+      // Only here: without --unstable-no-legacy-abort, Deno warns once `request.signal` is read.
+      ? await delay(clock, delayMs, { gone: request.signal, stopping: stopping.signal })
       : undefined;
     const { verification } = judged;
     const status = forced ?? judged.status;
@@ -101,7 +101,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     port: options.port ?? 0,
     signal: stopping.signal,
     onListen: () => {},
-    // What the peer breaks off in the middle is its own affair.
+    // A peer that disconnects halfway is no error of ours.
     onError: () => new Response(null, { status: 500 }),
   }, respond);
   return {
@@ -144,7 +144,7 @@ function refused(status: number, problem: string): Judged {
   return { status, verification: { ok: false, kind: "form", problem } };
 }
 
-/** The whole body; undefined, and the rest left unread, where it is longer. */
+/** The whole body. Undefined if it is longer; the rest then stays unread. */
 async function readAtMost(
   body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
   most: number,
@@ -159,8 +159,8 @@ async function readAtMost(
   return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
-/** Waits, but no longer than somebody waits for the answer; says why nobody does, where it is so. */
-function heldBack(
+/** Waits `ms`, or until nobody waits for the answer any more; then resolves to the reason. */
+function delay(
   clock: Clock,
   ms: number,
   { gone, stopping }: { gone: AbortSignal; stopping: AbortSignal },
@@ -179,7 +179,7 @@ function heldBack(
   });
 }
 
-/** How often each id has come. */
+/** Counts how often each id has arrived. */
 class Sightings {
   readonly #counts = new Map<string, number>();
 
@@ -188,7 +188,7 @@ class Sightings {
     const count = (this.#counts.get(id) ?? 0) + 1;
     this.#counts.delete(id);
     this.#counts.set(id, count);
-    // The oldest goes, so that a receiver left running for weeks stays small.
+    // Drop the oldest, so that memory stays small in a receiver that runs for weeks.
     if (this.#counts.size > 10_000) this.#counts.delete(this.#counts.keys().next().value!);
     return count;
   }
@@ -209,12 +209,12 @@ function answer(status: number, verification: Verification | undefined): Respons
   return new Response(text, { status, headers });
 }
 
-/** One line for one request: event, profile, status, time, and what verifying it came to. */
+/** Formats one request as a line: event, profile, status, duration and the result of verifying. */
 export function formatReceived(
   received: Received,
   { colour, cells = usualCells }: {
     colour: boolean;
-    /** The cells of event and profile, filled up to their columns' widths. */
+    /** Pads event and profile to the width of their columns. */
     cells?: (event: string, profile: string) => readonly [event: string, profile: string];
   },
 ): string {
@@ -246,7 +246,7 @@ function verdictOf({ verified, signed, problem }: Received): string {
   return signed ? "signature good" : "no signature in this format";
 }
 
-/** Text from outside must not steer the terminal: control and format characters are spelled out. */
+/** Escapes control and format characters, so that text from outside can't control the terminal. */
 function printable(text: string): string {
   return text.replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,

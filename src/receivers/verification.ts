@@ -1,37 +1,37 @@
 import type { Instant } from "../domain/instant.ts";
 import type { JsonText } from "../domain/json_text.ts";
 
-/** A request as a receiver gets it, before anything is believed of it. */
+/** A request as a receiver gets it, not yet verified. */
 export interface ReceivedRequest {
   readonly headers: Headers;
   readonly rawBody: Uint8Array;
   readonly receivedAt: Instant;
 }
 
-/** What a platform's recipe says of a request; a problem never shows a secret. */
+/** The result of verifying a request. A problem never contains a secret. */
 export type Verification =
   | {
     readonly ok: true;
-    /** The name the body gives the event. */
+    /** The event's name in the body. */
     readonly event: string;
-    /** False where the request carried no signature, and its format asks for none. */
+    /** False if the request has no signature and its format requires none. */
     readonly signed: boolean;
   }
-  | (Problem & {
+  | (RequestProblem & {
     readonly ok: false;
-    /** Left out where the body doesn't say. */
+    /** Undefined if the body doesn't contain it. */
     readonly event?: string;
   });
 
 /** What is wrong: the signature (answer 401), or the shape of the request (answer 400). */
-export interface Problem {
+export interface RequestProblem {
   readonly kind: "signature" | "form";
   /** What was found, then what was expected. */
   readonly problem: string;
 }
 
 /** A request whose body is a JSON object, and the secret to check it with. */
-export interface Opened extends ReceivedRequest {
+export interface ParsedRequest extends ReceivedRequest {
   /** The body as text. */
   readonly text: string;
   /** The body's members in their order. */
@@ -39,15 +39,15 @@ export interface Opened extends ReceivedRequest {
   readonly secret: string | undefined;
 }
 
-export function formProblem(problem: string): Problem {
+export function formProblem(problem: string): RequestProblem {
   return { kind: "form", problem };
 }
 
-export function signatureProblem(problem: string): Problem {
+export function signatureProblem(problem: string): RequestProblem {
   return { kind: "signature", problem };
 }
 
-/** A found value as a problem shows it: quoted, and cut where it is long. */
+/** A value for a problem: quoted, and truncated if long. */
 export function quoted(value: string | null | undefined): string {
   if (value === null || value === undefined) return "missing";
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);

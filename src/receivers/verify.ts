@@ -4,46 +4,46 @@ import { Secret } from "../domain/secret.ts";
 import { explain } from "../profiles/explain.ts";
 import { typeIn } from "../profiles/mistakes/scheme.ts";
 import { readTemplate } from "../profiles/mistakes/value.ts";
-import { headerProblem, isoProblem, openBody, orderProblem, shown, unixProblem } from "./body.ts";
+import { headerProblem, isoProblem, orderProblem, parseBody, shown, unixProblem } from "./body.ts";
 import {
   formProblem,
-  type Opened,
-  type Problem,
+  type ParsedRequest,
   quoted,
   type ReceivedRequest,
+  type RequestProblem,
   signatureProblem,
   type Verification,
 } from "./verification.ts";
 
-/** Verifies a request by what its profile says of body, headers and signature. */
+/** Verifies a request's body, headers and signature against its profile. */
 export function verify(
   profile: Profile,
   request: ReceivedRequest,
   secret: string | undefined,
 ): Verification {
-  const body = openBody(request, secret);
+  const body = parseBody(request, secret);
   if ("problem" in body) return { ok: false, ...body.problem };
-  const { opened } = body;
-  const event = typeIn(profile.body, opened.text);
+  const { parsed } = body;
+  const event = typeIn(profile.body, parsed.text);
   const problem = headerProblem(request.headers, "Content-Type", "application/json") ??
-    signaturesProblem(profile, opened) ??
+    signaturesProblem(profile, parsed) ??
     headersProblem(profile, request.headers) ??
-    shapeProblem(profile.body, opened.text, "the body");
+    shapeProblem(profile.body, parsed.text, "the body");
   if (problem) return { ok: false, ...(event !== undefined && { event }), ...problem };
   const signed = secret !== undefined &&
     (profile.signature !== undefined || hasTrio(request.headers));
   return { ok: true, event: event ?? "(unnamed)", signed };
 }
 
-/** Whether any of the Standard Webhooks headers is there. */
+/** Whether any Standard Webhooks header is present. */
 function hasTrio(headers: Headers): boolean {
   return TRIO.some((name) => headers.has(name));
 }
 
 const TRIO = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
-function signaturesProblem(profile: Profile, opened: Opened): Problem | undefined {
-  const { headers, rawBody, secret, receivedAt } = opened;
+function signaturesProblem(profile: Profile, parsed: ParsedRequest): RequestProblem | undefined {
+  const { headers, rawBody, secret, receivedAt } = parsed;
   const header = profile.signature?.header ?? "webhook-signature";
   const isNeeded = profile.signature !== undefined || profile.secretRequired;
   if (secret === undefined) {
@@ -51,7 +51,7 @@ function signaturesProblem(profile: Profile, opened: Opened): Problem | undefine
       ? signatureProblem(`${header} can't be checked: this receiver was given no secret`)
       : undefined;
   }
-  // A secret of a standard form is there to sign by the standard's headers.
+  // A secret in the Standard Webhooks form signs the Standard Webhooks headers.
   if (!isNeeded && profile.secretForm !== "standard" && !hasTrio(headers)) return undefined;
   const explanation = explain({
     profile,
@@ -63,7 +63,7 @@ function signaturesProblem(profile: Profile, opened: Opened): Problem | undefine
   return explanation.ok ? undefined : signatureProblem(explanation.reason);
 }
 
-function headersProblem(profile: Profile, headers: Headers): Problem | undefined {
+function headersProblem(profile: Profile, headers: Headers): RequestProblem | undefined {
   for (const [name, template] of profile.headers) {
     const found = headers.get(name);
     const read = found === null ? undefined : readTemplate(template, found);
@@ -77,8 +77,8 @@ function headersProblem(profile: Profile, headers: Headers): Problem | undefined
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Holds keys, their order, constants, closed sets and timestamps against the shape. */
-function shapeProblem(shape: BodyShape, text: JsonText, where: string): Problem | undefined {
+/** Checks an object's keys, their order, constants, `oneOf` values and timestamps. */
+function shapeProblem(shape: BodyShape, text: JsonText, where: string): RequestProblem | undefined {
   const members = membersOf(text);
   if (members === undefined) return formProblem(`${where} is ${shown(text)}, expected an object`);
   const optional = shape.filter(([, value]) =>
@@ -98,7 +98,7 @@ function shapeProblem(shape: BodyShape, text: JsonText, where: string): Problem 
   return undefined;
 }
 
-function valueProblem(value: BodyValue, found: JsonText, name: string): Problem | undefined {
+function valueProblem(value: BodyValue, found: JsonText, name: string): RequestProblem | undefined {
   if (value.kind === "object") return shapeProblem(value.members, found, name);
   if (value.kind === "constant") {
     const expected = compact(value.value);

@@ -158,7 +158,7 @@ const STRICT = (() => {
 Deno.test("verify: a wrong signature is explained, with exit code 1", async () => {
   const { exitCode, stdout } = await verify(["--profile", "bookingsync"], STRICT);
   assertEquals(exitCode, 1);
-  assertMatch(stdout, /^signature not good: .*Base64 without line ends.*encode64/);
+  assertMatch(stdout, /^signature not good: .*Base64 without line breaks.*encode64/);
 });
 
 Deno.test("verify: --json tells scripts the mistake", async () => {

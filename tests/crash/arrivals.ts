@@ -2,14 +2,14 @@
 export interface Arrival {
   readonly subscription: string;
   readonly event: string;
-  /** Which run of the daemon sent it. */
+  /** The run of the daemon that sent it. */
   readonly generation: number;
-  /** Which run of the receiver got it. */
+  /** The run of the receiver that got it. */
   readonly incarnation: number;
   readonly status: number;
 }
 
-/** Reads what receivers noted; a last line without an end is one that was killed while it wrote. */
+/** Reads the receivers' files. An incomplete last line is ignored: the receiver was killed then. */
 export async function readArrivals(path: string): Promise<Arrival[]> {
   const lines = (await Deno.readTextFile(path)).split("\n").slice(0, -1);
   return lines.map((line) => {

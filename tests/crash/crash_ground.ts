@@ -5,26 +5,26 @@ import { type Arrival, readArrivals } from "./arrivals.ts";
 import { deliveryKey, type Entry, type Ledger, readLedger } from "./ledger.ts";
 import { Publisher } from "./publisher.ts";
 
-/** What came of a database's life among crashes. */
+/** The result of crashing a daemon repeatedly on one database. */
 export interface Report {
-  /** How often the daemon was killed, by what it was at. */
+  /** How often the daemon was killed, by what it was doing. */
   readonly killed: Record<Moment, number>;
   readonly receiversKilled: number;
   /** Events that were answered 202, or 200 for a repeat. */
   readonly accepted: number;
-  /** Requests that a killed daemon had stored and not answered; their repeats were answered 200. */
+  /** Requests that a killed daemon had stored but not answered; repeats were answered 200. */
   readonly storedUnheard: number;
   readonly deliveries: number;
   readonly attempts: number;
-  /** Attempts that were in flight at a kill: sent, and not on record. */
+  /** Attempts in flight at a kill: sent but not recorded. */
   readonly inFlight: number;
   /** Answers of 200 beyond a delivery's first. */
   readonly duplicates: number;
-  /** Events that were accepted and are not there, or did not reach a subscription that takes them. */
+  /** Accepted events that are missing, or did not reach one of their subscriptions. */
   readonly lost: number;
-  /** Databases that `pragma integrity_check` and the audit found sound, one a kill and one in the end. */
+  /** Databases that passed `pragma integrity_check` and the audit: one per kill and one at the end. */
   readonly sound: number;
-  /** Everything that breaks a promise. */
+  /** Every violation of a guarantee. */
   readonly faults: readonly string[];
 }
 
@@ -91,7 +91,7 @@ class Ground {
     await Promise.all([this.#steady.start(), this.#mortal.start()]);
   }
 
-  /** One life of the daemon, and its end. */
+  /** One run of the daemon, and its end. */
   async crash(): Promise<void> {
     const moment = this.#chance.weighed(MOMENTS);
     const { process, ready } = await this.#start();
@@ -111,12 +111,12 @@ class Ground {
     await this.#look();
   }
 
-  /** Lets everything come to its end, and says what came of it all. */
+  /** Lets all deliveries finish, and returns the result. */
   async end(): Promise<Report> {
     const { process, ready } = await this.#start();
     await ready;
     await Promise.all(this.#publishers.map((publisher) => publisher.settle()));
-    // As long as fewer and fewer wait; until() gives up where they don't.
+    // Continue while fewer and fewer wait; until() fails otherwise.
     for (let left = Infinity; left > 0;) {
       left = (await until(async () => {
         const pending = await this.#pending();
@@ -267,7 +267,7 @@ function attemptsThatDoNotFit(
     for (const [key, got] of byDelivery(arrivals, generation)) {
       const entry: Entry = ledger.deliveries.get(key) ?? { state: "cancelled", attempts: 0 };
       const recorded = entry.attempts - (before?.get(key)?.attempts ?? 0);
-      // A receiver that dies before it has answered gets the same attempt again.
+      // A receiver that was killed before it answered gets the same attempt again.
       const heard = got.length - (new Set(got.map(({ incarnation }) => incarnation)).size - 1);
       if (heard <= recorded) continue;
       if (!wasKilled || entry.state !== "pending" || heard > recorded + 1) {

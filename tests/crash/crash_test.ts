@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { crashGround } from "./crash_ground.ts";
 
-Deno.test("crash: killed at random moments, its receiver too, it sends twice only what was in flight", async () => {
+Deno.test("crash: killed at random moments, like its receiver, it repeats only attempts in flight", async () => {
   const rounds = 4;
   const report = await crashGround({ rounds, seed: 1 });
   assertEquals(report.faults, []);

@@ -1,18 +1,18 @@
 import { DatabaseSync } from "node:sqlite";
 import { openReader } from "../../src/outbox/sqlite/reader.ts";
 
-/** What a database holds of one delivery. */
+/** One delivery in a database. */
 export interface Entry {
   readonly state: "pending" | "delivered" | "exhausted" | "cancelled";
   readonly attempts: number;
 }
 
-/** What a killed daemon left, as of a copy of its files. */
+/** What a killed daemon left, read from a copy of its files. */
 export interface Ledger {
   /** By subscription and event. */
   readonly deliveries: ReadonlyMap<string, Entry>;
   readonly events: ReadonlySet<string>;
-  /** What `pragma integrity_check` and the audit find; empty where all is well. */
+  /** The problems that `pragma integrity_check` and the audit find. */
   readonly faults: readonly string[];
 }
 
@@ -21,7 +21,7 @@ export function deliveryKey(subscription: string, event: string): string {
   return `${subscription} ${event}`;
 }
 
-/** Reads a database that nobody has open, and leaves its files as they are. */
+/** Reads a database that isn't open, without changing its files. */
 export async function readLedger(path: string): Promise<Ledger> {
   const folder = await Deno.makeTempDir();
   try {
@@ -40,7 +40,7 @@ async function readCopy(path: string): Promise<Ledger> {
   const found = db.prepare("pragma integrity_check").all().map((row) => Object.values(row)[0]);
   const faults = found.length === 1 && found[0] === "ok" ? [] : found.map(String);
   const tables = db.prepare("select count(*) as n from sqlite_schema").get() as { n: number };
-  // Killed while it was made: nothing is in it yet.
+  // Killed while the database was created: it is still empty.
   if (tables.n === 0) return { deliveries: new Map(), events: new Set(), faults };
   const rows = db.prepare(`
     select cast(s.name as text) as subscription, cast(e.id as text) as event, d.state,

@@ -1,12 +1,12 @@
 import type { Chance } from "../simulation/chance.ts";
 
-/** One that posts events over HTTP, and repeats what it got no answer to, unchanged, until it has one. */
+/** Posts events over HTTP, and repeats unanswered ones unchanged until they are answered. */
 export class Publisher {
-  /** Every event that was answered 202, or 200 for a repeat. */
+  /** All events that were answered with 202, or 200 for a repeat. */
   readonly accepted = new Set<string>();
-  /** Answers that nobody should get. */
+  /** Unexpected answers. */
   readonly faults: string[] = [];
-  /** Requests that were stored by a daemon which was killed before its answer arrived. */
+  /** Requests that were stored by a daemon that was killed before it answered. */
   storedUnheard = 0;
   readonly #url: string;
   readonly #chance: Chance;
@@ -14,7 +14,7 @@ export class Publisher {
   readonly #filler: readonly [least: number, most: number];
   #unanswered: { readonly ids: readonly string[]; readonly body: string } | undefined;
 
-  /** `filler`: how many bytes an event's data is filled up with. */
+  /** `filler`: bytes of padding in an event's data. */
   constructor(url: string, { chance, nextNumber, filler = [1, 8_000] }: {
     readonly chance: Chance;
     readonly nextNumber: () => number;
@@ -26,7 +26,7 @@ export class Publisher {
     this.#filler = filler;
   }
 
-  /** Posts until told to stop; the daemon may come and go meanwhile. */
+  /** Posts until stopped; the daemon may be restarted meanwhile. */
   async publish(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       const isTaken = await this.#postOne();
@@ -34,7 +34,7 @@ export class Publisher {
     }
   }
 
-  /** Posts what is left unanswered. */
+  /** Repeats the remaining unanswered events. */
   async settle(): Promise<void> {
     while (this.#unanswered) if (!await this.#postOne()) await pause(20);
   }

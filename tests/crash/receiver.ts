@@ -18,7 +18,7 @@ Deno.serve({ hostname: "127.0.0.1", port: Number(port), onListen }, async (reque
   notes.writeSync(
     encoder.encode(`${subscription} ${id} ${generation} ${incarnation} ${status}\n`),
   );
-  // Some take their time: what is killed meanwhile was in flight.
+  // Some answers are slow, so that attempts are in flight at a kill.
   if (number % 3 === 0) await new Promise((resolve) => setTimeout(resolve, number % 40));
   return new Response(null, { status });
 });

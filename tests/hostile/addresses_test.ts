@@ -1,4 +1,4 @@
-/** No request reaches a forbidden address, by whatever name; a listening socket bears witness. */
+/** No request reaches a forbidden address by any name. A listening socket checks that. */
 import { assert, assertEquals } from "@std/assert";
 import type { Outcome } from "../../src/domain/attempt.ts";
 import { isForbidden } from "../../src/transport/address_guard.ts";
@@ -67,7 +67,7 @@ const IPV6_BLOCKS = {
   "ff00::/8": "multicast",
 };
 
-/** 127.0.0.1, an address of a cloud's metadata and a private one, inside IPv6 of every make. */
+/** 127.0.0.1, a cloud's metadata address and a private one, in every IPv6 embedding. */
 const EMBEDDED = ["7f00:1", "a9fe:a9fe", "a00:1"].flatMap((v4) => [
   `::ffff:${v4}`,
   `::${v4}`,
@@ -78,7 +78,7 @@ const EMBEDDED = ["7f00:1", "a9fe:a9fe", "a00:1"].flatMap((v4) => [
   `2001:0:${v4}::1`,
 ]);
 
-/** 127.0.0.1 and this machine in every spelling that a URL takes, or seems to. */
+/** 127.0.0.1 and this machine in every spelling that a URL accepts, or might. */
 const SPELLINGS = [
   ["127.1", "127.0.1", "2130706433", "0x7f000001", "0X7F.1", "017700000001", "0177.0.0.01"],
   ["0177.0x0.0.1", "127.0.0.0x1", "00000177.0.0.1", "127.0.0.1.", "0", "0x0", "0.0.0.0"],
@@ -102,7 +102,7 @@ const SPELLINGS = [
   ["ⓛⓞⓒⓐⓛⓗⓞⓢⓣ", "loc\u00adalhost", "loca%6Chost", "ⅼocalhost"],
 ].flat();
 
-/** A transport whose every name would be resolved so; without that, no name may be asked for. */
+/** A transport that resolves every name to these addresses; without them, it must not resolve any. */
 function aTransport(resolve?: Resolver, clock = new FakeClock()) {
   const asked: string[] = [];
   const transport = http1Transport({
@@ -131,7 +131,7 @@ function kindOf(outcome: Outcome): string {
   return outcome.kind === "failed" ? outcome.error.kind : String(outcome.status);
 }
 
-/** A network as numbers, worked out apart from the guard. */
+/** A network as numbers, computed independently of the guard. */
 function numbersOf(cidr: string): { first: bigint; last: bigint; bits: number } {
   const [address, length] = cidr.split("/") as [string, string];
   const width = address.includes(":") ? 128 : 32;
@@ -161,7 +161,7 @@ function addressOf(number: bigint, bits: number): string {
   return bits === 32 ? parts.join(".") : parts.map((part) => part.toString(16)).join(":");
 }
 
-Deno.test("addresses: the first, the last and any address of a special block are refused", async () => {
+Deno.test("addresses: refuses the first, the last and any address of a special block", async () => {
   await using server = startRawServer({}, { hostname: "0.0.0.0" });
   await using it = aTransport();
   for (const block of [...Object.keys(IPV4_BLOCKS), ...Object.keys(IPV6_BLOCKS)]) {
@@ -176,7 +176,7 @@ Deno.test("addresses: the first, the last and any address of a special block are
   assertEquals(server.connectionCount, 0);
 });
 
-Deno.test("addresses: an IPv4 address inside an IPv6 one is refused", async () => {
+Deno.test("addresses: refuses forbidden IPv4 addresses embedded in IPv6", async () => {
   await using server = startRawServer();
   await using it = aTransport();
   for (const address of EMBEDDED) {
@@ -186,14 +186,14 @@ Deno.test("addresses: an IPv4 address inside an IPv6 one is refused", async () =
   assertEquals(server.connectionCount, 0);
 });
 
-Deno.test("addresses: no spelling of this machine is taken for another", async () => {
+Deno.test("addresses: recognises every spelling of this machine", async () => {
   await using server = startRawServer({}, { hostname: "0.0.0.0" });
   await using it = aTransport();
   for (const host of SPELLINGS) {
     for (const scheme of ["http://", "HTTP:\\\\", "http:", "https://"]) {
       const url = `${scheme}${host}:${server.port}/`;
       const outcome = await it.send(url);
-      // What is no URL at all is refused as such.
+      // Invalid URLs are refused as such.
       const expected = URL.canParse(url) ? "blocked" : "protocol";
       assertEquals(kindOf(outcome), expected, url);
     }
@@ -201,7 +201,7 @@ Deno.test("addresses: no spelling of this machine is taken for another", async (
   assertEquals([server.connectionCount, it.asked], [0, []]);
 });
 
-Deno.test("addresses: what other programs would read as a public host is read as it is sent", async () => {
+Deno.test("addresses: reads the host that the request is sent to, not what other programs would read", async () => {
   await using server = startRawServer();
   await using it = aTransport();
   const at = `127.0.0.1:${server.port}`;
@@ -220,7 +220,7 @@ Deno.test("addresses: what other programs would read as a public host is read as
   assertEquals(server.connectionCount, 0);
 });
 
-Deno.test("addresses: no answer of a name server leads to a forbidden one", async () => {
+Deno.test("addresses: no answer of a name server leads to a forbidden address", async () => {
   await using server = startRawServer({}, { hostname: "0.0.0.0" });
   const answers = [
     ["127.0.0.1"],
@@ -246,26 +246,26 @@ Deno.test("addresses: no answer of a name server leads to a forbidden one", asyn
   assertEquals(server.connectionCount, 0);
 });
 
-Deno.test("addresses: a name that turns to another address is checked whenever it is asked for", async () => {
+Deno.test("addresses: checks a name's address at each lookup, in case it changes", async () => {
   await using server = startRawServer({ close: true }, { hostname: "0.0.0.0" });
-  // 127.0.0.1 stands for a public address here: tests leave this machine alone.
+  // 127.0.0.1 stands for a public address here, because tests must not leave this machine.
   const answers = [["127.0.0.1"], ["127.0.0.2"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.1"]];
   let next = 0;
   const clock = new FakeClock();
   await using it = aTransport(() => Promise.resolve(answers[next++]!), clock);
   const kinds: string[] = [];
   for (const _ of answers) {
-    // So long is an answer remembered.
+    // Answers are cached for this long.
     clock.advance(10_000);
     const outcome = await it.send(`http://api.example:${server.port}/`, ["127.0.0.1/32"]);
     kinds.push(kindOf(outcome));
   }
   assertEquals(kinds, ["200", "blocked", "blocked", "200"]);
-  // Once for each request: nothing asks again between the check and the connection.
+  // One lookup per request: none between the check and the connection.
   assertEquals([it.asked.length, server.connectionCount], [4, 2]);
 });
 
-Deno.test("addresses: allowNetworks opens what it names and nothing beside it", async () => {
+Deno.test("addresses: allowNetworks allows only the networks it names", async () => {
   await using server = startRawServer({}, { hostname: "0.0.0.0" });
   await using it = aTransport();
   const allowed = ["127.0.0.4/30", "127.0.1.1"];
@@ -278,7 +278,7 @@ Deno.test("addresses: allowNetworks opens what it names and nothing beside it", 
   }
 });
 
-Deno.test("isForbidden(): agrees with the table by the numbers, whatever the address", () => {
+Deno.test("isForbidden(): agrees with the table for any address", () => {
   const blocks = [...Object.keys(IPV4_BLOCKS), ...Object.keys(IPV6_BLOCKS)].map(numbersOf);
   const globalUnicast = numbersOf("2000::/3");
   const azure = numberOf("168.63.129.16");
@@ -303,7 +303,7 @@ Deno.test("isForbidden(): agrees with the table by the numbers, whatever the add
   );
 });
 
-Deno.test("isForbidden(): a network opens its own addresses, by the numbers", () => {
+Deno.test("isForbidden(): a network allows exactly its own addresses", () => {
   const network = fc.constantFrom(32, 128).chain((bits) =>
     fc.tuple(
       fc.constantFrom(...(bits === 32 ? ["10.0.0.0/8", "127.0.0.0/8"] : ["fc00::/7"])),

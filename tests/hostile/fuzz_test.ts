@@ -24,7 +24,7 @@ import { hasNode, NodeParser, type NodeReading } from "./node_parser.ts";
 
 const TIMES = Number(Deno.env.get("BELLHOOK_FUZZ") ?? 1);
 
-/** A sound text with some pieces cut out, put twice, or overwritten by what means something. */
+/** A valid text with some pieces removed, repeated, or replaced by special characters. */
 function spoilt(sound: string, words: readonly string[]): fc.Arbitrary<string> {
   const piece = fc.oneof(
     fc.constantFrom(...words),
@@ -56,7 +56,7 @@ const CLOUD_EVENT =
   `{"specversion":"1.0","id":"e1","source":"/a","type":"t","subject":"s","time":"2024-03-15T10:30:00Z",` +
   `"datacontenttype":"application/json","extension":7,"data":{"total":1.10}}`;
 
-Deno.test("fuzz: any text is events, or it is said what is wrong with it", () => {
+Deno.test("fuzz: any text is parsed as events, or refused with a reason", () => {
   const text = fc.oneof(
     anyText({ maxLength: 60 }),
     anyJsonText(),
@@ -106,7 +106,7 @@ const CONFIG = `{
   ],
 }`;
 
-Deno.test("fuzz: any text is a config, or every problem has its place in it", async () => {
+Deno.test("fuzz: any text is a valid config, or has problems with positions", async () => {
   const words = [
     ...JSON_WORDS,
     "//",
@@ -158,7 +158,7 @@ Deno.test("fuzz: any text is a config, or every problem has its place in it", as
   );
 });
 
-Deno.test("fuzz: patterns match what their stars can stand for, and overlap where they can", () => {
+Deno.test("fuzz: patterns match what their stars allow, and overlap if they share a text", () => {
   const letters = (...all: string[]) => fc.array(fc.constantFrom(...all), { maxLength: 8 });
   const pattern = letters("a", "b", "*", "*").map((all) => all.join(""));
   const text = letters("a", "b").map((all) => all.join(""));
@@ -173,7 +173,7 @@ Deno.test("fuzz: patterns match what their stars can stand for, and overlap wher
   );
 });
 
-Deno.test("fuzz: any bytes of a receiver are an outcome", async () => {
+Deno.test("fuzz: any bytes from a receiver give an outcome", async () => {
   let answer = new Uint8Array();
   await using server = await startHostileServer(async (peer) => {
     await peer.request();
@@ -214,7 +214,7 @@ Deno.test("fuzz: any bytes of a receiver are an outcome", async () => {
   await transport.close();
 });
 
-/** Where we refuse what Node takes or waits on for more, and why it is not a fault. */
+/** Responses that we refuse and Node accepts or waits for, and why that is correct. */
 const STRICTER = [
   "it does not begin with HTTP/1", // Node takes RTSP, ICE, HTTP/0.9 and 2.0
   "its version is neither 1.0 nor 1.1",
@@ -246,7 +246,7 @@ Deno.test({
   async fn() {
     await using parser = new NodeParser();
     const [first] = fc.sample(fc.integer(), 1);
-    // Node reads one batch while the next one is made.
+    // Node parses one batch while the next is generated.
     let compared = Promise.resolve();
     for (let batch = 0; batch < 200 * Math.max(1, TIMES / 10); batch++) {
       const ours = Array.from(
@@ -267,7 +267,7 @@ function assertAgreement(ours: readonly OurReading[], theirs: readonly NodeReadi
   }
 }
 
-Deno.test("fuzz: a response is the same in whatever pieces it comes", () => {
+Deno.test("fuzz: a response gives the same result in any split", () => {
   const [first] = fc.sample(fc.integer(), 1);
   for (let i = 0; i < 20_000 * TIMES; i++) {
     const bytes = anyResponse(first! + i);
@@ -313,7 +313,7 @@ function disagreement(our: OurReading, their: NodeReading): string | undefined {
       return `refused without need: ${reader.fault}`;
     }
     case "cut":
-      // Node refuses some heads before they are complete; neither takes them.
+      // Node refuses some heads before they are complete; both refuse them.
       return their.kind === "whole" ? "waits for more than is to come" : undefined;
     case "whole": {
       if (their.kind === "refused" && their.why === LAXER) return undefined;
@@ -333,7 +333,7 @@ function latin1(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }
 
-Deno.test("no text of a body's size takes long, however it is made", () => {
+Deno.test("no text of a body's size takes long to parse", () => {
   const keys = (count: number, value: string) =>
     Array.from({ length: count }, (_, i) => `"${i.toString(36)}":${value}`).join(",");
   const zeros = "0".repeat(250_000);

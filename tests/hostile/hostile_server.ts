@@ -1,22 +1,22 @@
-/** A receiver of the worst kind: a bare socket, and a test that decides every byte and every end. */
+/** A receiver on a bare socket, where the test controls every byte and how connections end. */
 import { Buffer } from "node:buffer";
 import net from "node:net";
 
 /** One connection, from the receiver's side. */
 export interface Peer {
-  /** Waits until so much of a request as ends with a blank line has come. */
+  /** Waits for a request's head, which ends with a blank line. */
   head(): Promise<void>;
   /** Waits for a whole request, by its Content-Length. */
   request(): Promise<void>;
-  /** Sends text as Latin-1, or bytes; resolves when there is room again: false once nobody reads. */
+  /** Sends text as Latin-1, or bytes. Resolves when more can be sent; to false if the peer has gone. */
   write(piece: string | Uint8Array): Promise<boolean>;
-  /** Waits; false once the connection has gone. */
+  /** Waits; resolves to false if the connection has ended. */
   rest(ms: number): Promise<boolean>;
-  /** Waits for the other side to go. */
+  /** Waits until the other side closes. */
   gone(): Promise<void>;
-  /** Leaves what comes from now on unread. */
+  /** Stops reading. */
   stopReading(): void;
-  /** Ends our direction alone. */
+  /** Closes only our direction. */
   halfClose(): void;
   close(): void;
   /** Ends with RST instead of FIN. */
@@ -32,7 +32,7 @@ export interface HostileServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Listens on loopback and lets each connection be treated so. */
+/** Listens on loopback, and handles each connection with this function. */
 export async function startHostileServer(
   treat: (peer: Peer) => void | Promise<void>,
   { hostname = "127.0.0.1", port = 0 } = {},

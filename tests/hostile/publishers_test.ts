@@ -1,4 +1,4 @@
-/** Publishers, and pages in a neighbour's browser, that mean no good. */
+/** Malicious publishers, and malicious pages in a browser on this machine. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Config } from "../../src/config/config.ts";
 import { Secret } from "../../src/domain/secret.ts";
@@ -26,7 +26,7 @@ const auth: NonNullable<Config["auth"]> = {
 const FLOODER = { authorization: "Bearer the-token-of-the-flooder" };
 const NEIGHBOUR = { authorization: "Bearer the-token-of-the-neighbour" };
 
-/** A connection to a daemon on which anything may be sent. */
+/** A raw connection to a daemon. */
 async function connect(daemon: TestDaemon) {
   const { hostname, port } = new URL(daemon.url);
   const connection = await Deno.connect({ hostname, port: Number(port) });
@@ -40,7 +40,7 @@ async function connect(daemon: TestDaemon) {
     /** Latin-1. */
     send: (text: string) =>
       writer.write(Uint8Array.from(text, (character) => character.charCodeAt(0))).catch(() => {}),
-    /** What has been answered, once it holds that. */
+    /** Waits until the answer contains this text; returns the answer. */
     async answer(part: string): Promise<string> {
       await until(() => read.includes(part), `an answer with ${part}`);
       return read;
@@ -51,7 +51,7 @@ async function connect(daemon: TestDaemon) {
       try {
         connection.close();
       } catch {
-        // The daemon was first.
+        // The daemon has closed it first.
       }
       await reading;
     },
@@ -60,7 +60,7 @@ async function connect(daemon: TestDaemon) {
 
 type Connection = Awaited<ReturnType<typeof connect>>;
 
-/** So many connections, each of which has sent this much and will send no more. */
+/** Opens this many connections, each of which sends this text and then nothing. */
 async function stalled(
   daemon: TestDaemon,
   { count, text, stack }: { count: number; text: string; stack: AsyncDisposableStack },
@@ -79,13 +79,13 @@ function head(length: number, headers: Record<string, string> = {}): string {
   return `POST /v1/events HTTP/1.1\r\n${lines}Content-Length: ${length}\r\n\r\n`;
 }
 
-Deno.test("slowloris: who never ends a head or a body keeps nobody out, and is sent off", async () => {
+Deno.test("slowloris: endless heads and bodies block nobody, and are disconnected", async () => {
   const clock = new FakeClock();
   await using daemon = await aDaemon(aConfig(), { clock });
   await using stack = new AsyncDisposableStack();
   await stalled(daemon, { stack, count: 200, text: "POST /v1/events HTTP/1.1\r\nX-Slow: " });
   const small = await stalled(daemon, { stack, count: 200, text: `${head(10_000)}{"type":` });
-  // Together these would take more than all the room there is.
+  // Together they would exceed the limit.
   const large = await stalled(daemon, { stack, count: 100, text: `${head(250_000)}{"type":` });
   await until(async () => {
     clock.advance(500);
@@ -95,14 +95,14 @@ Deno.test("slowloris: who never ends a head or a body keeps nobody out, and is s
     assertEquals((await daemon.call("POST", "/v1/events", EVENT)).status, 202);
   }
   clock.advance(30_000);
-  // Who came when there was no room was told so at once.
+  // Requests beyond the limit were refused at once.
   const answers = await Promise.all(
     [...small, ...large].map(async ({ answer }) => (await answer("\r\n\r\n")).slice(9, 12)),
   );
   assertEquals(new Set(answers), new Set(["408", "503"]));
 });
 
-Deno.test("slowloris: the daemon stops although some send half a request or read no answer", async () => {
+Deno.test("slowloris: the daemon stops despite half-sent requests and unread answers", async () => {
   const clock = new FakeClock();
   const daemon = await aDaemon(aConfig(), { clock });
   await using stack = new AsyncDisposableStack();
@@ -120,7 +120,7 @@ Deno.test("slowloris: the daemon stops although some send half a request or read
   await stopping;
 });
 
-Deno.test("flood: a publisher with too many requests under way is held back, others are not", async () => {
+Deno.test("flood: a publisher with too many requests in progress is refused, others are not", async () => {
   const clock = new FakeClock();
   await using daemon = await aDaemon(aConfig({ auth }), { clock });
   await using stack = new AsyncDisposableStack();
@@ -137,7 +137,7 @@ Deno.test("flood: a publisher with too many requests under way is held back, oth
   assertEquals((await daemon.call("POST", "/v1/events", EVENT, FLOODER)).status, 202);
 });
 
-Deno.test("flood: a publisher with too large bodies under way is held back, others are not", async () => {
+Deno.test("flood: a publisher with too large bodies in progress is refused, others are not", async () => {
   const clock = new FakeClock();
   await using daemon = await aDaemon(aConfig({ auth }), { clock });
   await using stack = new AsyncDisposableStack();
@@ -149,7 +149,7 @@ Deno.test("flood: a publisher with too large bodies under way is held back, othe
   assertEquals((await daemon.call("POST", "/v1/events", EVENT, NEIGHBOUR)).status, 202);
 });
 
-Deno.test("flood: where nobody has a name, all are held back with 503", async () => {
+Deno.test("flood: without auth, everyone is refused with 503", async () => {
   const clock = new FakeClock();
   await using daemon = await aDaemon(aConfig(), { clock });
   await using stack = new AsyncDisposableStack();
@@ -162,7 +162,7 @@ Deno.test("flood: where nobody has a name, all are held back with 503", async ()
   assertEquals(refused.headers.get("content-type"), "application/problem+json");
 });
 
-Deno.test("flood: a body beyond the room there is gets in alone, where maxBody lets it", async () => {
+Deno.test("flood: a body larger than the limit is accepted alone, if maxBody allows it", async () => {
   const { server } = aConfig();
   const config = aConfig({ auth, server: { ...server, maxBodyBytes: 24 * 1024 * 1024 } });
   await using daemon = await aDaemon(config);
@@ -170,7 +170,7 @@ Deno.test("flood: a body beyond the room there is gets in alone, where maxBody l
   assertEquals((await daemon.call("POST", "/v1/events", event, FLOODER)).status, 202);
 });
 
-Deno.test("flood: all that was answered with 202 is stored, all else said when to come back", async () => {
+Deno.test("flood: everything answered with 202 is stored; all other answers say when to try again", async () => {
   await using daemon = await aDaemon(aConfig({ auth }));
   const flood = Array.from(
     { length: 1_500 },
@@ -185,7 +185,7 @@ Deno.test("flood: all that was answered with 202 is stored, all else said when t
   }
 });
 
-Deno.test("bodies: too large, too deep, or no text at all are refused, and nothing is stored", async () => {
+Deno.test("bodies: too large, too deep, or not text is refused, and nothing is stored", async () => {
   await using daemon = await aDaemon(aConfig());
   const depth = (count: number) => "[".repeat(count) + "]".repeat(count);
   const bodies: [number, string | Uint8Array<ArrayBuffer>][] = [
@@ -226,7 +226,7 @@ Deno.test("bodies: too large, too deep, or no text at all are refused, and nothi
   assertEquals((await daemon.call("GET", "/v1/events")).body.items, []);
 });
 
-Deno.test("bodies: __proto__ and constructor are keys like any other where keys are free", async () => {
+Deno.test("bodies: __proto__ and constructor are ordinary keys", async () => {
   await using receiver = startRawServer();
   await using daemon = await aDaemon(aConfig({
     subscriptions: [aSubscription({
@@ -250,7 +250,7 @@ Deno.test("bodies: __proto__ and constructor are keys like any other where keys 
   assertEquals(({} as { admin?: boolean }).admin, undefined);
 });
 
-Deno.test("bodies: what is encoded is not guessed at", async () => {
+Deno.test("bodies: encoded ones are refused", async () => {
   await using daemon = await aDaemon(aConfig());
   for (const encoding of ["gzip", "br", "gzip, identity", "x"]) {
     const headers = { "content-encoding": encoding };
@@ -277,7 +277,7 @@ interface Malformed {
   readonly body: string | Uint8Array;
 }
 
-/** A connection that asks one thing after the other: fetch alone takes longer than the daemon. */
+/** A connection for consecutive requests; fetch would take longer than the daemon. */
 async function asker(daemon: TestDaemon) {
   const { hostname, port } = new URL(daemon.url);
   const connection = await Deno.connect({ hostname, port: Number(port) });
@@ -310,7 +310,7 @@ async function asker(daemon: TestDaemon) {
   };
 }
 
-/** Requests none of which is as it should be. */
+/** Malformed requests. */
 function malformed(): fc.Arbitrary<Malformed> {
   const json = { "content-type": "application/json" };
   const post = (
@@ -390,7 +390,7 @@ function malformed(): fc.Arbitrary<Malformed> {
   );
 }
 
-Deno.test("malformed requests: ten thousand of them are 4xx each, and leave nothing behind", async () => {
+Deno.test("malformed requests: ten thousand of them get a 4xx each, and leave nothing behind", async () => {
   await using daemon = await aDaemon(aConfig({ subscriptions: [aSubscription()] }));
   using stack = new DisposableStack();
   const askers = await Promise.all(Array.from({ length: 10 }, () => asker(daemon)));
@@ -419,7 +419,7 @@ Deno.test("malformed requests: ten thousand of them are 4xx each, and leave noth
   assertEquals((await daemon.call("GET", "/v1/events")).body.items, []);
 });
 
-Deno.test("malformed requests: what is no HTTP does not get far", async () => {
+Deno.test("malformed requests: anything but HTTP is disconnected", async () => {
   await using daemon = await aDaemon(aConfig());
   const host = "Host: 127.0.0.1\r\n";
   const refused = [
@@ -441,7 +441,7 @@ Deno.test("malformed requests: what is no HTTP does not get far", async () => {
   }
 });
 
-Deno.test("headers out: nothing that a publisher chooses begins a line of its own", async () => {
+Deno.test("request headers: no text from a publisher starts a new line", async () => {
   await using receiver = startRawServer();
   const standard = BUILT_IN.get("standard")!;
   await using daemon = await aDaemon(aConfig({
@@ -487,7 +487,7 @@ Deno.test("headers out: nothing that a publisher chooses begins a line of its ow
   }
 });
 
-Deno.test("a browser next door: a foreign Host or Origin is refused, whatever is asked", async () => {
+Deno.test("a malicious page: a foreign Host or Origin is refused on every path", async () => {
   await using daemon = await aDaemon(aConfig());
   const { port } = new URL(daemon.url);
   const own = `127.0.0.1:${port}`;
@@ -517,7 +517,7 @@ Deno.test("a browser next door: a foreign Host or Origin is refused, whatever is
   }
 });
 
-Deno.test("a browser next door: a page gets no leave to send what is no simple request", async () => {
+Deno.test("a malicious page: CORS preflights are not allowed", async () => {
   await using daemon = await aDaemon(aConfig());
   const { status, headers } = await daemon.call("OPTIONS", "/v1/events", undefined, {
     "origin": "https://evil.example",
@@ -528,7 +528,7 @@ Deno.test("a browser next door: a page gets no leave to send what is no simple r
   assertEquals([...headers.keys()].filter((name) => name.startsWith("access-control")), []);
 });
 
-Deno.test("tokens: one that is nearly right is as wrong as any other", async () => {
+Deno.test("tokens: an almost correct one is refused like any other", async () => {
   await using daemon = await aDaemon(aConfig({ auth }));
   const right = "the-token-of-the-neighbour";
   const wrong = ["", " ", "x", right.slice(0, -1), `${right}x`, right.toUpperCase(), `${right} x`]
@@ -542,8 +542,8 @@ Deno.test("tokens: one that is nearly right is as wrong as any other", async () 
   assertEquals((await daemon.call("POST", "/v1/events", EVENT, NEIGHBOUR)).status, 202);
 });
 
-Deno.test("tokens: they are compared by their digests, in a time that tells nothing", async () => {
-  // A comparison in time can't be measured reliably; where a token's text may go can be read.
+Deno.test("tokens: are compared by their digests, in constant time", async () => {
+  // Constant time can't be measured reliably, so check in the source where a token's text is used.
   const text = await Deno.readTextFile("src/http/access.ts");
   assertEquals(text.match(/\.reveal\(\)/g)?.length, 1);
   assertStringIncludes(text, "digest(token.reveal())");

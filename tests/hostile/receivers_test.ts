@@ -28,12 +28,12 @@ const FAR_DEADLINE_MS = 60_000;
 const STANDSTILL_MS = 400, CATCHING_UP_MS = 300;
 
 type Treatment = (peer: Peer) => void | Promise<void>;
-/** A failure's kind, one of several that a race decides between, or an answer. */
+/** A failure's kind, several possible kinds if there is a race, or an answer. */
 type Expected = FailureKind | readonly FailureKind[] | Answered;
 
 interface Answered {
   readonly status: number;
-  /** How many bytes of the body are kept. */
+  /** How many bytes of the body are stored. */
   readonly kept?: number;
   readonly truncated?: boolean;
 }
@@ -48,7 +48,7 @@ function says(...pieces: readonly (string | Uint8Array)[]): Treatment {
   };
 }
 
-/** As `says`, and ends its direction then. */
+/** Like `says`, then closes its direction. */
 function saysAndEnds(...pieces: readonly string[]): Treatment {
   return async (peer) => {
     await peer.request();
@@ -59,7 +59,7 @@ function saysAndEnds(...pieces: readonly string[]): Treatment {
   };
 }
 
-/** Answers with `first`, then with `piece` for ever, as fast as it is read or at a pace. */
+/** Answers with `first`, then with `piece` endlessly, as fast as it is read or at intervals. */
 function goesOn(first: string, piece: string, everyMs?: number): Treatment {
   return async (peer) => {
     await peer.request();
@@ -69,7 +69,7 @@ function goesOn(first: string, piece: string, everyMs?: number): Treatment {
   };
 }
 
-/** Answers with this, waits until it must have been read, and resets the connection. */
+/** Answers with this, waits long enough for it to be read, and resets the connection. */
 function saysAndResets(text: string): Treatment {
   return async (peer) => {
     await peer.request();
@@ -87,7 +87,7 @@ const answeredWith = (status: string) => says(`HTTP/1.1 ${status}\r\n${EMPTY}`);
 const withHeader = (bytes: string) => says(`${OK}${bytes}\r\n${EMPTY}`);
 const bomb = gzipSync(Buffer.alloc(32 * 1024 * 1024));
 
-/** Who never comes to an end, until the deadline does. */
+/** Receivers that never end; the deadline ends the attempt. */
 const ENDLESS: Record<string, Treatment> = {
   "a head that drips": goesOn(`${OK}X: `, "a", 5),
   "a body that drips, by length": goesOn(`${OK}Content-Length: 100000\r\n\r\n`, "a", 5),
@@ -104,7 +104,7 @@ const ENDLESS: Record<string, Treatment> = {
   "silence": (peer) => peer.gone().then(() => peer.close()),
 };
 
-/** Who comes to an end, of a kind, before the deadline. */
+/** Receivers that end before the deadline. */
 const TABLE: Record<string, Record<string, [Treatment, Expected]>> = {
   "floods": {
     "an endless body": [goesOn(`${OK}\r\n`, LONG), { status: 200, kept: 65_536, truncated: true }],
@@ -260,7 +260,7 @@ function withLocation(status: string): Treatment {
   return says(`HTTP/1.1 ${status}\r\nLocation: /elsewhere\r\n${EMPTY}`);
 }
 
-/** A transport in real time, and requests on it that may go to loopback. */
+/** A transport in real time, whose requests may go to loopback. */
 function aTransport({ resolve, ca }: { resolve?: Resolver; ca?: string[] } = {}) {
   const transport = http1Transport({
     clock: systemClock,
@@ -281,7 +281,7 @@ function aTransport({ resolve, ca }: { resolve?: Resolver; ca?: string[] } = {})
   };
 }
 
-/** What one POST to such a receiver comes to, and by how much it missed the deadline. */
+/** The outcome of one POST to such a receiver, and by how much it exceeded the deadline. */
 async function met(
   treatment: Treatment,
   deadlineMs = FAR_DEADLINE_MS,
@@ -327,7 +327,7 @@ function assertOutcome(outcome: Outcome, expected: Expected): void {
   }
 }
 
-Deno.test("hostile receivers: who never ends is ended by the deadline", async () => {
+Deno.test("hostile receivers: the deadline ends attempts to receivers that never end", async () => {
   const meetings = Object.entries(ENDLESS).map(async ([name, treatment]) => {
     const { outcome, lateMs } = await met(treatment, DEADLINE_MS);
     assert(outcome.kind === "failed", `${name}: ${JSON.stringify(outcome)}`);
@@ -348,7 +348,7 @@ for (const [group, cases] of Object.entries(TABLE)) {
   });
 }
 
-Deno.test("hostile receivers: no redirect is followed, wherever it leads", async () => {
+Deno.test("hostile receivers: no redirect is followed", async () => {
   await using elsewhere = startRawServer();
   for (const status of [301, 302, 303, 307, 308]) {
     const { outcome } = await met(says(
@@ -359,7 +359,7 @@ Deno.test("hostile receivers: no redirect is followed, wherever it leads", async
   assertEquals(elsewhere.connectionCount, 0);
 });
 
-Deno.test("hostile receivers: a compressed body is kept unpacked", async () => {
+Deno.test("hostile receivers: a compressed body is stored decompressed", async () => {
   const body = gzipSync(Buffer.from("hello"));
   const { outcome } = await met(says(
     `${OK}Content-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`,
@@ -369,7 +369,7 @@ Deno.test("hostile receivers: a compressed body is kept unpacked", async () => {
   assertEquals(new TextDecoder().decode(outcome.body), "hello");
 });
 
-Deno.test("hostile receivers: an answer that comes before the body is read counts", async () => {
+Deno.test("hostile receivers: an answer before the request's body is read counts", async () => {
   const body = new Uint8Array(8 * 1024 * 1024).fill(32);
   for (const connection of ["close", "keep-alive"]) {
     const head = `HTTP/1.1 413 Too Large\r\nConnection: ${connection}\r\n${EMPTY}`;
@@ -382,13 +382,13 @@ Deno.test("hostile receivers: an answer that comes before the body is read count
     });
     await using it = aTransport();
     assertOutcome(await it.send({ url: server.url, body }), { status: 413 });
-    // A connection that still holds the rest of the first body is none for a second one.
+    // A connection with a partly sent body must not be reused.
     assertOutcome(await it.send({ url: server.url }), { status: 413 });
     assertEquals(server.connectionCount, 2, connection);
   }
 });
 
-Deno.test("hostile receivers: what was not asked for never answers the next request", async () => {
+Deno.test("hostile receivers: unsolicited bytes never answer the next request", async () => {
   const stale = `HTTP/1.1 500 Stale\r\n${EMPTY}`;
   for (const restMs of [0, 20]) {
     let connections = 0;
@@ -407,7 +407,7 @@ Deno.test("hostile receivers: what was not asked for never answers the next requ
   }
 });
 
-Deno.test("hostile receivers: a name with many dead addresses is given up after some", async () => {
+Deno.test("hostile receivers: only some of a name's many dead addresses are tried", async () => {
   await using server = startRawServer();
   const dead = (count: number) => Array.from({ length: count }, (_, i) => `127.0.1.${i + 1}`);
   const url = `http://many.example:${server.port}/`;
@@ -421,7 +421,7 @@ Deno.test("hostile receivers: a name with many dead addresses is given up after 
   assert(outcome.kind === "failed" && outcome.error.message.length < 1_000);
 });
 
-Deno.test("hostile receivers: name servers that are of no use", async () => {
+Deno.test("hostile receivers: broken name servers", async () => {
   const fails = (code: string) => () => Promise.reject(Object.assign(new Error("?"), { code }));
   const resolvers: [Resolver, FailureKind][] = [
     [() => Promise.resolve([]), "dns"],
@@ -438,7 +438,7 @@ Deno.test("hostile receivers: name servers that are of no use", async () => {
   }
 });
 
-Deno.test("hostile receivers: no body goes to a wrong certificate", async () => {
+Deno.test("hostile receivers: nothing is sent to a receiver with a wrong certificate", async () => {
   const { ca, valid, expired } = await makeCertificates();
   const resolve = () => Promise.resolve(["127.0.0.1"]);
   const cases = [
@@ -457,7 +457,7 @@ Deno.test("hostile receivers: no body goes to a wrong certificate", async () => 
   }
 });
 
-Deno.test("hostile receivers: TLS 1.0 and 1.1 are not spoken", async () => {
+Deno.test("hostile receivers: TLS 1.0 and 1.1 are refused", async () => {
   for (const version of ["tls1", "tls1_1"]) {
     await using server = await oldTls(version);
     await using it = aTransport();
@@ -466,7 +466,7 @@ Deno.test("hostile receivers: TLS 1.0 and 1.1 are not spoken", async () => {
   }
 });
 
-/** OpenSSL's own server, talked into a version that it would not speak by itself. */
+/** OpenSSL's server, configured for a version that is off by default. */
 async function oldTls(version: string) {
   const dir = await Deno.makeTempDir();
   const { valid } = await makeCertificates();
@@ -494,7 +494,7 @@ async function oldTls(version: string) {
   };
 }
 
-Deno.test("hostile receivers: memory stays flat, however often they are met", async () => {
+Deno.test("hostile receivers: memory doesn't grow with repeated attempts", async () => {
   const treatments = Object.values(TABLE.floods!).map(([treatment]) => treatment);
   const round = () => Promise.all(treatments.map((treatment) => met(treatment)));
   await round();
@@ -504,7 +504,7 @@ Deno.test("hostile receivers: memory stays flat, however often they are met", as
   assert(grownMiB < 4, `grew by ${grownMiB} MiB`);
 });
 
-Deno.test("hostile receivers: the daemon records each, and a neighbour does not wait", async () => {
+Deno.test("hostile receivers: the daemon records each attempt, and others don't wait", async () => {
   const hostile: [string, Treatment, string][] = [
     ["drips", goesOn(`${OK}X: `, "a", 5), "timeout"],
     ["floods", goesOn("", "HTTP/1.1 100 Continue\r\n\r\n".repeat(500)), "protocol"],
@@ -550,7 +550,7 @@ Deno.test("hostile receivers: the daemon records each, and a neighbour does not 
     const { body } = await daemon.call("GET", `/v1/deliveries/${items[0].id}`);
     assertEquals(body.attempts[0].error.kind, kind, id);
   }
-  // In this process the hostile ones need time of their own, on a busy machine a lot of it.
+  // The hostile receivers run in this process and need time, on a busy machine a lot.
   assert(neighbourMs < 2_000 + 20 * calmMs, `the neighbour waited ${neighbourMs} ms`);
 });
 

@@ -1,4 +1,4 @@
-/** Secrets stay in: canaries in every place of a config that can hold one, and a search for them. */
+/** No secret leaks: puts a canary in every place of a config for secrets, then searches for them. */
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { finish } from "../cli/captured.ts";
@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 /** What one program or another escapes. */
 const SPELLED_OTHERWISE = `+/&<>"'=`;
 
-/** What must stand nowhere; each is long enough to be found in any spelling of its middle. */
+/** Secrets that must appear nowhere. Each is long enough to be found in any encoding. */
 const CANARIES = {
   publisher: canary("publisher"),
   operator: canary("operator"),
@@ -30,7 +30,7 @@ const CANARIES = {
   wrongToken: canary("wrong-token"),
 } as const;
 
-/** What may stand with a request in the database and the API, but in no log, list or notice. */
+/** Values that may appear with a request in the database and the API, but in no log, list or notice. */
 const URL_CANARIES = { query: canary("url-query"), noticeQuery: canary("notice-query") } as const;
 
 function canary(name: string): string {
@@ -57,7 +57,7 @@ function spellings(secret: string): string[] {
   ]);
 }
 
-/** All that has come out, by where. */
+/** All output, by its place. */
 class Findings {
   readonly #texts: [where: string, text: string][] = [];
 
@@ -68,7 +68,7 @@ class Findings {
     ]);
   }
 
-  /** Where which of these stands. */
+  /** The places where these secrets appear. */
   of(secrets: Readonly<Record<string, string>>, in_: RegExp = /./): string[] {
     return this.#texts.filter(([where]) => in_.test(where)).flatMap(([where, text]) =>
       Object.entries(secrets).flatMap(([name, secret]) =>
@@ -90,13 +90,13 @@ function around(text: string, secret: string): string {
   return JSON.stringify(text.slice(Math.max(0, at - 80), at + 20));
 }
 
-Deno.test("secrets: none comes out, whatever is done with a daemon and whatever is done to it", async () => {
+Deno.test("secrets: none leaks, whatever a daemon does and whatever happens to it", async () => {
   const folder = await Deno.makeTempDir();
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   const found = new Findings();
 
-  // A receiver that tells everybody with which headers it was asked.
+  // A receiver that echoes the request's headers.
   const receiver = stack.use(startRawServer((request) => {
     if (request.target.startsWith("/slack")) {
       return { status: 500, headers: [["Location", request.target]], body: request.head };
@@ -173,7 +173,7 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
     "Slack was told",
   );
 
-  // Secrets where they do not belong.
+  // Secrets in the wrong places.
   const wrong = { authorization: `Bearer ${CANARIES.wrongToken}` };
   await api.call("POST /v1/events", { headers: wrong, body: { type: "t", data: 1 } });
   await api.call("GET /v1/deliveries", { headers: { authorization: CANARIES.wrongToken } });
@@ -182,7 +182,7 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
   await api.walk(operator);
   await api.browse(CANARIES.operator);
 
-  // Reloads, good and bad ones.
+  // Valid and invalid reloads.
   await api.call("POST /-/reload", { headers: operator });
   daemon.kill("SIGHUP");
   for (const text of spoilt(config)) {
@@ -199,7 +199,7 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
   }
   await write(JSON.stringify(config));
 
-  // The command line, which takes the token from its environment.
+  // The CLI, which reads the token from its environment.
   const commands = ["status", "status works", "deliveries", "deliveries --state exhausted", "check"]
     .concat(["diff", "audit", "match booking.created", "reload", "test works", "schema"])
     .concat(["pause works", "resume works", "send booking.created --data {}", "doctor"]);
@@ -214,7 +214,7 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
   }
   found.add("ps", await argumentsOf(daemon.pid));
 
-  // Killed, started again, and then broken from inside.
+  // Killed, restarted, then with an internal fault.
   daemon.kill("SIGKILL");
   await daemon.status;
   await search(folder, found);
@@ -230,7 +230,7 @@ Deno.test("secrets: none comes out, whatever is done with a daemon and whatever 
   await again.said;
   await daemon.said;
 
-  // What was to happen has happened, else nothing would have been shown.
+  // Check that everything has happened; otherwise the search proves nothing.
   for (
     const [part, where] of [
       ["X-Key: [redacted]", /^the answer to GET .v1.deliveries/],
@@ -347,7 +347,7 @@ function echoed() {
   return { headers, body };
 }
 
-/** The config with a fault each, and a secret near it or in it. */
+/** Configs with one fault each, in or near a secret. */
 function spoilt(config: ReturnType<typeof aConfigWith>): string[] {
   const [first, ...rest] = config.subscriptions;
   const withFirst = (change: Record<string, unknown>) =>
@@ -381,7 +381,7 @@ function spoilt(config: ReturnType<typeof aConfigWith>): string[] {
   ];
 }
 
-/** The API, with everything that it answers kept for the search. */
+/** The API; records every answer for the search. */
 class Api {
   readonly #url: string;
   readonly #found: Findings;
@@ -410,7 +410,7 @@ class Api {
     return text.startsWith("{") || text.startsWith("[") ? JSON.parse(text) : text;
   }
 
-  /** Every call of the OpenAPI document, for everything that the lists have. */
+  /** Makes every call of the OpenAPI document, for every item in the lists. */
   async walk(headers: object): Promise<void> {
     const { paths } = await this.call("GET /openapi.json");
     const ids = new Map<string, string[]>([["replays", []]]);
@@ -445,7 +445,7 @@ class Api {
     await reader.cancel();
   }
 
-  /** The dashboard, from its first page on as far as its links go. */
+  /** Opens all dashboard pages, following the links from the first. */
   async browse(token: string): Promise<void> {
     const signIn = await this.call("GET /dashboard/sign-in");
     const csrf = /name="csrf" value="([^"]+)"/.exec(signIn)?.[1] ?? "";
@@ -473,7 +473,7 @@ class Api {
   }
 }
 
-/** A real `serve` with all that it says kept for the search, once it is ready. */
+/** Starts a real `serve`, and records its output for the search. */
 async function serve(
   folder: string,
   { environment, url, found }: {
@@ -504,7 +504,7 @@ async function serve(
   return { pid: child.pid, status: child.status, said, kill: child.kill.bind(child) };
 }
 
-/** What `ps` shows of a process; read by cat, for Deno itself asks for all permissions there. */
+/** What `ps` shows of a process. Read with cat, because Deno would need all permissions. */
 async function argumentsOf(pid: number): Promise<Uint8Array> {
   return (await new Deno.Command("cat", { args: [`/proc/${pid}/cmdline`] }).output()).stdout;
 }

@@ -1,4 +1,4 @@
-/** What strangers can take of a daemon that runs by itself: its descriptors, and its memory. */
+/** Resources that strangers can use up in a daemon in its own process: descriptors and memory. */
 import { assert, assertEquals } from "@std/assert";
 import { freePort, kill, serve } from "../support/processes.ts";
 import { until } from "../support/until.ts";
@@ -45,7 +45,7 @@ async function aHouse({ openFiles, auth }: { openFiles?: number; auth?: boolean 
   };
 }
 
-/** Posts on a connection of its own, and answers with the status. */
+/** Posts on a new connection, and returns the status. */
 async function post({ port }: House): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${port}/v1/events`, {
     method: "POST",
@@ -65,7 +65,7 @@ for (const openFiles of [64, 128, 256]) {
   });
 }
 
-/** What a process has in memory, in MiB; the machine's ps tells, which the test may run. */
+/** A process's resident memory in MiB, from `ps`. */
 async function residentMiB(pid: number): Promise<number> {
   const { stdout } = await new Deno.Command("ps", { args: ["-o", "rss=", "-p", `${pid}`] })
     .output();
@@ -84,7 +84,7 @@ function frame(type: number, flags: number, stream: number, payload: Uint8Array)
   return bytes;
 }
 
-/** `GET /openapi.json`, on so many streams whose windows are closed. */
+/** `GET /openapi.json` on this many streams with closed windows. */
 function closedWindows(streams: number): Uint8Array {
   const text = (value: string) => new TextEncoder().encode(value);
   const literal = (value: string) => [value.length, ...text(value)];
@@ -185,7 +185,7 @@ for (const { name, connections, sends } of ATTACKS) {
       writing++;
       void write(connection, bytes).finally(() => writing--);
     }
-    // Until all is sent that the daemon takes; what it does not take stays here.
+    // Until the daemon reads no more; the rest stays here.
     let seen = -1;
     await until(async () => {
       await new Promise((resolve) => setTimeout(resolve, 300));
@@ -201,6 +201,6 @@ async function write(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void>
   try {
     for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
   } catch {
-    // The daemon, or the end of the test, has closed it.
+    // Closed by the daemon or by the end of the test.
   }
 }

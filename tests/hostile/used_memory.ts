@@ -1,7 +1,7 @@
 import v8 from "node:v8";
 import vm from "node:vm";
 
-/** What this isolate holds on to once its rubbish is collected, heap and buffers, in MiB. */
+/** This isolate's heap and buffers after garbage collection, in MiB. */
 export function usedMiB(): number {
   collect();
   const { heapUsed, external } = Deno.memoryUsage();

@@ -1,7 +1,7 @@
 import type { Headers, Outcome } from "../../src/domain/attempt.ts";
 import type { OutgoingRequest, Transport } from "../../src/transport/transport.ts";
 
-/** A transport whose outcomes the test decides: for what no server on loopback can be made to do. */
+/** A transport with outcomes set by the test, for failures that a server on loopback can't cause. */
 export function aTransport(
   outcomeOf: (request: OutgoingRequest) => Outcome | Promise<Outcome>,
 ): Transport {

@@ -3,7 +3,7 @@ import { readText } from "../../src/http/body.ts";
 import { ProblemError } from "../../src/http/problem.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-/** A body that comes byte by byte, and what is held of memory when its last byte comes. */
+/** A body that arrives byte by byte, and the memory in use at its last byte. */
 function bytewise(text: string) {
   const sent = new TextEncoder().encode(text);
   let at = 0;
@@ -21,7 +21,7 @@ function bytewise(text: string) {
   return { held, request: { headers: new Headers(), body, bytes } };
 }
 
-Deno.test("body: of one that comes byte by byte no more is kept than of another", async () => {
+Deno.test("body: one that arrives byte by byte takes no more memory than another", async () => {
   const text = "é".repeat(200_000);
   const { request, held } = bytewise(text);
   const before = Deno.memoryUsage().heapUsed;
@@ -30,7 +30,7 @@ Deno.test("body: of one that comes byte by byte no more is kept than of another"
   assert(heldBytes < 40_000_000, `${heldBytes} bytes were held`);
 });
 
-Deno.test("body: one that comes byte by byte is too large by its last byte", async () => {
+Deno.test("body: one that arrives byte by byte is too large at its last byte", async () => {
   const { request } = bytewise("x".repeat(1_001));
   await assertRejects(
     () => readText(request, { maxBytes: 1_000, clock: new FakeClock() }),

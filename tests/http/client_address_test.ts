@@ -4,7 +4,7 @@ import { blockOf, clientAddress } from "../../src/http/client_address.ts";
 const NGINX = "10.0.0.1", CDN = "2001:db8:c::7", CLIENT = "203.0.113.9";
 const BOTH = ["10.0.0.0/8", "2001:db8:c::/48"];
 
-/** What the header says, whom the peer is, who is trusted, and where the request comes from. */
+/** The header, the peer, the trusted proxies, and the resulting address. */
 const CASES: readonly [
   why: string,
   peer: string | undefined,
@@ -44,12 +44,12 @@ for (const [why, peer, forwardedFor, trustProxy, address] of CASES) {
   });
 }
 
-Deno.test("clientAddress(): a header without end is not read without end", () => {
+Deno.test("clientAddress(): reads only a bounded part of a long header", () => {
   const forwardedFor = `${CLIENT},${`${NGINX},`.repeat(10_000)}${NGINX}`;
   assertEquals(clientAddress({ peer: NGINX, forwardedFor, trustProxy: BOTH }), NGINX);
 });
 
-Deno.test("blockOf(): an IPv4 address is its own, an IPv6 address its /64's", () => {
+Deno.test("blockOf(): an IPv4 address itself, the /64 of an IPv6 address", () => {
   assertEquals(blockOf("203.0.113.9"), "203.0.113.9");
   assertEquals(blockOf("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
   assertEquals(blockOf("::1"), "0:0:0:0::/64");

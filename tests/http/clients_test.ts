@@ -1,19 +1,19 @@
-/** Publishers' own HTTP clients, as their platforms bring them, post to a daemon that runs by itself. */
+/** HTTP clients of other platforms post events to a daemon in its own process. */
 import { assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { freePort, kill, serve } from "../support/processes.ts";
 
 interface Client {
   readonly name: string;
-  /** The program that has to be there, and to end well when it is called like this. */
+  /** The client is installed if this program runs successfully with these arguments. */
   readonly needs: readonly string[];
-  /** Posts the event `BODY` to `URL`, and prints the status it was answered with. */
+  /** Posts the event `BODY` to `URL`, and prints the answer's status. */
   readonly command: readonly string[];
-  /** A file that the command names. */
+  /** A file that the command uses. */
   readonly file?: { readonly name: string; readonly text: string };
 }
 
-/** `URL` and `BODY` stand for the place and the event in commands and files. */
+/** In commands and files, `URL` and `BODY` are placeholders for the URL and the event. */
 const CLIENTS: readonly Client[] = [
   {
     name: "Java's HttpClient, which offers to go on in HTTP/2",
@@ -147,7 +147,7 @@ asyncio.run(post())`,
   },
 ];
 
-/** Debian's Python, which has Debian's packages. */
+/** Debian's Python, which finds Debian's packages. */
 function python(name: string, imports: string, { post }: { post: string }): Client {
   return {
     name: `Python's ${name}`,

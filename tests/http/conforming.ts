@@ -6,11 +6,11 @@ import { openapiText } from "../../src/http/openapi.ts";
 import { ANSWERS } from "../../src/http/openapi_components.ts";
 import { aDaemon, type Answer, type TestDaemon } from "../support/a_daemon.ts";
 
-/** The document as it is served. */
+/** The document as served. */
 // deno-lint-ignore no-explicit-any
 export const DOCUMENT: any = JSON.parse(openapiText({ basePath: "", hasAuth: true }));
 
-/** A daemon whose every answer is held to what the OpenAPI document says of it. */
+/** A daemon whose every answer is checked against the OpenAPI document. */
 export async function aConformingDaemon(
   config: Config,
   ports: Partial<DaemonPorts> = {},
@@ -26,7 +26,7 @@ export async function aConformingDaemon(
   };
 }
 
-/** Fails where an answer's body is not of the schema, or holds a member that the schema lacks. */
+/** Fails if an answer's body doesn't match the schema, or has a member that the schema lacks. */
 export function conforms(body: unknown, schema: z.ZodType): void {
   assertEquals(schema.parse(body), body);
 }
@@ -35,7 +35,7 @@ function assertDocumented(method: string, path: string, answer: Answer): void {
   const what = `${method} ${path} → ${answer.status}`;
   const operation = documented(method, path);
   if (!operation) {
-    // No such call, or a token is asked for before that is said.
+    // No such call, or the token is checked first.
     assert([401, 403, 404, 405].includes(answer.status), `${what}: is not in the document`);
     assertProblem(answer, what);
     return;
@@ -49,7 +49,7 @@ function assertDocumented(method: string, path: string, answer: Answer): void {
   else if (content.schema.$ref) conforms(answer.body, ANSWERS[nameOf(content.schema.$ref)]);
 }
 
-/** RFC 9457, and nothing beside what the API says it has. */
+/** RFC 9457, with no members beyond those that the API documents. */
 export function assertProblem(answer: Answer, what = ""): void {
   assertEquals(answer.headers.get("content-type"), "application/problem+json", what);
   conforms(answer.body, ANSWERS.Problem);

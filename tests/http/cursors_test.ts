@@ -5,7 +5,7 @@ import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { aConformingDaemon } from "./conforming.ts";
 
-Deno.test("lists: a cursor opens nothing that until leaves out", async () => {
+Deno.test("lists: with a cursor, `until` still applies", async () => {
   const clock = new FakeClock();
   const subscriptions = [aSubscription({ id: "s", enabled: false })];
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { clock });
@@ -17,7 +17,7 @@ Deno.test("lists: a cursor opens nothing that until leaves out", async () => {
   }
   for (const list of ["events", "deliveries"]) {
     const first = await daemon.call("GET", `/v1/${list}?limit=1`);
-    // The cursor stands behind e4, until leaves out e3 as well.
+    // The cursor is after e4; `until` excludes e3 as well.
     const query = `cursor=${first.body.next}&until=${instants[2]}`;
     const { body } = await daemon.call("GET", `/v1/${list}?${query}`);
     const ids = body.items.map((item: { id: string; event?: string }) => item.event ?? item.id);

@@ -12,10 +12,10 @@ import { aConformingDaemon } from "./conforming.ts";
 
 const EVENT = { type: "booking.created", data: { id: "bk_1" } };
 
-/** Gives up after its first attempt. */
+/** Exhausted after its first attempt. */
 const ONE_ATTEMPT: Partial<Subscription> = { ladder: { waitsMs: [] } };
 
-/** Posts an event and answers its deliveries' ids by subscription. */
+/** Posts an event and returns its deliveries' ids by subscription. */
 async function post(daemon: TestDaemon, event: unknown = EVENT): Promise<Record<string, string>> {
   const { status, body } = await daemon.call("POST", "/v1/events", event);
   assertEquals(status, 202);
@@ -34,7 +34,7 @@ function when(daemon: TestDaemon, id: string, is: (delivery: any) => boolean): P
 
 const inState = (state: string) => (delivery: { state: string }) => delivery.state === state;
 
-Deno.test("GET /v1/deliveries: each filter leaves what it names, and several leave what all name", async () => {
+Deno.test("GET /v1/deliveries: filters by each parameter, and by several together", async () => {
   const clock = new FakeClock();
   const subscriptions = [
     aSubscription({ id: "good" }),
@@ -118,7 +118,7 @@ async function walk(daemon: TestDaemon, path: string, between = async () => {}):
   }
 }
 
-Deno.test("GET /v1/deliveries: pages show each delivery once, newest first, though others come in", async () => {
+Deno.test("GET /v1/deliveries: pages show each delivery once, newest first, while others are added", async () => {
   const subscriptions = ["a", "b", "c"].map((id) => aSubscription({ id, enabled: false }));
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const before: string[] = [];
@@ -131,7 +131,7 @@ Deno.test("GET /v1/deliveries: pages show each delivery once, newest first, thou
   assertEquals(body.items.map(({ id }: { id: string }) => id).slice(-before.length), seen);
 });
 
-Deno.test("lists: limit is 50 where it is left out, and 1 to 500 where it is not", async () => {
+Deno.test("lists: limit is 1 to 500, and 50 by default", async () => {
   await using daemon = await aConformingDaemon(
     aConfig({ subscriptions: [aSubscription({ enabled: false })] }),
   );
@@ -149,7 +149,7 @@ Deno.test("lists: limit is 50 where it is left out, and 1 to 500 where it is not
   }
 });
 
-Deno.test("GET /v1/deliveries: a query that can't be meant is 422, and every fault is named", async () => {
+Deno.test("GET /v1/deliveries: an invalid query is 422, with every fault named", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const table: [query: string, paths: string[]][] = [
     ["state=done", ["state"]],
@@ -173,7 +173,7 @@ Deno.test("GET /v1/deliveries: a query that can't be meant is 422, and every fau
   }
 });
 
-Deno.test("GET /v1/deliveries/{id}: each kind of failure is shown as an error with its diagnosis", async () => {
+Deno.test("GET /v1/deliveries/{id}: shows each kind of failure as an error with a diagnosis", async () => {
   const kinds: FailureKind[] = [
     "dns",
     "connect",
@@ -210,7 +210,7 @@ Deno.test("GET /v1/deliveries/{id}: each kind of failure is shown as an error wi
   }
 });
 
-Deno.test("GET /v1/deliveries/{id}: shows each attempt as it was sent and what came back", async () => {
+Deno.test("GET /v1/deliveries/{id}: shows the request and the response of each attempt", async () => {
   const clock = new FakeClock();
   const replies = [answered(500, [["X-A", "1"], ["X-A", "2"]], "oops"), answered(200)];
   const transport = aTransport(() => replies.shift()!);
@@ -258,7 +258,7 @@ Deno.test("GET /v1/deliveries/{id}: shows each attempt as it was sent and what c
   assertEquals([stamp(first), stamp(second)], ["1710498600", "1710498660"]);
 });
 
-Deno.test("POST /v1/deliveries/{id}/retry: a pending one goes out now, as itself", async () => {
+Deno.test("POST /v1/deliveries/{id}/retry: sends a pending delivery now, with the same id", async () => {
   const clock = new FakeClock();
   const replies = [answered(500), answered(200)];
   const transport = aTransport(() => replies.shift()!);
@@ -275,7 +275,7 @@ Deno.test("POST /v1/deliveries/{id}/retry: a pending one goes out now, as itself
   assertEquals((await when(daemon, s!, inState("delivered"))).attemptCount, 2);
 });
 
-Deno.test("POST /v1/deliveries/{id}/retry: a finished one is sent again as a new one", async () => {
+Deno.test("POST /v1/deliveries/{id}/retry: sends a finished delivery again as a new one", async () => {
   const clock = new FakeClock();
   const transport = aTransport(() => answered(200));
   const subscriptions = [aSubscription({ id: "s" })];
@@ -292,7 +292,7 @@ Deno.test("POST /v1/deliveries/{id}/retry: a finished one is sent again as a new
   assertEquals(await when(daemon, s!, inState("delivered")), before);
 });
 
-Deno.test("POST /v1/deliveries/{id}/retry: what a held subscription keeps back is 409, with what helps", async () => {
+Deno.test("POST /v1/deliveries/{id}/retry: a held subscription's delivery is 409, with the fix", async () => {
   const subscriptions = [aSubscription({ id: "off", enabled: false }), aSubscription({ id: "s" })];
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   await daemon.call("POST", "/v1/subscriptions/s/pause");
@@ -303,7 +303,7 @@ Deno.test("POST /v1/deliveries/{id}/retry: what a held subscription keeps back i
   }
 });
 
-Deno.test("POST /v1/deliveries/{id}/retry: nothing holds a test", async () => {
+Deno.test("POST /v1/deliveries/{id}/retry: a test is never held", async () => {
   const clock = new FakeClock();
   const replies = [answered(500), answered(500), answered(200), answered(200)];
   const transport = aTransport(() => replies.shift()!);
@@ -324,7 +324,7 @@ Deno.test("POST /v1/deliveries/{id}/retry: nothing holds a test", async () => {
   }
 });
 
-Deno.test("POST /v1/deliveries/{id}/cancel: ends a pending one for good", async () => {
+Deno.test("POST /v1/deliveries/{id}/cancel: ends a pending delivery", async () => {
   const subscriptions = [aSubscription({ id: "s", enabled: false })];
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { s } = await post(daemon);
@@ -340,7 +340,7 @@ Deno.test("POST /v1/deliveries/{id}/cancel: ends a pending one for good", async 
   assert(again.body.detail.includes("is cancelled already"), again.body.detail);
 });
 
-Deno.test("/v1/deliveries/{id}: an unknown one is 404 to read, retry and cancel", async () => {
+Deno.test("/v1/deliveries/{id}: reading, retrying or cancelling an unknown delivery is 404", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   for (const id of ["dlv_01HS1JB3Y1R5T9X2C6D8F0G3H7", "nonsense", "a%2Fb", "%F0%9F%A6%8A"]) {
     for (const [method, path] of [["GET", ""], ["POST", "/retry"], ["POST", "/cancel"]]) {

@@ -14,7 +14,7 @@ const TOKENS: Record<string, string> = {
   ops: "ops-ops-ops-ops-ops",
 };
 
-/** A daemon with two publishers and an operator, and its calls by name. */
+/** A daemon with two publishers and an operator, and their calls by name. */
 async function aSharedDaemon({ url = "https://crm.example/hooks" } = {}) {
   const subscription = aSubscription({
     id: "s",
@@ -46,13 +46,13 @@ const aCloudEvent = (source: string, data: unknown = 1) => ({
   data,
 });
 
-Deno.test("POST /v1/events: a publisher learns nothing of another's ids", async () => {
+Deno.test("POST /v1/events: a publisher learns nothing about another's ids", async () => {
   const { daemon, as } = await aSharedDaemon();
   await using _ = daemon;
   const event = { id: "bk_1", type: "t", data: 1 };
   const others = { ...event, data: 2 };
   assertEquals((await as("anna", "POST", "/v1/events", event)).status, 202);
-  // With other content and with the same: answered as if the id were new.
+  // With different or the same content: answered as if the id were new.
   const { status, body } = await as("ben", "POST", "/v1/events", others);
   assertEquals([status, body.id, Object.keys(body)], [202, "bk_1", ["id", "deliveries"]]);
   assertEquals((await as("ops", "POST", "/v1/events", event)).status, 202);
@@ -64,7 +64,7 @@ Deno.test("POST /v1/events: a publisher learns nothing of another's ids", async 
   }
 });
 
-Deno.test("POST /v1/events: a CloudEvent's id is its source's", async () => {
+Deno.test("POST /v1/events: a CloudEvent's id is unique within its source", async () => {
   const { daemon, as } = await aSharedDaemon();
   await using _ = daemon;
   const post = async (name: string, event: unknown, headers: Record<string, string> = CLOUD) =>
@@ -86,7 +86,7 @@ Deno.test("POST /v1/events: a CloudEvent's id is its source's", async () => {
   assertEquals([body.publisher, body.scope.source, body.sameId.length], ["anna", "/x", 5]);
 });
 
-Deno.test("GET /v1/events/{id}: of several events with an id, each can be found", async () => {
+Deno.test("GET /v1/events/{id}: finds each of several events with the same id", async () => {
   const { daemon, as } = await aSharedDaemon();
   await using _ = daemon;
   for (const name of ["anna", "ben", "ops"]) {
@@ -115,7 +115,7 @@ Deno.test("GET /v1/events/{id}: of several events with an id, each can be found"
   assertEquals((await as("ops", "GET", "/v1/deliveries?event=bk_1")).body.items.length, 3);
 });
 
-Deno.test("delivery: a receiver can tell events of one id apart, however often each is sent", async () => {
+Deno.test("delivery: receivers can distinguish events with the same id, in every attempt", async () => {
   await using receiver = startRawServer();
   const { daemon, as } = await aSharedDaemon({ url: receiver.url });
   await using _ = daemon;
@@ -144,11 +144,11 @@ Deno.test("delivery: a receiver can tell events of one id apart, however often e
   assertEquals(ids(), [annas, bens, annas, bens]);
 });
 
-Deno.test("delivery: nobody can post an event that another publisher's is taken for", async () => {
+Deno.test("delivery: no publisher can impersonate another's event", async () => {
   await using receiver = startRawServer();
   const { daemon, as } = await aSharedDaemon({ url: receiver.url });
   await using _ = daemon;
-  // What a header makes of an id with a dot in it.
+  // The header's form of an id with a dot.
   const hash = createHash("sha256").update('"bk.1"').digest("hex").slice(0, 32);
   for (const [name, id] of [["ben", `evt_${hash}`], ["anna", "bk.1"], ["ops", "bk.2"]] as const) {
     await as(name, "POST", "/v1/events", { id, type: "t", data: 1 });

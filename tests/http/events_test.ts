@@ -32,7 +32,7 @@ Deno.test("GET /v1/events: numbers keep their digits, alone and in the list", as
   }
 });
 
-Deno.test("GET /v1/events: finds by id, type, text and the id of a delivery", async () => {
+Deno.test("GET /v1/events: searches by id, type, text and a delivery's id", async () => {
   const subscriptions = [aSubscription({ id: "s", enabled: false })];
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { deliveries: [{ id }] } = await post(daemon, {
@@ -66,7 +66,7 @@ Deno.test("GET /v1/events: finds by id, type, text and the id of a delivery", as
   }
 });
 
-Deno.test("GET /v1/events/{id}: shows the event whole, with its deliveries", async () => {
+Deno.test("GET /v1/events/{id}: shows the whole event with its deliveries", async () => {
   const clock = new FakeClock();
   const subscriptions = [aSubscription({ id: "s", enabled: false })];
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { clock });
@@ -99,7 +99,7 @@ Deno.test("GET /v1/events/{id}: shows the event whole, with its deliveries", asy
   }]);
 });
 
-Deno.test("GET /v1/events/{id}: any id is found by its percent-encoding", async () => {
+Deno.test("GET /v1/events/{id}: finds any id in percent-encoding", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const found = async (id: string) => {
     const { status, body } = await daemon.call("GET", `/v1/events/${encodeURIComponent(id)}`);
@@ -124,7 +124,7 @@ Deno.test("GET /v1/events/{id}: any id is found by its percent-encoding", async 
     await found(id);
   }
   const anyId = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 })
-    // What an id cannot hold, and the two that every URL parser takes for a step in the path.
+    // Characters that an id can't contain, and two ids that URL parsers resolve as path segments.
     .filter((id) => /^[^\s\p{Cc}\p{Cs}]+$/u.test(id) && !/^\.\.?$/.test(id) && !known.includes(id));
   await fc.assert(
     fc.asyncProperty(fc.uniqueArray(anyId, { minLength: 1 }), async (some) => {
@@ -137,7 +137,7 @@ Deno.test("GET /v1/events/{id}: any id is found by its percent-encoding", async 
   );
 });
 
-Deno.test("GET /v1/events/{id}: an unknown one is 404, and the answer names it", async () => {
+Deno.test("GET /v1/events/{id}: an unknown id is 404, and the answer names it", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const { status, body } = await daemon.call("GET", "/v1/events/no%2Fsuch");
   assertEquals([status, body.detail], [
@@ -150,7 +150,7 @@ Deno.test("GET /v1/events: newest first, by type and by when they were accepted"
   const clock = new FakeClock();
   await using daemon = await aConformingDaemon(aConfig(), { clock });
   for (const [id, type] of [["1", "a"], ["2", "b"], ["3", "a"]]) {
-    // Long past by the publisher's own word: lists go by when it was accepted.
+    // The timestamp is old, but lists are sorted by when an event was accepted.
     await post(daemon, { id, type, timestamp: "2001-01-01T00:00:00Z", data: null });
     clock.advance(60_000);
   }
@@ -164,7 +164,7 @@ Deno.test("GET /v1/events: newest first, by type and by when they were accepted"
   ]);
 });
 
-Deno.test("GET /v1/events: pages show each event once, though others come in meanwhile", async () => {
+Deno.test("GET /v1/events: pages show each event once, while others are added", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const batch = (from: number) =>
     post(
@@ -189,7 +189,7 @@ Deno.test("GET /v1/events: pages show each event once, though others come in mea
   assertEquals(seen.toSorted(), before);
 });
 
-Deno.test("GET /v1/events: the last page's next is null, even where it is full", async () => {
+Deno.test("GET /v1/events: the last page's next is null, even if the page is full", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   await post(daemon, Array.from({ length: 4 }, () => ({ type: "t", data: null })));
   const first = (await daemon.call("GET", "/v1/events?limit=2")).body;

@@ -7,7 +7,7 @@ import { aConformingDaemon } from "./conforming.ts";
 
 const AT = "2024-03-15T10:30:00Z";
 
-Deno.test("GET /v1/history: says who did what and from where, newest first", async () => {
+Deno.test("GET /v1/history: shows who did what, and from which address, newest first", async () => {
   const config = aConfig({
     auth: {
       publishers: [{ name: "app", token: new Secret("a-publisher-s-token") }],
@@ -58,7 +58,7 @@ Deno.test("GET /v1/history: says who did what and from where, newest first", asy
   assertEquals((await as(ada, "GET", "/v1/history?who=ada")).status, 422);
 });
 
-Deno.test("GET /v1/history: by a Unix socket there is no address but the socket's", async () => {
+Deno.test("GET /v1/history: the address of a Unix socket's client is `unix`", async () => {
   const path = `${await Deno.makeTempDir()}/bellhook.sock`;
   const config = aConfig({ subscriptions: [aSubscription({ id: "s" })] });
   const server = { ...config.server, listen: { kind: "unix", path } as const };

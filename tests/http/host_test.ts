@@ -7,7 +7,7 @@ import { aConfig } from "../support/a_config.ts";
 import { aDaemon, type Answer, type TestDaemon } from "../support/a_daemon.ts";
 import { assertProblem } from "./conforming.ts";
 
-/** Whom a request says it is for: what no client library would send goes out by a raw socket. */
+/** The Host header. Requests that no client library would send go through a raw socket. */
 
 const auth: Config["auth"] = {
   publishers: [],
@@ -29,7 +29,7 @@ const CALLS = [
   "POST /dashboard/sign-in",
 ];
 
-/** What no request can be for. */
+/** Invalid hosts. */
 const UNREADABLE = [
   "a b",
   "localhost:99999",
@@ -75,14 +75,14 @@ async function assertRefused(daemon: TestDaemon, request: { call: string; head: 
   assertProblem(answer, request.head);
 }
 
-Deno.test("Host: one that can't be read is 400, whatever is asked", async () => {
+Deno.test("Host: an invalid one is 400 on every path", async () => {
   await using daemon = await aDaemon(aConfig({ auth }));
   for (const call of CALLS) {
     for (const host of UNREADABLE) await assertRefused(daemon, { call, head: `Host: ${host}\r\n` });
   }
 });
 
-Deno.test("Host: one that can't be read is 400 on a Unix socket as well", async () => {
+Deno.test("Host: an invalid one is 400 on a Unix socket as well", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { server } = aConfig();
@@ -103,7 +103,7 @@ Deno.test("Host: one that can't be read is 400 on a Unix socket as well", async 
   }
 });
 
-Deno.test("Host: without auth, what looks like loopback and is none is 400", async () => {
+Deno.test("Host: without auth, one that only resembles loopback is 400", async () => {
   await using daemon = await aDaemon(aConfig());
   for (const call of CALLS) {
     for (const host of ["localhost:99999", "127.0.0.999"]) {
@@ -112,7 +112,7 @@ Deno.test("Host: without auth, what looks like loopback and is none is 400", asy
   }
 });
 
-Deno.test("Host: what is wrong is said, and how it is put right", async () => {
+Deno.test("Host: the answer says what is wrong and how to fix it", async () => {
   await using daemon = await aDaemon(aConfig({ auth }));
   const { body } = await answerTo(daemon, { call: "POST /v1/events", head: "Host: a b\r\n" });
   assertEquals(
@@ -122,7 +122,7 @@ Deno.test("Host: what is wrong is said, and how it is put right", async () => {
   );
 });
 
-Deno.test("Host: a target with a host goes before it, and is 400 where that can't be read", async () => {
+Deno.test("Host: a host in the target takes precedence, and is 400 if invalid", async () => {
   await using daemon = await aDaemon(aConfig({ auth }));
   for (const path of ["/v1/events", "/-/healthy", "/"]) {
     const head = "Host: localhost\r\n";
@@ -133,7 +133,7 @@ Deno.test("Host: a target with a host goes before it, and is 400 where that can'
   assertEquals((await answerTo(daemon, { call, head: "Host: localhost\r\n" })).status, 200);
 });
 
-Deno.test("Host: with auth any name that can be read is served, one after the other", async () => {
+Deno.test("Host: with auth, any valid name is served", async () => {
   await using daemon = await aDaemon(aConfig({ auth }));
   const call = "GET /v1/events";
   const hosts = ["hooks.example.com", "hooks.example.com:8420", "[2001:db8::1]:80", "a_b", "h:"];
@@ -145,7 +145,7 @@ Deno.test("Host: with auth any name that can be read is served, one after the ot
   assertEquals((await answerTo(daemon, { call, version: "1.0", head: "" })).status, 200);
 });
 
-Deno.test("Host: without auth, loopback is served however it is spelled, and nothing else", async () => {
+Deno.test("Host: without auth, only loopback is served, in any spelling", async () => {
   await using daemon = await aDaemon(aConfig());
   const statusFor = async (host: string) =>
     (await answerTo(daemon, { call: "GET /-/healthy", head: `Host: ${host}\r\n` })).status;

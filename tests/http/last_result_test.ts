@@ -66,7 +66,7 @@ const LAST_RESULTS = {
   untried: undefined,
 };
 
-Deno.test("lastResult: every row of a delivery says what its last attempt came to", async () => {
+Deno.test("lastResult: lists show the result of each delivery's last attempt", async () => {
   await using daemon = await aHouse();
   const { body: list } = await daemon.call("GET", "/v1/deliveries");
   assertEquals(lastResults(list.items), LAST_RESULTS);
@@ -80,7 +80,7 @@ Deno.test("lastResult: every row of a delivery says what its last attempt came t
   }
 });
 
-Deno.test("health: says whether the receiver answers, since when not, and what came last", async () => {
+Deno.test("health: shows whether the receiver answers, since when it doesn't, and the last result", async () => {
   await using daemon = await aHouse();
   const { body } = await daemon.call("GET", "/v1/subscriptions");
   const told = body.items.map((
@@ -99,7 +99,7 @@ Deno.test("health: says whether the receiver answers, since when not, and what c
   ]);
 });
 
-Deno.test("state=failed: what is exhausted or cancelled by a 410, in lists and replays", async () => {
+Deno.test("state=failed: finds exhausted deliveries and those cancelled by a 410, in lists and replays", async () => {
   const ladder = { waitsMs: [] };
   const subscriptions = ["exhausted", "gone", "off", "well"].map((id) =>
     aSubscription({ id, url: `https://${id}.example/`, ladder, enabled: id !== "off" })
@@ -141,7 +141,7 @@ Deno.test("state=failed: what is exhausted or cancelled by a 410, in lists and r
   assertMatch(counted.text, /Send 1 delivery again/);
 });
 
-/** A house of one receiver that does as the test says. */
+/** A daemon with one receiver that the test controls. */
 async function oneReceiver(
   config: Config,
   outcome: () => Outcome,
@@ -159,7 +159,7 @@ async function oneReceiver(
   };
 }
 
-Deno.test("answering: a restart forgets nothing of it", async () => {
+Deno.test("answering: survives a restart", async () => {
   const folder = await Deno.makeTempDir();
   const { storage } = aConfig();
   const config = aConfig({
@@ -185,7 +185,7 @@ Deno.test("answering: a restart forgets nothing of it", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("answering: a test counts also while it is paused, and a 410 like any failure", async () => {
+Deno.test("answering: a test counts even while paused, and a 410 counts like any failure", async () => {
   const config = aConfig({ subscriptions: [aSubscription({ id: "s" })] });
   await using house = await oneReceiver(config, () => answered(410));
   const { daemon, health } = house;
@@ -200,7 +200,7 @@ Deno.test("answering: a test counts also while it is paused, and a 410 like any 
   assertEquals([resumed.state, resumed.answering], ["healthy", false]);
 });
 
-Deno.test("answering: what this machine lacks says nothing of the receiver", async () => {
+Deno.test("answering: failures of this machine don't count", async () => {
   const clock = new FakeClock();
   const config = aConfig({ subscriptions: [aSubscription({ id: "s" })] });
   let tries = 0;
@@ -218,7 +218,7 @@ Deno.test("answering: what this machine lacks says nothing of the receiver", asy
   assertEquals([answering, consecutiveFailures, lastResult], [true, 0, undefined]);
 });
 
-Deno.test("answering: another URL does not say that it answers, a success does", async () => {
+Deno.test("answering: stays false after a changed URL, until a success", async () => {
   const subscription = (url: string) => aSubscription({ id: "s", url });
   const config = aConfig({ subscriptions: [subscription("https://typo.example/")] });
   const corrected = { ...config, subscriptions: [subscription("https://right.example/")] };

@@ -7,7 +7,7 @@ import { anyText } from "../support/any_text.ts";
 import { fc } from "../support/properties.ts";
 import { aConformingDaemon, assertProblem, DOCUMENT } from "./conforming.ts";
 
-/** What every call of the API has in common: who may ask, and how a refusal looks. */
+/** What all calls of the API have in common: access and errors. */
 
 interface Call {
   readonly method: string;
@@ -48,7 +48,7 @@ function bodyFor(method: string): string | undefined {
   return method === "GET" ? undefined : "{}";
 }
 
-Deno.test("access: without a token, all that the document does not open is 401", async () => {
+Deno.test("access: without a token, every call that the document doesn't open is 401", async () => {
   const { config, aCaller } = behindAProxy();
   await using daemon = await aConformingDaemon(config);
   for (const { method, path, security } of CALLS) {
@@ -60,7 +60,7 @@ Deno.test("access: without a token, all that the document does not open is 401",
   }
 });
 
-Deno.test("access: a publisher's token posts events, and opens nothing else", async () => {
+Deno.test("access: a publisher's token can post events, and nothing else", async () => {
   await using daemon = await aConformingDaemon(aConfig({ auth }));
   const token = { authorization: "Bearer pub-token" };
   for (const { method, path, security } of CALLS.filter(({ security }) => security.length > 0)) {
@@ -73,7 +73,7 @@ Deno.test("access: a publisher's token posts events, and opens nothing else", as
   ]);
 });
 
-Deno.test("problems: what is not there is 404, wherever it would be", async () => {
+Deno.test("problems: unknown paths and ids are 404", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const paths = [
     "/nope",
@@ -171,7 +171,7 @@ Deno.test("queries: a number is decimal digits and nothing else", async () => {
   }
 });
 
-Deno.test("queries: a huge one is answered in the API's own words", async () => {
+Deno.test("queries: a huge one gets one of the API's own answers", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const huge = "x".repeat(60_000);
   for (const name of ["q", "cursor"]) {
@@ -186,7 +186,7 @@ Deno.test("queries: a huge one is answered in the API's own words", async () => 
   assertEquals((await daemon.call("GET", `/v1/events?${many}`)).status, 422);
 });
 
-Deno.test("queries: no text in any parameter is more than a page or a 422", async () => {
+Deno.test("queries: any text in any parameter gives a page or a 422", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   await daemon.call("POST", "/v1/events", { type: "t", data: "x" });
   const parameter = fc.record({
@@ -204,7 +204,7 @@ Deno.test("queries: no text in any parameter is more than a page or a 422", asyn
   );
 });
 
-Deno.test("queries: a list's cursor in another list is a page or a 422", async () => {
+Deno.test("queries: a cursor of one list used in another gives a page or a 422", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   await daemon.call("POST", "/v1/events", [{ type: "t", data: 1 }, { type: "t", data: 2 }]);
   const { next } = (await daemon.call("GET", "/v1/events?limit=1")).body;
@@ -215,7 +215,7 @@ Deno.test("queries: a list's cursor in another list is a page or a 422", async (
   }
 });
 
-Deno.test("paths: no text in an id's place is more than a 404", async () => {
+Deno.test("paths: any text as an id gives a 404", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const anyId = fc.oneof(anyText({ minLength: 1 }), fc.webSegment());
   await fc.assert(
@@ -233,7 +233,7 @@ Deno.test("paths: no text in an id's place is more than a 404", async () => {
   );
 });
 
-Deno.test("bodies: server.maxBody is the limit of every call, as a refusal says", async () => {
+Deno.test("bodies: server.maxBody limits every call, and the refusal names it", async () => {
   const { server } = aConfig();
   await using strict = await aConformingDaemon(
     aConfig({ server: { ...server, maxBodyBytes: 1_024 } }),
@@ -250,7 +250,7 @@ Deno.test("bodies: server.maxBody is the limit of every call, as a refusal says"
   }
 });
 
-Deno.test("bodies: one that says it is far too large is refused before it comes", async () => {
+Deno.test("bodies: one with a far too large Content-Length is refused before it is read", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const { hostname, port } = new URL(daemon.url);
   using connection = await Deno.connect({ hostname, port: Number(port) });
@@ -262,7 +262,7 @@ Deno.test("bodies: one that says it is far too large is refused before it comes"
   assertStringIncludes(new TextDecoder().decode(answer.subarray(0, length!)), "HTTP/1.1 413 ");
 });
 
-Deno.test("answers: no cache keeps what the API says, and no browser guesses at it", async () => {
+Deno.test("answers: forbid caching and content sniffing", async () => {
   const { config, aCaller } = behindAProxy();
   await using daemon = await aDaemon(config);
   const answers: [string, Headers][] = [];

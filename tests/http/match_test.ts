@@ -28,7 +28,7 @@ const EVENT = {
   data: { status: "PENDING" },
 };
 
-Deno.test("POST /v1/match: takes a CloudEvent as it is posted", async () => {
+Deno.test("POST /v1/match: accepts a CloudEvent", async () => {
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { type, data } = EVENT;
   const about = { venue_id: "v2", context: "organization" };
@@ -41,7 +41,7 @@ Deno.test("POST /v1/match: takes a CloudEvent as it is posted", async () => {
   assertEquals((await match(cloud, "application/json")).status, 422);
 });
 
-Deno.test("POST /v1/match: names who would get the event, and the rule that keeps it from each other", async () => {
+Deno.test("POST /v1/match: names who would get the event, and for each other one the rule that excludes it", async () => {
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { status, body } = await daemon.call("POST", "/v1/match", EVENT);
   assertEquals(status, 200);
@@ -76,7 +76,7 @@ Deno.test("POST /v1/match: names who would get the event, and the rule that keep
   ]);
 });
 
-Deno.test("POST /v1/match: says what posting the event then does", async () => {
+Deno.test("POST /v1/match: predicts what posting the event does", async () => {
   const held = subscriptions.map((one) => ({ ...one, enabled: false }));
   await using daemon = await aConformingDaemon(aConfig({ subscriptions: held }));
   const { body } = await daemon.call("POST", "/v1/match", EVENT);
@@ -92,7 +92,7 @@ Deno.test("POST /v1/match: stores nothing", async () => {
   assertEquals((await daemon.call("GET", "/v1/deliveries")).body.items, []);
 });
 
-Deno.test("POST /v1/match: what is no event is 422, with the paths", async () => {
+Deno.test("POST /v1/match: an invalid event is 422, with the paths", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const table: [body: string, paths: string[] | undefined][] = [
     ["{", undefined],
@@ -110,7 +110,7 @@ Deno.test("POST /v1/match: what is no event is 422, with the paths", async () =>
   }
 });
 
-Deno.test("POST /v1/match: a type that is not declared is refused as posting it would be", async () => {
+Deno.test("POST /v1/match: refuses an undeclared type, like POST /v1/events", async () => {
   const eventTypes = new Map([["reservation:created", {}]]);
   await using daemon = await aConformingDaemon(aConfig({ subscriptions, eventTypes }));
   assertEquals((await daemon.call("POST", "/v1/match", EVENT)).status, 200);

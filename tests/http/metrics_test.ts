@@ -58,7 +58,7 @@ async function onAFile(
   };
 }
 
-Deno.test("metrics: promtool, or our own parser where it is not installed, finds nothing to mend", async () => {
+Deno.test("metrics: promtool, or our own parser if it isn't installed, finds no problem", async () => {
   await using receiver = startRawServer([{}, { status: 503 }]);
   const id = 'odd "id"\\ with\nlines';
   await using daemon = await onAFile({ subscriptions: [to(receiver.url, { id })] });
@@ -74,7 +74,7 @@ Deno.test("metrics: promtool, or our own parser where it is not installed, finds
   if (checked) assertEquals(checked, { code: 0, said: "" });
 });
 
-Deno.test("metrics: what is posted and delivered is counted, and timed from accept to delivery", async () => {
+Deno.test("metrics: count events and deliveries, and measure the time from accept to delivery", async () => {
   const clock = new FakeClock();
   await using receiver = startRawServer((_, index) => {
     clock.advance(100);
@@ -120,7 +120,7 @@ Deno.test("metrics: what is posted and delivered is counted, and timed from acce
   await stopAtOnce(daemon, clock);
 });
 
-Deno.test("metrics: an event that nobody gets is counted as such", async () => {
+Deno.test("metrics: count events that no subscription gets", async () => {
   await using daemon = await aDaemon(aConfig());
   await daemon.call("POST", "/v1/events", [EVENT, EVENT]);
   const families = await scrape(daemon);
@@ -128,7 +128,7 @@ Deno.test("metrics: an event that nobody gets is counted as such", async () => {
   assertEquals(valueOf(families, "bellhook_events_unmatched_total"), 2);
 });
 
-Deno.test("metrics: a refusal is counted by its reason, whichever rule it came from", async () => {
+Deno.test("metrics: count refusals by reason", async () => {
   const auth = {
     publishers: [{ name: "p", token: new Secret("pub-token"), scope: new Map([["a", ["1"]]]) }],
     operators: [{ name: "ada", token: new Secret("op-token") }],
@@ -144,7 +144,7 @@ Deno.test("metrics: a refusal is counted by its reason, whichever rule it came f
   await post({ ...EVENT, data: "x".repeat(300_000) });
   await post({ ...EVENT, id: "a" });
   await post({ ...EVENT, id: "a", data: 1 });
-  // What an operator asks for in vain is no publisher's request.
+  // An operator's failed request is not a publisher's.
   await daemon.call("GET", "/v1/events?limit=-1", undefined, { authorization: "Bearer op-token" });
   const { body } = await daemon.call("GET", "/metrics", undefined, {
     authorization: "Bearer op-token",
@@ -162,7 +162,7 @@ Deno.test("metrics: a refusal is counted by its reason, whichever rule it came f
   });
 });
 
-Deno.test("metrics: a database that takes nothing shows as refusals and as not ready", async () => {
+Deno.test("metrics: a database that can't be written shows as refusals and as not ready", async () => {
   await using daemon = await aDaemon(aConfig(), {
     openOutbox: async (path) =>
       Object.assign(await openSqliteOutbox(path), {
@@ -177,7 +177,7 @@ Deno.test("metrics: a database that takes nothing shows as refusals and as not r
   assertEquals(valueOf(families, "bellhook_events_accepted_total"), 0);
 });
 
-Deno.test("metrics: a commit that fails is counted and timed like the others", async () => {
+Deno.test("metrics: failed commits are counted and measured like others", async () => {
   let commits: TimedCommit = (commit) => commit();
   await using daemon = await aDaemon(aConfig(), {
     openOutbox: async (path) =>
@@ -193,7 +193,7 @@ Deno.test("metrics: a commit that fails is counted and timed like the others", a
   assertEquals(valueOf(families, "bellhook_commit_duration_seconds_count"), 2);
 });
 
-Deno.test("metrics: pending is told apart as due, waiting and held, and how old the oldest due is", async () => {
+Deno.test("metrics: show pending deliveries as due, waiting and held, and the age of the oldest due one", async () => {
   const clock = new FakeClock();
   const never = new Promise<void>(() => {});
   await using hanging = startRawServer({ after: never });
@@ -248,7 +248,7 @@ Deno.test("metrics: each subscription is in one state, and readiness follows the
   assertEquals(valueOf(families, "bellhook_build_info", { version: VERSION, deno }), 1);
 });
 
-Deno.test("metrics: a reload that fails shows until one works; who is removed is dropped", async () => {
+Deno.test("metrics: a failed reload shows until one succeeds; removed subscriptions disappear", async () => {
   const before = aConfig({ subscriptions: ["a", "b"].map((id) => aSubscription({ id })) });
   const after = { ...before, subscriptions: [aSubscription({ id: "b" })] };
   const problems = [{ file: "config.json", path: "", message: "no" }];
@@ -303,7 +303,7 @@ Deno.test("metrics: the database's files, its disk, its commits, the loop and th
   assert(of("process_start_time_seconds") > 1_600_000_000);
 });
 
-Deno.test("metrics: what a subscription's URL, secret and headers hold is nowhere in them", async () => {
+Deno.test("metrics: contain nothing of a subscription's URL, secret and headers", async () => {
   const secret = new Secret("whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0");
   const receiver = aSubscription({ url: "https://r.example/?token=t0ken", secret });
   await using daemon = await aDaemon(aConfig({ subscriptions: [receiver] }));

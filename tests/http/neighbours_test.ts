@@ -12,7 +12,7 @@ import { cpuMs } from "../support/cpu_time.ts";
  */
 const LONGEST_HELD_MS = 1_000;
 
-/** All of them held, so that nothing is sent. */
+/** All subscriptions are held, so that nothing is sent. */
 const many = (count: number, id: string, events: string, match: readonly DataCondition[] = []) =>
   Array.from({ length: count }, (_, i) =>
     aSubscription({
@@ -90,7 +90,7 @@ const REQUESTS: Record<string, Request> = {
   },
 };
 
-Deno.test("no legal request holds the loop for long, and what is too much is not stored", async (test) => {
+Deno.test("no valid request blocks the event loop for long, and too large ones aren't stored", async (test) => {
   await using daemon = await aDaemon(config);
   for (const [name, request] of Object.entries(REQUESTS)) {
     await test.step(name, async () => {
@@ -101,12 +101,12 @@ Deno.test("no legal request holds the loop for long, and what is too much is not
       assert(heldMs < LONGEST_HELD_MS, `the loop was held for ${heldMs} ms`);
     });
   }
-  // All or nothing, whatever was refused.
+  // A refused request stored nothing.
   const { body } = await daemon.call("GET", "/v1/events?type=thousands");
   assertEquals(body.items.length, 1);
 });
 
-Deno.test("twenty large requests at once hold the loop no longer than one", async () => {
+Deno.test("twenty large requests at once block the event loop no longer than one", async () => {
   await using daemon = await aDaemon(config);
   const loop = watchLoop();
   const answers = await Promise.all(list(20, () =>
@@ -142,7 +142,7 @@ function watchLoop(): { stop(): number } {
   };
 }
 
-Deno.test("while lists are posted as fast as they are answered, their events are delivered", async () => {
+Deno.test("events are delivered while arrays are posted as fast as they are answered", async () => {
   let arrived = 0;
   await using receiver = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -172,6 +172,6 @@ Deno.test("while lists are posted as fast as they are answered, their events are
       accepted += 1_000;
     }
   }));
-  // Receivers and publishers share the test's loop: apart from it the share is twice as large.
+  // Receivers and publishers share the test's event loop; without them the share is twice as large.
   assert(arrived / accepted > 0.12, `${arrived} of ${accepted} events were delivered meanwhile`);
 });

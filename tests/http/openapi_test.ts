@@ -25,7 +25,7 @@ Deno.test("openapi: the document is valid OpenAPI 3.1, with auth and without, un
   }
 });
 
-Deno.test("openapi: a call needs a token where there is auth, and none where there is not", async () => {
+Deno.test("openapi: calls need a token with auth, and none without", async () => {
   const auth = { publishers: [], operators: [] };
   for (const config of [aConfig({ auth }), aConfig()]) {
     await using daemon = await aDaemon(config);
@@ -40,7 +40,7 @@ Deno.test("openapi: a call needs a token where there is auth, and none where the
       const allowsAnyone = security!.length === 0 ||
         security!.some((one) => Object.keys(one).length === 0);
       assertEquals(allowsAnyone, body.paths[path][method].security.length === 0 || !config.auth);
-      // What the document says is what the daemon does. From the eleventh refusal on, it waits.
+      // The daemon does what the document says. From the eleventh refusal on, it delays answers.
       if (path === "/v1/stream" || (!allowsAnyone && ++refusals > 10)) continue;
       const at = path.replace("{id}", "none");
       const { status } = await daemon.call(
@@ -54,7 +54,7 @@ Deno.test("openapi: a call needs a token where there is auth, and none where the
 });
 
 Deno.test("openapi: every route is documented, and everything documented is a route", () => {
-  // The routes are put together without asking the ports anything.
+  // Creating the routes doesn't use the ports.
   const routes = createApp({} as AppPorts).routes
     .filter(({ method }) => method !== "ALL")
     .filter(({ path }) => !isPage(path))
@@ -72,7 +72,7 @@ function isPage(path: string): boolean {
   return path === "/" || path.startsWith("/dashboard");
 }
 
-Deno.test("openapi: it is served to everybody, with this version", async () => {
+Deno.test("openapi: is served without a token, with this version", async () => {
   const auth = { publishers: [], operators: [] };
   await using daemon = await aConformingDaemon(aConfig({ auth }));
   const { status, headers, body } = await daemon.call("GET", "/openapi.json");
@@ -80,7 +80,7 @@ Deno.test("openapi: it is served to everybody, with this version", async () => {
   assertEquals([body.openapi, body.info.version], ["3.1.1", VERSION]);
 });
 
-Deno.test("openapi: every reference leads somewhere, and no call's name stands twice", () => {
+Deno.test("openapi: every reference resolves, and operation ids are unique", () => {
   const ids: string[] = [];
   walk(DOCUMENT, (name, value) => {
     if (name === "operationId") ids.push(value as string);
@@ -91,7 +91,7 @@ Deno.test("openapi: every reference leads somewhere, and no call's name stands t
   assertEquals(ids.length, new Set(ids).size);
 });
 
-Deno.test("openapi: every example is what its schema says", () => {
+Deno.test("openapi: every example matches its schema", () => {
   const schemas = {
     ...ANSWERS,
     Event: postedEventSchema,
@@ -117,7 +117,7 @@ interface Response {
   readonly content: Record<string, { readonly example: { readonly status: number } }>;
 }
 
-Deno.test("openapi: each profile's example verifies by its platform's recipe and the secret named", () => {
+Deno.test("openapi: each profile's example verifies with its platform's recipe and the secret shown", () => {
   assertEquals(Object.keys(DOCUMENT.webhooks), [...BUILT_IN.keys()]);
   for (const [profile, { post }] of Object.entries<Webhook>(DOCUMENT.webhooks)) {
     const headers = new Headers({ "Content-Type": "application/json" });

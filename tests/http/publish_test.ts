@@ -9,7 +9,7 @@ import { aConformingDaemon } from "./conforming.ts";
 
 const EVENT = { type: "booking.created", data: { id: "bk_1" } };
 
-/** Two subscriptions that hold what they get, so that nothing is sent while a test looks. */
+/** Two paused subscriptions, so that nothing is sent during a test. */
 const subscriptions = [
   aSubscription({ id: "all", enabled: false }),
   aSubscription({ id: "payments", enabled: false, events: [compilePattern("payment.*")] }),
@@ -30,14 +30,14 @@ Deno.test("POST /v1/events: 202 names the event and who gets it", async () => {
   assert(/^dlv_[0-9A-Z]{26}$/.test(body.deliveries[0].id));
 });
 
-Deno.test("POST /v1/events: an event that nobody wants is stored as well", async () => {
+Deno.test("POST /v1/events: stores an event that no subscription gets", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const { status, body } = await daemon.call("POST", "/v1/events", { id: "lonely", ...EVENT });
   assertEquals([status, body], [202, { id: "lonely", deliveries: [] }]);
   assertEquals((await daemon.call("GET", "/v1/events/lonely")).body.deliveries, []);
 });
 
-Deno.test("POST /v1/events: its path may be spelled in another way, and is no other's end", async () => {
+Deno.test("POST /v1/events: accepts other spellings of its path, but no longer path with the same end", async () => {
   await using daemon = await aDaemon(aConfig({ subscriptions }));
   for (const path of ["/v1/events?source=desk", "/v1/event%73", "/v1/events#top"]) {
     assertEquals((await daemon.call("POST", path, EVENT)).status, 202, path);
@@ -49,7 +49,7 @@ Deno.test("POST /v1/events: its path may be spelled in another way, and is no ot
   assertEquals(await storedEvents(daemon), 3);
 });
 
-Deno.test("POST /v1/events: an array is answered with an array, in its order", async () => {
+Deno.test("POST /v1/events: answers an array with an array, in the same order", async () => {
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const { status, body } = await daemon.call("POST", "/v1/events", [
     { id: "a", ...EVENT },
@@ -67,7 +67,7 @@ Deno.test("POST /v1/events: an array with one bad event stores none of them", as
   assertEquals(await storedEvents(daemon), 0);
 });
 
-Deno.test("POST /v1/events: an id repeated is 200 with the first answer, other content 409", async () => {
+Deno.test("POST /v1/events: a repeated id is 200 with the first answer, with different content 409", async () => {
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const first = await daemon.call("POST", "/v1/events", { id: "e1", ...EVENT });
   const again = await daemon.call(
@@ -85,7 +85,7 @@ Deno.test("POST /v1/events: an id repeated is 200 with the first answer, other c
   assertEquals(await storedEvents(daemon), 1);
 });
 
-Deno.test("POST /v1/events: a scope in another order is the same content", async () => {
+Deno.test("POST /v1/events: the order of a scope's members doesn't matter", async () => {
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const withScope = (id: string, scope: string) =>
     `{"id":"${id}","type":"t","scope":${scope},"data":1}`;
@@ -103,7 +103,7 @@ Deno.test("POST /v1/events: a scope in another order is the same content", async
   }
 });
 
-Deno.test("POST /v1/events: numbers of other digits are other content", async () => {
+Deno.test("POST /v1/events: numbers with different digits are different content", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const withTotal = (total: string) => `{"id":"e1","type":"t","data":{"total":${total}}}`;
   assertEquals((await daemon.call("POST", "/v1/events", withTotal("1.1"))).status, 202);
@@ -119,7 +119,7 @@ Deno.test("POST /v1/events: an Idempotency-Key repeats a whole request", async (
   const other = await daemon.call("POST", "/v1/events", [EVENT], key);
   assertEquals(other.status, 422);
   assertEquals(await storedEvents(daemon), 2);
-  // A list of one is answered by a list: it is no repeat of the event alone.
+  // An array of one event is answered with an array, so it isn't a repeat of the single event.
   const alone = { "idempotency-key": "order-78" };
   assertEquals((await daemon.call("POST", "/v1/events", EVENT, alone)).status, 202);
   assertEquals((await daemon.call("POST", "/v1/events", [EVENT], alone)).status, 422);
@@ -175,7 +175,7 @@ Deno.test("POST /v1/events: every refusal says why and stores nothing", async ()
   assertEquals(await storedEvents(daemon), 0);
 });
 
-Deno.test("POST /v1/events: bytes that are no UTF-8 are refused", async () => {
+Deno.test("POST /v1/events: refuses bytes that aren't UTF-8", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const response = await fetch(`${daemon.url}/v1/events`, {
     method: "POST",
@@ -188,7 +188,7 @@ Deno.test("POST /v1/events: bytes that are no UTF-8 are refused", async () => {
   ]);
 });
 
-Deno.test("POST /v1/events: CloudEvents are taken, alone and in a batch", async () => {
+Deno.test("POST /v1/events: accepts CloudEvents, alone and in a batch", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const cloudEvent = { specversion: "1.0", source: "/b", type: "t", data: { a: 1 } };
   const one = await daemon.call("POST", "/v1/events", { ...cloudEvent, id: "c1" }, {
@@ -201,7 +201,7 @@ Deno.test("POST /v1/events: CloudEvents are taken, alone and in a batch", async 
   assertEquals([batch.status, batch.body.length], [202, 1]);
 });
 
-Deno.test("POST /v1/events: with a catalogue, an undeclared type is refused", async () => {
+Deno.test("POST /v1/events: refuses an undeclared type if the config declares types", async () => {
   const eventTypes = new Map([["booking.created", {}]]);
   await using daemon = await aConformingDaemon(aConfig({ eventTypes }));
   assertEquals((await daemon.call("POST", "/v1/events", EVENT)).status, 202);
@@ -219,7 +219,7 @@ const auth = {
   operators: [{ name: "ada", token: new Secret("op-token") }],
 };
 
-Deno.test("auth: without a known token nothing is answered", async () => {
+Deno.test("auth: without a known token every call is refused", async () => {
   await using daemon = await aConformingDaemon(aConfig({ auth }));
   for (
     const headers of [{}, { authorization: "Bearer nope" }, { authorization: "Basic cHViOg==" }]
@@ -232,7 +232,7 @@ Deno.test("auth: without a known token nothing is answered", async () => {
   assertEquals((await daemon.call("GET", "/-/healthy")).status, 200);
 });
 
-Deno.test("auth: a publisher posts its types within its scope, and nothing else", async () => {
+Deno.test("auth: a publisher can post only its types within its scope", async () => {
   await using daemon = await aConformingDaemon(aConfig({ auth }));
   const token = { authorization: "Bearer pub-token" };
   const scope = { venue_id: "v1" };
@@ -253,7 +253,7 @@ Deno.test("auth: a publisher posts its types within its scope, and nothing else"
   assertEquals((await daemon.call("GET", "/v1/events", undefined, operator)).body.items.length, 1);
 });
 
-Deno.test("auth: one publisher's Idempotency-Key is none of another's", async () => {
+Deno.test("auth: publishers' Idempotency-Keys are independent", async () => {
   const open = (name: string) => ({ name, token: new Secret(name) });
   const both = { publishers: [open("a"), open("b")], operators: [] };
   await using daemon = await aConformingDaemon(aConfig({ auth: both }));
@@ -266,7 +266,7 @@ Deno.test("auth: one publisher's Idempotency-Key is none of another's", async ()
   }
 });
 
-Deno.test("without auth: a foreign Host or Origin is refused, loopback by any name served", async () => {
+Deno.test("without auth: refuses a foreign Host or Origin, serves loopback by any name", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const { port } = new URL(daemon.url);
   const status = async (head: string[]) => {
@@ -291,7 +291,7 @@ Deno.test("without auth: a foreign Host or Origin is refused, loopback by any na
   }
 });
 
-Deno.test("body: one that does not arrive is given up after its deadline", async () => {
+Deno.test("body: one that doesn't arrive is refused after the deadline", async () => {
   const clock = new FakeClock();
   await using daemon = await aConformingDaemon(aConfig(), { clock });
   const { port } = new URL(daemon.url);
@@ -306,7 +306,7 @@ Deno.test("body: one that does not arrive is given up after its deadline", async
   assertEquals(new TextDecoder().decode(buffer.subarray(0, read ?? 0)).split(" ")[1], "408");
 });
 
-Deno.test("/-/ready: 200 while events are taken; a stopping daemon takes none", async () => {
+Deno.test("/-/ready: 200 while events are accepted, not while the daemon stops", async () => {
   const daemon = await aConformingDaemon(aConfig());
   assertEquals((await daemon.call("GET", "/-/ready")).status, 200);
   await daemon.stop();

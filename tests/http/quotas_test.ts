@@ -47,7 +47,7 @@ async function refusals(daemon: TestDaemon, reason: string): Promise<number | un
   return valueOf(parseExposition(body), "bellhook_requests_refused_total", { reason });
 }
 
-Deno.test("a publisher's rate: what is more is 429 with the limit and the wait, and nothing is stored", async () => {
+Deno.test("a publisher's rate: more is 429 with the limit and the wait, and nothing is stored", async () => {
   const clock = new FakeClock();
   await using daemon = await aConformingDaemon(
     limited({ rate: { count: 3, perMs: 60_000 } }),
@@ -63,7 +63,7 @@ Deno.test("a publisher's rate: what is more is 429 with the limit and the wait, 
   assertEquals(await storedEvents(daemon), 2);
   assertEquals((await post(daemon, EVENT)).status, 202);
   assertEquals((await post(daemon, EVENT)).status, 429);
-  // Nobody else is held up by it.
+  // Other publishers are not affected.
   const asShop = { authorization: "Bearer the-token-of-the-shop" };
   assertEquals((await post(daemon, EVENT, asShop)).status, 202);
   assertEquals((await post(daemon, EVENT, AS_OPERATOR)).status, 202);
@@ -72,7 +72,7 @@ Deno.test("a publisher's rate: what is more is 429 with the limit and the wait, 
   assertEquals([await refusals(daemon, "rate"), await refusals(daemon, "max_pending")], [2, 0]);
 });
 
-Deno.test("a publisher's rate: a batch larger than it is told when it is taken, and then is", async () => {
+Deno.test("a publisher's rate: a batch larger than the rate learns when to try again, and is then accepted", async () => {
   const clock = new FakeClock();
   await using daemon = await aDaemon(limited({ rate: { count: 2, perMs: 1_000 } }), { clock });
   assertEquals((await post(daemon, EVENT)).status, 202);
@@ -89,14 +89,14 @@ Deno.test("a publisher's rate: a batch larger than it is told when it is taken, 
   assertEquals([later.status, later.headers.get("retry-after")], [429, "5"]);
 });
 
-Deno.test("a publisher's rate: what is not valid does not count", async () => {
+Deno.test("a publisher's rate: invalid events don't count", async () => {
   await using daemon = await aDaemon(limited({ rate: { count: 1, perMs: 60_000 } }));
   assertEquals((await post(daemon, { data: {} })).status, 422);
   assertEquals((await post(daemon, "{")).status, 400);
   assertEquals((await post(daemon, EVENT)).status, 202);
 });
 
-Deno.test("maxPending: no more deliveries of a publisher's events wait than that, to the last one", async () => {
+Deno.test("maxPending: limits a publisher's pending deliveries exactly", async () => {
   await using daemon = await aConformingDaemon(limited({ maxPending: 5 }));
   const first = await post(daemon, [{ id: "one", ...EVENT }, EVENT]);
   assertEquals(first.status, 202);
@@ -107,7 +107,7 @@ Deno.test("maxPending: no more deliveries of a publisher's events wait than that
     'has 4 pending deliveries, and this request would add 2; its "maxPending" in the config is 5',
   );
   assertEquals(await storedEvents(daemon), 2);
-  // A repeat adds nothing, and other publishers have none of it.
+  // A repeat adds nothing, and other publishers are not affected.
   assertEquals((await post(daemon, { id: "one", ...EVENT })).status, 200);
   const asShop = { authorization: "Bearer the-token-of-the-shop" };
   assertEquals((await post(daemon, EVENT, asShop)).status, 202);
@@ -126,7 +126,7 @@ Deno.test("maxPending: a request that can never fit says so", async () => {
   assertEquals(await storedEvents(daemon), 0);
 });
 
-Deno.test("maxPending: what is delivered makes room, and what an operator sends again takes none", async () => {
+Deno.test("maxPending: delivered ones no longer count, nor do those that an operator sends again", async () => {
   await using receiver = startRawServer();
   const local = { url: receiver.url, allowHttp: true, allowNetworks: ["127.0.0.0/8"] };
   await using daemon = await aDaemon(
@@ -146,7 +146,7 @@ Deno.test("maxPending: what is delivered makes room, and what an operator sends 
   assertEquals((await post(daemon, EVENT)).status, 429);
 });
 
-Deno.test("quotas: a reload changes them at once, and a restart knows what is pending", async () => {
+Deno.test("quotas: a reload changes them at once, and a restart keeps the pending count", async () => {
   const folder = await Deno.makeTempDir();
   const storage = { ...aConfig().storage, path: `${folder}/bellhook.db` };
   const within = (quota: Pick<Publisher, "rate" | "maxPending">) => limited(quota, { storage });

@@ -20,7 +20,7 @@ interface Line {
   readonly addresses?: number;
 }
 
-/** A log that keeps what it says of refusals. */
+/** A log that records the lines about refusals. */
 function aLog(): { log: Log; lines: Line[] } {
   const lines: Line[] = [];
   const log: Log = Object.assign(Object.create(silentLog), {
@@ -30,7 +30,7 @@ function aLog(): { log: Log; lines: Line[] } {
   return { log, lines };
 }
 
-/** A daemon behind a proxy that says whose request it is, and its calls by address and token. */
+/** A daemon behind a proxy that forwards client addresses, and its calls by address and token. */
 async function aGuardedDaemon() {
   const clock = new FakeClock(), { log, lines } = aLog();
   const config = aConfig({ auth: AUTH });
@@ -44,7 +44,7 @@ async function aGuardedDaemon() {
   return { daemon, clock, lines, ask };
 }
 
-Deno.test("refused token: it is counted by reason, and logged a line a minute with the count", async () => {
+Deno.test("refused token: is counted by reason, and logged once a minute with the count", async () => {
   const { daemon, clock, lines, ask } = await aGuardedDaemon();
   await using _ = daemon;
   for (const token of ["wrong", "wrong", undefined]) await ask("203.0.113.9", token);
@@ -75,7 +75,7 @@ Deno.test("refused token: it is counted by reason, and logged a line a minute wi
   assertStringIncludes(body, 'bellhook_access_refused_total{reason="sign_in"} 0\n');
 });
 
-Deno.test("refused token: after some in a row, answers come later; a right token is never kept waiting", async () => {
+Deno.test("refused token: after several in a row, answers are delayed; correct tokens are never delayed", async () => {
   const { daemon, clock, ask } = await aGuardedDaemon();
   await using _ = daemon;
   for (let count = 0; count < 10; count++) {
@@ -86,7 +86,7 @@ Deno.test("refused token: after some in a row, answers come later; a right token
     answered++;
     return status;
   });
-  // From the same address, and from others, whatever waits meanwhile.
+  // From the same address and from others, while answers are delayed.
   assertEquals((await ask("203.0.113.9", OPERATOR)).status, 200);
   assertEquals((await ask("203.0.113.9", PUBLISHER)).status, 403);
   assertEquals((await ask("203.0.113.10", "wrong")).status, 401);
@@ -95,12 +95,12 @@ Deno.test("refused token: after some in a row, answers come later; a right token
   assertEquals(answered, 0);
   clock.advance(1);
   assertEquals(await slowed, 401);
-  // Some time later all is forgiven.
+  // After some time the count starts again.
   clock.advance(600_001);
   assertEquals((await ask("203.0.113.9", "wrong")).status, 401);
 });
 
-Deno.test("refused token: few answers of an address wait, the others are 429 at once", async () => {
+Deno.test("refused token: only a few answers of an address are delayed, the others are 429 at once", async () => {
   const { daemon, clock, ask } = await aGuardedDaemon();
   await using _ = daemon;
   for (let count = 0; count < 10; count++) await ask("203.0.113.9", "wrong");
@@ -117,7 +117,7 @@ Deno.test("refused token: few answers of an address wait, the others are 429 at 
   assertEquals(answers.slice(22).map(({ status }) => status), Array(8).fill(401));
 });
 
-Deno.test("refused token: a daemon that stops waits for no answer that is kept back", async () => {
+Deno.test("refused token: a stopping daemon doesn't wait for delayed answers", async () => {
   const { daemon, ask } = await aGuardedDaemon();
   for (let count = 0; count < 10; count++) await ask("203.0.113.9", "wrong");
   const slowed = ask("203.0.113.9", "wrong").catch(() => undefined);
@@ -126,7 +126,7 @@ Deno.test("refused token: a daemon that stops waits for no answer that is kept b
   await slowed;
 });
 
-/** Refusals by themselves, and what would end what they wait for. */
+/** A `Refusals` with a fake clock, and a function that ends its waits. */
 function someRefusals() {
   const clock = new FakeClock(), { log, lines } = aLog(), ends = new Set<() => void>();
   const refusals = new Refusals({
@@ -141,7 +141,7 @@ function someRefusals() {
   return { clock, lines, ends, refusals };
 }
 
-Deno.test("Refusals: a host with a whole /64 is one address", async () => {
+Deno.test("Refusals: all addresses of a /64 count as one", async () => {
   const { refusals, lines } = someRefusals();
   for (let count = 0; count < 10; count++) {
     await refusals.note({ address: `2001:db8::${count}`, reason: "no_token" });
@@ -153,7 +153,7 @@ Deno.test("Refusals: a host with a whole /64 is one address", async () => {
   assertEquals([waited, lines.length], [false, 2]);
 });
 
-Deno.test("Refusals: no more answers wait than one process can bear, of however many addresses", async () => {
+Deno.test("Refusals: limits the delayed answers of all addresses together", async () => {
   const { refusals, clock } = someRefusals();
   const slowed: Promise<number | undefined>[] = [];
   for (let host = 0; host < 20; host++) {
@@ -163,12 +163,12 @@ Deno.test("Refusals: no more answers wait than one process can bear, of however 
   }
   clock.advance(4_000);
   const answers = await Promise.all(slowed);
-  // Ten of each are free, 64 have waited, and the rest is to come back later.
+  // Ten of each are not delayed, 64 were delayed, the rest must try again later.
   assertEquals(answers.filter((seconds) => seconds === undefined).length, 200 + 64);
   assertEquals(Math.max(...answers.filter((seconds) => seconds !== undefined)), 4);
 });
 
-Deno.test("Refusals: a hundred thousand addresses take bounded room, lines and waits", async () => {
+Deno.test("Refusals: memory, log lines and waits are bounded for 100 000 addresses", async () => {
   const { refusals, clock, lines, ends } = someRefusals();
   for (let host = 0; host < 100_000; host++) {
     const address = `10.${host >> 16}.${host >> 8 & 255}.${host & 255}`;
@@ -182,7 +182,7 @@ Deno.test("Refusals: a hundred thousand addresses take bounded room, lines and w
   assertEquals([told, lines.length, lines.at(-1)?.addresses], [100_000, 61, 99_940]);
 });
 
-Deno.test("Refusals: what no line has told yet is told when the daemon stops", async () => {
+Deno.test("Refusals: logs the remaining refusals when the daemon stops", async () => {
   const { refusals, lines, ends } = someRefusals();
   for (let count = 0; count < 3; count++) {
     await refusals.note({ address: "192.0.2.1", reason: "no_token" });

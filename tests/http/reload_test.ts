@@ -9,7 +9,7 @@ const after = aConfig({
   subscriptions: [aSubscription({ id: "b", concurrency: 2 }), aSubscription({ id: "c" })],
 });
 
-Deno.test("POST /-/reload: says what changed; a dry run says the same and changes nothing", async () => {
+Deno.test("POST /-/reload: reports what changed; a dry run reports the same and changes nothing", async () => {
   const reload = () => Promise.resolve<Loaded>({ ok: true, config: after, warnings: [] });
   await using daemon = await aConformingDaemon(before, { reload });
   const ids = async () =>
@@ -42,7 +42,7 @@ Deno.test("POST /-/reload: a bad file is 422 with every problem, and changes not
   assertEquals((await daemon.call("GET", "/v1/subscriptions/a")).status, 200);
 });
 
-Deno.test("POST /-/reload: a query that can't be meant reloads nothing", async () => {
+Deno.test("POST /-/reload: an invalid query reloads nothing", async () => {
   const reload = () => Promise.reject<Loaded>(new Error("was asked to reload"));
   await using daemon = await aConformingDaemon(before, { reload });
   for (const query of ["dryRun=maybe", "dryRun=", "dry=true"]) {

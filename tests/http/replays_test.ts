@@ -47,7 +47,7 @@ Deno.test("POST /v1/replays: a dry run counts what the replay then sends again",
   assertEquals(again.body, { count: 0 });
 });
 
-Deno.test("POST /v1/replays: what is since a moment to come is nothing yet", async () => {
+Deno.test("POST /v1/replays: nothing matches a `since` in the future", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const since = "2999-01-01T00:00:00Z";
   const dry = await daemon.call("POST", "/v1/replays", { since, dryRun: true });
@@ -60,7 +60,7 @@ Deno.test("POST /v1/replays: what is since a moment to come is nothing yet", asy
   );
 });
 
-Deno.test("POST /v1/replays: what it can't be is refused with its path, and nothing begins", async () => {
+Deno.test("POST /v1/replays: an invalid request is refused with the path, and starts nothing", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const table: [status: number, body: string, paths?: string[]][] = [
     [400, "{"],
@@ -80,7 +80,7 @@ Deno.test("POST /v1/replays: what it can't be is refused with its path, and noth
   }
 });
 
-Deno.test("422: every fault is said in plain words", async () => {
+Deno.test("422: describes every fault in plain words", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   const words = async (body: string) =>
     (await daemon.call("POST", "/v1/replays", body)).body.errors[0].message;
@@ -101,7 +101,7 @@ Deno.test("422: every fault is said in plain words", async () => {
   );
 });
 
-Deno.test("GET /v1/replays/{id}: an unknown one is 404", async () => {
+Deno.test("GET /v1/replays/{id}: an unknown id is 404", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   for (const id of ["rpl_01HS1JB3Y1R5T9X2C6D8F0G3H7", "nonsense", "a%2Fb"]) {
     const { status, body } = await daemon.call("GET", `/v1/replays/${id}`);

@@ -19,7 +19,7 @@ function withSocket(path: string, more: { socketMode?: number; socketGroup?: str
   return aConfig({ server: { ...aConfig().server, listen: { kind: "unix", path }, ...more } });
 }
 
-Deno.test("socket: it has its mode whatever the umask is, which stays as it was", async () => {
+Deno.test("socket: has its mode whatever the umask is, and leaves the umask unchanged", async () => {
   for (const umask of [0o000, 0o022, 0o077]) {
     for (const mode of [0o660, 0o600, 0o666]) {
       await inFolder(async (path) => {
@@ -36,7 +36,7 @@ Deno.test("socket: it has its mode whatever the umask is, which stays as it was"
   }
 });
 
-Deno.test("socket: there is no moment in which it has more rights than its owner's", async () => {
+Deno.test("socket: never has more rights than its owner's, not even for a moment", async () => {
   await inFolder(async (path) => {
     const modes: number[] = [];
     const chmod = Deno.chmodSync, chown = Deno.chownSync;
@@ -64,9 +64,9 @@ Deno.test("socket: there is no moment in which it has more rights than its owner
   });
 });
 
-Deno.test("socket: it belongs to the group, by name or number", async () => {
+Deno.test("socket: belongs to the group, by name or number", async () => {
   const groups = (await Deno.readTextFile("/etc/group")).split("\n").map((line) => line.split(":"));
-  // Only root may give a file to any group there is.
+  // Only root may give a file to any group.
   const mine = Deno.uid() === 0
     ? groups.find(([name]) => name === "www-data") ?? groups[1]!
     : undefined;
@@ -81,7 +81,7 @@ Deno.test("socket: it belongs to the group, by name or number", async () => {
   }
 });
 
-Deno.test("socket: a group that is not there is told of, and nothing is left behind", async () => {
+Deno.test("socket: reports an unknown group, and leaves nothing behind", async () => {
   await inFolder(async (path) => {
     const error = await assertRejects(
       () => aDaemon(withSocket(path, { socketGroup: "no-such-group" })),
@@ -93,11 +93,11 @@ Deno.test("socket: a group that is not there is told of, and nothing is left beh
   });
 });
 
-Deno.test("socket: a user who is not a member of the group gets an error, and leaves no socket", async () => {
+Deno.test("socket: reports an error if the user isn't in the group, and leaves no socket", async () => {
   await inFolder(async (path) => {
     const chown = Deno.chownSync;
     try {
-      // What the system says to whoever is not root; the tests may be run by root.
+      // The system's error for users other than root; the tests may run as root.
       Deno.chownSync = () => {
         throw new Deno.errors.PermissionDenied("Operation not permitted (os error 1)");
       };

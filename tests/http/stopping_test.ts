@@ -7,11 +7,11 @@ import { until } from "../support/until.ts";
 import { answered, aTransport } from "./a_transport.ts";
 import { aConformingDaemon } from "./conforming.ts";
 
-/** What a daemon answers while it stops, which here takes until an attempt has its answer. */
+/** The answers of a stopping daemon, which here waits for an attempt. */
 
 const SINCE = "2001-01-01T00:00:00Z";
 
-Deno.test("a stopping daemon stores no deliveries, by whichever call, and says when to come again", async () => {
+Deno.test("a stopping daemon stores no deliveries, by any call, and says when to try again", async () => {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   let sent = 0;
   const transport = aTransport(() => sent++ === 0 ? answered(200) : promise);
@@ -45,7 +45,7 @@ Deno.test("a stopping daemon stores no deliveries, by whichever call, and says w
   const visit = await visitor.submit(page, "/dashboard/subscriptions/s/test");
   assertEquals(visit.status, 503);
   assertStringIncludes(visit.text, "nothing was stored: the daemon is stopping");
-  // What stores nothing is answered as ever.
+  // Calls that store nothing work as usual.
   const dryRun = await daemon.call("POST", "/v1/replays", { since: SINCE, dryRun: true });
   assertEquals([dryRun.status, dryRun.body], [200, { count: 1 }]);
   assertEquals((await daemon.call("POST", "/v1/match", event)).status, 200);
@@ -55,7 +55,7 @@ Deno.test("a stopping daemon stores no deliveries, by whichever call, and says w
   await stopped;
 });
 
-Deno.test("a stopping daemon ends a stream that is opened meanwhile", async () => {
+Deno.test("a stopping daemon ends a stream that is opened while it stops", async () => {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   let sent = 0;
   const transport = aTransport(() => {

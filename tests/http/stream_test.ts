@@ -16,7 +16,7 @@ interface ServerSentEvent {
   readonly data: any;
 }
 
-/** A client of the stream that reads event by event. */
+/** A client of the stream that reads one event at a time. */
 async function streamOf(daemon: TestDaemon, lastEventId?: string) {
   const response = await fetch(`${daemon.url}/v1/stream`, {
     headers: lastEventId === undefined ? {} : { "last-event-id": lastEventId },
@@ -25,7 +25,7 @@ async function streamOf(daemon: TestDaemon, lastEventId?: string) {
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   let unread = "";
   return {
-    /** The id that the stream begins with, before any event; undefined where it has none. */
+    /** The id at the start of the stream, before any event; undefined if there is none. */
     async firstId(): Promise<string | undefined> {
       while (!unread.includes("\n\n")) unread += (await reader.read()).value ?? "";
       const [fields = ""] = unread.split("\n\n");
@@ -60,7 +60,7 @@ function withReceiver(url: string) {
   return aConfig({ subscriptions: [subscription] });
 }
 
-Deno.test("GET /v1/stream: tells of a delivery when it is created and when it ends", async () => {
+Deno.test("GET /v1/stream: reports a delivery when it is created and when it ends", async () => {
   await using receiver = startRawServer();
   await using daemon = await aDaemon(withReceiver(receiver.url));
   const stream = await streamOf(daemon);
@@ -73,7 +73,7 @@ Deno.test("GET /v1/stream: tells of a delivery when it is created and when it en
   await stream.leave();
 });
 
-Deno.test("GET /v1/stream: who comes back with Last-Event-ID gets what was missed", async () => {
+Deno.test("GET /v1/stream: a client that reconnects with Last-Event-ID gets what it missed", async () => {
   await using receiver = startRawServer();
   await using daemon = await aDaemon(withReceiver(receiver.url));
   const first = await streamOf(daemon);
@@ -94,7 +94,7 @@ Deno.test("GET /v1/stream: who comes back with Last-Event-ID gets what was misse
   await again.leave();
 });
 
-Deno.test("GET /v1/stream: who has seen nothing yet misses nothing by coming back", async () => {
+Deno.test("GET /v1/stream: a client that has seen no event yet misses nothing by reconnecting", async () => {
   await using receiver = startRawServer();
   await using daemon = await aDaemon(withReceiver(receiver.url));
   const first = await streamOf(daemon);
@@ -102,7 +102,7 @@ Deno.test("GET /v1/stream: who has seen nothing yet misses nothing by coming bac
   await first.leave();
   const { body } = await daemon.call("POST", "/v1/events", EVENT);
   const again = await streamOf(daemon, firstId);
-  // An id ahead of what was missed would pass it over.
+  // With an id after the missed changes, they would be skipped.
   assertEquals(await again.firstId(), undefined);
   const missed = await again.next();
   assertEquals([missed!.event, missed!.data.id], ["delivery", body.deliveries[0].id]);
@@ -110,7 +110,7 @@ Deno.test("GET /v1/stream: who has seen nothing yet misses nothing by coming bac
   await again.leave();
 });
 
-Deno.test("GET /v1/stream: what can't be told any more is a gap", async () => {
+Deno.test("GET /v1/stream: changes that are no longer known are a gap", async () => {
   await using daemon = await aDaemon(aConfig());
   for (const id of ["another-1", "garbage", "run-x"]) {
     const stream = await streamOf(daemon, id);
@@ -119,7 +119,7 @@ Deno.test("GET /v1/stream: what can't be told any more is a gap", async () => {
   }
 });
 
-Deno.test("GET /v1/stream: tells of a subscription that is paused and resumed", async () => {
+Deno.test("GET /v1/stream: reports that a subscription is paused and resumed", async () => {
   await using receiver = startRawServer();
   const subscriptions = [
     aSubscription({
@@ -147,7 +147,7 @@ Deno.test("GET /v1/stream: tells of a subscription that is paused and resumed", 
   await stream.leave();
 });
 
-Deno.test("GET /v1/stream: tells of a subscription that a reload disables and enables", async () => {
+Deno.test("GET /v1/stream: reports that a reload disables and enables a subscription", async () => {
   const configOf = (enabled: boolean) =>
     aConfig({ subscriptions: [aSubscription({ id: "app", enabled })] });
   let enabled = true;
@@ -170,7 +170,7 @@ Deno.test("GET /v1/stream: tells of a subscription that a reload disables and en
   await stream.leave();
 });
 
-Deno.test("GET /v1/stream: ends for an operator who is one no more", async () => {
+Deno.test("GET /v1/stream: ends for an operator who was removed", async () => {
   const tokenOf = (name: string) => `the-token-of-${name}`;
   const configOf = (...names: string[]) => {
     const operators = names.map((name) => ({ name, token: new Secret(tokenOf(name)) }));
@@ -188,11 +188,11 @@ Deno.test("GET /v1/stream: ends for an operator who is one no more", async () =>
   assertEquals(stream.status, 200);
   config = configOf("bob");
   await (await ask("bob", "/-/reload", "POST")).body?.cancel();
-  // To its end, which it has come to.
+  // Read to the end, which has come.
   assert((await stream.text()).includes("retry: "));
 });
 
-Deno.test("GET /v1/stream: stays alive by pings, and ends when the daemon stops", async () => {
+Deno.test("GET /v1/stream: sends pings, and ends when the daemon stops", async () => {
   const clock = new FakeClock();
   const daemon = await aDaemon(aConfig(), { clock });
   const response = await fetch(`${daemon.url}/v1/stream`);

@@ -24,7 +24,7 @@ async function inState(daemon: TestDaemon, delivery: string, state: string) {
   }, `${delivery} is ${state}`);
 }
 
-Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secret", async () => {
+Deno.test("GET /v1/subscriptions/{id}: shows every current setting, and no secret", async () => {
   const clock = new FakeClock();
   const subscription = aSubscription({
     id: "pms",
@@ -111,7 +111,7 @@ Deno.test("GET /v1/subscriptions/{id}: shows every setting in force, and no secr
   });
 });
 
-Deno.test("GET /v1/subscriptions/{id}: numbers of the config keep their digits", async () => {
+Deno.test("GET /v1/subscriptions/{id}: numbers from the config keep their digits", async () => {
   const subscription = aSubscription({
     id: "pms",
     scope: new Map([["account_id", [canonicalScalar("9007199254740993")]]]),
@@ -131,7 +131,7 @@ Deno.test("GET /v1/subscriptions/{id}: numbers of the config keep their digits",
   assertStringIncludes(text, '"settings":{"subscription_id":12345678901234567890,"rate":1.50}');
 });
 
-Deno.test("secrets: no answer of any call shows one", async () => {
+Deno.test("secrets: no call's answer contains one", async () => {
   const secrets = ["s3cret-own", "s3cret-before", "s3cret-header", "s3cret-publisher", "s3cret-op"];
   const [own, before, header, publisher, operator] = secrets.map((text) => new Secret(text));
   const subscriptions = [aSubscription({
@@ -191,7 +191,7 @@ Deno.test("GET /v1/subscriptions: by id, page by page", async () => {
   assertEquals(states, ["healthy", "healthy", "disabled", "healthy", "healthy"]);
 });
 
-Deno.test("GET /v1/subscriptions/{id}: health and counts follow what becomes of its deliveries", async () => {
+Deno.test("GET /v1/subscriptions/{id}: health and counts follow its deliveries", async () => {
   const clock = new FakeClock();
   const replies = [answered(500), answered(200)];
   const transport = aTransport(() => replies.shift()!);
@@ -232,7 +232,7 @@ Deno.test("GET /v1/subscriptions/{id}: health and counts follow what becomes of 
   assertEquals(paused.counts, { pending: 1, delivered: 1, exhausted: 1, cancelled: 0 });
 });
 
-Deno.test("POST /v1/subscriptions/{id}/test: sends to this one alone, also while it is held", async () => {
+Deno.test("POST /v1/subscriptions/{id}/test: sends only to this subscription, even while it is held", async () => {
   const bodies = new Map<string, string>();
   const transport = aTransport(({ url, body }) => {
     bodies.set(url, new TextDecoder().decode(body));
@@ -260,7 +260,7 @@ Deno.test("POST /v1/subscriptions/{id}/test: sends to this one alone, also while
   }
 });
 
-Deno.test("POST /v1/subscriptions/{id}/test: without a body, the profile's own example goes out", async () => {
+Deno.test("POST /v1/subscriptions/{id}/test: sends the profile's example without a body", async () => {
   const subscriptions = [aSubscription({ id: "s", enabled: false })];
   const transport = aTransport(() => answered(200));
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }), { transport });
@@ -270,7 +270,7 @@ Deno.test("POST /v1/subscriptions/{id}/test: without a body, the profile's own e
   assertEquals([event.type, event.data.booking_id], ["booking.created", "bk_12345"]);
 });
 
-Deno.test("POST /v1/subscriptions/{id}/test: what it can't be is refused, and nothing is sent", async () => {
+Deno.test("POST /v1/subscriptions/{id}/test: an invalid test is refused, and nothing is sent", async () => {
   const subscriptions = [aSubscription({ id: "s" })];
   await using daemon = await aConformingDaemon(aConfig({ subscriptions }));
   const table: [status: number, body: string, path?: string][] = [
@@ -287,14 +287,14 @@ Deno.test("POST /v1/subscriptions/{id}/test: what it can't be is refused, and no
     const { status, body } = await daemon.call("POST", "/v1/subscriptions/s/test", sent);
     assertEquals([status, body.errors?.[0].path], [expected, path], sent);
   }
-  // Deeper than receivers' parsers go.
+  // Nested deeper than receivers' parsers allow.
   const deep = `{"data":${"[".repeat(101)}${"]".repeat(101)}}`;
   const { status } = await daemon.call("POST", "/v1/subscriptions/s/test", deep);
   assertEquals(status, 400);
   assertEquals((await daemon.call("GET", "/v1/events")).body.items, []);
 });
 
-Deno.test("POST …/pause and …/resume: hold and let go, survive a restart, and may be repeated", async () => {
+Deno.test("POST …/pause and …/resume: hold and release deliveries, survive a restart, may be repeated", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const config = aConfig({
@@ -331,7 +331,7 @@ Deno.test("POST …/pause and …/resume: hold and let go, survive a restart, an
   }
 });
 
-Deno.test("/v1/subscriptions/{id}: an unknown one is 404 to read, test, pause and resume", async () => {
+Deno.test("/v1/subscriptions/{id}: reading, testing, pausing or resuming an unknown one is 404", async () => {
   await using daemon = await aConformingDaemon(aConfig());
   for (
     const [method, path] of [["GET", ""], ["POST", "/test"], ["POST", "/pause"], [
@@ -344,7 +344,7 @@ Deno.test("/v1/subscriptions/{id}: an unknown one is 404 to read, test, pause an
   }
 });
 
-Deno.test("subscriptions: an unknown id is told which was meant, to operators alone", async () => {
+Deno.test("subscriptions: suggests the right id for an unknown one, only to operators", async () => {
   const subscriptions = ["guests", "crm", "accounting"].map((id) => aSubscription({ id }));
   const auth = {
     publishers: [{ name: "pms", token: new Secret("a-publisher-token-of-some-length") }],
@@ -368,7 +368,7 @@ Deno.test("subscriptions: an unknown id is told which was meant, to operators al
   assertMatch(told, /this is for operators/);
 });
 
-Deno.test("subscriptions: among 50 000 the one that was meant is found, and nobody waits for it", async () => {
+Deno.test("subscriptions: finds a suggestion among 50 000 without blocking others", async () => {
   const one = aSubscription();
   const subscriptions = Array.from({ length: 50_000 }, (_, n) => ({ ...one, id: `customer-${n}` }));
   const registry = new Registry(subscriptions);
@@ -385,6 +385,6 @@ Deno.test("subscriptions: among 50 000 the one that was meant is found, and nobo
     detail,
     'the config has no subscription "custmer-49999"; did you mean "customer-49999"?',
   );
-  // It rests every five milliseconds: the loop goes on meanwhile.
+  // It yields every five milliseconds, so the event loop stays responsive.
   assert(turns >= 3, `${turns} turns`);
 });

@@ -3,7 +3,7 @@ import { Admission } from "../../src/ingest/admission.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { settled } from "../dispatch/an_engine.ts";
 
-/** One on a clock of the test's, and what it asks of the scheduler. */
+/** An admission with a fake clock and a fake scheduler state. */
 function anAdmission({ lagMs = 0 } = {}) {
   const clock = new FakeClock();
   const state = { isBehind: true, lagMs };
@@ -23,7 +23,7 @@ function anAdmission({ lagMs = 0 } = {}) {
       await settled();
       return waiting;
     },
-    /** So much time passes, in which a timer comes late each time, or never. */
+    /** Advances the clock, with every timer late or every timer on time. */
     async pass(ms: number, { isLoopBusy = true } = {}) {
       const step = isLoopBusy ? 5 : 1;
       for (let passed = 0; passed < ms; passed += step) {
@@ -34,7 +34,7 @@ function anAdmission({ lagMs = 0 } = {}) {
   };
 }
 
-Deno.test("admission: large requests are let in two at a time, in their order", async () => {
+Deno.test("admission: large requests are admitted two at a time, in order", async () => {
   const { admission, ask, admitted } = anAdmission();
   for (const number of [1, 2, 3, 4]) void ask(number);
   await settled();
@@ -44,7 +44,7 @@ Deno.test("admission: large requests are let in two at a time, in their order", 
   assertEquals(admitted, [1, 2, 3]);
 });
 
-Deno.test("admission: what taking in has cost is followed by a longer rest while deliveries wait", async () => {
+Deno.test("admission: while deliveries wait, the pause is longer than the time spent on a request", async () => {
   const { admission, ask, admitted, pass } = anAdmission();
   admission.spent(40);
   void ask(1);
@@ -54,7 +54,7 @@ Deno.test("admission: what taking in has cost is followed by a longer rest while
   assertEquals(admitted, [1]);
 });
 
-Deno.test("admission: the longer deliveries have waited, the longer the rest, but never without end", async () => {
+Deno.test("admission: the later deliveries are, the longer the pause, up to a maximum", async () => {
   const { admission, ask, admitted, pass } = anAdmission({ lagMs: 20_000 });
   admission.spent(40);
   void ask(1);
@@ -68,7 +68,7 @@ Deno.test("admission: the longer deliveries have waited, the longer the rest, bu
   assertEquals(admitted, [1, 2]);
 });
 
-Deno.test("admission: a loop with nothing to do ends a rest", async () => {
+Deno.test("admission: an idle event loop ends a pause", async () => {
   const { admission, ask, admitted, pass } = anAdmission();
   admission.spent(400);
   void ask(1);
@@ -76,7 +76,7 @@ Deno.test("admission: a loop with nothing to do ends a rest", async () => {
   assertEquals(admitted, [1]);
 });
 
-Deno.test("admission: where nothing waits to be sent there is no rest", async () => {
+Deno.test("admission: there is no pause if no delivery waits", async () => {
   const { admission, ask, admitted, state } = anAdmission();
   state.isBehind = false;
   admission.spent(10_000);
@@ -84,7 +84,7 @@ Deno.test("admission: where nothing waits to be sent there is no rest", async ()
   assertEquals(admitted, [1]);
 });
 
-Deno.test("admission: who would wait for too long is refused, and those in line are not", async () => {
+Deno.test("admission: new requests are refused if the queue is too slow, queued ones are not", async () => {
   const { ask, admitted, pass, admission } = anAdmission();
   for (const number of [1, 2, 3]) void ask(number);
   await pass(2_100);
@@ -95,7 +95,7 @@ Deno.test("admission: who would wait for too long is refused, and those in line 
   assertEquals(admitted, [1, 2, "refused", 3]);
 });
 
-Deno.test("admission: a busy loop that is half a minute behind takes in nothing, an idle one goes on", async () => {
+Deno.test("admission: with deliveries 30 s late, a busy event loop refuses all, an idle one doesn't", async () => {
   const { admission, pass, state } = anAdmission({ lagMs: 31_000 });
   assert(!admission.isOverloaded, "it was not looked at yet");
   await pass(1_000);
@@ -108,7 +108,7 @@ Deno.test("admission: a busy loop that is half a minute behind takes in nothing,
   assert(!admission.isOverloaded);
 });
 
-Deno.test("admission: when the daemon stops, nobody waits in line any more", async () => {
+Deno.test("admission: stop() admits the whole queue", async () => {
   const { admission, ask, admitted } = anAdmission();
   admission.spent(1_000);
   for (const number of [1, 2, 3]) void ask(number);

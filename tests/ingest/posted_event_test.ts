@@ -16,7 +16,7 @@ function faultsOf(text: string, format: "events" | "cloudevents" = "events"): st
   return parsed.faults.map(({ path, message }) => `${path}: ${message}`);
 }
 
-Deno.test("parseEvents(): data, scope and metadata come through as text, digit for digit", () => {
+Deno.test("parseEvents(): keeps data, scope and metadata as text, with every digit", () => {
   const event = oneEvent(`{ "type": "t", "data": {"b": 1.10, "a": 9007199254740993},
     "scope": {"account_id": 12345678901234567890, "x": null}, "metadata": [1e3], "id": "e-1" }`);
   assertEquals(event.data, '{"b":1.10,"a":9007199254740993}');
@@ -24,7 +24,7 @@ Deno.test("parseEvents(): data, scope and metadata come through as text, digit f
   assertEquals([event.metadata, event.id, event.occurredAt], ["[1e3]", "e-1", undefined]);
 });
 
-Deno.test("parseEvents(): an event nests as deep in a list as by itself", () => {
+Deno.test("parseEvents(): an event in an array may nest as deeply as a single one", () => {
   for (const format of ["events", "cloudevents"] as const) {
     const attributes = format === "events" ? "" : '"specversion":"1.0","id":"1","source":"/",';
     const kindsOf = (depth: number) => {
@@ -39,12 +39,12 @@ Deno.test("parseEvents(): an event nests as deep in a list as by itself", () => 
   }
 });
 
-Deno.test("parseEvents(): a timestamp in any zone becomes its instant", () => {
+Deno.test("parseEvents(): reads a timestamp in any time zone", () => {
   const event = oneEvent('{"type":"t","data":1,"timestamp":"2024-03-15T12:30:00+02:00"}');
   assertEquals(event.occurredAt, Date.UTC(2024, 2, 15, 10, 30));
 });
 
-Deno.test("parseEvents(): every fault is named with its path", () => {
+Deno.test("parseEvents(): names every fault with its path", () => {
   assertEquals(faultsOf('{"typ":"t","data":{}}'), [
     "type: is missing",
     'typ: is no member of an event; did you mean "type"?',
@@ -66,14 +66,14 @@ Deno.test("parseEvents(): every fault is named with its path", () => {
   }
 });
 
-Deno.test("parseEvents(): a thousand events are taken, one more is not", () => {
+Deno.test("parseEvents(): accepts 1 000 events, refuses 1 001", () => {
   const list = (length: number) => `[${Array(length).fill('{"type":"t","data":1}').join(",")}]`;
   const parsed = parseEvents(list(1_000), "events");
   assertEquals(parsed.kind === "parsed" && parsed.events.length, 1_000);
   assertEquals(faultsOf(list(1_001)), [": 1001 events in one request; at most 1000 are taken"]);
 });
 
-Deno.test("parseEvents(): CloudEvents bring source, subject and extensions as scope", () => {
+Deno.test("parseEvents(): a CloudEvent's source, subject and extensions become the scope", () => {
   const parsed = parseEvents(
     `{"specversion":"1.0","id":"A-1","source":"/bookings","type":"com.example.booked","subject":"bk_1",
       "time":"2024-03-15T10:30:00Z","datacontenttype":"application/json","venueid":"v1","data":{"n":1.0}}`,
@@ -90,7 +90,7 @@ Deno.test("parseEvents(): CloudEvents bring source, subject and extensions as sc
   assertEquals(event!.occurredAt, Date.UTC(2024, 2, 15, 10, 30));
 });
 
-Deno.test("parseEvents(): a CloudEvents attribute that is null is not set", () => {
+Deno.test("parseEvents(): treats a CloudEvents attribute of null as unset", () => {
   const parsed = parseEvents(
     `{"specversion":"1.0","id":"1","source":"/s","type":"t","time":null,"subject":null,"ext":null,
       "data_base64":null,"data":null}`,
@@ -102,7 +102,7 @@ Deno.test("parseEvents(): a CloudEvents attribute that is null is not set", () =
   assertEquals([event!.occurredAt, event!.data], [undefined, "null"]);
 });
 
-Deno.test("parseEvents(): what is no CloudEvent is refused with the attribute's name", () => {
+Deno.test("parseEvents(): names the attribute that makes a CloudEvent invalid", () => {
   assertEquals(faultsOf('{"specversion":"0.3","id":"1","source":"/s","type":"t"}', "cloudevents"), [
     'specversion: must be "1.0"',
   ]);
@@ -122,7 +122,7 @@ Deno.test("parseEvents(): what is no CloudEvent is refused with the attribute's 
   );
 });
 
-Deno.test("parseEvents(): any JSON for data comes through unchanged; any text never throws", () => {
+Deno.test("parseEvents(): keeps any JSON data unchanged, and never throws for any text", () => {
   fc.assert(
     fc.property(fc.json(), fc.nat(3), (data, indent) => {
       const spaced = JSON.stringify(JSON.parse(data), null, indent);
@@ -147,7 +147,7 @@ Deno.test("parseEvents(): any JSON for data comes through unchanged; any text ne
   );
 });
 
-Deno.test("parseEvents(): takes just what the published schema takes", () => {
+Deno.test("parseEvents(): accepts exactly what the published schema accepts", () => {
   const name = fc.oneof(
     fc.string({
       unit: fc.constantFrom("a", "Z", ".", "!", "~", " ", "\n", "\x7f", "é", '"', "\\"),
@@ -183,7 +183,7 @@ Deno.test("parseEvents(): takes just what the published schema takes", () => {
   );
 });
 
-Deno.test("an event with half a character is refused with its place, wherever that is", () => {
+Deno.test("an event with half a surrogate pair is refused with its path, wherever it is", () => {
   const faultsOf = (text: string, format: "events" | "cloudevents" = "events") => {
     const parsed = parseEvents(text, format);
     assert(parsed.kind === "invalid", `${text}: ${JSON.stringify(parsed)}`);
@@ -211,12 +211,12 @@ Deno.test("an event with half a character is refused with its place, wherever th
   }
   const cloud = '{"specversion":"1.0","id":"1","source":"/s\\ud800","type":"t"}';
   assertEquals(faultsOf(cloud, "cloudevents")[0]!.path, "source");
-  // Whole ones, and a backslash that only looks like an escape.
+  // Whole pairs, and a backslash that only looks like an escape.
   const whole = '{"type":"t","data":"\\ud83d\\ude00 \\\\ud800 \\u0041"}';
   assertEquals(parseEvents(whole, "events").kind, "parsed");
 });
 
-Deno.test("half a character is found by the first place where a parsed value has one", () => {
+Deno.test("half a surrogate pair is found at the first path where the parsed value has one", () => {
   const words = fc.string({
     unit: fc.constantFrom("a", "\\", '"', "\ud83d", "\ude00", ",", "{", "]"),
   });

@@ -14,7 +14,7 @@ function kinds(rates: PublisherRates, publisher: Publisher, ...requests: number[
   return requests.map((events) => rates.take(publisher, events)?.kind);
 }
 
-Deno.test("publisher's rate: no window has more events than its count, in whatever requests", () => {
+Deno.test("publisher's rate: no window has more events than the count, however they are grouped", () => {
   fc.assert(
     fc.property(
       fc.record({
@@ -56,7 +56,7 @@ Deno.test("publisher's rate: no window has more events than its count, in whatev
   );
 });
 
-Deno.test("publisher's rate: a request larger than it is taken alone, and pays for all of it", () => {
+Deno.test("publisher's rate: a request larger than the count is accepted alone, and counted in full", () => {
   const clock = new FakeClock();
   const rates = new PublisherRates(clock);
   const publisher = aPublisher({ count: 200, perMs: 1_000 });
@@ -69,7 +69,7 @@ Deno.test("publisher's rate: a request larger than it is taken alone, and pays f
   assertEquals(kinds(rates, publisher, 200, 1), ["taken", "tooFast"]);
 });
 
-Deno.test("publisher's rate: another one in the config holds at once, the same one goes on", () => {
+Deno.test("publisher's rate: a changed rate applies at once, an unchanged one keeps its count", () => {
   const rates = new PublisherRates(new FakeClock());
   const slow = { count: 1, perMs: 3_600_000 };
   assertEquals(kinds(rates, aPublisher(slow), 1, 1), ["taken", "tooFast"]);
@@ -81,7 +81,7 @@ Deno.test("publisher's rate: another one in the config holds at once, the same o
   ]);
 });
 
-Deno.test("publisher's rate: what came to nothing is given back", () => {
+Deno.test("publisher's rate: events that were not stored don't count", () => {
   const rates = new PublisherRates(new FakeClock());
   const publisher = aPublisher({ count: 2, perMs: 1_000 });
   const pace = rates.take(publisher, 2);
@@ -90,7 +90,7 @@ Deno.test("publisher's rate: what came to nothing is given back", () => {
   assertEquals(kinds(rates, publisher, 2, 1), ["taken", "tooFast"]);
 });
 
-Deno.test("publisher's rate: what is remembered is bounded, however many requests there are", () => {
+Deno.test("publisher's rate: memory is bounded, however many requests there are", () => {
   const clock = new FakeClock();
   const rates = new PublisherRates(clock);
   const publisher = aPublisher({ count: 9_999_999, perMs: 86_400_000 });

@@ -7,7 +7,7 @@ import { anEvent, aSubscription } from "../support/a_subscription.ts";
 import { fc } from "../support/properties.ts";
 
 const NAMES = ["venue", "account", "__proto__"];
-/** Some of them spell one value in two ways. */
+/** Some are two spellings of one value. */
 const VALUES = ["1", "1.0", '"1"', '"a"', '"\\u0061"', "null", "true"];
 
 const text = fc.string({ unit: fc.constantFrom("a", "b", "."), maxLength: 4 });
@@ -15,7 +15,7 @@ const pattern = fc.array(fc.oneof(text, fc.constant("*")), { minLength: 1, maxLe
   .map((pieces) => compilePattern(pieces.join("")));
 const scope = fc.uniqueArray(fc.constantFrom(...NAMES), { maxLength: 3 });
 
-// As a config has them: canonically spelled.
+// In canonical form, as in a loaded config.
 const condition = fc.array(fc.constantFrom('"1"', '"a"', "1e0", "null", "true"), { maxLength: 3 });
 const conditions = scope.chain((names) =>
   fc.tuple(...names.map(() => condition)).map((all) =>
@@ -39,7 +39,7 @@ const events = fc.array(
   { minLength: 1, maxLength: 6 },
 ).map((all) => all.map(anEvent));
 
-Deno.test("subscription index: finds just those, and in the order, that asking each would find", () => {
+Deno.test("subscription index: finds the same subscriptions, in the same order, as checking each", () => {
   fc.assert(
     fc.property(subscriptions, events, (subscriptions, events) => {
       const index = SubscriptionIndex.of(subscriptions);
@@ -52,7 +52,7 @@ Deno.test("subscription index: finds just those, and in the order, that asking e
   );
 });
 
-Deno.test("subscription index: types without end do not make it forget who wants what", () => {
+Deno.test("subscription index: still finds subscriptions after more types than its cache holds", () => {
   const registry = new Registry([
     aSubscription({ id: "all" }),
     aSubscription({ id: "odd", events: [compilePattern("*1"), compilePattern("*3")] }),
@@ -63,7 +63,7 @@ Deno.test("subscription index: types without end do not make it forget who wants
   }
 });
 
-Deno.test("subscription index: among 5 000 customers' subscriptions, only the event's customer's is asked", () => {
+Deno.test("subscription index: of 5 000 customers' subscriptions, only the event's customer's is checked", () => {
   let asked = 0;
   const index = SubscriptionIndex.of(Array.from({ length: 5_000 }, (_, i) => {
     const subscription = aSubscription({

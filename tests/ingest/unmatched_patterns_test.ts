@@ -14,7 +14,7 @@ import { FakeClock } from "../support/fake_clock.ts";
 
 const DAY_MS = 86_400_000;
 
-/** What is found of patterns, each of a subscription of its own, when these events came. */
+/** The unmatched patterns after these events; each pattern has its own subscription. */
 async function found(
   patterns: readonly string[],
   events: readonly { type: string; daysAgo: number; cause?: "event" | "test" | "notice" }[],
@@ -26,7 +26,7 @@ async function found(
       const deliveries = [aDelivery({ cause })];
       const event = aNewEvent({ event: anEvent({ type }), deliveries });
       accepted(await outbox.enqueue({ events: [event], at: NOON - daysAgo * DAY_MS }));
-      // A replay's count has the lists brought up to date.
+      // Counting a replay brings the lists up to date.
       if (isListed) await outbox.countReplay({ since: 0, until: 1 });
     }
     const config = aConfig({
@@ -48,7 +48,7 @@ async function found(
 
 for (const isListed of [false, true]) {
   const how = isListed ? "listed" : "not listed yet";
-  Deno.test(`unmatched patterns: those that fit no event of 30 days, where events are ${how}`, async () => {
+  Deno.test(`unmatched patterns: reports those that match no event of 30 days, with events ${how}`, async () => {
     const events = [
       { type: "booking.created", daysAgo: 40 },
       { type: "payment.failed", daysAgo: 31 },
@@ -64,18 +64,18 @@ for (const isListed of [false, true]) {
   });
 }
 
-Deno.test("unmatched patterns: a young database says nothing, an empty one neither", async () => {
+Deno.test("unmatched patterns: reports none while the database is young or empty", async () => {
   assertEquals(await found(["guest.*"], [{ type: "a", daysAgo: 29 }], { isListed: true }), []);
   assertEquals(await found(["guest.*"], []), []);
 });
 
-Deno.test("unmatched patterns: where events are kept for a week, a week is looked at", async () => {
+Deno.test("unmatched patterns: checks a week if events are kept for a week", async () => {
   const events = [{ type: "a", daysAgo: 8 }, { type: "b", daysAgo: 1 }];
   const [one, ...others] = await found(["a", "b"], events, { keepDays: 7, isListed: true });
   assertEquals([one?.pattern, one?.days, others], ["a", 7, []]);
 });
 
-Deno.test("unmatched patterns: tests and notices are no events, and the disabled want none", async () => {
+Deno.test("unmatched patterns: ignores test events, notices and disabled subscriptions", async () => {
   const events = [
     { type: "a", daysAgo: 31 },
     { type: "guest.created", daysAgo: 1, cause: "test" },
@@ -88,7 +88,7 @@ Deno.test("unmatched patterns: tests and notices are no events, and the disabled
   assertEquals(await found(["guest.*"], events, { isListed: true, enabled: false }), []);
 });
 
-Deno.test("unmatched patterns: one of many subscriptions is named once, with some of them", () => {
+Deno.test("unmatched patterns: a pattern of many subscriptions is reported once, naming a few of them", () => {
   const subscriptions = ["a", "b", "c"];
   assertEquals(
     unmatchedText({ pattern: "x.*", subscriptions, count: 50_000, days: 30, near: "y" }),
@@ -99,7 +99,7 @@ Deno.test("unmatched patterns: one of many subscriptions is named once, with som
   );
 });
 
-Deno.test("unmatched patterns: 50 000 subscriptions are read again after ten minutes, or a reload", async () => {
+Deno.test("unmatched patterns: 50 000 subscriptions are checked again after ten minutes or a reload", async () => {
   let asked = 0;
   const reader = {
     seenTypes() {

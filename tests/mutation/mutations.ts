@@ -129,14 +129,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the bound on refusals that wait",
     file: "http/refusals.ts",
-    text: "if (this.#waiting >= MOST_WAITING || refused.waiting >= MOST_WAITING_OF_ONE) {",
+    text: "if (this.#waiting >= MAX_WAITING || refused.waiting >= MAX_WAITING_PER_ADDRESS) {",
     replacement: "if (false) {",
     tests: ["http/refusals_test.ts"],
   },
   {
     defence: "the bound on addresses that are remembered as refused",
     file: "http/refusals.ts",
-    text: "if (this.#refused.size > MOST_ADDRESSES) {",
+    text: "if (this.#refused.size > MAX_ADDRESSES) {",
     replacement: "if (false) {",
     tests: ["http/refusals_test.ts"],
   },
@@ -752,7 +752,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the rest that taking in events is followed by",
     file: "ingest/admission.ts",
-    text: "if (!this.#isStopped && this.#freeAtMs > nowMs)",
+    text: "if (!this.#isStopped && this.#pauseEndsAtMs > nowMs)",
     replacement: "if (false)",
     tests: ["ingest/admission_test.ts"],
   },
@@ -787,7 +787,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the question whose an event is, where it comes in",
     file: "ingest/ingest.ts",
-    text: "const ownerless = this.#ownerless(events, isArray);",
+    text: "const tenantless = this.#tenantless(events, isArray);",
     replacement: "const ownerless: Fault[] = [];",
     tests: ["stories/tenancy_test.ts"],
   },

@@ -16,7 +16,7 @@ import { HERE } from "../../packaging/target.ts";
 import { aDirectory } from "../cli/captured.ts";
 
 Deno.test({
-  name: "archive: unpacked anywhere it runs, is Bellhook, and the stories hold on it",
+  name: "archive: runs wherever it is unpacked, and passes the stories",
   ignore: HERE === undefined || Deno.build.os === "windows",
   async fn(test) {
     await using built = await aDirectory();
@@ -29,7 +29,7 @@ Deno.test({
       level: 1,
     });
     await using unpacked = await unpack(archive);
-    // As people put it into their PATH.
+    // As a symbolic link in the PATH.
     await using place = await aDirectory();
     const program = join(place.path, "bellhook");
     await Deno.symlink(unpacked.program, program);
@@ -44,7 +44,7 @@ Deno.test({
       for (const name of ["bellhook", "deno", "deno-std", "hono", "zod", "nodemailer"]) {
         assert(names.includes(name), `${name} is not among ${names}`);
       }
-      // What only tests import is in no build.
+      // Imports of tests are not in a build.
       assert(!names.includes("fast-check"), `${names}`);
       const notices = await Deno.readTextFile(
         join(unpacked.program, "..", "THIRD_PARTY_NOTICES"),
@@ -75,7 +75,7 @@ Deno.test({
   },
 });
 
-Deno.test("binary: what deno compile writes is run, and taken away where it is no Bellhook", async () => {
+Deno.test("binary: the result of deno compile is run, and removed if it isn't Bellhook", async () => {
   await using built = await aDirectory();
   const path = `${built.path}/bellhook`;
   await Deno.writeTextFile(path, "#!/bin/sh\necho 'deno 2.9.6'\n", { mode: 0o755 });
@@ -86,7 +86,7 @@ Deno.test("binary: what deno compile writes is run, and taken away where it is n
 });
 
 Deno.test({
-  name: "smoke: what names itself rightly and does not serve is told, with what it said",
+  name: "smoke: reports a build that has the right version but doesn't serve, with its output",
   ignore: Deno.build.os === "windows",
   async fn() {
     await using built = await aDirectory();
@@ -103,7 +103,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "binary: without a runtime to fetch nothing is written, whatever DENORT_BIN says",
+  name: "binary: nothing is written if the runtime can't be downloaded, even with DENORT_BIN",
   ignore: HERE === undefined,
   async fn() {
     await using built = await aDirectory({ "bellhook.js": "console.log('bellhook 0.1.0')" });
@@ -112,7 +112,7 @@ Deno.test({
     Deno.env.set("DENORT_BIN", Deno.execPath());
     try {
       const compiled = await compileBinary({ bundle, target: HERE!, folder: built.path });
-      // Where the runtime can be fetched, what was written has been run.
+      // If the runtime can be downloaded, the result was run.
       if (compiled.kind === "written") assert(compiled.wasRun);
       else assertEquals([...Deno.readDirSync(built.path)].map(({ name }) => name), ["bellhook.js"]);
     } finally {

@@ -1,4 +1,4 @@
-/** Containerfile, compose.yaml and what is beside them, as far as can be tried without a registry. */
+/** Tests Containerfile, compose.yaml and related files, as far as possible without a registry. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { ROOT } from "../../packaging/bundle.ts";
@@ -14,34 +14,34 @@ const CONTAINERFILE = await Deno.readTextFile("packaging/Containerfile");
 const INSTRUCTIONS = CONTAINERFILE.replaceAll(/^#.*\n/gm, "").replaceAll("\\\n", " ")
   .split("\n").filter((line) => line.trim() !== "");
 
-Deno.test("container: what is copied is there, and the shell takes every line that is run", async () => {
+Deno.test("container: all copied files exist, and every command is valid shell", async () => {
   const words = ["FROM", "WORKDIR", "COPY", "RUN", "USER", "VOLUME", "ENV", "EXPOSE", "STOPSIGNAL"]
     .concat(["HEALTHCHECK", "ENTRYPOINT", "CMD"]);
   for (const line of INSTRUCTIONS) {
     const [, word, rest] = /^([A-Z]+) +(.+)$/.exec(line)!;
     assert(words.includes(word!), line);
     if (word === "RUN") assertEquals((await finished("sh", ["-nc", rest!])).code, 0, rest);
-    // In the form that needs no shell, so that signals reach the program.
+    // The exec form, so that signals reach the program.
     if (word === "CMD" || word === "ENTRYPOINT") assert(Array.isArray(JSON.parse(rest!)), line);
   }
   assertStringIncludes(CONTAINERFILE, `npx --yes deno@${Deno.version.deno} task compile`);
   assertMatch(CONTAINERFILE, /^USER bellhook$/m);
 });
 
-Deno.test("container: secrets, databases and results stay out of the image, by either tool", async () => {
+Deno.test("container: no secrets, databases and results in the image, with either tool", async () => {
   const ignored = await Deno.readTextFile(".containerignore");
   assertEquals(await Deno.readTextFile("packaging/Containerfile.dockerignore"), ignored);
   const lines = ignored.split("\n");
   for (const path of ["/config.json", "/secrets", "/packaging/secrets", "/customers", "**/*.db"]) {
     assert(lines.includes(path), path);
   }
-  // What the build needs is not among them.
+  // Nothing that the build needs is excluded.
   for (const path of ["src", "packaging", "main.ts", "deno.json", "deno.lock", "docs", ".git"]) {
     assert(!lines.includes(path) && !lines.includes(`/${path}`), path);
   }
 });
 
-Deno.test("container: the health check holds for any port and path, with auth, past HTTP_PROXY", async () => {
+Deno.test("container: the health check works with any port and path, with auth, and ignores HTTP_PROXY", async () => {
   const [, check] = /^HEALTHCHECK .*CMD (\[.+\])$/m.exec(INSTRUCTIONS.join("\n"))!;
   const [program, ...args] = JSON.parse(check!);
   assertEquals(program, "bellhook");
@@ -74,7 +74,7 @@ Deno.test("container: the health check holds for any port and path, with auth, p
   assertEquals((await bellhook(folder.path, ...args)).code, 4);
 });
 
-Deno.test("compose: its config passes the check, with the secrets that compose.yaml mounts", async () => {
+Deno.test("compose: its config is valid with the secrets that compose.yaml mounts", async () => {
   const asked: string[] = [];
   const named = (name: string) => {
     asked.push(name);
@@ -102,7 +102,7 @@ Deno.test("compose: its config passes the check, with the secrets that compose.y
   }
 });
 
-Deno.test("compose: the port is this machine's alone", async () => {
+Deno.test("compose: the port is open only to this machine", async () => {
   const compose = await Deno.readTextFile("packaging/compose.yaml");
   assertMatch(compose, /ports:\n +- "127\.0\.0\.1:8420:8420"\n/);
   const page = await Deno.readTextFile("docs/install.md");
@@ -116,7 +116,9 @@ Deno.test("compose: the port is this machine's alone", async () => {
 const canCompose = await canRun("docker-compose");
 
 Deno.test({
-  name: `compose: docker-compose takes the file${canCompose ? "" : " (left out: it is not here)"}`,
+  name: `compose: docker-compose accepts the file${
+    canCompose ? "" : " (left out: it is not here)"
+  }`,
   ignore: !canCompose,
   async fn() {
     await using place = await aDirectory();
@@ -124,7 +126,7 @@ Deno.test({
     for (const name of ["compose.yaml", "compose.config.json", "Containerfile"]) {
       await Deno.copyFile(join(ROOT, "packaging", name), join(place.path, "packaging", name));
     }
-    // Debian's is of version 1, which names projects by their folders.
+    // Debian has version 1, which names projects by their folders.
     const file = join(place.path, "packaging", "compose.yaml");
     await Deno.writeTextFile(file, (await Deno.readTextFile(file)).replace(/^name: .*$/m, ""));
     const { code, stderr } = await finished("docker-compose", [

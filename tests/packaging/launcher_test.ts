@@ -8,7 +8,7 @@ import { aDirectory } from "../cli/captured.ts";
 const LAUNCHER = join(ROOT, "bellhook");
 const isWindows = Deno.build.os === "windows";
 
-/** Runs the checkout's launcher with nothing in its environment but a home and a PATH. */
+/** Runs the checkout's launcher with only HOME and PATH in its environment. */
 async function launch(place: { path: string }, path: string, ...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
     args: ["-c", '"$0" "$@"', LAUNCHER, ...args],
@@ -24,7 +24,7 @@ async function launch(place: { path: string }, path: string, ...args: string[]) 
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** A folder of programs: those of the machine that are named, and scripts. */
+/** A folder with some of the machine's programs, and with scripts. */
 async function programs(place: { path: string }, scripts: Record<string, string>) {
   const folder = join(place.path, "bin");
   await Deno.mkdir(folder);
@@ -35,7 +35,7 @@ async function programs(place: { path: string }, scripts: Record<string, string>
 }
 
 Deno.test({
-  name: "launcher: it runs the checkout with the Deno in the PATH, and passes the exit code on",
+  name: "launcher: runs the checkout with the Deno in the PATH, and returns its exit code",
   ignore: isWindows,
   async fn() {
     await using place = await aDirectory();
@@ -51,11 +51,11 @@ Deno.test({
 });
 
 Deno.test({
-  name: "launcher: another Deno is not taken; npx fetches the right one, once",
+  name: "launcher: ignores another version of Deno; npx downloads the right one, once",
   ignore: isWindows,
   async fn() {
     await using place = await aDirectory();
-    // A checkout of its own, so that what is kept in dist/ is not this checkout's.
+    // A separate checkout, so that this one's dist/ stays unchanged.
     const checkout = join(place.path, "checkout");
     await Deno.mkdir(checkout);
     for (const name of ["deno.json", "deno.lock", "main.ts", "src"]) {
@@ -79,7 +79,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "launcher: without Deno and npx it says what to install",
+  name: "launcher: without Deno and npx, it says what to install",
   ignore: isWindows,
   async fn() {
     await using place = await aDirectory();
@@ -93,11 +93,24 @@ Deno.test({
   },
 });
 
-Deno.test("launcher: it names the Deno that the README names, and all of its rights", async () => {
+Deno.test("launcher: has the README's Deno version and permissions", async () => {
   const text = await Deno.readTextFile(LAUNCHER);
   const readme = await Deno.readTextFile(join(ROOT, "README.md"));
   const [, wanted] = /^wanted=(.+)$/m.exec(text)!;
   assertStringIncludes(readme, `npx --yes deno@${wanted} task dev --once`);
   const said = text.slice(text.indexOf('exec "$deno"')).match(/--[a-z][^\s\\]*/g)!;
   assertEquals(said.filter((flag) => flag !== "--config").sort(), [...DENO_FLAGS].sort());
+});
+
+Deno.test({
+  name: "launcher: what init suggests next can be typed as it stands",
+  ignore: isWindows,
+  async fn() {
+    await using place = await aDirectory();
+    const folder = await programs(place, { deno: `exec ${Deno.execPath()} "$@"` });
+    const { stderr } = await launch(place, `${folder}:/usr/bin:/bin`, "init", "--local");
+    for (const command of ["listen", "serve", "send"]) {
+      assertStringIncludes(stderr, `\n  ${LAUNCHER} ${command} `.trimEnd());
+    }
+  },
 });

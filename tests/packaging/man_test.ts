@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { manPage } from "../../packaging/man.ts";
 import { finish } from "../cli/captured.ts";
 
-Deno.test("man: every command of help has its section", async () => {
+Deno.test("man: every command in the help has a section", async () => {
   const page = await manPage();
   const { stdout } = await finish(["--help"]);
   const commands = [...stdout.matchAll(/^ {2}([a-z][a-z-]+) /gm)].map(([, name]) => name!);

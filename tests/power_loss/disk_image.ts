@@ -4,7 +4,7 @@ import type { DiskFile, Step } from "../disk/watched_disk.ts";
 type Named = Exclude<DiskFile, "folder">;
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a file system holds of a file: what is on the disk, and what was written since. */
+/** A file's state: the content on disk, and what was written since. */
 interface Inode {
   /** As of its last fsync. */
   readonly durable: Contents;
@@ -13,7 +13,7 @@ interface Inode {
 
 type Change = Step & { readonly kind: "write" | "truncate" };
 
-/** The files of a database that a power failure left; what is not in it is not there. */
+/** The files of a database after a power failure. */
 export type Image = ReadonlyMap<Named, Bytes>;
 
 const SECTOR = 512;
@@ -28,7 +28,7 @@ export class CachedDisk {
   #names = new Map<Named, Inode>();
   #durableNames = new Map<Named, Inode>();
 
-  /** One that lies does nothing on an fsync, and says that it has. */
+  /** Whether fsync does nothing, but reports success. */
   constructor({ liesAboutSyncs = false } = {}) {
     this.#liesAboutSyncs = liesAboutSyncs;
   }
@@ -53,7 +53,7 @@ export class CachedDisk {
     }
   }
 
-  /** The files after a power failure now: of what is not durable any part may be there. */
+  /** The files after a power failure now. Any part of what isn't durable may be there. */
   fail(chance: Chance): Image {
     const image = new Map<Named, Bytes>();
     for (const name of NAMES) {
@@ -72,7 +72,7 @@ export class CachedDisk {
     return made;
   }
 
-  /** What is durable once a sync that begins now succeeds: nothing that is written meanwhile. */
+  /** What is durable if a sync that starts now succeeds; later writes are not included. */
   #sync(file: DiskFile): () => void {
     if (file === "folder") {
       const names = new Map(this.#names);
@@ -105,14 +105,14 @@ function contentsOf({ durable, since }: Inode, chance: Chance): Bytes {
     if (isWhole) contents.apply(step);
     else if (isTorn) { for (const part of torn(step, chance)) contents.apply(part); }
     else if (share === "some" && step.kind === "write" && chance.happens(0.1)) {
-      // The file has grown, and what it has grown by never arrived.
+      // The file has grown, but the new data never reached the disk.
       contents.extend(step.at + step.bytes.length);
     }
   }
   return contents.bytes;
 }
 
-/** Some of a write's sectors, for a sector is written whole or not at all. */
+/** A random part of a write's sectors; each sector is written completely or not at all. */
 function torn(step: Change, chance: Chance): Change[] {
   if (step.kind === "truncate") return [];
   const { file, at, bytes } = step;
@@ -127,7 +127,7 @@ function torn(step: Change, chance: Chance): Change[] {
   return parts;
 }
 
-/** The bytes of a file, with room to grow. */
+/** The bytes of a file, in a buffer that can grow. */
 class Contents {
   #room: Bytes;
   #length: number;
@@ -156,7 +156,7 @@ class Contents {
     }
   }
 
-  /** Makes it at least so long; what is new of it is zeros. */
+  /** Extends it with zeros to at least this length. */
   extend(length: number): void {
     if (length > this.#room.length) {
       const room = new Uint8Array(Math.max(length, 2 * this.#room.length));

@@ -5,7 +5,7 @@ import { until } from "../support/until.ts";
 import { failingAtFirst, writeConfig } from "./recording.ts";
 import type { Image } from "./disk_image.ts";
 
-/** Writes an image into a folder; answers the database's path. */
+/** Writes an image into a folder, and returns the database's path. */
 export async function writeImage(folder: string, image: Image): Promise<string> {
   const path = `${folder}/bellhook.db`;
   const ends = { database: "", journal: "-wal", rollback: "-journal" } as const;
@@ -15,7 +15,7 @@ export async function writeImage(folder: string, image: Image): Promise<string> 
   return path;
 }
 
-/** Opens a database after a power failure as the daemon does; says what is not as it was promised. */
+/** Opens a database after a power failure like the daemon; returns violations of the guarantees. */
 export async function examine(path: string, accepted: Iterable<string>): Promise<string[]> {
   try {
     const faults = await examineOpened(path, accepted);
@@ -44,7 +44,7 @@ async function examineOpened(path: string, accepted: Iterable<string>): Promise<
   }
 }
 
-/** Starts a real daemon on a database after a power failure, until all is delivered. */
+/** Runs a real daemon on a database after a power failure until everything is delivered. */
 export async function serveOn(folder: string, accepted: readonly string[]): Promise<string[]> {
   const receiver = failingAtFirst();
   const port = freePort();

@@ -3,10 +3,10 @@ import type { Step } from "../disk/watched_disk.ts";
 import { CachedDisk } from "./disk_image.ts";
 import { examine, serveOn, writeImage } from "./examination.ts";
 
-/** What power failures did. */
+/** The result of simulated power failures. */
 export interface Failures {
   readonly images: number;
-  /** Images on which something accepted had to be. */
+  /** Images that had to contain accepted events. */
   readonly withEvents: number;
   /** Images on which a real daemon was started. */
   readonly served: number;

@@ -24,7 +24,7 @@ const total = {
 };
 let faults = 0;
 for (let seed = Number(values.seed); total.images < wanted; seed++) {
-  // Every other time the journal is moved into the database now and then.
+  // In every second recording, checkpoints occur.
   const steps = await record({
     seed,
     ...(seed % 2 === 0 ? { requests: 300, filler: MOVES_THE_JOURNAL } : { requests: 500 }),

@@ -12,7 +12,7 @@ export async function record(
   { seed, requests, filler }: {
     readonly seed: number;
     readonly requests: number;
-    /** How many bytes an event's data is filled up with. */
+    /** Bytes of padding in an event's data. */
     readonly filler?: readonly [least: number, most: number];
   },
 ): Promise<Step[]> {
@@ -58,10 +58,10 @@ export async function record(
   }
 }
 
-/** Events so large that the journal is moved into the database after some eighty of them. */
+/** Events so large that about eighty of them cause a checkpoint. */
 export const MOVES_THE_JOURNAL = [60_000, 200_000] as const;
 
-/** The config of a daemon that delivers all to one receiver, tried again soon. */
+/** The config of a daemon with one receiver for all events, and short retry delays. */
 export async function writeConfig(
   folder: string,
   { port, receiver }: { readonly port: number; readonly receiver: string },
@@ -87,12 +87,12 @@ export async function writeConfig(
 
 export interface Receiver {
   readonly url: string;
-  /** How often each event has come. */
+  /** How often each event has arrived. */
   readonly arrived: ReadonlyMap<string, number>;
   close(): Promise<void>;
 }
 
-/** The sender was killed as it sent. */
+/** The sender was killed while it sent. */
 function brokenOff(): Response {
   return new Response(null, { status: 400 });
 }

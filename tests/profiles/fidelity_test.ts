@@ -9,7 +9,7 @@ import { jsonTokens } from "../support/json_tokens.ts";
 import { anyText } from "../support/any_text.ts";
 import { fc } from "../support/properties.ts";
 
-/** What a publisher sends, as the text it wrote. */
+/** What a publisher sends, as text. */
 interface Posted {
   type: string;
   data: string;
@@ -29,7 +29,7 @@ const posted: fc.Arbitrary<Posted> = fc.record({
   group: fc.option(fc.constantFrom('"group456"', "7"), { nil: undefined }),
 });
 
-/** The body each platform's page describes, written with the publisher's own texts. */
+/** The body that each platform's page describes, made of the publisher's texts. */
 const PAGES: Record<string, (sent: Posted) => string> = {
   standard: ({ type, data }) =>
     `{"type":${quoted(type)},"timestamp":"2024-03-15T10:30:00Z","data":${data}}`,
@@ -58,7 +58,7 @@ for (const [name, pageBody] of Object.entries(PAGES)) {
     settings: new Map([["subscription_id", "12345678901234567890"]]),
   });
 
-  Deno.test(`${name}: a receiver parses what the publisher sent, digit for digit, key for key`, () => {
+  Deno.test(`${name}: a receiver gets the publisher's values unchanged, with every digit and key`, () => {
     fc.assert(
       fc.property(posted, (sent) => {
         const body = renderBody(formatOf(subscription), accepted(sent));
@@ -68,7 +68,7 @@ for (const [name, pageBody] of Object.entries(PAGES)) {
     );
   });
 
-  Deno.test(`${name}: rendering again, also from the format as it was stored, gives the same bytes`, () => {
+  Deno.test(`${name}: rendering again, from the stored format too, gives the same bytes`, () => {
     fc.assert(
       fc.property(posted, (sent) => {
         const event = accepted(sent);
@@ -88,7 +88,7 @@ for (const [name, pageBody] of Object.entries(PAGES)) {
   });
 }
 
-/** The event as ingest keeps it. */
+/** The event as ingest stores it. */
 function accepted({ type, data, metadata, account, group }: Posted): Event {
   return anEvent({
     type,

@@ -4,7 +4,7 @@ import { hmac } from "../../src/profiles/hmac.ts";
 import { anyText } from "../support/any_text.ts";
 import { fc } from "../support/properties.ts";
 
-Deno.test("hmac(): the runtime's own, for every hash, length of key and way to cut what is signed", () => {
+Deno.test("hmac(): equals the runtime's HMAC for every hash, key length and split of the text", () => {
   const bytes = fc.uint8Array({ maxLength: 300 });
   fc.assert(fc.property(
     fc.constantFrom("sha1", "sha256", "sha384", "sha512"),
@@ -16,7 +16,7 @@ Deno.test("hmac(): the runtime's own, for every hash, length of key and way to c
       for (const piece of signed) runtimes.update(piece);
       const expected = runtimes.digest(encoding);
       assertEquals(hmac(algorithm, key, signed, encoding), expected);
-      // With the key that it has padded before.
+      // With the cached padded key.
       assertEquals(hmac(algorithm, key, signed, encoding), expected);
     },
   ));
@@ -30,6 +30,6 @@ Deno.test("hmac(): one key serves several hashes", () => {
   }
 });
 
-Deno.test("hmac(): a hash of unknown blocks is a fault of ours", () => {
-  assertThrows(() => hmac("md5", new Uint8Array(1), [], "hex"), Error, "no block size");
+Deno.test("hmac(): throws for a hash with an unknown block size", () => {
+  assertThrows(() => hmac("md5", new Uint8Array(1), [], "hex"), Error, "block size");
 });

@@ -17,22 +17,22 @@ Deno.test("secret: a Standard Webhooks profile gets whsec_ and 32 bytes", () => 
   }
 });
 
-Deno.test("secret: a profile of free texts gets 32 bytes that survive a URL and a shell", () => {
+Deno.test("secret: a profile with free-text secrets gets 32 bytes that are safe in a URL and a shell", () => {
   const { secret } = newSecret(BUILT_IN.get("roostsync")!, counting);
   assertMatch(secret, /^[A-Za-z0-9_-]{43}$/);
 });
 
-Deno.test("secret: an Ed25519 pair is seed and public key, and the public key for the receiver", () => {
+Deno.test("secret: an Ed25519 secret is seed and public key; the receiver gets the public key", () => {
   const pair = newSecret(BUILT_IN.get("standard")!, counting, { ed25519: true });
   const bytes = Buffer.from(pair.secret.slice("whsk_".length), "base64");
   assertEquals(bytes.length, 64);
-  // RFC 8032's algorithm over the seed 00 01 … 1f, by another implementation (OpenSSL).
+  // RFC 8032's algorithm for the seed 00 01 … 1f, from another implementation (OpenSSL).
   const publicHex = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
   assertEquals(bytes.subarray(32).toString("hex"), publicHex);
   assertEquals(pair.publicKey, `whpk_${Buffer.from(publicHex, "hex").toString("base64")}`);
 });
 
-Deno.test("secret: a profile whose receivers know HMAC only gets no key pair", () => {
+Deno.test("secret: a profile whose receivers support only HMAC gets no key pair", () => {
   assertThrows(
     () => newSecret(BUILT_IN.get("roostsync")!, counting, { ed25519: true }),
     Error,

@@ -40,7 +40,7 @@ Deno.test("table: Booking Experts' catalogue is resource:action and resource|act
   ]);
 });
 
-Deno.test("table: deadlines, statuses, https and secrets are the decided ones", () => {
+Deno.test("table: deadlines, statuses, https and secrets are as decided", () => {
   const facts = [...BUILT_IN.values()].map((profile) => [
     profile.name,
     profile.timeoutMs,
@@ -61,7 +61,7 @@ Deno.test("table: deadlines, statuses, https and secrets are the decided ones", 
   ]);
 });
 
-Deno.test("table: the ladders are the house's but for BookingShake and Booking Experts", () => {
+Deno.test("table: all but BookingShake and Booking Experts have the default retry schedule", () => {
   for (const name of ["standard", "bookingsync", "bookingscheduler", "roostsync"]) {
     assertEquals(BUILT_IN.get(name)!.ladder, HOUSE_LADDER, name);
   }
@@ -76,15 +76,15 @@ Deno.test("table: the ladders are the house's but for BookingShake and Booking E
   });
 });
 
-Deno.test("resolve: a profile that extends another takes from it whatever it does not say", () => {
+Deno.test("resolve: a profile inherits from its base what it doesn't set", () => {
   const base = BUILT_IN.get("bookingshake")!;
   const own = resolveProfile("own", rawProfile.parse({ extends: "bookingshake" }), base);
   const { description: _, ...inherited } = base;
   assertEquals(own, { ...inherited, name: "own" });
 });
 
-Deno.test("resolve: each word that is given replaces the base's as a whole", () => {
-  const words = rawProfile.parse({
+Deno.test("resolve: each key replaces the base's as a whole", () => {
+  const raw = rawProfile.parse({
     extends: "bookingshake",
     description: "Ours",
     body: { payload: { from: "data" } },
@@ -101,7 +101,7 @@ Deno.test("resolve: each word that is given replaces the base's as a whole", () 
     waitForConfirmation: false,
     requiredSettings: ["tenant"],
   });
-  const { events, ...own } = resolveProfile("own", words, BUILT_IN.get("bookingshake"));
+  const { events, ...own } = resolveProfile("own", raw, BUILT_IN.get("bookingshake"));
   assertEquals(events!.map(({ text }) => text), ["a.*"]);
   assertEquals(own, {
     name: "own",
@@ -130,22 +130,22 @@ Deno.test("resolve: each word that is given replaces the base's as a whole", () 
   });
 });
 
-Deno.test("resolve: null takes the base's signature and catalogue away", () => {
-  const words = rawProfile.parse({ extends: "roostsync", signature: null, events: null });
-  const own = resolveProfile("own", words, BUILT_IN.get("roostsync"));
+Deno.test("resolve: null removes the base's signature and event list", () => {
+  const raw = rawProfile.parse({ extends: "roostsync", signature: null, events: null });
+  const own = resolveProfile("own", raw, BUILT_IN.get("roostsync"));
   assertEquals([own.signature, own.events], [undefined, undefined]);
 });
 
-Deno.test("resolve: a new signature header takes the place of the base's header of that name", () => {
-  const words = rawProfile.parse({
+Deno.test("resolve: a new signature header replaces the base's header of that name", () => {
+  const raw = rawProfile.parse({
     extends: "bookingshake",
     signature: { header: "idempotency-key" },
   });
-  const own = resolveProfile("own", words, BUILT_IN.get("bookingshake"));
+  const own = resolveProfile("own", raw, BUILT_IN.get("bookingshake"));
   assertEquals(own.headers, [["User-Agent", "Bookingshake-Webhooks/1.0"]]);
 });
 
-Deno.test("resolve: without a base the plain defaults hold", () => {
+Deno.test("resolve: the defaults apply without a base", () => {
   const own = resolveProfile("own", rawProfile.parse({ body: {} }), undefined);
   assertEquals(own, {
     name: "own",
@@ -165,13 +165,13 @@ Deno.test("resolve: without a base the plain defaults hold", () => {
   });
 });
 
-Deno.test("resolve: numbers keep the digits and members the order of the config file", () => {
+Deno.test("resolve: numbers keep their digits, and members the order of the config file", () => {
   const text =
     `{"body":{"b":{"value":[12345678901234567890,1.10]},"1":{"members":{"9":{"from":"id"},` +
     `"2":{"from":"scope.a","nullWhen":{"scope.b":[9007199254740993,10.0]}}}}},"admission":` +
     `[{"when":{"scope.a":[9007199254740993]},"require":{"scope.b":["x"]}}]}`;
-  const words = rawProfile.parse(JSON.parse(text));
-  const own = resolveProfile("own", words, undefined, (path) => textAt(text, path));
+  const raw = rawProfile.parse(JSON.parse(text));
+  const own = resolveProfile("own", raw, undefined, (path) => textAt(text, path));
   const from = { kind: "from", as: "iso", whenMissing: "null" } as const;
   const values = ["9007199254740993e0", "1e1"];
   assertEquals(own.body, [
@@ -191,8 +191,8 @@ Deno.test("resolve: numbers keep the digits and members the order of the config 
   }]);
 });
 
-/** Each is one mistake: the words, where it is, and a part of what is said of it. */
-const MISTAKES: [words: Record<string, unknown>, path: string, message: string][] = [
+/** Each has one mistake: the raw profile, the problem's path, and part of its message. */
+const MISTAKES: [raw: Record<string, unknown>, path: string, message: string][] = [
   [{ extends: undefined }, "body", 'a profile that extends none has a "body"'],
   [{ colour: "red" }, "", 'Unrecognized key: "colour"'],
   [{ body: { a: { from: "date" } } }, "body.a.from", '"date" is nothing a body can take from'],
@@ -239,13 +239,13 @@ const MISTAKES: [words: Record<string, unknown>, path: string, message: string][
   [
     { admission: [{ when: { "scope.a": [1] }, require: { "scope.a": [1], "scope.b": [1] } }] },
     "admission.0.require",
-    'one "scope.KEY" must stand here, there are 2',
+    'exactly one "scope.KEY" is expected here, found 2',
   ],
 ];
 
-for (const [words, path, message] of MISTAKES) {
-  Deno.test(`words: ${JSON.stringify(words)} is a problem at "${path}"`, () => {
-    const { error } = rawProfile.safeParse({ extends: "standard", ...words });
+for (const [raw, path, message] of MISTAKES) {
+  Deno.test(`raw profile: ${JSON.stringify(raw)} is a problem at "${path}"`, () => {
+    const { error } = rawProfile.safeParse({ extends: "standard", ...raw });
     const issues = error!.issues.map((issue) => [issue.path.join("."), issue.message]);
     assertEquals(issues.length, 1, JSON.stringify(issues));
     assertEquals(issues[0]![0], path);
@@ -253,7 +253,7 @@ for (const [words, path, message] of MISTAKES) {
   });
 }
 
-Deno.test("words: they become a JSON Schema in which every word is described", () => {
+Deno.test("raw profile: its JSON Schema describes every key", () => {
   const schema = z.toJSONSchema(rawProfile) as {
     properties: Record<string, { description?: string }>;
     $defs: Record<string, unknown>;
@@ -264,7 +264,7 @@ Deno.test("words: they become a JSON Schema in which every word is described", (
   assertEquals(Object.keys(schema.$defs), ["BodyValue"]);
 });
 
-/** The compact source text at a path, as the config file's reader gives it. */
+/** The compact source text at a path, like the config loader's. */
 function textAt(text: string, path: readonly (string | number)[]): string | undefined {
   const [key, ...rest] = path;
   if (key === undefined) return text;

@@ -18,7 +18,7 @@ Deno.test("body: a timestamp is ISO text, Unix milliseconds or Unix seconds, as 
   );
 });
 
-Deno.test("body: what an event does not have is null, or left out where the profile says so", () => {
+Deno.test("body: what an event doesn't have is null, or omitted if the profile says so", () => {
   const profile = aProfile({
     a: { from: "scope.missing", whenMissing: "omit" },
     b: { from: "scope.missing" },
@@ -31,7 +31,7 @@ Deno.test("body: what an event does not have is null, or left out where the prof
   assertEquals(bodyOf(profile), `{"b":null,"c":null,"e":null,"g":{}}`);
 });
 
-Deno.test("body: constants, nested members, ids and settings make up a user's own shape", () => {
+Deno.test("body: a custom shape may have constants, nested members, ids and settings", () => {
   const profile = aProfile({
     version: { value: 2 },
     meta: { members: { id: { from: "id" }, deep: { members: { name: { from: "type" } } } } },
@@ -47,13 +47,13 @@ Deno.test("body: constants, nested members, ids and settings make up a user's ow
   );
 });
 
-Deno.test("body: its id is the one that receivers get, where another event has the event's own", () => {
+Deno.test("body: contains the id for receivers if another event has the same id", () => {
   const subscription = aSubscription({ profile: aProfile({ id: { from: "id" } }) });
   const event = anEvent({ id: "bk_1", sentAs: "evt_2" });
   assertEquals(renderBody(formatOf(subscription), event), '{"id":"evt_2"}');
 });
 
-Deno.test("body: a receiver reads the name its subscription gives the event", () => {
+Deno.test("body: contains the event's renamed type", () => {
   const subscription = aSubscription({
     profile: BUILT_IN.get("bookingsync")!,
     rename: new Map([["booking.cancelled", "booking_destroyed"], ["__proto__", "b"]]),
@@ -65,7 +65,7 @@ Deno.test("body: a receiver reads the name its subscription gives the event", ()
   );
 });
 
-Deno.test("booking-experts: context_id is null where the context is global, whatever the scope says", () => {
+Deno.test("booking-experts: context_id is null if the context is global, whatever the scope has", () => {
   const profile = BUILT_IN.get("booking-experts")!;
   const subscription = aSubscription({ profile, settings: new Map([["subscription_id", "77"]]) });
   const inContext = (context: string) =>
@@ -82,14 +82,14 @@ Deno.test("booking-experts: context_id is null where the context is global, what
   assertEquals(inContext('"organization"'), `${body}"organization","context_id":"x"}`);
 });
 
-Deno.test("booking-experts: event_metadata is left out where there is none, also as null it is sent", () => {
+Deno.test("booking-experts: event_metadata is omitted if the event has none, and sent if it is null", () => {
   const profile = BUILT_IN.get("booking-experts")!;
   const without = bodyOf(profile), withNull = bodyOf(profile, { metadata: "null" });
   assertEquals(without.includes("event_metadata"), false);
   assertEquals(withNull.endsWith(`,"event_metadata":null}`), true);
 });
 
-Deno.test("format: a delivery keeps its body when settings and names change later", () => {
+Deno.test("format: a delivery keeps its body if settings and names change later", () => {
   const profile = BUILT_IN.get("booking-experts")!;
   const event = anEvent({ type: "a" });
   const before = aSubscription({
@@ -104,18 +104,18 @@ Deno.test("format: a delivery keeps its body when settings and names change late
   assertEquals(renderBody(frozen, event), body);
 });
 
-Deno.test("format: equal subscriptions have equal formats, however their maps are ordered", () => {
+Deno.test("format: equal subscriptions have equal formats, in any order of their maps", () => {
   const one = aSubscription({ rename: new Map([["a", "b"], ["c", "d"]]) });
   const other = aSubscription({ id: "other", rename: new Map([["c", "d"], ["a", "b"]]) });
   assertEquals(formatOf(one), formatOf(other));
 });
 
-Deno.test("format: settings that no body member names are not in it", () => {
+Deno.test("format: contains no settings that the body doesn't use", () => {
   const subscription = aSubscription({ settings: new Map([["password", '"hush"']]) });
   assertEquals(formatOf(subscription).includes("hush"), false);
 });
 
-Deno.test("format: what this version has not written is refused, never guessed at", () => {
+Deno.test("format: refuses what this version can't have written", () => {
   const good = formatOf(aSubscription());
   for (
     const bad of [
@@ -133,7 +133,7 @@ Deno.test("format: what this version has not written is refused, never guessed a
   }
 });
 
-Deno.test("format: more formats than are kept ready still render right", () => {
+Deno.test("format: renders correctly with more formats than the cache holds", () => {
   const event = anEvent({ data: "1" });
   for (let round = 0; round < 2; round++) {
     for (let index = 0; index < 5_000; index++) {

@@ -18,7 +18,7 @@ const AT = Date.UTC(2024, 2, 15, 10, 40, 0, 999);
 const BODY = `{"type":"booking.created","data":{"name":"Zoë 🛎"}}`;
 const ANOTHER_SECRET = new Secret(`whsec_${Buffer.alloc(24, 7).toString("base64")}`);
 
-Deno.test("headers: they go out in one order, with the spelling of the profile's page", () => {
+Deno.test("headers: have a fixed order, and the spelling of the profile's page", () => {
   const subscription = aSubscription({
     profile: BUILT_IN.get("bookingshake")!,
     headers: [["X-Mine", "1"]],
@@ -35,7 +35,7 @@ Deno.test("headers: they go out in one order, with the spelling of the profile's
   ]);
 });
 
-Deno.test("headers: Bellhook names itself unless the profile or the operator gives a User-Agent", () => {
+Deno.test("headers: User-Agent is Bellhook unless the profile or the operator sets it", () => {
   const agents = (subscription: Subscription) =>
     sent(subscription).filter(({ name }) => name.toLowerCase() === "user-agent")
       .map(({ value }) => value);
@@ -46,7 +46,7 @@ Deno.test("headers: Bellhook names itself unless the profile or the operator giv
   assertEquals(agents(aSubscription({ headers: [["user-agent", "Mine/1"]] })), ["Mine/1"]);
 });
 
-Deno.test("headers: an operator's own header never replaces what the daemon writes", () => {
+Deno.test("headers: an operator's header never replaces one that the daemon writes", () => {
   const subscription = aSubscription({
     profile: BUILT_IN.get("roostsync")!,
     headers: [["content-type", "text/plain"], ["x-roostsync-signature", "forged"], ["X-Ok", "1"]],
@@ -66,7 +66,7 @@ Deno.test("headers: a value from a reference is a secret and reads [redacted]; s
   assertMatch(shown.get("webhook-signature")!, /^v1,/);
 });
 
-Deno.test("trio: the reference library verifies it, for every profile that has a secret", () => {
+Deno.test("trio: the reference library verifies it for every profile with a secret", () => {
   for (const profile of BUILT_IN.values()) {
     const text = new Secret("any old text");
     const secret = profile.secretForm === "standard" ? A_SECRET : text;
@@ -75,7 +75,7 @@ Deno.test("trio: the reference library verifies it, for every profile that has a
   }
 });
 
-Deno.test("trio: while two secrets live, each alone verifies; afterwards only the current one", () => {
+Deno.test("trio: while two secrets are valid, each alone verifies; later only the current one", () => {
   const rotating = aSubscription({
     previousSecret: { secret: ANOTHER_SECRET, until: AT + 1 },
   });
@@ -88,20 +88,20 @@ Deno.test("trio: while two secrets live, each alone verifies; afterwards only th
   assertEquals(header(over, "webhook-signature"), header(aSubscription(), "webhook-signature"));
 });
 
-Deno.test("trio: a platform's text that begins with whsec_ is keyed by its bytes all the same", () => {
+Deno.test("trio: a platform's text secret is not decoded, even if it begins with whsec_", () => {
   const profile = BUILT_IN.get("roostsync")!;
   const text = A_SECRET.reveal();
   verifyAsReference(base64(text), sent(aSubscription({ profile, secret: A_SECRET })));
 });
 
-Deno.test("trio: a secret of either form is decoded where it is whsec_, else its bytes are the key", () => {
+Deno.test("trio: with the form `either`, a whsec_ secret is decoded, any other used as bytes", () => {
   const profile = BUILT_IN.get("booking-experts")!;
   verifyAsReference(A_SECRET.reveal(), sent(aSubscription({ profile, secret: A_SECRET })));
   const secret = new Secret("whsec_not base64");
   verifyAsReference(base64("whsec_not base64"), sent(aSubscription({ profile, secret })));
 });
 
-Deno.test("trio: without a secret there is an id and a timestamp but no signature", () => {
+Deno.test("trio: has an id and a timestamp but no signature without a secret", () => {
   const subscription = aSubscription({ profile: BUILT_IN.get("booking-experts")! });
   assertEquals(sent(subscription).map(({ name }) => name), [
     "Content-Type",
@@ -111,13 +111,13 @@ Deno.test("trio: without a secret there is an id and a timestamp but no signatur
   ]);
 });
 
-Deno.test("trio: standardHeaders false leaves it out", () => {
+Deno.test("trio: is omitted if standardHeaders is false", () => {
   const profile = BUILT_IN.get("roostsync")!;
   const names = sent(aSubscription({ profile, standardHeaders: false })).map(({ name }) => name);
   assertEquals(names, ["Content-Type", "User-Agent", "X-RoostSync-Signature"]);
 });
 
-Deno.test("trio: webhook-timestamp is the attempt's second, the id stays from attempt to attempt", () => {
+Deno.test("trio: webhook-timestamp is the attempt's second; all attempts have the same id", () => {
   const subscription = aSubscription();
   const later = headersFor({ subscription, event: anEvent(), body: bytes(BODY), at: AT + 1 });
   assertEquals(header(subscription, "webhook-timestamp"), "1710499200");
@@ -125,7 +125,7 @@ Deno.test("trio: webhook-timestamp is the attempt's second, the id stays from at
   assertEquals(valueOf(later, "webhook-id"), header(subscription, "webhook-id"));
 });
 
-Deno.test("trio: an id with other characters than the spec allows becomes a stable hash of it", () => {
+Deno.test("trio: an id with characters that the spec doesn't allow becomes a stable hash", () => {
   const idOf = (id: string) => header(aSubscription(), "webhook-id", { id });
   assertEquals(idOf("bk-1_A"), "bk-1_A");
   assertEquals(idOf("booking.1"), idOf("booking.1"));
@@ -163,7 +163,7 @@ Deno.test("trio: an Ed25519 key signs as v1a, and its public half verifies", () 
   }
 });
 
-Deno.test("trio: a key that is none is an error without a character of it", () => {
+Deno.test("trio: the error for an invalid key contains no character of it", () => {
   const error = assertThrows(
     () => sent(aSubscription({ secret: new Secret("whsec_tooshort") })),
     Error,
@@ -172,8 +172,8 @@ Deno.test("trio: a key that is none is an error without a character of it", () =
   assertEquals(error.message.includes("tooshort"), false);
 });
 
-// The page's recipe, OpenSSL::HMAC.hexdigest("SHA1", "app_secret", Base64.encode64(body)), worked out
-// with Python's hmac and base64 and encode64's lines of 60; real Ruby checks them where it is.
+// The page's recipe, OpenSSL::HMAC.hexdigest("SHA1", "app_secret", Base64.encode64(body)), computed
+// with Python's hmac and base64 in lines of 60; checked with Ruby if it is installed.
 const KNOWN_ANSWERS = new Map([
   [0, "9232795e91847148280fefd88b51f02b9f034bc1"],
   [44, "8c6f59fdc7425342680db40f6a1ba5b3350f6afa"],
@@ -185,7 +185,7 @@ const KNOWN_ANSWERS = new Map([
 for (const [length, answer] of KNOWN_ANSWERS) {
   const body = "abcdefghij".repeat(20).slice(0, length);
 
-  Deno.test(`bookingsync: the signature of ${length} bytes is the one of Ruby's encode64`, () => {
+  Deno.test(`bookingsync: the signature of ${length} bytes is over Ruby's encode64`, () => {
     const hmac = createHmac("sha1", "app_secret").update(encode64(bytes(body))).digest("hex");
     assertEquals(bookingSyncSignature(body), answer);
     assertEquals(hmac, answer);
@@ -206,7 +206,7 @@ Deno.test(
   },
 );
 
-Deno.test("bookingsync: any body at all is signed as the page's recipe has it", () => {
+Deno.test("bookingsync: signs any body as the page says", () => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme", maxLength: 300 }), (text) => {
       const body = JSON.stringify(text);
@@ -217,7 +217,7 @@ Deno.test("bookingsync: any body at all is signed as the page's recipe has it", 
   );
 });
 
-Deno.test("bookingscheduler: the page's receiver verifies bodies it cannot re-serialise unchanged", () => {
+Deno.test("bookingscheduler: the page's receiver verifies bodies that change when it re-serialises them", () => {
   const subscription = aSubscription({
     profile: BUILT_IN.get("bookingscheduler")!,
     secret: new Secret("sch_secret"),
@@ -235,14 +235,14 @@ Deno.test("bookingscheduler: the page's receiver verifies bodies it cannot re-se
     ]
   ) {
     const body = `{"event":"booking.created","timestamp":"2024-01-15T10:00:00Z","data":${data}}`;
-    // As the page has it: express.json(), then verifySignature(signature, req.body).
+    // As on the page: express.json(), then verifySignature(signature, req.body).
     const digest = createHmac("sha256", "sch_secret").update(JSON.stringify(JSON.parse(body)));
     const signature = header(subscription, "X-BookingScheduler-Signature", {}, body);
     assertEquals(signature, digest.digest("hex"), data);
   }
 });
 
-Deno.test("uuid: it is one per event and subscription, a version 5 UUID that every check takes", () => {
+Deno.test("uuid: is a version 5 UUID, one for each event and subscription", () => {
   const profile = BUILT_IN.get("bookingshake")!;
   const key = (subscription: string, id: string, sentAs?: string) =>
     header(aSubscription({ id: subscription, profile }), "Idempotency-Key", {
@@ -260,7 +260,7 @@ Deno.test("uuid: it is one per event and subscription, a version 5 UUID that eve
   );
 });
 
-Deno.test("uuid: it never changes from one version of Bellhook to the next", () => {
+Deno.test("uuid: is the same in every version of Bellhook", () => {
   const profile = BUILT_IN.get("bookingshake")!;
   const subscription = aSubscription({ id: "crm", profile });
   assertEquals(
@@ -269,7 +269,7 @@ Deno.test("uuid: it never changes from one version of Bellhook to the next", () 
   );
 });
 
-Deno.test("templates: a user's own signature over id, time, type and body, several secrets divided", () => {
+Deno.test("templates: a custom signature over id, time, type and body, for several secrets", () => {
   const subscription = aSubscription({
     profile: aProfile({
       signature: {
@@ -304,7 +304,7 @@ Deno.test("templates: without a separator only the current secret signs", () => 
   );
 });
 
-Deno.test("injection: nothing an event holds can leave its header, and it can be read back", () => {
+Deno.test("injection: an event's text can't leave its header, and can be decoded", () => {
   const subscription = aSubscription({
     profile: aProfile({ headers: { "X-Type": "{type}", "X-Id": "{id}" } }),
   });
@@ -341,7 +341,7 @@ Deno.test("injection: nothing an event holds can leave its header, and it can be
   );
 });
 
-Deno.test("headers: the event has the name that its body gives it, whatever it is renamed to by now", () => {
+Deno.test("headers: name the event as its body does, even if it was renamed since", () => {
   const profile = { ...BUILT_IN.get("standard")!, headers: [["X-Type", "{type}"]] as const };
   const named = (name: string) => aSubscription({ profile, rename: new Map([["ed", name]]) });
   const event = anEvent({ type: "ed" });
@@ -373,14 +373,14 @@ function valueOf(headers: readonly SentHeader[], name: string): string | undefin
   return headers.find((header) => header.name === name)?.value;
 }
 
-function aProfile(words: Omit<RawProfile, "extends">) {
-  const parsed = rawProfile.parse({ extends: "roostsync", ...words });
+function aProfile(raw: Omit<RawProfile, "extends">) {
+  const parsed = rawProfile.parse({ extends: "roostsync", ...raw });
   return resolveProfile("own", parsed, BUILT_IN.get("roostsync"));
 }
 
 function verifyAsReference(secret: string, headers: readonly SentHeader[]): void {
   const byName = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
-  // The library refuses old timestamps and reads the real clock; so its clock is put back for it.
+  // The library refuses old timestamps by the real clock, so the clock is set back for it.
   const now = Date.now;
   Date.now = () => AT;
   try {
@@ -396,7 +396,7 @@ function bookingSyncSignature(body: string): string {
   return header(subscription, "X-Content-Signature", {}, body);
 }
 
-/** Ruby's Base64.encode64, that is `[bytes].pack("m")`, by hand: lines of 45 bytes. */
+/** Ruby's Base64.encode64, or `[bytes].pack("m")`, by hand: 45 bytes a line. */
 function encode64(input: Uint8Array): string {
   let lines = "";
   for (let at = 0; at < input.length; at += 45) {

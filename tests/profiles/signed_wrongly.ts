@@ -1,14 +1,14 @@
-/** Requests signed by hand, step by step, so that each step can go wrong; no code of ours is used. */
+/** Signs requests step by step, so that each step can be done wrong. Uses none of our code. */
 import { Buffer } from "node:buffer";
 import { createHash, createHmac } from "node:crypto";
 
-/** The steps from a secret and a body to a header's value. */
+/** The steps that make a header's value from a secret and a body. */
 export interface Steps {
-  /** Bytes of the key, by the secret's text. */
+  /** The key's bytes for a secret. */
   readonly key: (secret: string) => Uint8Array;
-  /** What is taken for the body. */
+  /** The body that is signed. */
   readonly body: (raw: string) => string | Uint8Array;
-  /** What is signed. */
+  /** The signed text. */
   readonly text: (body: Buffer, trio: Trio) => string | Uint8Array;
   readonly mac: (key: Uint8Array, text: string | Uint8Array) => Buffer;
   /** The header's value. */
@@ -20,7 +20,7 @@ export interface Trio {
   readonly timestamp: string;
 }
 
-/** A format with a signature, and its steps done right. */
+/** A format with a signature, and its correct steps. */
 export interface Format {
   readonly profile: string;
   readonly header: string;
@@ -39,7 +39,7 @@ export function hmac(algorithm: string): Steps["mac"] {
   return (key, text) => createHmac(algorithm, key).update(text).digest();
 }
 
-/** Base64 in lines of a width. */
+/** Base64 with line breaks. */
 export function inLines(bytes: Uint8Array, width: number): string {
   const base64 = Buffer.from(bytes).toString("base64");
   let lines = "";
@@ -87,20 +87,20 @@ export const FORMATS: readonly Format[] = [
   },
 ];
 
-/** A mistake in one step; undefined where a format can't have it. */
+/** A mistake in one step; undefined if it isn't possible in a format. */
 export interface WrongStep {
-  readonly word: string;
+  readonly code: string;
   readonly of: keyof Steps;
   readonly change: (format: Format) => Partial<Steps> | undefined;
 }
 
 function wrong<Of extends keyof Steps>(
   of: Of,
-  word: string,
+  code: string,
   change: (format: Format) => Steps[Of] | undefined,
 ): WrongStep {
   return {
-    word,
+    code,
     of,
     change: (format) => {
       const step = change(format);
@@ -120,7 +120,7 @@ const python = (text: string, pretty = false): string =>
   spaced(JSON.parse(text), pretty ? "" : undefined)
     .replace(/[\x7f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-/** json.dumps, with indent=2 where an indent is given. */
+/** Python's json.dumps, with an optional indent. */
 function spaced(value: unknown, indent?: string): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const parts = Array.isArray(value)
@@ -146,7 +146,7 @@ export function withSortedKeys(value: unknown): string {
 
 const isForm = ({ secret }: Format) => secret.startsWith("whsec_");
 
-/** Every mistake that is looked for, once for each way there is to make it. */
+/** Every known mistake, in each way that it can be made. */
 export const WRONG_STEPS: readonly WrongStep[] = [
   wrong("key", "secret-with-spaces", (f) => inHex(f, (s) => Buffer.from(`${s}\n`))),
   wrong("key", "secret-with-spaces", (f) => inHex(f, (s) => Buffer.from(` ${s} `))),
@@ -343,14 +343,14 @@ export const WRONG_STEPS: readonly WrongStep[] = [
   ),
 ];
 
-/** The secret before, in a form that every format takes. */
+/** The previous secret, in a form that every format accepts. */
 export const PREVIOUS_SECRET = "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
 
 function algorithmOf({ profile }: Format): string {
   return profile === "bookingsync" ? "sha1" : "sha256";
 }
 
-/** The value of a format's header, with its steps or others. */
+/** A format's header value, made by its own or by other steps. */
 export function valueOf(format: Format, raw: string, trio: Trio, steps = format.steps): string {
   const text = steps.text(Buffer.from(steps.body(raw)), trio);
   return steps.write(steps.mac(steps.key(format.secret), text));

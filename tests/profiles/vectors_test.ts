@@ -12,7 +12,7 @@ import { anEvent, aSubscription } from "../support/a_subscription.ts";
 const FOLDER = new URL("../vectors/", import.meta.url);
 
 for (const name of [...Deno.readDirSync(FOLDER)].map((entry) => entry.name).sort()) {
-  Deno.test(`vectors: ${name} comes out byte for byte, every header equal`, async () => {
+  Deno.test(`vectors: ${name} gives exactly this body and these headers`, async () => {
     const vector = await readVector(name);
     const body = renderBody(formatOf(vector.subscription), vector.event);
     const headers = headersFor({

@@ -18,7 +18,7 @@ import { fc } from "../support/properties.ts";
 import { verify as verifyByRecipe } from "./recipes/recipes.ts";
 import { SIGNED_AT } from "./signed_by_hand.ts";
 
-/** What a receiver says of an attempt as the sending side makes it. */
+/** The receiver's verification of an attempt made by the sending side. */
 function verifySent(subscription: Subscription, event: Event, secret?: string): Verification {
   const body = new TextEncoder().encode(renderBody(formatOf(subscription), event));
   const sent = headersFor({ subscription, event, body, at: SIGNED_AT });
@@ -28,7 +28,7 @@ function verifySent(subscription: Subscription, event: Event, secret?: string): 
   const known = secret ?? subscription.secret?.reveal();
   const verification = verify(profile, request, known);
   if (BUILT_IN.has(profile.name)) {
-    // Two readings of a platform's page that agree are worth more than one that agrees with itself.
+    // The recipe is an independent implementation of the platform's page.
     assertEquals(verifyByRecipe(profile.name, request, known), verification);
   }
   return verification;
@@ -55,7 +55,7 @@ function sampleSubscription(profile: string): Subscription {
 for (const profile of BUILT_IN.keys()) {
   const signed = profile !== "booking-experts";
 
-  Deno.test(`both sides of ${profile}: what is sent for each sample is verified`, () => {
+  Deno.test(`both sides of ${profile}: the receiver verifies each sample`, () => {
     const subscription = sampleSubscription(profile);
     for (const sample of SAMPLES.get(profile)!) {
       const expected = { ok: true as const, event: sample.type, signed };
@@ -63,7 +63,7 @@ for (const profile of BUILT_IN.keys()) {
     }
   });
 
-  Deno.test(`both sides of ${profile}: any data and any id are verified`, () => {
+  Deno.test(`both sides of ${profile}: the receiver verifies any data and any id`, () => {
     const subscription = sampleSubscription(profile);
     const [sample] = SAMPLES.get(profile)!;
     fc.assert(fc.property(anyJsonText(), fc.string({ minLength: 1 }), (text, id) => {
@@ -74,7 +74,7 @@ for (const profile of BUILT_IN.keys()) {
   });
 }
 
-Deno.test("both sides of booking-experts: a subscription with a secret signs in the trio", () => {
+Deno.test("both sides of booking-experts: a subscription with a secret signs the trio", () => {
   const [sample] = SAMPLES.get("booking-experts")!;
   for (const secret of ["any text", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]) {
     const subscription = { ...sampleSubscription("booking-experts"), secret: new Secret(secret) };
@@ -83,7 +83,7 @@ Deno.test("both sides of booking-experts: a subscription with a secret signs in 
   }
 });
 
-Deno.test("both sides of a user's profile: verified with the new secret and, for a while, the old", () => {
+Deno.test("both sides of a custom profile: the new secret verifies, and for a while the old one", () => {
   const profile = resolveProfile("house", {
     body: {
       kind: { value: "event" },

@@ -24,7 +24,7 @@ import {
   vector,
 } from "./signed_by_hand.ts";
 
-/** A receiver under test with what it has received; it stops with its scope. */
+/** A receiver and what it has received; stops at the end of its scope. */
 class Running implements AsyncDisposable {
   readonly received: Received[] = [];
   readonly clock = new FakeClock(SIGNED_AT);
@@ -55,7 +55,7 @@ async function aRequest(profile: string): Promise<{ request: SignedRequest; secr
 }
 
 for (const profile of BUILT_IN.keys()) {
-  Deno.test(`receiver of ${profile}: answers 200 to a good request and tells of it`, async () => {
+  Deno.test(`receiver of ${profile}: answers 200 to a good request and reports it`, async () => {
     const { request, secret } = await aRequest(profile);
     const signs = profile !== "booking-experts";
     await using running = new Running(profile, signs ? { secret } : {});
@@ -83,7 +83,7 @@ Deno.test("receiver: answers 401 with the problem to a wrong secret", async () =
   assertEquals(`${received!.problem}\n`, text);
 });
 
-Deno.test("receiver: answers 401 to a request that was recorded and is played again later", async () => {
+Deno.test("receiver: answers 401 to a request that is replayed later", async () => {
   const { request, secret } = await aRequest("roostsync");
   const trio = await trioByHand(request.body, new TextEncoder().encode(secret.reveal()));
   await using running = new Running("roostsync", { secret });
@@ -95,7 +95,7 @@ Deno.test("receiver: answers 401 to a request that was recorded and is played ag
   assertStringIncludes(text, "webhook-timestamp is 3600 s before 2024-03-15T11:40:00Z");
 });
 
-Deno.test("receiver: answers 400 to a body that is no JSON, and to keys out of order", async () => {
+Deno.test("receiver: answers 400 to a body that isn't JSON, and to keys in the wrong order", async () => {
   await using running = new Running("booking-experts");
   const headers = { "Content-Type": "application/json" };
   assertEquals((await running.post({ headers, body: "\u0000garbage" }))[0], 400);
@@ -108,7 +108,7 @@ Deno.test("receiver: answers 400 to a body that is no JSON, and to keys out of o
   assertEquals(running.received.map(({ event }) => event), [undefined, "a:b"]);
 });
 
-Deno.test("receiver: answers 405 to what is no POST", async () => {
+Deno.test("receiver: answers 405 to other methods than POST", async () => {
   await using running = new Running("standard");
   const response = await fetch(running.receiver.url);
   assertEquals([response.status, response.headers.get("allow")], [405, "POST"]);
@@ -116,7 +116,7 @@ Deno.test("receiver: answers 405 to what is no POST", async () => {
   assertEquals(running.received[0]!.problem, "the method is GET, expected POST");
 });
 
-Deno.test("receiver: answers 413 to a huge body without keeping it", async () => {
+Deno.test("receiver: answers 413 to a huge body without storing it", async () => {
   await using running = new Running("standard");
   const body = "x".repeat(4 * 1024 * 1024 + 1);
   const [status, text] = await running.post({ headers: {}, body });
@@ -124,7 +124,7 @@ Deno.test("receiver: answers 413 to a huge body without keeping it", async () =>
   assertStringIncludes(text, "longer than 4194304 bytes");
 });
 
-Deno.test("receiver: goes on after garbage, half a request and a body that breaks off", async () => {
+Deno.test("receiver: keeps working after garbage, half a request and an aborted body", async () => {
   const { request, secret } = await aRequest("standard");
   await using running = new Running("standard", { secret });
   const { port } = running.receiver;
@@ -141,7 +141,7 @@ Deno.test("receiver: goes on after garbage, half a request and a body that break
   assertEquals((await running.post(request))[0], 200);
 });
 
-Deno.test("receiver: failFirst answers so many requests with 503 and still says what it thinks of them", async () => {
+Deno.test("receiver: failFirst answers that many requests with 503, and still verifies them", async () => {
   const { request, secret } = await aRequest("standard");
   await using running = new Running("standard", { secret, failFirst: 2 });
   const statuses = [];
@@ -151,7 +151,7 @@ Deno.test("receiver: failFirst answers so many requests with 503 and still says 
   assertEquals(running.received.map(({ attemptHint }) => attemptHint), [1, 2, 3]);
 });
 
-Deno.test("receiver: fail answers every request with that status, also one that has no body", async () => {
+Deno.test("receiver: fail answers every request with that status, even one without a body", async () => {
   const { request, secret } = await aRequest("standard");
   for (const fail of [204, 302, 410, 599]) {
     await using running = new Running("standard", { secret, fail });
@@ -171,7 +171,7 @@ Deno.test("receiver: fail answers every request with that status, also one that 
   }
 });
 
-/** A clock that tells when somebody has begun to wait on it. */
+/** A clock with a promise that resolves when a timer is set. */
 class WatchedClock extends FakeClock {
   readonly #waiting = Promise.withResolvers<void>();
   readonly waiting = this.#waiting.promise;
@@ -182,7 +182,7 @@ class WatchedClock extends FakeClock {
   }
 }
 
-Deno.test("receiver: delayMs holds the answer back for that long", async () => {
+Deno.test("receiver: delayMs delays the answer", async () => {
   const { request, secret } = await aRequest("standard");
   const clock = new WatchedClock(SIGNED_AT);
   await using running = new Running("standard", { secret, clock, delayMs: 10_000 });
@@ -195,7 +195,7 @@ Deno.test("receiver: delayMs holds the answer back for that long", async () => {
   assertEquals(running.received[0]!.durationMs, 10_000);
 });
 
-Deno.test("receiver: an answer that its sender didn't wait for is none, and is told at once", async () => {
+Deno.test("receiver: reports at once that the sender has left before the delayed answer", async () => {
   const { request, secret } = await aRequest("standard");
   const clock = new WatchedClock(SIGNED_AT);
   await using running = new Running("standard", { secret, clock, delayMs: 10_000 });
@@ -220,7 +220,7 @@ Deno.test("receiver: an answer that its sender didn't wait for is none, and is t
   assert(!("status" in JSON.parse(JSON.stringify(received))));
 });
 
-Deno.test("receiver: stop() doesn't wait for the answers it holds back", async () => {
+Deno.test("receiver: stop() doesn't wait for delayed answers", async () => {
   const { request, secret } = await aRequest("standard");
   const clock = new WatchedClock(SIGNED_AT);
   const running = new Running("standard", { secret, clock, delayMs: 10_000 });
@@ -252,7 +252,7 @@ const RECEIVED = {
   signed: true,
 } satisfies Received;
 
-Deno.test("formatReceived: one line says event, profile, status, time and verdict", () => {
+Deno.test("formatReceived: one line shows event, profile, status, duration and verdict", () => {
   const lines = [
     RECEIVED,
     { ...RECEIVED, signed: false, attemptHint: 1 },
@@ -265,7 +265,7 @@ Deno.test("formatReceived: one line says event, profile, status, time and verdic
   ]);
 });
 
-Deno.test("formatReceived: what was not answered has no status, and says why", () => {
+Deno.test("formatReceived: a request without an answer has a reason instead of a status", () => {
   const { status: _, ...seen } = RECEIVED;
   const received: Received = { ...seen, durationMs: 15_000, unanswered: "the sender had gone" };
   assertEquals(
@@ -282,7 +282,7 @@ Deno.test("formatReceived: colour changes no text", () => {
   assertStringIncludes(line, "\x1b[32msignature good\x1b[0m");
 });
 
-Deno.test("formatReceived: text from outside can't steer the terminal", () => {
+Deno.test("formatReceived: text from outside can't control the terminal", () => {
   const event = "\x1b]0;title\x07\r\n\u202e\u2028";
   const line = formatReceived({ ...RECEIVED, event }, { colour: false });
   assertStringIncludes(line, "\\u{1b}]0;title\\u{7}\\u{d}\\u{a}\\u{202e}\\u{2028}");

@@ -1,9 +1,9 @@
 /**
- * Requests signed by the letter of each platform's page, with Web Crypto: neither the code that
- * signs nor the code that verifies is used.
+ * Requests signed exactly as each platform's page says, with Web Crypto. Uses neither our signing nor
+ * our verifying code.
  */
 
-/** Header names and values of a request. */
+/** A request's headers. */
 export interface SignedRequest {
   headers: Record<string, string>;
   body: string;
@@ -12,7 +12,7 @@ export interface SignedRequest {
 /** When the requests here are signed. */
 export const SIGNED_AT = Date.UTC(2024, 2, 15, 10, 40);
 
-/** A body of a platform and its secret, as the vectors have them. */
+/** A platform's body and secret, from the vectors. */
 export interface Vector {
   profile: string;
   secret?: string;
@@ -25,7 +25,7 @@ export async function vector(profile: string): Promise<Vector> {
   return JSON.parse(await Deno.readTextFile(file));
 }
 
-/** A body with the headers that the profile's page asks for. */
+/** A body with the headers that the profile's page requires. */
 export async function signedByHand(
   profile: string,
   body: string,
@@ -65,7 +65,7 @@ export async function signedByHand(
   }
 }
 
-/** The Standard Webhooks headers for a body under an HMAC key. */
+/** The Standard Webhooks headers for a body, signed with an HMAC key. */
 export async function trioByHand(
   body: string,
   key: Uint8Array<ArrayBuffer>,
@@ -80,7 +80,7 @@ export async function trioByHand(
   };
 }
 
-/** Lower hex of an HMAC keyed with a text. */
+/** An HMAC with a text key, in lower-case hex. */
 export async function hex(hash: string, secret: string, content: string): Promise<string> {
   return (await hmac(hash, new TextEncoder().encode(secret), content)).toHex();
 }

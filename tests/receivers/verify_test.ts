@@ -9,7 +9,7 @@ const SECRET = "house secret";
 const BODY =
   '{"kind":"webhook","meta":{"name":"room.cleaned","at":1710499200},"payload":{"n":1.10}}';
 
-/** A profile of a user's own: nested names, a constant, Unix seconds, an optional member. */
+/** A custom profile: nested members, a constant, Unix seconds, an optional member. */
 function aProfile(overrides: Partial<Profile> = {}): Profile {
   return {
     name: "house",
@@ -84,17 +84,17 @@ function problemOf(sent: Sent): string {
   return `${verification.kind}: ${verification.problem}`;
 }
 
-Deno.test("a user's profile: what its data says verifies, the event named where the shape has it", () => {
+Deno.test("custom profile: a correct request verifies, with the event's name from the body", () => {
   assertEquals(check(), { ok: true, event: "room.cleaned", signed: true });
 });
 
-Deno.test("a user's profile: one of several signatures is enough where a separator divides them", () => {
+Deno.test("custom profile: one of several separated signatures is enough", () => {
   const good = signature(`${SECONDS}:room.cleaned:${BODY}`);
   const value = `t=${SECONDS},s=${signature("x", "old")}|${good}`;
   assert(check({ headers: { "X-House-Signature": value } }).ok);
 });
 
-Deno.test("a user's profile: another secret, timestamp, body or form of the header is a problem", () => {
+Deno.test("custom profile: a different secret, timestamp, body or header format is a problem", () => {
   const good = signature(`${SECONDS}:room.cleaned:${BODY}`);
   assertStringIncludes(problemOf({ secret: "other" }), "signature: X-House-Signature is");
   assertStringIncludes(problemOf({ secret: undefined }), "no secret");
@@ -104,7 +104,7 @@ Deno.test("a user's profile: another secret, timestamp, body or form of the head
   }
 });
 
-Deno.test("a user's profile: a signed timestamp that is old is a problem", () => {
+Deno.test("custom profile: an old signed timestamp is a problem", () => {
   const old = SECONDS - 600;
   const value = `t=${old},s=${signature(`${old}:room.cleaned:${BODY}`)}`;
   assertStringIncludes(
@@ -113,7 +113,7 @@ Deno.test("a user's profile: a signed timestamp that is old is a problem", () =>
   );
 });
 
-Deno.test("a user's profile: keys, constants, timestamps and headers are held against its data", () => {
+Deno.test("custom profile: checks keys, constants, timestamps and headers", () => {
   const profile = aProfile({ secretRequired: false });
   delete (profile as { signature?: unknown }).signature;
   const wrong: [Sent, string][] = [
@@ -135,7 +135,7 @@ Deno.test("a user's profile: keys, constants, timestamps and headers are held ag
   });
 });
 
-Deno.test("a user's profile: without a signature of its own the trio must carry one", async () => {
+Deno.test("custom profile: without its own signature, the trio's is required", async () => {
   const profile = aProfile();
   delete (profile as { signature?: unknown }).signature;
   assertStringIncludes(problemOf({ profile }), "signature: webhook-signature is missing");
@@ -144,7 +144,7 @@ Deno.test("a user's profile: without a signature of its own the trio must carry 
   assertStringIncludes(problemOf({ profile, headers, secret: "other" }), "webhook-signature is");
 });
 
-Deno.test("a user's profile: id and uuid are taken from the headers that carry them", () => {
+Deno.test("custom profile: reads id and uuid from the headers", () => {
   const uuid = "5d07ff93-9b23-4e37-8654-4661fcfd8da8";
   const profile = aProfile({
     headers: [["X-Id", "{id}"], ["X-Key", "{uuid}"]],
@@ -167,7 +167,7 @@ Deno.test("a user's profile: id and uuid are taken from the headers that carry t
   );
 });
 
-Deno.test("a user's profile: a header made to confuse the pattern is refused", () => {
+Deno.test("custom profile: refuses a header that is made to confuse the pattern", () => {
   const profile = aProfile({
     signature: { ...aProfile().signature!, separator: "a", value: "{type}-{signature}-{type}" },
   });

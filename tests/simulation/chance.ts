@@ -1,9 +1,9 @@
-/** All chance of a run, from its seed: the same seed brings the same run. */
+/** The random choices of a run. The same seed gives the same run. */
 export class Chance {
   #state: number;
 
   constructor(seed: number) {
-    // Neighbouring seeds would begin alike.
+    // Otherwise, neighbouring seeds would start similarly.
     this.#state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) >>> 0;
   }
 
@@ -19,7 +19,7 @@ export class Chance {
     return this.next() < share;
   }
 
-  /** A whole number, both ends included. */
+  /** An integer, both ends included. */
   whole(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
@@ -28,14 +28,14 @@ export class Chance {
     return items[Math.floor(this.next() * items.length)]!;
   }
 
-  /** One of the names, each as often as its number says. */
+  /** One of the names, weighted by its number. */
   weighed<Name extends string>(weights: Readonly<Record<Name, number>>): Name {
     const names = Object.keys(weights) as Name[];
     let left = this.next() * names.reduce((sum, name) => sum + weights[name], 0);
     return names.find((name) => (left -= weights[name]) < 0) ?? names.at(-1)!;
   }
 
-  /** A length of time of any size between the two: as often short as long. */
+  /** A duration between the two, distributed evenly on a logarithmic scale. */
   length(leastMs: number, mostMs: number): number {
     return leastMs * (mostMs / leastMs) ** this.next();
   }

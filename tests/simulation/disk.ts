@@ -8,26 +8,26 @@ import type { Answer, Operation } from "../../src/outbox/sqlite/operations.ts";
 import { type Applied, Store } from "../../src/outbox/sqlite/store.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-/** A process, as far as its disk knows it. */
+/** What the disk knows of a process. */
 export interface Owner {
   isAlive(): boolean;
-  /** Its end came right after a commit: nothing of it runs any more, nobody heard of the commit. */
+  /** It was killed right after a commit, before it could answer anyone. */
   onDeath(): void;
   onCommit(operations: readonly Operation[], answers: readonly Answer[], db: DatabaseSync): void;
-  /** The claim whose body is being made: the next request that goes out is an attempt of it. */
+  /** The claim whose body is being rendered; the next request is its attempt. */
   onRender(claim: Claim): void;
 }
 
-/** The real outbox on a real file, with crashes between two commits and a disk that fills up. */
+/** The real outbox on a real file, with crashes between commits and a disk that may be full. */
 export class Disk {
   isFull = false;
-  /** The process dies after this many more commits. */
+  /** The process is killed after this many more commits. */
   commitsToLive = Infinity;
   readonly #folder: string;
   #generation = 0;
   #handles: { readonly db: DatabaseSync; readonly reader: SqliteReader } | undefined;
   #isLocked = false;
-  /** Answers that a process waits for. */
+  /** Answers for which a process waits. */
   #waitedFor = 0;
   #asked = 0;
 
@@ -57,7 +57,7 @@ export class Disk {
     return this.#gated(new SqliteOutbox(this.path, { store, reader, lock }), owner);
   }
 
-  /** Leaves the files as a killed process does; what comes next opens copies of them. */
+  /** Leaves the files like a killed process; the next process opens copies. */
   crash(): void {
     const old = this.path;
     this.#generation++;
@@ -75,7 +75,7 @@ export class Disk {
     this.commitsToLive = Infinity;
   }
 
-  /** Runs what is under way until all of it waits for time to pass. */
+  /** Runs everything until it waits for time to pass. */
   async settle(): Promise<void> {
     for (;;) {
       let asked: number;
@@ -88,7 +88,7 @@ export class Disk {
     }
   }
 
-  /** What a dead process asks is not heard, and what it asked is not answered. */
+  /** Ignores requests of a killed process, and doesn't answer its earlier ones. */
   #gated(outbox: SqliteOutbox, owner: Owner): SqliteOutbox {
     return new Proxy(outbox, {
       get: (target, name) => {
@@ -170,7 +170,7 @@ class MortalStore extends Store {
 
 const NOTHING: Applied = { answers: [], deliveries: new Set(), subscriptions: new Map() };
 
-/** What SQLite throws. */
+/** SQLite's error. */
 class DiskFull extends Error {
   readonly errcode = 13;
   readonly errstr = "database or disk is full";

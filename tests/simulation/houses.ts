@@ -15,7 +15,7 @@ export const TYPES = ["booking.created", "booking.cancelled", "invoice.paid"] as
 
 const PATTERNS = [["*"], ["booking.*"], ["invoice.paid"], ["booking.created", "invoice.*"]];
 
-/** Where events come from. */
+/** The sources of events. */
 export const VENUES = [`"1"`, `"2"`, `"3"`] as const;
 
 /** The two totals that events have: a double can't tell them apart. */
@@ -29,7 +29,7 @@ const GREATER_TOTAL: Subscription["match"] = [{
   }],
 }];
 
-/** Bodies and headers of another kind, with an id to dedupe on of its own. */
+/** A profile with a different body and headers, and its own id for deduplication. */
 const OTHER: Profile = {
   ...BUILT_IN.get("standard")!,
   name: "other",
@@ -52,7 +52,7 @@ const LADDERS: readonly Ladder[] = [
   { waitsMs: [5_000], thenEveryMs: 20_000, forMs: 180_000 },
 ];
 
-/** A config of the kind that a run starts from. */
+/** A config to start a run with. */
 export function anyHouse(chance: Chance, path: string): Config {
   const ids = ["s1", "s2", "s3", "s4", "s5"].slice(0, chance.whole(1, 5));
   return aConfig({
@@ -66,7 +66,7 @@ export function anyHouse(chance: Chance, path: string): Config {
 
 export const OPERATORS_URL = "https://operators.example/notices";
 
-/** Where notices go. */
+/** The URL for notices. */
 export const CHANNEL: NoticeChannel = {
   kind: "webhook",
   url: OPERATORS_URL,
@@ -104,7 +104,7 @@ export function anySubscription(id: string, chance: Chance): Subscription {
   });
 }
 
-/** The config with one thing about it otherwise. */
+/** The config with one change. */
 export function otherwise(config: Config, chance: Chance): Config {
   const { subscriptions } = config;
   const one = subscriptions.length > 0 ? chance.pick(subscriptions) : undefined;
@@ -169,7 +169,7 @@ const CHANGES = {
   total: 1,
 };
 
-/** The config with every subscription that a run knew, enabled: nothing is held by it. */
+/** The config with all subscriptions of a run enabled, so that nothing is held. */
 export function healed(config: Config, known: Iterable<string>, chance: Chance): Config {
   const has = new Set(config.subscriptions.map(({ id }) => id));
   const lost = [...known].filter((id) => !has.has(id)).sort();

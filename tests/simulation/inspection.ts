@@ -1,16 +1,16 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Witness } from "./witness.ts";
 
-/** What publishers and operators were told, to be held against the database. */
+/** What publishers and operators were told, to be compared with the database. */
 export interface Told {
   readonly accepted: ReadonlyMap<string, { data: string; deliveries: readonly string[] }>;
   readonly refused: ReadonlySet<string>;
-  /** Whom an event went to when it was posted, by its data; every event has other data. */
+  /** The subscriptions of an event when it was posted, by its data, which is unique. */
   readonly mayGet: ReadonlyMap<string, ReadonlySet<string>>;
   readonly replays: ReadonlySet<string>;
 }
 
-/** Holds the database at the end of a run against what was told and seen; says what does not fit. */
+/** Compares the database at the end of a run with what was told and seen; returns differences. */
 export function inspect(db: DatabaseSync, witness: Witness, told: Told): string[] {
   return [
     ...eventsThatDoNotFit(db, told),
@@ -36,7 +36,7 @@ function eventsThatDoNotFit(db: DatabaseSync, { accepted, refused }: Told): stri
   ];
 }
 
-/** Each event went once to those that its type, scope and data fitted, also where no answer told so. */
+/** Each event has one delivery for each matching subscription, even if it was never answered. */
 function deliveriesThatNobodyWanted(
   db: DatabaseSync,
   { deliveries }: Witness,
@@ -94,7 +94,7 @@ function deliveriesThatDoNotFit(
   return found;
 }
 
-/** Each change is told once, to the one channel there is; what is exhausted is told in digests. */
+/** Each change causes one notice to the only channel; exhausted deliveries are in digests. */
 function noticesThatDoNotFit(db: DatabaseSync, { deliveries }: Witness): string[] {
   const notices = db.prepare(`
     select cast(t.name as text) as kind, cast(e.data as text) as data
@@ -161,7 +161,7 @@ function differences(
   });
 }
 
-/** Failing and recovered take turns, as do paused and resumed; the last of them is how it stands. */
+/** Failing and recovered alternate, as do paused and resumed; the last one is the current state. */
 function healthThatDoesNotFit(db: DatabaseSync): string[] {
   const rows = db.prepare(`
     select cast(s.name as text) as name, h.failing_since, h.paused_at,

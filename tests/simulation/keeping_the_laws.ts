@@ -7,7 +7,7 @@ import { simulate } from "./simulation.ts";
  */
 export const SEEDS = Number(Deno.env.get("BELLHOOK_SEEDS") ?? 200);
 
-/** Fails with the seeds that broke a law, and how. */
+/** Fails with the seeds that broke a law, and the laws. */
 export async function assertLawsKept(seeds: { from: number; to: number }): Promise<void> {
   const broken: string[] = [];
   for (let seed = seeds.from; seed <= seeds.to && broken.length < 10; seed++) {

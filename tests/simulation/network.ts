@@ -3,7 +3,7 @@ import type { OutgoingRequest, Transport } from "../../src/transport/transport.t
 import type { Chance } from "./chance.ts";
 import type { World } from "./world.ts";
 
-/** How a receiver takes what it is sent. */
+/** How a receiver reacts to requests. */
 export type Mood =
   | "well"
   | "slow"
@@ -27,7 +27,7 @@ export const MOODS: Readonly<Record<Mood, number>> = {
   gone: 3,
 };
 
-/** One request that is under way. */
+/** One request in progress. */
 export interface Sent {
   readonly request: OutgoingRequest;
   readonly startedMs: number;
@@ -35,7 +35,7 @@ export interface Sent {
   outcome?: Outcome;
 }
 
-/** The receivers, and the wires to them. */
+/** The receivers, and the connections to them. */
 export class Network {
   readonly #chance: Chance;
   readonly #world: World;
@@ -46,7 +46,7 @@ export class Network {
   constructor(world: World, chance: Chance) {
     this.#world = world;
     this.#chance = chance;
-    // Days take long to simulate: few runs have them.
+    // Days take long to simulate, so they are rare.
     this.#mostAskedMs = chance.happens(0.005) ? 2 * DAY_MS : 300_000;
   }
 
@@ -54,13 +54,13 @@ export class Network {
     this.#moods.set(url, mood);
   }
 
-  /** From now on every receiver takes what it is sent. */
+  /** From now on every receiver accepts all requests. */
   heal(): void {
     this.#moods.clear();
     this.#isHealed = true;
   }
 
-  /** One process's connections; they break with it. `onSend` is told of each request that goes out. */
+  /** One process's connections, which break when it ends. Calls `onSend` for each request. */
   transport(
     { isAlive, onSend, onEnd }: {
       isAlive: () => boolean;

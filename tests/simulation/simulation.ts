@@ -29,14 +29,14 @@ import { MOODS, Network } from "./network.ts";
 import { Witness } from "./witness.ts";
 import { World } from "./world.ts";
 
-/** What a run came to. */
+/** The result of a run. */
 export interface Outcome {
-  /** The laws it broke, as sentences; none where it kept them all. */
+  /** The laws that it broke, as sentences. */
   readonly broken: readonly string[];
-  /** Equal for two runs that went alike. */
+  /** Equal for identical runs. */
   readonly digest: string;
   readonly counts: Counts;
-  /** Line by line what happened; empty unless it was asked for. */
+  /** A line for each thing that happened, if requested. */
   readonly trace: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export interface Counts {
   readonly simulatedMs: number;
 }
 
-/** Lives a daemon through a stretch of simulated time that the seed decides all of. */
+/** Runs a daemon in simulated time. The seed determines everything that happens. */
 export async function simulate(seed: number, { traced = false } = {}): Promise<Outcome> {
   const folder = Deno.makeTempDirSync(await inMemory());
   try {
@@ -61,7 +61,7 @@ export async function simulate(seed: number, { traced = false } = {}): Promise<O
 
 let templatePath: Promise<string> | undefined;
 
-/** An outbox that nobody has used yet: making one anew each time takes longer than many a run. */
+/** An unused outbox to copy: creating one takes longer than many runs. */
 function template(): Promise<string> {
   return templatePath ??= (async () => {
     const path = `${Deno.makeTempDirSync(await inMemory())}/template.db`;
@@ -78,7 +78,7 @@ interface Life {
   engine: Engine | undefined;
 }
 
-/** What a publisher was told, and may say again. */
+/** A request and its answer, which the publisher may repeat. */
 interface Posted {
   readonly submission: Submission;
   receipts?: string;
@@ -93,9 +93,9 @@ class Simulation {
   readonly #trace: string[] = [];
   readonly #traced: boolean;
   readonly #posted: Posted[] = [];
-  /** What was accepted, as the publisher knows it: events with the deliveries they were told of. */
+  /** The accepted events and their deliveries, as answered to the publisher. */
   readonly #accepted = new Map<string, { data: string; deliveries: string[] }>();
-  /** Who may have got what was posted, by its data, which names it. */
+  /** The possible subscriptions of each event, by its data, which is unique. */
   readonly #mayGet = new Map<string, Set<string>>();
   /** How often each event was posted. */
   readonly #postings = new Map<string, number>();
@@ -108,7 +108,7 @@ class Simulation {
   #life: Life = { isAlive: false, engine: undefined };
   #number = 0;
   #crashes = 0;
-  /** Nothing goes wrong any more. */
+  /** No more failures are simulated. */
   #isHealing = false;
 
   constructor(
@@ -156,7 +156,7 @@ class Simulation {
     return this.#witness.broken.length > 0;
   }
 
-  // The process: its birth, its deaths.
+  // The process: start, stop and kill.
 
   async #boot(): Promise<void> {
     for (;;) {
@@ -191,12 +191,12 @@ class Simulation {
     }
   }
 
-  /** The end without a warning. */
+  /** Kills the process. */
   #kill(): void {
     this.#life.isAlive = false;
   }
 
-  /** What is left of a dead process is taken away; some time passes. */
+  /** Cleans up after a killed process, and lets some time pass. */
   async #bury(): Promise<void> {
     this.#crashes++;
     this.#tell("died");
@@ -208,7 +208,7 @@ class Simulation {
     if (this.#chance.happens(0.05)) this.#stepClock();
   }
 
-  /** Stops in order and starts again. */
+  /** Stops the process cleanly, and starts it again. */
   async #restart(): Promise<void> {
     const life = this.#life;
     if (!life.isAlive || !life.engine) return;
@@ -218,7 +218,7 @@ class Simulation {
       () => isStopped = true,
       (error) => this.#accuse(`stop: ${error.stack}`),
     );
-    // It may die of its last commit.
+    // It may be killed at its last commit.
     await this.#settle();
     while (!isStopped && life.isAlive && !this.#isOver) {
       if (this.#world.nextMs === Infinity) return this.#accuse("stop() never comes to an end");
@@ -231,7 +231,7 @@ class Simulation {
     await this.#boot();
   }
 
-  /** Where a law is broken there is nothing more to see. */
+  /** A run ends at the first broken law. */
   async #abandon(): Promise<void> {
     this.#kill();
     await this.#disk.settle();
@@ -256,14 +256,14 @@ class Simulation {
 
   async #happenNext(): Promise<void> {
     this.#world.happenNext();
-    // Some things happen before the process has seen to the one before.
+    // Some actions happen before the process has handled the previous one.
     while (this.#chance.happens(0.3) && this.#world.nextMs - this.#world.nowMs < 2) {
       this.#world.happenNext();
     }
     await this.#settle();
   }
 
-  // What publishers, operators and fate do.
+  // What publishers and operators do, and what fails.
 
   #act(): void {
     const chance = this.#chance;
@@ -325,7 +325,7 @@ class Simulation {
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       },
     };
-    // Without an id or a key a repeat is another event.
+    // Without an id or a key, a repeat is a new event.
     if (idempotencyKey !== undefined || events.every(({ id }) => id !== undefined)) {
       this.#posted.push(posted);
     }
@@ -379,7 +379,7 @@ class Simulation {
     }
   }
 
-  /** Another content under a known id. */
+  /** Posts different content with a known id. */
   #contradict(): void {
     const known = [...this.#accepted.keys()].filter((id) => id.startsWith("ev-"));
     if (known.length === 0) return;
@@ -466,7 +466,7 @@ class Simulation {
       return { ok: false, problems, warnings: [] };
     }
     const file = this.#file;
-    // The daemon reads the subscriptions in the same step that puts them in force.
+    // The daemon reads and applies the subscriptions in one step.
     const config = Object.defineProperty({ ...file }, "subscriptions", {
       enumerable: true,
       get: () => {
@@ -491,13 +491,13 @@ class Simulation {
     });
   }
 
-  /** The daemon may refuse when its disk does, or when it stops. */
+  /** Whether the daemon may refuse: if its disk is full, or while it stops. */
   #mayRefuse(error: unknown): void {
     this.#tell(`refused: ${error}`);
     if (!(error instanceof OutboxUnavailable)) this.#accuse(`a request broke: ${error}`);
   }
 
-  // The end, when all goes well again.
+  // The end, without failures.
 
   async #heal(): Promise<void> {
     this.#isHealing = true;
@@ -518,7 +518,7 @@ class Simulation {
     for (const id of [...this.#knownSubscriptions, channelId(CHANNEL)]) this.#resume(id);
     await this.#settle();
     await this.#drain(() => true);
-    // What was exhausted last is told by then.
+    // By then the last digest of exhausted deliveries is sent.
     await this.#pass(DIGEST_MS);
     await this.#drain(() => true);
     if (this.#isOver) return;
@@ -596,7 +596,7 @@ class Simulation {
     });
   }
 
-  // Odds and ends of a run.
+  // Helpers.
 
   #anyUrl(): string {
     if (this.#chance.happens(0.02)) return OPERATORS_URL;

@@ -3,10 +3,10 @@ import type { BootReading } from "../../src/runtime/boot_time.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Chance } from "./chance.ts";
 
-/** For how long the machine had been running when the true time was 0. */
+/** The machine's uptime when the true time was 0. */
 export const BOOTED_BEFORE_MS = 3_600_000;
 
-/** Something that happens at its time, unless it is called off before. */
+/** Something that happens at its time, unless it is cancelled before. */
 interface Appointment {
   readonly atMs: number;
   readonly number: number;
@@ -20,10 +20,10 @@ interface Appointment {
  */
 export class World {
   nowMs = 0;
-  /** How far wall clocks were set forwards in all. */
+  /** How far wall clocks were set forward in total. */
   offsetMs = 0;
   readonly #chance: Chance;
-  /** What wall clocks showed when the true time was 0. */
+  /** The wall clock's time when the true time was 0. */
   readonly startAt: Instant = Date.UTC(2024, 2, 15, 10, 30);
   #agenda: Appointment[] = [];
   #number = 0;
@@ -54,19 +54,19 @@ export class World {
     agenda[index] = appointment;
   }
 
-  /** When the next thing happens; Infinity where nothing does any more. */
+  /** When the next thing happens; Infinity if nothing does. */
   get nextMs(): number {
     while (this.#agenda.length > 0 && !this.#agenda[0]!.isOn()) this.#takeTop();
     return this.#agenda[0]?.atMs ?? Infinity;
   }
 
-  /** Goes on to the next thing and lets it happen. */
+  /** Advances to the next thing and runs it. */
   happenNext(): void {
     this.nowMs = Math.max(this.nowMs, this.nextMs);
     this.#takeTop().happen();
   }
 
-  /** A process's clock; its timers go with the process. */
+  /** A process's clock. Its timers end with the process. */
   clock(isAlive: () => boolean): Clock {
     const startMs = this.nowMs - this.#chance.next() * 1e6;
     return {
@@ -75,7 +75,7 @@ export class World {
       boot: () => Promise.resolve(this.#sinceBoot(this.nowMs - startMs)),
       after: (ms, callback) => {
         let isOn = true;
-        // A timer is never early, and late by what else the machine has to do.
+        // A timer is never early, but may be late on a busy machine.
         const lateMs = this.#chance.happens(0.02) ? 250 * this.#chance.next() : 0;
         const atMs = this.nowMs + Math.max(0, Math.ceil(ms)) + lateMs;
         this.appoint(atMs, () => isOn && isAlive(), callback);

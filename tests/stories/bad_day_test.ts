@@ -7,7 +7,7 @@ import { until } from "../support/until.ts";
 
 const SECRET = "rs_secret_of_guest_app";
 
-Deno.test("story: a bad day, from the first notice to a clean audit, by the command line alone", async () => {
+Deno.test("story: a bad day, from the first notice to a clean audit, using only the CLI", async () => {
   const folder = await Deno.makeTempDir();
   let status = 401;
   await using receiver = startRawServer(() => ({ status, body: "bad signature" }));
@@ -23,7 +23,7 @@ Deno.test("story: a bad day, from the first notice to a clean audit, by the comm
   const bellhook = (...args: string[]) => run(folder, ...args);
   const daemon = await serve(folder, port);
   try {
-    // The receiver has lost its secret: everything is refused.
+    // The receiver has lost its secret and refuses everything.
     for (const id of ["bk_1", "bk_2", "bk_3"]) {
       const data = JSON.stringify({ booking_id: id });
       const sent = await bellhook(
@@ -52,7 +52,7 @@ Deno.test("story: a bad day, from the first notice to a clean audit, by the comm
       return stdout.trim().split("\n").length === 3;
     }, "three exhausted deliveries");
 
-    // Is it us? Who gets it, and is what we sent signed right?
+    // Is it our fault? Who gets the event, and is the signature correct?
     const match = await bellhook("match", "booking.created", "--scope", "property_id=p9");
     assert(/guest-app\tno\t.*scope/s.test(match.stdout), match.stdout);
     const refused = `${folder}/refused.http`;
@@ -64,7 +64,7 @@ Deno.test("story: a bad day, from the first notice to a clean audit, by the comm
     assertEquals(theirs.code, 1);
     assert(/2 spaces/.test(theirs.stdout + theirs.stderr), theirs.stdout + theirs.stderr);
 
-    // The receiver is mended: all that failed goes out again.
+    // The receiver works again: everything that failed is sent again.
     status = 200;
     const filter = ["--since", "1h", "--state", "exhausted"];
     const dry = await bellhook("replay", ...filter, "--dry-run", "--json");
@@ -148,7 +148,7 @@ function asText({ head, text }: { head: string; text(): string }): string {
   return `${head.trimEnd()}\r\n\r\n${text()}`;
 }
 
-/** The request as a receiver that pretty-prints before it signs would want it. */
+/** The request as signed by someone who pretty-prints the body first. */
 function signedOverPrettyPrint(request: RawRequest): { head: string; text(): string } {
   const pretty = JSON.stringify(JSON.parse(request.text()), null, 2);
   const signature = createHmac("sha256", SECRET).update(pretty).digest("hex");

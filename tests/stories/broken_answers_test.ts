@@ -8,7 +8,7 @@ import { aSubscription } from "../support/a_subscription.ts";
 import { type Reply, startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 
-/** The first attempt of a delivery to a receiver with this reply, as the API and the dashboard have it. */
+/** The first attempt to a receiver with this reply, as shown by the API and the dashboard. */
 async function firstAttempt(reply: Reply) {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/bellhook.db`;
@@ -34,7 +34,7 @@ async function firstAttempt(reply: Reply) {
   return { delivery, attempt: delivery.attempts[0], page };
 }
 
-Deno.test("story: an answer that breaks off in its body fails, and keeps what came of it", async () => {
+Deno.test("story: an answer whose body breaks off is a failure, and its received part is stored", async () => {
   const { delivery, attempt, page } = await firstAttempt({
     raw: ["HTTP/1.1 200 OK\r\nX-Trace: 7\r\nContent-Length: 9\r\n\r\nhalf"],
     close: true,
@@ -52,7 +52,7 @@ Deno.test("story: an answer that breaks off in its body fails, and keeps what ca
   assertStringIncludes(page, "200, reset");
 });
 
-Deno.test("story: a compressed answer is on record unpacked", async () => {
+Deno.test("story: a compressed answer is stored decompressed", async () => {
   const headers = [["Content-Encoding", "gzip"]] as const;
   const body = new Uint8Array(gzipSync('{"error":"no such room"}'));
   const { attempt } = await firstAttempt({ status: 500, headers, body });
@@ -60,7 +60,7 @@ Deno.test("story: a compressed answer is on record unpacked", async () => {
   assertEquals(attempt.response.note, undefined);
 });
 
-Deno.test("story: what says it is compressed and isn't is on record as it came, with a note", async () => {
+Deno.test("story: an answer that is wrongly declared as compressed is stored unchanged, with a note", async () => {
   const headers = [["Content-Encoding", "gzip"]] as const;
   const { attempt, page } = await firstAttempt({ status: 500, headers, body: "plain after all" });
   assertEquals(attempt.response.body, "plain after all");

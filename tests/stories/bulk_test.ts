@@ -6,7 +6,7 @@ import { aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 
-/** Two subscriptions whose receivers are down until the test says otherwise. */
+/** Two subscriptions whose receivers are down until the test brings them up. */
 async function aBadDay(count: number) {
   const down = { is: true };
   const got: string[] = [];
@@ -76,7 +76,7 @@ async function states(daemon: TestDaemon, query: string): Promise<Record<string,
   return counts;
 }
 
-Deno.test("bulk: all that is pending for a subscription is sent now, and nothing twice", async () => {
+Deno.test("bulk: sends all pending deliveries of a subscription now, each once", async () => {
   await using day = await aBadDay(20);
   const { daemon, got, down } = day;
   down.is = false;
@@ -103,7 +103,7 @@ Deno.test("bulk: all that is pending for a subscription is sent now, and nothing
   ]);
 });
 
-Deno.test("bulk: what is pending of a type is cancelled, each with its reason, and the rest is not", async () => {
+Deno.test("bulk: cancels the pending deliveries of a type, with a reason, and no others", async () => {
   await using day = await aBadDay(20);
   const { daemon } = day;
   const id = await start(daemon, { type: "booking.a", action: "cancel" });
@@ -112,7 +112,7 @@ Deno.test("bulk: what is pending of a type is cancelled, each with its reason, a
   assertEquals(await states(daemon, "type=booking.b"), { pending: 20 });
   const { body } = await daemon.call("GET", "/v1/deliveries?state=cancelled&limit=1");
   assertStringIncludes(body.items[0].reason, id);
-  // Again there is nothing left to do.
+  // The second time there is nothing to do.
   const again = await finished(
     daemon,
     await start(daemon, { type: "booking.a", action: "cancel" }),
@@ -127,7 +127,7 @@ Deno.test("bulk: what is pending of a type is cancelled, each with its reason, a
   assertEquals(ended.body.errors[0].path, "state");
 });
 
-Deno.test("bulk: what comes after the start is left alone, and a stop ends it", async () => {
+Deno.test("bulk: ignores deliveries created after its start, and can be stopped", async () => {
   await using day = await aBadDay(2);
   const { daemon } = day;
   const id = await start(daemon, { action: "cancel" });
@@ -140,7 +140,7 @@ Deno.test("bulk: what comes after the start is left alone, and a stop ends it", 
   assertEquals((await daemon.call("POST", "/v1/replays/rpl_none/stop")).status, 404);
 });
 
-/** A daemon whose time stands still, with so many deliveries held for each of two subscriptions. */
+/** A daemon with a stopped clock, and this many held deliveries for each of two subscriptions. */
 async function heldDeliveries(count: number) {
   const clock = new FakeClock();
   const subscriptions = ["crm", "erp"].map((id) =>
@@ -158,7 +158,7 @@ async function causes(daemon: TestDaemon): Promise<string[]> {
   return body.items.map(({ cause }: { cause: string }) => cause);
 }
 
-Deno.test("bulk: a stop half-way leaves the rest pending, and all places say how far it came", async () => {
+Deno.test("bulk: stopped half-way, it leaves the rest pending, and its progress is shown everywhere", async () => {
   const { daemon, clock } = await heldDeliveries(200);
   await using _ = daemon;
   const id = await start(daemon, { action: "cancel" });
@@ -175,7 +175,7 @@ Deno.test("bulk: a stop half-way leaves the rest pending, and all places say how
   ]);
 });
 
-Deno.test("bulk: a retry leaves paused subscriptions alone, and does not count theirs", async () => {
+Deno.test("bulk: a retry ignores the deliveries of paused subscriptions", async () => {
   const { daemon, clock } = await heldDeliveries(20);
   await using _ = daemon;
   const id = await start(daemon, { state: "pending", subscription: "crm" });
@@ -188,7 +188,7 @@ Deno.test("bulk: a retry leaves paused subscriptions alone, and does not count t
   assertEquals(await states(daemon, ""), { pending: 40 });
 });
 
-Deno.test("bulk: a small one does not wait for a large one", async () => {
+Deno.test("bulk: a small one doesn't wait for a large one", async () => {
   const { daemon } = await heldDeliveries(900);
   await using _ = daemon;
   const large = await start(daemon, { action: "cancel", subscription: "crm" });

@@ -11,7 +11,7 @@ import { type RawServer, startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 
 const EVENT = { type: "booking.created", data: { id: "bk_1" } };
-/** The clock that Standard Webhooks' own package goes by is the real one. */
+/** The real time, because the Standard Webhooks package uses the real clock. */
 const now = () => new FakeClock(Date.now());
 
 function anOwned(receiver: RawServer, overrides: Partial<Subscription>): Subscription {
@@ -34,7 +34,7 @@ async function publish(daemon: TestDaemon): Promise<void> {
   }
 }
 
-Deno.test("contacts: a URL is told of failing and recovered, signed as events are, and nothing else", async () => {
+Deno.test("contacts: a URL gets only failing and recovered notices, signed like events", async () => {
   let status = 500;
   await using receiver = startRawServer(() => ({ status, body: "password: hunter2" }));
   await using customer = startRawServer();
@@ -71,7 +71,7 @@ Deno.test("contacts: a URL is told of failing and recovered, signed as events ar
   }
 });
 
-Deno.test("contacts: mail goes out by the first mail channel, to the owner alone", async () => {
+Deno.test("contacts: mail is sent through the first mail channel, only to the owner", async () => {
   await using receiver = startRawServer({ status: 410 });
   await using mail = await startMailServer();
   const channel: NoticeChannel = {
@@ -95,7 +95,7 @@ Deno.test("contacts: mail goes out by the first mail channel, to the owner alone
   assert(!text.includes("try:") && !text.includes("hush") && !text.includes("ops@example.com"));
 });
 
-Deno.test("contacts: an operator's pause is told without the operator's name", async () => {
+Deno.test("contacts: the notice about an operator's pause doesn't contain the operator's name", async () => {
   await using receiver = startRawServer();
   await using customer = startRawServer();
   const owned = anOwned(receiver, { contact: [customer.url] });
@@ -107,7 +107,7 @@ Deno.test("contacts: an operator's pause is told without the operator's name", a
   assert(!customer.requests[0]!.text().includes("local"));
 });
 
-Deno.test("contacts: one that fails, or is the receiver itself, starts no notices of its own", async () => {
+Deno.test("contacts: a failing contact, or one that is the receiver itself, causes no more notices", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 500 });
   await using operator = startRawServer();
@@ -124,7 +124,7 @@ Deno.test("contacts: one that fails, or is the receiver itself, starts no notice
   await publish(daemon);
   await operator.received(1);
   await receiver.received(2);
-  // The contact's own retries run out.
+  // The contact's own deliveries are exhausted.
   for (let round = 0; round < 8; round++) {
     clock.advance(26 * 3_600_000);
     await until(async () => {

@@ -36,7 +36,7 @@ Deno.test(`story: serve killed with -9 under load, ${ROUNDS} times, loses no acc
   const accepted: string[] = [];
   let number = 0;
 
-  /** Posts until the daemon is gone; notes what was answered 202 or, for a repeat, 200. */
+  /** Posts until the daemon is killed; records what was answered 202, or 200 for a repeat. */
   async function publish(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       const id = `ev-${++number}`;

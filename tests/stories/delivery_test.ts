@@ -35,7 +35,7 @@ function inState(daemon: TestDaemon, id: string, state: string) {
   }, `${id} is ${state}`);
 }
 
-Deno.test("story: what is posted arrives signed, is recorded, and is shown with its answer", async () => {
+Deno.test("story: an event arrives signed, is recorded, and is shown with its answer", async () => {
   await using receiver = startRawServer({
     status: 201,
     headers: [["X-Got", "it"]],
@@ -58,7 +58,7 @@ Deno.test("story: what is posted arrives signed, is recorded, and is shown with 
   assert(!JSON.stringify(shown).includes("s3cr3t"));
 });
 
-Deno.test("story: disabled holds, tests go out all the same, and enabling sends what was held", async () => {
+Deno.test("story: a disabled subscription holds events but not tests; enabling sends them", async () => {
   await using receiver = startRawServer();
   const disabled = to(receiver.url, { id: "new", enabled: false });
   const config = aConfig({ subscriptions: [disabled] });
@@ -79,7 +79,7 @@ Deno.test("story: disabled holds, tests go out all the same, and enabling sends 
   await inState(daemon, held.id, "delivered");
 });
 
-Deno.test("story: a removed subscription's deliveries are held and listed until it comes back", async () => {
+Deno.test("story: a removed subscription's deliveries are held and listed until it is added again", async () => {
   const clock = new FakeClock();
   await using receiver = startRawServer([{ status: 500 }, { status: 200 }]);
   const present = aConfig({ subscriptions: [to(receiver.url)] });
@@ -130,7 +130,7 @@ Deno.test("story: 410 cancels its delivery and pauses the subscription; resume s
   assertEquals((await delivery(daemon, second.id)).state, "cancelled");
 });
 
-Deno.test("story: Retry-After postpones the next attempt, and only postpones it", async () => {
+Deno.test("story: Retry-After can postpone the next attempt, but not advance it", async () => {
   const clock = new FakeClock();
   await using receiver = startRawServer([{ status: 429, headers: [["Retry-After", "600"]] }, {}]);
   await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url)] }), { clock });
@@ -143,7 +143,7 @@ Deno.test("story: Retry-After postpones the next attempt, and only postpones it"
   await inState(daemon, id, "delivered");
 });
 
-Deno.test("story: Booking Experts without confirmation gets one attempt, whatever comes of it", async () => {
+Deno.test("story: Booking Experts without confirmation gets one attempt, whatever its result", async () => {
   const clock = new FakeClock();
   await using receiver = startRawServer({ status: 500 });
   const subscription = to(receiver.url, {
@@ -166,7 +166,7 @@ Deno.test("story: Booking Experts without confirmation gets one attempt, whateve
   assertEquals(receiver.requests.length, 1);
 });
 
-Deno.test("story: concurrency is a subscription's bound on attempts under way", async () => {
+Deno.test("story: concurrency limits a subscription's attempts in progress", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   let open = 0, most = 0;
   await using receiver = startRawServer(async () => {
@@ -203,7 +203,7 @@ Deno.test("story: a rate limit paces a backlog, to the millisecond", async () =>
   for (const { deliveries: [{ id }] } of receipts) await inState(daemon, id, "delivered");
 });
 
-Deno.test("story: while one receiver hangs with a backlog, all others are served", async () => {
+Deno.test("story: while one receiver hangs with a backlog, all others get their events", async () => {
   const clock = new FakeClock();
   await using hanging = startRawServer({ hang: true });
   await using healthy = startRawServer();
@@ -256,7 +256,7 @@ for (
       await inState(daemon, id, "delivered");
       assertEquals(healthy.requests.length, i);
     }
-    // Their deadlines pass, they hang again: still there is room.
+    // After their deadlines they hang again, and slots are still free.
     clock.advance(30_000);
     const { deliveries: [{ id }] } = await post(daemon);
     await inState(daemon, id, "delivered");
@@ -264,7 +264,7 @@ for (
   });
 }
 
-Deno.test("story: a backlog larger than memory holds drains in full, each once", async () => {
+Deno.test("story: a backlog larger than the memory limit is sent completely, each delivery once", async () => {
   await using receiver = startRawServer();
   const subscriptions = [to(receiver.url, { concurrency: 64 })];
   await using daemon = await aDaemon(aConfig({ subscriptions }));
@@ -294,7 +294,7 @@ Deno.test("story: retry sends a pending delivery now and a finished one again, u
   assertEquals((await daemon.call("POST", "/v1/deliveries/dlv_none/retry")).status, 404);
 });
 
-Deno.test("story: cancel ends a pending delivery for good, and a final state stays", async () => {
+Deno.test("story: cancel ends a pending delivery, and a final state never changes", async () => {
   const clock = new FakeClock();
   await using receiver = startRawServer({ status: 500 });
   await using daemon = await aDaemon(aConfig({ subscriptions: [to(receiver.url)] }), { clock });
@@ -309,7 +309,7 @@ Deno.test("story: cancel ends a pending delivery for good, and a final state sta
   assertEquals(receiver.requests.length, 1);
 });
 
-Deno.test("story: a step of the wall clock makes no retry early, and none late", async () => {
+Deno.test("story: a jump of the wall clock makes no retry early or late", async () => {
   for (const stepMs of [3_600_000, -3_600_000, 86_400_000, -86_400_000]) {
     const clock = new FakeClock();
     await using receiver = startRawServer([{ status: 500 }, { status: 200 }]);
@@ -328,7 +328,7 @@ Deno.test("story: a step of the wall clock makes no retry early, and none late",
   }
 });
 
-Deno.test("story: a secret header that the receiver echoes is not kept", async () => {
+Deno.test("story: a secret header that the receiver echoes is not stored", async () => {
   await using receiver = startRawServer((request) => ({
     headers: [["X-Echo", `got ${request.header("X-Key")}`]],
     body: `{"key":"${request.header("X-Key")}","é":1}`,
@@ -341,7 +341,7 @@ Deno.test("story: a secret header that the receiver echoes is not kept", async (
   assertEquals(shown.attempts[0].response.body, '{"key":"[redacted]","é":1}');
 });
 
-Deno.test("story: a secret header is not kept either where it is spelled otherwise or cut off", async () => {
+Deno.test("story: a secret header is not stored in another spelling or truncated either", async () => {
   const secret = 'Bearer tok"en\\sec/ret-12345';
   await using receiver = startRawServer((request) => {
     const key = request.header("X-Key")!;
@@ -362,7 +362,7 @@ Deno.test("story: a secret header is not kept either where it is spelled otherwi
   assertMatch(body.slice(begun.length), /^x+\[redacted\]$/);
 });
 
-Deno.test("story: what finished is kept as long as the config says, and then goes", async () => {
+Deno.test("story: finished deliveries are deleted after the configured time", async () => {
   const clock = new FakeClock();
   const day = 86_400_000;
   let status = 200;

@@ -6,7 +6,7 @@ import { FakeClock } from "../support/fake_clock.ts";
 import { type Replies, startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 
-/** Seconds after the first attempt at which the house ladder's retries are due. */
+/** When the retries of the default schedule are due, in seconds after the first attempt. */
 const RUNGS_S = [60, 360, 2_160, 9_360, 95_760];
 
 function withReceiver(url: string) {
@@ -21,7 +21,7 @@ async function post(daemon: TestDaemon): Promise<string> {
   return body.deliveries[0].id;
 }
 
-/** The delivery once that many attempts of it are on record. */
+/** Waits until this many attempts of a delivery are recorded; returns the delivery. */
 function attempted(daemon: TestDaemon, id: string, count: number) {
   return until(async () => {
     const { body } = await daemon.call("GET", `/v1/deliveries/${id}`);
@@ -67,7 +67,7 @@ Deno.test("story: a receiver that never recovers sees six attempts over 95 760 s
   assertEquals(receiver.requests.length, 6);
 });
 
-Deno.test("story: the ladder goes on where it was after restarts between rungs and during an attempt", async () => {
+Deno.test("story: the retry schedule continues after restarts between and during attempts", async () => {
   const clock = new FakeClock();
   const folder = await Deno.makeTempDir();
   let replies: Replies = { status: 503 };
@@ -93,7 +93,7 @@ Deno.test("story: the ladder goes on where it was after restarts between rungs a
     clock.advance(1_000);
     await attempted(daemon, id, 2);
 
-    // The daemon dies while the third attempt hangs: nobody knows what came of it, so it is made again.
+    // The daemon is killed during the third attempt. Its result is unknown, so it is repeated.
     replies = () => ({ hang: true });
     clock.advance(300_000);
     await receiver.received(3);
@@ -111,7 +111,7 @@ Deno.test("story: the ladder goes on where it was after restarts between rungs a
   }
 });
 
-Deno.test("story: after a long downtime an overdue delivery gets one attempt, then its next rung", async () => {
+Deno.test("story: after a long downtime an overdue delivery gets one attempt, then its next delay", async () => {
   const clock = new FakeClock();
   const folder = await Deno.makeTempDir();
   await using receiver = startRawServer({ status: 500 });

@@ -54,7 +54,7 @@ function told(operator: RawServer): any[] {
   });
 }
 
-/** Posts an event whose attempts all fail, and lets its ladder run out. */
+/** Posts an event whose attempts all fail, and waits until it is exhausted. */
 async function exhaust(daemon: TestDaemon, clock: FakeClock): Promise<string> {
   const { body } = await daemon.call("POST", "/v1/events", EVENT);
   const { id } = body.deliveries[0];
@@ -71,10 +71,10 @@ function attempts(daemon: TestDaemon, id: string, count: number) {
   }, `${count} attempts`);
 }
 
-/** The clock that Standard Webhooks' own package goes by is the real one. */
+/** The real time, because the Standard Webhooks package uses the real clock. */
 const now = () => new FakeClock(Date.now());
 
-Deno.test("notices: failing and recovered are told once each, signed, with what helps", async () => {
+Deno.test("notices: failing and recovered are sent once each, signed, with a fix", async () => {
   const clock = now();
   let status = 500;
   await using receiver = startRawServer(() => ({ status, body: "no such column" }));
@@ -102,7 +102,7 @@ Deno.test("notices: failing and recovered are told once each, signed, with what 
   assert(!operator.requests.some((request) => request.text().includes("hush")));
 });
 
-Deno.test("notices: the command that helps is quoted for a shell, whatever an id holds", async () => {
+Deno.test("notices: the suggested command is quoted for a shell, whatever the id contains", async () => {
   const clock = now();
   const id = "guests; touch /tmp/never $(id)";
   let status = 500;
@@ -129,7 +129,7 @@ Deno.test("notices: the command that helps is quoted for a shell, whatever an id
   ]);
 });
 
-Deno.test("notices: 410 and an operator's pause are told as paused", async () => {
+Deno.test("notices: a 410 and an operator's pause are sent as paused", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 410 });
   await using operator = startRawServer();
@@ -148,7 +148,7 @@ Deno.test("notices: 410 and an operator's pause are told as paused", async () =>
   assertEquals([paused.type, paused.data.by], ["subscription.paused", "local"]);
 });
 
-Deno.test("notices: a config that is rejected is told, and changes nothing", async () => {
+Deno.test("notices: a rejected config causes a notice and no change", async () => {
   const clock = now();
   await using receiver = startRawServer();
   await using operator = startRawServer();
@@ -173,7 +173,7 @@ Deno.test("notices: a config that is rejected is told, and changes nothing", asy
   assertEquals((await daemon.call("GET", "/v1/subscriptions")).body.items.length, 1);
 });
 
-Deno.test("notices: a channel that answers 410 is asked again, and can be looked at", async () => {
+Deno.test("notices: a channel that answers 410 is retried, and its deliveries can be inspected", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 410 });
   await using operator = startRawServer([{ status: 410 }, { status: 200 }]);
@@ -190,7 +190,7 @@ Deno.test("notices: a channel that answers 410 is asked again, and can be looked
   await until(async () => (await health()).consecutiveFailures === 0);
 });
 
-Deno.test("notices: two channels to one place get what each asks for; no id shows a path", async () => {
+Deno.test("notices: two channels with one URL get their own kinds; ids contain no path", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 500 });
   await using operator = startRawServer();
@@ -215,7 +215,7 @@ Deno.test("notices: two channels to one place get what each asks for; no id show
   assertEquals(ids, ["guest-app", id, `${id}#2`]);
 });
 
-Deno.test("notices: exhausted deliveries are told in one digest for each 15 minutes", async () => {
+Deno.test("notices: exhausted deliveries are sent as one digest every 15 minutes", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 500, body: "no" });
   await using operator = startRawServer();
@@ -263,7 +263,7 @@ Deno.test("notices: exhausted deliveries are told in one digest for each 15 minu
   assertEquals([next.count, next.subscriptions], [2, 2]);
 });
 
-Deno.test("notices: Slack is told like any channel, retried, and its URL is shown nowhere", async () => {
+Deno.test("notices: Slack works like any channel, with retries, and its URL is never shown", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 500 });
   await using slack = startRawServer([{ status: 503 }, { status: 200, body: "ok" }]);
@@ -298,7 +298,7 @@ Deno.test("notices: Slack is told like any channel, retried, and its URL is show
   assert(!JSON.stringify(shown).includes("kh5VxJ8"));
 });
 
-Deno.test("notices: a digest survives a restart, and goes to the channels that are there by then", async () => {
+Deno.test("notices: a digest survives a restart, and goes to the channels configured then", async () => {
   const clock = now();
   const folder = await Deno.makeTempDir();
   await using receiver = startRawServer({ status: 500 });
@@ -321,7 +321,7 @@ Deno.test("notices: a digest survives a restart, and goes to the channels that a
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("notices: a channel can be tried, and the config's page says how", async () => {
+Deno.test("notices: a channel can be tested, and the config page shows how", async () => {
   const clock = now();
   await using receiver = startRawServer();
   await using operator = startRawServer();
@@ -349,7 +349,7 @@ Deno.test("notices: a channel can be tried, and the config's page says how", asy
   assert(!page.includes("kh5VxJ8"));
 });
 
-Deno.test("notices: only the kinds that a channel asks for", async () => {
+Deno.test("notices: a channel gets only the kinds it lists", async () => {
   const clock = now();
   await using receiver = startRawServer({ status: 500 });
   await using operator = startRawServer();
@@ -362,7 +362,7 @@ Deno.test("notices: only the kinds that a channel asks for", async () => {
   assertEquals(told(operator).map(({ type }) => type), ["subscription.failing"]);
 });
 
-Deno.test("notices: survive a restart and are retried; one that is exhausted is only logged", async () => {
+Deno.test("notices: survive a restart and are retried; an exhausted one is only logged", async () => {
   const clock = now();
   const folder = await Deno.makeTempDir();
   await using receiver = startRawServer({ status: 500 });
@@ -394,7 +394,7 @@ Deno.test("notices: survive a restart and are retried; one that is exhausted is 
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("replay: counts on a dry run, then sends again what failed, and goes on after a restart", async () => {
+Deno.test("replay: counts on a dry run, then sends failed deliveries again, and continues after a restart", async () => {
   const clock = now();
   const folder = await Deno.makeTempDir();
   let status = 410 - 10;

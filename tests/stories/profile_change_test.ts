@@ -8,7 +8,7 @@ import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
 import { until } from "../support/until.ts";
 
-Deno.test("profile change: what waits keeps the old body and its signature, and a reload says how many", async () => {
+Deno.test("profile change: pending deliveries keep their body and signature, and a reload reports how many", async () => {
   const got: Headers[] = [];
   let status = 503;
   await using receiver = Deno.serve(

@@ -5,7 +5,7 @@ import { systemClock } from "../../src/runtime/clock.ts";
 import { aDaemon, type Answer, type TestDaemon } from "../support/a_daemon.ts";
 import { until } from "../support/until.ts";
 
-/** One receiver for all; each subscription has a path of its own. */
+/** One receiver for all subscriptions, each with its own path. */
 function aReceiver() {
   const got: { path: string; body: string }[] = [];
   const status = { of: (_path: string) => 200 };
@@ -62,7 +62,7 @@ const subscription = (id: string, url: string, overrides: Words = {}) => ({
 
 const tenancy = { key: "account_id" };
 
-/** As a receiver of that customer might be addressed, and what belongs to somebody else. */
+/** Events that a customer's receiver may get, and events of others. */
 const OTHERS: readonly (readonly [mine: unknown, theirs: string])[] = [
   ["1", "1"],
   [1, '"1"'],
@@ -79,7 +79,7 @@ const OTHERS: readonly (readonly [mine: unknown, theirs: string])[] = [
   [["a", "b"], '"a,b"'],
 ];
 
-Deno.test("tenancy: no event reaches another customer's receiver, however alike the two are", async () => {
+Deno.test("tenancy: no event reaches another customer's receiver, however similar the two are", async () => {
   const receiver = aReceiver();
   await using _closing = { [Symbol.asyncDispose]: () => receiver.server.shutdown() };
   await using daemon = await aDaemon(
@@ -108,7 +108,7 @@ Deno.test("tenancy: no event reaches another customer's receiver, however alike 
     const own = Array.isArray(mine) ? mine[0] : mine;
     assertEquals((await post(JSON.stringify({ account_id: own }))).body.deliveries.length, 2);
   }
-  // Spellings of one and the same value.
+  // Spellings of the same value.
   const same = await daemon.call(
     "POST",
     "/v1/events",
@@ -117,7 +117,7 @@ Deno.test("tenancy: no event reaches another customer's receiver, however alike 
   assertEquals(same.body.deliveries.length, 2);
 });
 
-Deno.test("tenancy: an event that does not say whose it is is refused at every door, and nothing is stored", async () => {
+Deno.test("tenancy: an event without a customer is refused everywhere, and nothing is stored", async () => {
   const receiver = aReceiver();
   await using _closing = { [Symbol.asyncDispose]: () => receiver.server.shutdown() };
   await using daemon = await aDaemon(
@@ -156,7 +156,7 @@ Deno.test("tenancy: an event that does not say whose it is is refused at every d
     [{ ...cloud, account_id: null }],
     "application/cloudevents-batch+json",
   );
-  // What the body of a receiver of this customer needs is refused as well: it never goes out as null.
+  // An event without a value that a receiver's body requires is refused as well, not sent with null.
   await refused("scope.property_id", {
     type: "booking.created",
     data: 1,
@@ -168,7 +168,7 @@ Deno.test("tenancy: an event that does not say whose it is is refused at every d
   assertEquals(body.items, []);
 });
 
-Deno.test("tenancy: what waits for a subscription is not sent once that is another customer's", async () => {
+Deno.test("tenancy: pending deliveries are not sent once the subscription is another customer's", async () => {
   const receiver = aReceiver();
   await using _closing = { [Symbol.asyncDispose]: () => receiver.server.shutdown() };
   receiver.status.of = () => 503;
@@ -199,18 +199,18 @@ Deno.test("tenancy: what waits for a subscription is not sent once that is anoth
   await until(async () => (await delivery(daemon, crm.id)).state === "cancelled");
   const { reason } = await delivery(daemon, crm.id);
   assertStringIncludes(reason, "scope.account_id");
-  // Sent again by hand, or by a replay, it goes the same way.
+  // The same holds if it is sent again by an operator or by a replay.
   const again = await daemon.call("POST", `/v1/deliveries/${crm.id}/retry`);
   assertEquals(again.status, 202);
   await until(async () => (await delivery(daemon, again.body.id)).state === "cancelled");
   assertEquals(receiver.got.filter(({ path }) => path === "/crm").length, 1);
-  // The same customer's other receiver still gets its own.
+  // The customer's other receiver still gets its events.
   const twin = posted.body.deliveries[1];
   assertEquals((await daemon.call("POST", `/v1/deliveries/${twin.id}/retry`)).status, 202);
   await until(async () => (await delivery(daemon, twin.id)).state === "delivered");
 });
 
-Deno.test("tenancy: check wants every subscription to name the key, or to say that all are meant", async () => {
+Deno.test("tenancy: check requires every subscription to name a customer, or all of them", async () => {
   const loaded = await reading({
     tenancy,
     subscriptions: [
@@ -245,7 +245,7 @@ Deno.test("a test event belongs to the subscription's own customer", async () =>
   assertEquals(event.scope.account_id, 12);
 });
 
-Deno.test("a test event obeys the profile's catalogue and the subscription's permissions", async () => {
+Deno.test("a test event respects the profile's event list and the subscription's permissions", async () => {
   const receiver = aReceiver();
   await using _closing = { [Symbol.asyncDispose]: () => receiver.server.shutdown() };
   const booking = (id: string, permissions: string[]) =>

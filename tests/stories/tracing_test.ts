@@ -5,17 +5,17 @@ import { freePort, serve } from "../support/processes.ts";
 import { type RawRequest, startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 
-/** What a receiver may be shown in its URL, and nobody else. */
+/** A part of the URL that only the receiver may see. */
 const IN_URL = "t0ken-in-the-url";
 
 const EVENT = { id: "bk_1", type: "booking.created", data: {} };
 
-Deno.test("story: with traces on each attempt is a root span linked to its event's, across a kill", async () => {
+Deno.test("story: with tracing, each attempt is a root span linked to its event's, even after a kill", async () => {
   await using collector = startRawServer({ headers: [["Content-Type", "application/json"]] });
   let status = 503;
   await using receiver = startRawServer(() => ({ status }));
   await using house = await aHouse(receiver.url);
-  // Deno's propagators are on by default; not even so goes anything out that nobody asked for.
+  // Deno's propagators are on by default, but no tracing header is sent unless configured.
   const env = {
     OTEL_DENO: "true",
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -28,7 +28,7 @@ Deno.test("story: with traces on each attempt is a root span linked to its event
   const { deliveries } = await post(house.port, "/v1/events", EVENT, { traceparent });
   await receiver.received(2);
   await until(() => pendingAfterOneAttempt(house.folder), "both first attempts are on record");
-  // Its requests have spans of their own, the first of which tell that it is ready.
+  // Requests have their own spans; the first ones show that the daemon is ready.
   const own = /^(accept event|attempt delivery)$/;
   await until(
     () => spansIn(collector.requests).filter(({ name }) => own.test(name)).length >= 3,
@@ -50,7 +50,7 @@ Deno.test("story: with traces on each attempt is a root span linked to its event
   assertEquals(others, []);
   assertEquals(event.attributes["bellhook.event.id"], "bk_1");
   assertEquals(event.attributes["bellhook.deliveries"], 2);
-  // It is within the request that brought it, and that within the publisher's trace.
+  // It is a child of the request's span, which is in the publisher's trace.
   assertEquals(event.traceId, publisher.trace);
   assertNotEquals(event.parentSpanId, "");
 
@@ -89,7 +89,7 @@ Deno.test("story: with traces on each attempt is a root span linked to its event
   assert(collector.requests.every((request) => !request.text().includes(IN_URL)));
 });
 
-Deno.test("story: with traces off nothing is collected, stored or sent", async () => {
+Deno.test("story: without tracing, nothing is collected, stored or sent", async () => {
   await using collector = startRawServer();
   await using receiver = startRawServer();
   await using house = await aHouse(receiver.url);
@@ -105,7 +105,7 @@ Deno.test("story: with traces off nothing is collected, stored or sent", async (
   assertEquals(db.prepare("select trace from events").all().map(({ trace }) => trace), [null]);
 });
 
-Deno.test("tracing: where Deno has registered nothing there is nothing to call", () => {
+Deno.test("tracing: calls nothing if Deno has registered no tracer", () => {
   assertEquals(systemTracing("0.0.0"), undefined);
 });
 
@@ -146,7 +146,7 @@ function pendingAfterOneAttempt(folder: string): boolean {
   return rows.every(({ state, attempt_count }) => state === 0 && attempt_count === 1);
 }
 
-/** The path of a request, and every header that a tracer could have added. */
+/** A request's path, and all headers that a tracer could have added. */
 function traceHeaders({ target, headers }: RawRequest): string {
   const added = headers.filter(([name]) => /^(trace|baggage|b3|x-b3|uber)/i.test(name));
   return [target.split("?")[0]!, ...added.map(([name, value]) => `${name}: ${value}`)].join("\n");
@@ -162,7 +162,7 @@ interface Span {
   readonly failed: boolean;
 }
 
-/** Bellhook's own spans among what a collector was sent as OTLP/JSON. */
+/** Bellhook's own spans in the OTLP/JSON that a collector received. */
 function spansIn(requests: readonly RawRequest[]): Span[] {
   const sent = requests.filter(({ target }) => target === "/v1/traces");
   return sent.flatMap((request) => {

@@ -1,7 +1,7 @@
 import type { Config } from "../../src/config/config.ts";
 import { BUILT_IN } from "../../src/profiles/table.ts";
 
-/** A config on loopback, without tokens, in memory, that keeps everything. */
+/** A config on loopback, without tokens, with an in-memory database that deletes nothing. */
 export function aConfig(overrides: Partial<Config> = {}): Config {
   return {
     path: "/nowhere/config.json",

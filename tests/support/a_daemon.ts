@@ -6,7 +6,7 @@ import { systemClock } from "../../src/runtime/clock.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { until } from "./until.ts";
 
-/** A daemon under test, and its API by method and path. */
+/** A daemon under test, with methods that call its API. */
 export interface TestDaemon extends Daemon {
   /** JSON in, JSON out. */
   call(
@@ -25,7 +25,7 @@ export interface Answer {
   readonly body: any;
 }
 
-/** Starts the real daemon on real sockets; the clock and the log may be the test's own. */
+/** Starts a real daemon on real sockets. The test may provide a clock and a log. */
 export async function aDaemon(
   config: Config,
   ports: Partial<DaemonPorts> = {},
@@ -39,13 +39,13 @@ export async function aDaemon(
   return {
     ...daemon,
     call: (method, path, body, headers) => call(`${daemon.url}${path}`, { method, body, headers }),
-    // A test that has failed may leave attempts hanging, which a fake clock would never end.
+    // A failed test may leave attempts that a fake clock would never end.
     [Symbol.asyncDispose]: () =>
       ports.clock instanceof FakeClock ? stopWithin(daemon, ports.clock, 500) : daemon.stop(),
   };
 }
 
-/** One HTTP request; a string body goes out as it is, anything else as JSON. */
+/** One HTTP request. A string body is sent unchanged, anything else as JSON. */
 export async function call(
   url: string,
   { method = "GET", body, headers = {} }: {
@@ -71,12 +71,12 @@ export async function call(
   };
 }
 
-/** Stops without waiting out the grace, which only the fake clock could end. */
+/** Stops without the grace period, which only the fake clock could end. */
 export function stopAtOnce(daemon: Daemon, clock: FakeClock): Promise<void> {
   return stopWithin(daemon, clock, 0);
 }
 
-/** Lets so much time pass, again and again, until the daemon has stopped. */
+/** Advances the clock repeatedly until the daemon has stopped. */
 async function stopWithin(
   daemon: Daemon,
   clock: FakeClock,

@@ -21,7 +21,7 @@ const DELIVERIES = {
     select seq, seq, 1, 1, 1, 'event', accepted_at from events;`,
 };
 
-/** Writes a database of so many delivered events, at once, as a version of the schema has it. */
+/** Writes a database with this many delivered events, in a given version of the schema. */
 export function writeLargeDatabase(
   path: string,
   { rows, version = MIGRATIONS.length }: { readonly rows: number; readonly version?: number },

@@ -7,7 +7,7 @@ import { BUILT_IN } from "../../src/profiles/table.ts";
 /** A Standard Webhooks secret for tests. */
 export const A_SECRET = new Secret("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
 
-/** A subscription to everything; what follows from its profile does so unless it is overridden. */
+/** A subscription to all events. Its profile provides the defaults. */
 export function aSubscription(overrides: Partial<Subscription> = {}): Subscription {
   const profile = overrides.profile ?? BUILT_IN.get("standard")!;
   return {

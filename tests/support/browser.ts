@@ -1,11 +1,11 @@
-/** A real browser for tests: the machine's Chromium, driven from outside. */
+/** A real browser for tests: the machine's Chromium, remote-controlled. */
 import { AxeBuilder } from "@axe-core/playwright";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { CHROMIUM } from "./chromium.ts";
 
 export type { Browser, Page };
 
-/** Asks nobody on the network for anything. */
+/** Flags that prevent all requests of the browser itself. */
 const ARGUMENTS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -37,7 +37,7 @@ export async function openBrowser(): Promise<Browser> {
   return browser;
 }
 
-/** What axe has against a page, a line for each kind of thing. */
+/** The problems that axe finds in a page, one line for each kind. */
 export async function violationsOf(page: Page): Promise<string[]> {
   if (!await page.evaluate("'axe' in window")) await bringAxe(page);
   const violations = await page.evaluate(RUN) as Violation[];
@@ -52,13 +52,13 @@ interface Violation {
   readonly nodes: readonly { readonly html: string }[];
 }
 
-/** Every rule, but no report of what is well: that takes most of the time. */
+/** Every rule, but no report of passed ones: that takes most of the time. */
 const RUN = `axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations)`;
 
-/** The builder puts axe into the page each time that it is asked: it is asked once a page. */
+/** Called once for each page, because the builder injects axe each time. */
 async function bringAxe(page: Page): Promise<void> {
   // deno-lint-ignore no-explicit-any -- the two packages declare a Page each
   const axe = new AxeBuilder({ page: page as any });
-  // There are no frames of other sites: no second page is needed to judge them.
+  // No second page is needed: there are no frames of other sites.
   await axe.setLegacyMode().withRules("document-title").analyze();
 }

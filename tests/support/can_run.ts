@@ -1,4 +1,4 @@
-/** Whether this machine has a program, which has to know `--version`. */
+/** Whether this machine has a program. It must support `--version`. */
 export async function canRun(program: string): Promise<boolean> {
   try {
     return (await new Deno.Command(program, { args: ["--version"] }).output()).success;

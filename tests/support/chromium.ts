@@ -1,6 +1,6 @@
 const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Where Chromium is; undefined where the machine has none. */
+/** The path of Chromium; undefined if it isn't installed. */
 export const CHROMIUM = PATHS.find((path) => {
   try {
     return Deno.statSync(path).isFile;

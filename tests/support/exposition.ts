@@ -1,4 +1,4 @@
-/** A reader of Prometheus' text format 0.0.4, strict where scrapers are. */
+/** A parser of Prometheus' text format 0.0.4, as strict as scrapers. */
 
 export interface MetricFamily {
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Throws, with the line, where a text is not of the format. */
+/** Throws an error with the line if a text is invalid. */
 export function parseExposition(text: string): Map<string, MetricFamily> {
   if (text === "") return new Map();
   if (!text.endsWith("\n")) throw new Error("the last line has no end");
@@ -56,7 +56,7 @@ export function parseExposition(text: string): Map<string, MetricFamily> {
   return families;
 }
 
-/** The value of the one series that has these labels; undefined where there is none. */
+/** The value of the only series with these labels; undefined if there is none. */
 export function valueOf(
   families: ReadonlyMap<string, MetricFamily>,
   name: string,

@@ -7,12 +7,12 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A clock that goes only when told to. Its wall can be stepped; its monotonic time cannot. */
+/** A clock that the test advances. The wall clock can be set; the monotonic time only increases. */
 export class FakeClock implements Clock {
   #wall: Instant;
   #monotonicMs = 0;
   #timers: Timer[] = [];
-  /** Which start of the machine this is; undefined where it does not say. */
+  /** Identifies the boot of the machine; undefined if unknown. */
   bootId: string | undefined = "boot-1";
   #asleepMs = 0;
 
@@ -36,7 +36,7 @@ export class FakeClock implements Clock {
     };
   }
 
-  /** Lets time pass, firing what falls due on the way in its order. */
+  /** Advances the time, and fires due timers in order. */
   advance(ms: number): void {
     const until = this.#monotonicMs + ms;
     for (;;) {
@@ -52,7 +52,7 @@ export class FakeClock implements Clock {
     this.#goTo(until);
   }
 
-  /** Sets the wall clock forwards or back, as an administrator or NTP does. */
+  /** Sets the wall clock forward or back, like an administrator or NTP. */
   step(ms: number): void {
     this.#wall += ms;
   }
@@ -69,7 +69,7 @@ export class FakeClock implements Clock {
     });
   }
 
-  /** The machine sleeps: the monotonic clock stands still, all others go on. */
+  /** The machine sleeps: the monotonic clock stops, all others continue. */
   sleep(ms: number): void {
     this.#wall += ms;
     this.#asleepMs += ms;

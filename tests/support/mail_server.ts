@@ -1,12 +1,12 @@
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 
-/** A mail that a real SMTP server took. */
+/** A mail that a real SMTP server received. */
 export interface ReceivedMail {
   readonly from: string;
   readonly to: readonly string[];
-  /** Head and body as they came. */
+  /** Head and body as received. */
   readonly text: string;
-  /** Whether the connection was encrypted when it came. */
+  /** Whether the connection was encrypted. */
   readonly secure: boolean;
   readonly user: string | undefined;
 }
@@ -14,12 +14,12 @@ export interface ReceivedMail {
 export interface MailServer {
   readonly port: number;
   readonly mails: readonly ReceivedMail[];
-  /** Turns every mail away while set. */
+  /** Refuses every mail while set. */
   refuses: boolean;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A real SMTP server on loopback; with a password it wants `ops` to sign in. */
+/** A real SMTP server on loopback. With a password, `ops` must sign in. */
 export async function startMailServer(
   { password, ...options }: SMTPServerOptions & { password?: string } = {},
 ): Promise<MailServer> {

@@ -1,6 +1,6 @@
 import { until } from "./until.ts";
 
-/** The real command line in processes of its own, on `config.json` in a folder. */
+/** Runs the real CLI in separate processes, with `config.json` in a folder. */
 
 export interface Ran {
   readonly code: number;
@@ -8,7 +8,7 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a command to its end. */
+/** Runs a command until it ends. */
 export async function bellhook(folder: string, ...args: string[]): Promise<Ran> {
   const { code, stdout, stderr } = await command(folder, args).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -32,16 +32,16 @@ export async function serve(
   return process;
 }
 
-/** A daemon on its way up, which may end before it is there. */
+/** A starting daemon, which may end before it is ready. */
 export interface Starting {
   readonly process: Deno.ChildProcess;
-  /** It takes events; rejects where it ends before, with what it said last. */
+  /** Resolves when it accepts events. If it ends before, rejects with the end of its log. */
   readonly ready: Promise<void>;
-  /** The last of its log, once it has ended. */
+  /** The end of its log, once it has ended. */
   readonly said: Promise<string>;
 }
 
-/** The same, without waiting; with a limit on open files if one is given. */
+/** Like `serve`, but doesn't wait; optionally limits open files. */
 export function startServe(
   folder: string,
   port: number,
@@ -77,7 +77,7 @@ export function startServe(
   return { process, ready, said };
 }
 
-/** Ends a process by kill -9, where it has not ended by itself. */
+/** Kills a process with -9 unless it has ended. */
 export async function kill(process: Deno.ChildProcess): Promise<void> {
   try {
     process.kill("SIGKILL");
@@ -87,7 +87,7 @@ export async function kill(process: Deno.ChildProcess): Promise<void> {
   await process.status;
 }
 
-/** Reads a stream to its end and keeps the last of it. */
+/** Reads a stream to its end, and returns the last part. */
 async function lastOf(stream: ReadableStream<Uint8Array>): Promise<string> {
   let last = "";
   for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {

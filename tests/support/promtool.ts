@@ -1,4 +1,4 @@
-/** What Prometheus' own tool says; undefined where this machine has none. */
+/** The output of Prometheus' promtool; undefined if it isn't installed. */
 export async function promtool(
   args: readonly string[],
   stdin = "",

@@ -6,7 +6,7 @@ import type { Headers } from "../../src/domain/attempt.ts";
 
 export interface RawServer {
   readonly port: number;
-  /** `http://127.0.0.1:PORT/` (`https:` with `tls`). */
+  /** `http://127.0.0.1:PORT/`, or `https:` with `tls`. */
   readonly url: string;
   /** Complete requests, in the order they arrived. */
   readonly requests: readonly RawRequest[];
@@ -14,9 +14,9 @@ export interface RawServer {
   readonly connectionCount: number;
   /** Connections open now. */
   readonly openCount: number;
-  /** Waits until that many requests have arrived; answers all that have. */
+  /** Waits until this many requests have arrived, and returns all. */
   received(count: number): Promise<readonly RawRequest[]>;
-  /** Closes the listener and every connection, and waits for their ends. */
+  /** Closes the listener and every connection, and waits until they are closed. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -25,42 +25,42 @@ export interface RawServer {
 export interface RawRequest {
   readonly method: string;
   readonly target: string;
-  /** Request line and headers with their line ends, byte for byte (Latin-1). */
+  /** Request line and headers with their line breaks, byte for byte (Latin-1). */
   readonly head: string;
-  /** In their order and spelling. */
+  /** In their original order and spelling. */
   readonly headers: Headers;
-  /** The value of a header by any spelling of its name. */
+  /** The value of a header; the name is case-insensitive. */
   header(name: string): string | undefined;
   readonly body: Uint8Array<ArrayBuffer>;
   /** The body as UTF-8 text. */
   text(): string;
-  /** Which connection it came on; 1 is the first. */
+  /** The number of its connection, from 1. */
   readonly connection: number;
 }
 
-/** What to answer. An empty one is `200 OK` without a body, on a connection that stays open. */
+/** An answer. `{}` is `200 OK` without a body, on a connection that stays open. */
 export interface Reply {
   readonly status?: number;
-  /** After the status line; `Content-Length` is added unless it, or `Transfer-Encoding`, is here. */
+  /** `Content-Length` is added unless it or `Transfer-Encoding` is given. */
   readonly headers?: Headers;
   readonly body?: string | Uint8Array<ArrayBuffer>;
-  /** These pieces, as they are, in place of status, headers and body. A promise is waited for. */
+  /** Raw pieces to send instead of status, headers and body. Promises are awaited. */
   readonly raw?: readonly (string | Uint8Array<ArrayBuffer> | Promise<unknown>)[];
   /** Nothing is sent before this resolves. */
   readonly after?: Promise<unknown>;
   /** The head is sent at once, the body only when this resolves. */
   readonly bodyAfter?: Promise<unknown>;
-  /** Nothing is sent before so many milliseconds. */
+  /** Milliseconds to wait before sending anything. */
   readonly delayMs?: number;
   /** Never answer; the connection stays open until the server or the peer closes it. */
   readonly hang?: boolean;
   /** Close the connection instead of answering. */
   readonly drop?: boolean;
-  /** Close the connection after the answer, whatever its headers said. */
+  /** Close the connection after the answer, whatever its headers say. */
   readonly close?: boolean;
 }
 
-/** One reply for all requests, replies in turn (the last for all that follow), or a decision. */
+/** One reply for all requests, a list of replies (the last one repeats), or a function. */
 export type Replies =
   | Reply
   | readonly Reply[]
@@ -148,7 +148,7 @@ function isList(replies: Replies): replies is readonly Reply[] {
   return Array.isArray(replies);
 }
 
-/** A peer that goes away, or our own close, ends a conversation and is no fault of the test. */
+/** Ignores errors of a connection that the peer or we have closed. */
 function ignoreBrokenConnection(error: unknown): void {
   const expected = [
     Deno.errors.BadResource,
@@ -252,7 +252,7 @@ async function writeAll(connection: Deno.Conn, bytes: Uint8Array<ArrayBuffer>): 
   for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
 }
 
-/** Waits for a promise of the test, but not beyond the server's own end. */
+/** Waits for a promise of the test, or until the server closes. */
 async function beforeClosing(closing: AbortSignal, wait: Promise<unknown> | undefined) {
   if (wait === undefined || closing.aborted) return;
   const ended = Promise.withResolvers<void>();
@@ -304,7 +304,7 @@ async function chunkedBody(source: ByteSource): Promise<Uint8Array<ArrayBuffer> 
   }
 }
 
-/** A connection's bytes, read by delimiter or by count; undefined where it ends before. */
+/** Reads a connection's bytes by delimiter or by count; undefined if it ends before. */
 class ByteSource {
   #kept = new Uint8Array(0);
   readonly #connection: Deno.Conn;
@@ -313,7 +313,7 @@ class ByteSource {
     this.#connection = connection;
   }
 
-  /** Everything up to and with the delimiter, as Latin-1 text. */
+  /** Reads up to and including the delimiter, as Latin-1 text. */
   async through(delimiter: string): Promise<string | undefined> {
     while (true) {
       const text = latin1(this.#kept);

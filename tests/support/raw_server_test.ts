@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { startRawServer } from "./raw_server.ts";
 
-Deno.test("raw server: shows the request as it was on the wire, connection after connection", async () => {
+Deno.test("raw server: shows requests as they were on the wire, on each connection", async () => {
   await using server = startRawServer([{ status: 503 }, { body: "fine" }]);
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
   const one = "POST /a?b HTTP/1.1\r\nHoSt: x\r\nX-CamelCase:  v \r\nContent-Length: 3\r\n\r\n\x01é";
@@ -38,7 +38,7 @@ Deno.test("raw server: hanging and gated answers end with the server", async () 
   assertEquals(server.openCount, 0);
 });
 
-Deno.test("raw server: can drop a request, and close after an answer that promised more", async () => {
+Deno.test("raw server: can drop a request, and close after an incomplete answer", async () => {
   await using server = startRawServer([
     { drop: true },
     {

@@ -1,9 +1,9 @@
 import { assert } from "@std/assert";
 
-/** Whether libraries can be built that stand before the system's own; else their tests are left out. */
+/** Whether libraries for LD_PRELOAD can be built; if not, their tests are skipped. */
 export const canBuildLibraries: boolean = await hasCompiler();
 
-/** What such a test's name says where it is left out. */
+/** The end of such a test's name if it is skipped. */
 export const WITHOUT_COMPILER: string = canBuildLibraries
   ? ""
   : " (left out: there is no gcc to build what fails)";

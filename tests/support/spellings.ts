@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 
-/** How programs write a text otherwise than as it is. */
+/** The ways in which programs escape or encode a text. */
 export const SPELLINGS: Readonly<Record<string, (text: string) => string>> = {
   asItIs: (text) => text,
   json: (text) => JSON.stringify(text).slice(1, -1),

@@ -62,17 +62,10 @@ export class Commits {
   #isDue = false;
   /** In the next turn of the loop something is counted. */
   #isCountDue = false;
-  /** What the last commit failed with, if it did and another may work. */
-  #unavailable: OutboxUnavailable | undefined;
   #onIdle: (() => void) | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-  }
-
-  /** What the last commit failed with, if it did and another may work. */
-  get unavailable(): OutboxUnavailable | undefined {
-    return this.#unavailable;
   }
 
   submit<Kind extends OperationKind>(
@@ -160,7 +153,7 @@ export class Commits {
       applied = await this.timed(() => this.#apply(operations), {
         ofEvents: shareOfEvents(operations),
       });
-      this.#unavailable = undefined;
+      trust.unavailable = undefined;
     } catch (error) {
       return await this.#failed(batch, { error, isUndone: store.commits === commits, tries });
     }
@@ -190,7 +183,7 @@ export class Commits {
     }
     const isRefused = isDamage && (batch.length > 1 || isDispensable(batch[0]!.operation));
     const judged = isRefused ? new DataDamaged(UNREADABLE, { cause: error }) : trust.judge(error);
-    if (judged instanceof OutboxUnavailable) this.#unavailable = judged;
+    if (judged instanceof OutboxUnavailable) trust.unavailable = judged;
     const isOfOne = isRefused || judged === error && judged !== trust.failure;
     // One that can't be stored, by a fault of ours or a damaged row, must not take its neighbours
     // along. What is committed all the same must not be done twice.

@@ -2,11 +2,19 @@ import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
 import { isNoRoom, reasonOf } from "./system_errors.ts";
 import { probeWriting } from "./write_probe.ts";
 
+/** There is no room to write, by a full disk, a quota or a limit on the size of files. */
+export class NoRoom extends OutboxUnavailable {}
+
 /**
  * What something that SQLite threw means: the file can't be trusted any more (OutboxFailed), it can't
- * be written just now (OutboxUnavailable), or, answered as it is, a fault of ours.
+ * be written just now (OutboxUnavailable), or, answered as it is, a fault of ours. `before` is what the
+ * last write met, if none has worked since.
  */
-export function faultOf(error: unknown, path: string): Error {
+export function faultOf(
+  error: unknown,
+  path: string,
+  { before }: { readonly before?: Error | undefined } = {},
+): Error {
   if (error instanceof OutboxFailed || error instanceof OutboxUnavailable) return error;
   const errcode = errcodeOf(error);
   if (errcode === undefined) return error instanceof Error ? error : new Error(String(error));
@@ -16,10 +24,14 @@ export function faultOf(error: unknown, path: string): Error {
   const denied = WRITES.has(errcode) || kind === CANTOPEN ? probeWriting(path) : undefined;
   const reason = denied && (kind === CANTOPEN || isNoRoom(denied)) && reasonOf(denied, path);
   if (reason) {
-    return new OutboxUnavailable(
-      `cannot write "${path}" now: ${reason} (SQLite error ${errcode}, ${errstr})`,
-      { cause: error },
-    );
+    const words = `cannot write "${path}" now: ${reason} (SQLite error ${errcode}, ${errstr})`;
+    return isNoRoom(denied)
+      ? new NoRoom(words, { cause: error })
+      : new OutboxUnavailable(words, { cause: error });
+  }
+  // Room was made between the write and our look: the next one works, or else the disk is broken.
+  if (WRITES.has(errcode) && !denied && before instanceof NoRoom) {
+    return new OutboxUnavailable(before.message, { cause: error });
   }
   const broken = BROKEN.get(kind);
   if (broken) {

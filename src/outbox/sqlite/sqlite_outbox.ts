@@ -200,7 +200,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   async unavailableBecause(): Promise<string | undefined> {
     const refusal = this.#refusal();
     if (refusal) return refusal.message;
-    if (!this.#commits.unavailable) return undefined;
+    if (!this.#trust.unavailable) return undefined;
     try {
       await this.#commits.submit({ kind: "probe", request: undefined });
       return undefined;

@@ -1,5 +1,5 @@
 import type { Clock } from "../../runtime/clock.ts";
-import { OutboxFailed } from "../outbox.ts";
+import { OutboxFailed, type OutboxUnavailable } from "../outbox.ts";
 import { isCorrupt } from "./damage.ts";
 import { faultOf } from "./faults.ts";
 import type { DatabaseLock } from "./lock.ts";
@@ -26,6 +26,8 @@ export class Trust {
   readonly lost: Promise<OutboxFailed>;
   /** Whether the outbox is being closed: nobody waits for last words then. */
   isClosing = false;
+  /** What the last commit failed with, if it did and another may work. */
+  unavailable: OutboxUnavailable | undefined;
   readonly #path: string;
   readonly #guard: Guard | undefined;
   readonly #tellLost: (error: OutboxFailed) => void;
@@ -50,7 +52,7 @@ export class Trust {
 
   /** What a thrown thing means to callers; from here on nothing is trusted where that must be. */
   judge(error: unknown): Error {
-    const fault = faultOf(error, this.#path);
+    const fault = faultOf(error, this.#path, { before: this.unavailable });
     return fault instanceof OutboxFailed && !this.#failure ? this.#fail(fault) : fault;
   }
 

@@ -12,14 +12,14 @@ import {
   treesOf,
   withSlashes,
 } from "./json_spelling.ts";
-import { type Candidate, type Mistake, mistaken, MOST_MISTAKES, right } from "./mistake.ts";
+import { type Candidate, MAX_MISTAKES, type Mistake, mistaken, right } from "./mistake.ts";
 
-/** The bytes a signature may have been made over; worked out when they are asked for. */
+/** Bytes that may have been signed, computed on demand. */
 export type BodyCandidate = Candidate<() => Uint8Array | undefined>;
 
 /**
- * What may have been taken for the body, the right one first. `reserialised`: the right one is
- * JSON.stringify(JSON.parse(body)), not what came.
+ * The bodies that may have been signed, the correct one first. With `reserialised`, the correct one
+ * is JSON.stringify(JSON.parse(body)) instead of the received bytes.
  */
 export function bodiesOf(
   rawBody: Uint8Array,
@@ -45,19 +45,19 @@ export function bodiesOf(
   ].map(once);
 }
 
-const END = "sign the very bytes that are sent, before anything else touches them";
+const SIGN_SENT_BYTES = "sign exactly the bytes that are sent";
 
 const AS_RECEIVED: Mistake = {
-  word: "body-as-received",
+  code: "body-as-received",
   was: "it was made over the body's own bytes",
-  fix: "sign what JSON.stringify(JSON.parse(body)) gives",
+  fix: "sign the result of JSON.stringify(JSON.parse(body))",
 };
 
 function dataAlone(name: string): Mistake {
   return {
-    word: "data-alone",
+    code: "data-alone",
     was: `it was made over "${name}" alone, not over the whole body`,
-    fix: END,
+    fix: SIGN_SENT_BYTES,
   };
 }
 
@@ -73,45 +73,45 @@ function memberOf(text: string | undefined, name: string): Uint8Array | undefine
 }
 
 const RE_SERIALISED: Mistake = {
-  word: "re-serialised",
-  was: "the body was parsed and written anew before it was signed",
-  fix: END,
+  code: "re-serialised",
+  was: "the body was parsed and serialised again before it was signed",
+  fix: SIGN_SENT_BYTES,
 };
 
 const TRAILING_NEWLINE: Mistake = {
-  word: "trailing-newline",
-  was: "the body was signed with a line end more or fewer at its end than it has",
-  fix: "take care of editors, echo and puts, which add one; " + END,
+  code: "trailing-newline",
+  was: "the body was signed with an extra or a missing line break at its end",
+  fix: "beware of editors, echo and puts, which add one; " + SIGN_SENT_BYTES,
 };
 
 const LINE_ENDS: Mistake = {
-  word: "line-ends",
-  was: "the body was signed with other line ends (CR LF and LF)",
-  fix: END,
+  code: "line-ends",
+  was: "the body was signed with different line breaks (CR LF or LF)",
+  fix: SIGN_SENT_BYTES,
 };
 
 const BYTE_ORDER_MARK: Mistake = {
-  word: "byte-order-mark",
-  was: "the body was signed with a byte order mark more or fewer than it has",
-  fix: END,
+  code: "byte-order-mark",
+  was: "the body was signed with an extra or a missing byte order mark",
+  fix: SIGN_SENT_BYTES,
 };
 
 const LATIN_1: Mistake = {
-  word: "latin-1",
-  was: "the body's text was taken for Latin-1, not UTF-8, when it was signed",
+  code: "latin-1",
+  was: "the body was treated as Latin-1 instead of UTF-8 when it was signed",
   fix: "read and write it as UTF-8, or better, sign its bytes",
 };
 
 const SORTED: Mistake = {
-  word: "sorted-keys",
+  code: "sorted-keys",
   was: "the body was signed with its keys sorted",
-  fix: END,
+  fix: SIGN_SENT_BYTES,
 };
 
 const NEWLINE = 0x0a, RETURN = 0x0d;
 const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** What editors, shells and text decoders make of bytes. */
+/** The bytes as editors, shells and text decoders may change them. */
 function damaged(bytes: Uint8Array): BodyCandidate[] {
   const found: BodyCandidate[] = [
     mistaken(TRAILING_NEWLINE, () => Buffer.concat([bytes, Buffer.from("\n")])),
@@ -145,7 +145,7 @@ function withoutLineEnd(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(0, end);
 }
 
-/** One way to lay out, escape, order or end a text, with what it takes to get there. */
+/** One way to lay out, escape, sort or end a text, and the mistakes it implies. */
 interface Way<Value> {
   readonly mistakes: readonly Mistake[];
   readonly way: Value;
@@ -154,11 +154,11 @@ interface Way<Value> {
 function layout(name: string, way: Layout, escape?: (text: string) => string) {
   const python = way === LAYOUTS.python;
   const mistake: Mistake = {
-    word: python ? "python-separators" : "pretty-printed",
-    was: `the body was written ${name} before it was signed`,
+    code: python ? "python-separators" : "pretty-printed",
+    was: `the body was formatted ${name} before it was signed`,
     fix: python
-      ? `give json.dumps separators=(",", ":") and ensure_ascii=False, or better, ${END}`
-      : END,
+      ? `give json.dumps separators=(",", ":") and ensure_ascii=False, or better, ${SIGN_SENT_BYTES}`
+      : SIGN_SENT_BYTES,
   };
   return { mistakes: [mistake], way: (tree: JsonTree) => (escape ?? same)(spell(tree, way)) };
 }
@@ -174,7 +174,7 @@ const WAYS_TO_LAY_OUT: readonly Way<(tree: JsonTree) => string>[] = [
 
 function escaping(name: string, way: (text: string) => string): Way<(text: string) => string> {
   const was = `the body was signed with ${name}`;
-  return { mistakes: [{ word: "escaped-text", was, fix: END }], way };
+  return { mistakes: [{ code: "escaped-text", was, fix: SIGN_SENT_BYTES }], way };
 }
 
 const WAYS_TO_ESCAPE: readonly Way<(text: string) => string>[] = [
@@ -195,18 +195,18 @@ const WAYS_TO_END: readonly Way<string>[] = [
   { mistakes: [TRAILING_NEWLINE], way: "\n" },
 ];
 
-/** A JSON text as other libraries and settings write it, fewest mistakes first. */
+/** A JSON text as other libraries and settings serialise it, fewest mistakes first. */
 function respellings(text: string): BodyCandidate[] {
   let trees: readonly JsonTree[] | undefined;
   const found: BodyCandidate[] = [];
-  // Beside the text's own numbers, as JavaScript reads them: which of the two is known only later.
+  // With the text's own numbers, and with those that JavaScript parses; see `treesOf`.
   for (const index of [0, 1]) {
     for (const order of WAYS_TO_ORDER) {
       for (const laidOut of WAYS_TO_LAY_OUT) {
         for (const escape of WAYS_TO_ESCAPE) {
           for (const end of WAYS_TO_END) {
             const mistakes = [order, laidOut, escape, end].flatMap(({ mistakes }) => mistakes);
-            if (mistakes.length > MOST_MISTAKES) continue;
+            if (mistakes.length > MAX_MISTAKES) continue;
             found.push({
               mistakes: mistakes.length === 0 ? [RE_SERIALISED] : mistakes,
               value: () => {

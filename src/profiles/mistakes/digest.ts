@@ -2,16 +2,16 @@ import { createHash, createHmac } from "node:crypto";
 import type { SignatureRule } from "../../domain/profile.ts";
 import { type Candidate, type Mistake, mistaken, type Pieces, right } from "./mistake.ts";
 
-/** One way to make a digest of a text under a key. */
+/** One way to compute a digest of a text with a key. */
 export interface Digest {
-  /** Bytes of it. */
+  /** In bytes. */
   readonly length: number;
-  /** Whether the key has a part in it. */
+  /** Whether it depends on the key. */
   readonly keyed: boolean;
   compute(key: Uint8Array, signed: Pieces): Uint8Array;
 }
 
-/** The ways to make the digest, the right one first. */
+/** The possible ways to compute the digest, the correct one first. */
 export function digestsOf(algorithm: SignatureRule["algorithm"]): Candidate<Digest>[] {
   const found: Candidate<Digest>[] = [right(hmac(algorithm))];
   const others = Object.keys(LENGTHS).filter((name) => name !== algorithm);
@@ -27,7 +27,7 @@ export function digestsOf(algorithm: SignatureRule["algorithm"]): Candidate<Dige
   return found;
 }
 
-/** Bytes of a digest by its algorithm. */
+/** The length of each algorithm's digest, in bytes. */
 const LENGTHS: { readonly [algorithm: string]: number } = {
   md5: 16,
   sha1: 20,
@@ -36,36 +36,36 @@ const LENGTHS: { readonly [algorithm: string]: number } = {
   sha512: 64,
 };
 
-/** The digests' lengths: what has another is no signature of these kinds. */
+/** All possible lengths of a digest, in bytes. */
 export const DIGEST_LENGTHS: ReadonlySet<number> = new Set(Object.values(LENGTHS));
 
-/** An algorithm as people write it: `SHA-256`. */
+/** An algorithm's usual name: `SHA-256`. */
 export function algorithmName(algorithm: string): string {
   return algorithm.toUpperCase().replace(/^SHA/, "SHA-");
 }
 
 function wrong(algorithm: string, expected: string): Mistake {
   return {
-    word: "wrong-algorithm",
+    code: "wrong-algorithm",
     was: `it was made with ${algorithmName(algorithm)}`,
     fix: `use ${algorithmName(expected)}`,
   };
 }
 
 const PLAIN_HASH: Mistake = {
-  word: "plain-hash",
-  was: "it is a plain hash of secret and text, no HMAC",
+  code: "plain-hash",
+  was: "it is a plain hash of secret and text, not an HMAC",
   fix: "use the HMAC function, with the secret as its key",
 };
 
 const HASH_WITHOUT_SECRET: Mistake = {
-  word: "hash-without-secret",
+  code: "hash-without-secret",
   was: "it is a plain hash of the text, without the secret",
   fix: "use the HMAC function, with the secret as its key",
 };
 
 const SWAPPED: Mistake = {
-  word: "key-and-text-swapped",
+  code: "key-and-text-swapped",
   was: "the text was given as the key, and the secret as the text",
   fix: "swap the arguments: the secret is the key",
 };

@@ -1,21 +1,21 @@
 import { assertJson, compact } from "../../domain/json_text.ts";
 
-/** A JSON text taken apart: a scalar by its text, an object or array by its parts in their order. */
+/** A parsed JSON text: the text of a scalar, or the parts of an object or array in order. */
 export type JsonTree = string | {
   readonly brackets: "{}" | "[]";
   /** The name is JSON text; empty in an array. */
   readonly parts: readonly (readonly [name: string, value: JsonTree])[];
 };
 
-/** How a JSON text is laid out. */
+/** The whitespace of a JSON text. */
 export interface Layout {
-  /** What each level is indented by; on one line where it is left out. */
+  /** The indent of each level; undefined for one line. */
   readonly indent?: string;
   readonly comma: string;
   readonly colon: string;
 }
 
-/** The layouts that JSON libraries know. */
+/** The usual layouts of JSON libraries. */
 export const LAYOUTS = {
   compact: { comma: ",", colon: ":" },
   twoSpaces: { indent: "  ", comma: ",", colon: ": " },
@@ -25,7 +25,7 @@ export const LAYOUTS = {
   python: { comma: ", ", colon: ": " },
 } as const satisfies Record<string, Layout>;
 
-/** The trees of a body: with its numbers and keys as they are, and as JavaScript reads them. */
+/** The body's tree with numbers and keys unchanged, and, if different, as JavaScript parses them. */
 export function treesOf(body: string): readonly JsonTree[] {
   try {
     assertJson(body);
@@ -35,12 +35,12 @@ export function treesOf(body: string): readonly JsonTree[] {
       ? [treeOf(exact)]
       : [treeOf(exact), treeOf(compact(byJavaScript))];
   } catch {
-    // No JSON, or nested too deep: there is nothing to spell in another way.
+    // Not JSON, or nested too deeply: it can't be serialised in another way.
     return [];
   }
 }
 
-/** Writes a tree; empty objects and arrays stay on one line, as every library has it. */
+/** Serialises a tree. Empty objects and arrays stay on one line, as in every library. */
 export function spell(tree: JsonTree, layout: Layout, outer = ""): string {
   if (typeof tree === "string") return tree;
   const [open, close] = tree.brackets;
@@ -57,18 +57,18 @@ export function spell(tree: JsonTree, layout: Layout, outer = ""): string {
   return text + end + close;
 }
 
-/** The tree with the names of every object sorted, as canonical forms and Go's maps have them. */
+/** The tree with the members of every object sorted by name, as in canonical JSON and Go's maps. */
 export function sorted(tree: JsonTree): JsonTree {
   if (typeof tree === "string") return tree;
   const parts = tree.parts.map(([name, value]) => [name, sorted(value)] as const);
   if (tree.brackets === "[]") return { brackets: "[]", parts };
-  // By the names themselves: escapes would sort otherwise.
+  // By the unescaped names: escapes would change the order.
   const named = parts.map((part) => ({ name: JSON.parse(part[0]) as string, part }));
   named.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   return { brackets: "{}", parts: named.map(({ part }) => part) };
 }
 
-// The whole text may be escaped at once: none of these characters stands outside a string.
+// The whole text can be escaped at once: these characters occur only in strings.
 
 /** Python's ensure_ascii. */
 export function asAscii(text: string): string {
@@ -80,7 +80,7 @@ export function asPhp(text: string): string {
   return text.replace(/\//g, "\\/").replace(/[\x80-\uffff]/g, escaped);
 }
 
-/** Only the slashes of it: PHP with JSON_UNESCAPED_UNICODE. */
+/** PHP's json_encode with JSON_UNESCAPED_UNICODE: escapes only slashes. */
 export function withSlashes(text: string): string {
   return text.replace(/\//g, "\\/");
 }
@@ -94,7 +94,7 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** The tree of a valid compact text. */
+/** Parses a valid compact text. */
 function treeOf(text: string): JsonTree {
   let at = 0;
   return value();

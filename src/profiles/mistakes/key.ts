@@ -5,7 +5,7 @@ import { Secret } from "../../domain/secret.ts";
 import { signingKey } from "../signing_key.ts";
 import { type Candidate, type Mistake, mistaken, right } from "./mistake.ts";
 
-/** What a signature is held against: an HMAC key, or the public half of an Ed25519 pair. */
+/** A key to verify with: an HMAC key, or an Ed25519 public key. */
 export type Key =
   | { readonly kind: "hmac"; readonly bytes: Uint8Array }
   | { readonly kind: "ed25519"; readonly publicKey: KeyObject };
@@ -17,7 +17,7 @@ export interface Secrets {
   readonly form: Profile["secretForm"];
 }
 
-/** The keys that may have signed, the right one first; none is right where the form is not met. */
+/** The keys that may have signed, the correct one first. None is correct if the secret's form isn't. */
 export function keysOf({ secret, previousSecret, form }: Secrets): Candidate<Key>[] {
   const found: Candidate<Key>[] = [];
   const key = keyOf(secret, form);
@@ -28,7 +28,7 @@ export function keysOf({ secret, previousSecret, form }: Secrets): Candidate<Key
   return [...found, ...(form === "text" ? misreadText(secret) : misreadStandard(secret, key))];
 }
 
-/** The key that a secret stands for; undefined where it is not in the profile's form. */
+/** The key for a secret; undefined if the secret isn't in the profile's form. */
 export function keyOf(secret: Secret, form: Profile["secretForm"]): Key | undefined {
   const publicKey = form === "text" ? undefined : publicKeyOf(secret);
   if (publicKey) return { kind: "ed25519", publicKey };
@@ -42,7 +42,7 @@ export function keyOf(secret: Secret, form: Profile["secretForm"]): Key | undefi
   }
 }
 
-/** What stands before the key itself in an Ed25519 public key's DER (RFC 8410, section 4). */
+/** The bytes before the key in the DER encoding of an Ed25519 public key (RFC 8410, section 4). */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 
 function publicKeyOf(secret: Secret): KeyObject | undefined {
@@ -53,88 +53,88 @@ function publicKeyOf(secret: Secret): KeyObject | undefined {
 }
 
 const PREVIOUS: Mistake = {
-  word: "previous-secret",
+  code: "previous-secret",
   was: "it was made with the previous secret",
-  fix: "give the new secret to whoever signs, and sign with both while it changes",
+  fix: "give the new secret to the signer, and sign with both during the change",
 };
 
 const NOT_DECODED: Mistake = {
-  word: "secret-not-decoded",
-  was: 'the secret\'s text was the key, with "whsec_" and undecoded',
-  fix: 'take "whsec_" away and decode the rest as Base64: those bytes are the key',
+  code: "secret-not-decoded",
+  was: 'the secret\'s text was used as the key, with "whsec_" and not decoded',
+  fix: 'remove "whsec_" and decode the rest as Base64: those bytes are the key',
 };
 
 const NOT_DECODED_WITHOUT_PREFIX: Mistake = {
-  word: "secret-not-decoded",
-  was: 'the key was the secret\'s text after "whsec_", undecoded',
+  code: "secret-not-decoded",
+  was: 'the secret\'s text after "whsec_" was used as the key, not decoded',
   fix: 'decode what follows "whsec_" as Base64: those bytes are the key',
 };
 
 const GIVEN_WITHOUT_PREFIX: Mistake = {
-  word: "secret-without-prefix",
-  was: 'the secret given here lacks its "whsec_", and the signature was made with it',
-  fix: 'write the secret as it was given out, "whsec_" and Base64',
+  code: "secret-without-prefix",
+  was: 'the secret given here lacks "whsec_", and the signature was made with the decoded secret',
+  fix: 'give the complete secret: "whsec_" and Base64',
 };
 
 const GIVEN_AS_HEX: Mistake = {
-  word: "secret-as-hex",
+  code: "secret-as-hex",
   was: "the secret given here is the key in hex, and the signature was made with that key",
   fix: 'write it as "whsec_" and Base64 of the key',
 };
 
 const HEX_AS_KEY: Mistake = {
-  word: "secret-as-hex",
-  was: "the key in hex was used as a text, undecoded",
+  code: "secret-as-hex",
+  was: "the key was converted to hex, and that text was used as the key",
   fix: 'decode what follows "whsec_" as Base64: those bytes are the key',
 };
 
 const DECODED: Mistake = {
-  word: "secret-decoded",
+  code: "secret-decoded",
   was: "the secret was decoded before it was used as the key",
-  fix: "use the bytes of the secret's text as they are",
+  fix: "use the secret's text as the key, without decoding it",
 };
 
 const WITHOUT_PREFIX: Mistake = {
-  word: "secret-without-prefix",
-  was: 'the secret\'s text was the key without its "whsec_"',
-  fix: "use the whole text of the secret, as it was given out",
+  code: "secret-without-prefix",
+  was: 'the secret\'s text without "whsec_" was used as the key',
+  fix: 'use the complete text of the secret, with "whsec_"',
 };
 
 const WITH_PREFIX: Mistake = {
-  word: "secret-with-prefix",
-  was: '"whsec_" was put before the secret\'s text',
-  fix: "use the text of the secret as it was given out",
+  code: "secret-with-prefix",
+  was: '"whsec_" was added before the secret\'s text',
+  fix: 'use the text of the secret without "whsec_"',
 };
 
 const SPACES: Mistake = {
-  word: "secret-with-spaces",
-  was: "the secret had a line end or spaces around it",
-  fix: "trim what is read from a file or a variable, or write it with printf instead of echo",
+  code: "secret-with-spaces",
+  was: "the secret had a line break or spaces around it",
+  fix: "trim the secret after reading it, or write it with printf instead of echo",
 };
 
 const TRIMMED: Mistake = {
-  word: "secret-trimmed",
-  was: "the secret given here has a line end or spaces around it, and the signer's has not",
-  fix: "take them away here",
+  code: "secret-trimmed",
+  was: "the secret given here has a line break or spaces around it, the signer's doesn't",
+  fix: "remove them here",
 };
 
 const QUOTED: Mistake = {
-  word: "secret-quoted",
-  was: "the secret has quotation marks around it on one of the two sides",
-  fix: "take them away: not every reader of an env file does",
+  code: "secret-quoted",
+  was: "one of the two sides has quotation marks around the secret",
+  fix: "remove them: not every parser of env files does",
 };
 
 const EMPTY: Mistake = {
-  word: "secret-empty",
-  was: 'it was made with no secret at all (an unset variable reads as empty or "undefined")',
-  fix: "see that the secret reaches whoever signs",
+  code: "secret-empty",
+  was: 'it was made without a secret (an unset variable becomes empty or "undefined")',
+  fix: "make sure that the signer gets the secret",
 };
 
-/** The key's bytes, as people get a free text wrong. */
+/** The keys that result from common mistakes with a free-text secret. */
 function misreadText(secret: Secret): Candidate<Key>[] {
   const text = secret.reveal();
   const bare = withoutPrefix(text);
-  const found = [...around(text), ...nothing()];
+  const found = [...paddedKeys(text), ...emptyKeys()];
   if (bare !== undefined) found.push(mistaken(WITHOUT_PREFIX, bytes(bare)));
   else found.push(mistaken(WITH_PREFIX, bytes(`whsec_${text}`)));
   const decodable = bare ?? text;
@@ -147,7 +147,7 @@ function misreadText(secret: Secret): Candidate<Key>[] {
   return found;
 }
 
-/** The key's bytes, as people get a `whsec_` secret wrong. */
+/** The keys that result from common mistakes with a `whsec_` secret. */
 function misreadStandard(secret: Secret, key: Key | undefined): Candidate<Key>[] {
   const text = secret.reveal();
   const found: Candidate<Key>[] = [];
@@ -163,8 +163,8 @@ function misreadStandard(secret: Secret, key: Key | undefined): Candidate<Key>[]
     if (/^(?:[0-9A-Fa-f]{2}){16,64}$/.test(trimmed)) {
       found.push(mistaken(GIVEN_AS_HEX, hmacKey(Buffer.from(trimmed, "hex"))));
     }
-    // Under "either" a text without the prefix is a key by its bytes, and gone wrong as such.
-    return [...found, ...around(text), ...nothing()];
+    // With the form "either", a text without the prefix is free text, with the same mistakes.
+    return [...found, ...paddedKeys(text), ...emptyKeys()];
   }
   found.push(
     mistaken(NOT_DECODED, bytes(text)),
@@ -174,20 +174,20 @@ function misreadStandard(secret: Secret, key: Key | undefined): Candidate<Key>[]
     const hex = Buffer.from(key.bytes).toString("hex");
     found.push(mistaken(HEX_AS_KEY, bytes(hex)), mistaken(HEX_AS_KEY, bytes(hex.toUpperCase())));
   }
-  for (const { mistakes, value } of around(text)) {
+  for (const { mistakes, value } of paddedKeys(text)) {
     found.push({ mistakes: [NOT_DECODED, ...mistakes], value });
   }
-  for (const { mistakes, value } of around(bare)) {
+  for (const { mistakes, value } of paddedKeys(bare)) {
     found.push({ mistakes: [NOT_DECODED_WITHOUT_PREFIX, ...mistakes], value });
   }
-  return [...found, ...nothing()];
+  return [...found, ...emptyKeys()];
 }
 
 function withoutPrefix(text: string): string | undefined {
   return text.startsWith("whsec_") ? text.slice("whsec_".length) : undefined;
 }
 
-function around(text: string): Candidate<Key>[] {
+function paddedKeys(text: string): Candidate<Key>[] {
   const trimmed = text.trim();
   const unquoted = /^(["'])(.+)\1$/.exec(trimmed)?.[2];
   return [
@@ -201,7 +201,7 @@ function around(text: string): Candidate<Key>[] {
   ];
 }
 
-function nothing(): Candidate<Key>[] {
+function emptyKeys(): Candidate<Key>[] {
   return ["", "undefined", "null", "None"].map((text) => mistaken(EMPTY, bytes(text)));
 }
 

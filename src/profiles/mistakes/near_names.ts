@@ -2,7 +2,7 @@ import { distance } from "fastest-levenshtein";
 import type { Headers } from "../../domain/attempt.ts";
 import { type Scheme, TRIO_PARTS } from "./scheme.ts";
 
-/** Names in a request that may have been meant for one that is missing. */
+/** Header names in a request that may be misspellings of a missing one; the nearest first. */
 export function nearNames(headers: Headers, name: string, schemes: readonly Scheme[]): string[] {
   const others = new Set(
     [...schemes.map(({ rule }) => rule.header), ...TRIO_PARTS.values()]
@@ -20,7 +20,7 @@ export function nearNames(headers: Headers, name: string, schemes: readonly Sche
     .slice(0, 3);
 }
 
-/** A name as CGI, env files and typing errors leave it: without case, punctuation and prefix. */
+/** A name without case, punctuation, and the prefixes `HTTP_` (CGI) and `X-`. */
 function letters(name: string): string {
   return name.toLowerCase().replace(/^http_/, "").replace(/^x[-_]/, "").replace(/[^a-z0-9]/g, "");
 }

@@ -13,24 +13,24 @@ import type { Candidates } from "./search.ts";
 import { placeholdersOf, textsOf } from "./text.ts";
 import { readTemplate, type ValueRule } from "./value.ts";
 
-/** A request as it came, and what to hold its signatures against. */
+/** A received request, and what is needed to check its signatures. */
 export interface Explainable {
   readonly profile: Profile;
   readonly secret: Secret;
-  /** Told apart from the current one: what it signed is a mistake with a name. */
+  /** A signature by this secret is reported as the mistake `previous-secret`. */
   readonly previousSecret?: Secret;
   readonly headers: Headers;
-  /** The bytes as they came, before any parser. */
+  /** The body's bytes as received. */
   readonly rawBody: Uint8Array;
-  /** When it came: what timestamps are judged against. */
+  /** When it was received; signed timestamps must be close to it. */
   readonly at: Instant;
 }
 
-/** A signature header: its rule, and what the request says of the placeholders in it. */
+/** A signature header: its rule, and the placeholders' values in the request. */
 export interface Scheme {
   readonly rule: SignatureRule & ValueRule;
   readonly known: ReadonlyMap<Placeholder, string>;
-  /** Headers that have to stand beside it, by placeholder. */
+  /** Other headers that it needs, by placeholder. */
   readonly beside: ReadonlyMap<Placeholder, string>;
 }
 
@@ -48,7 +48,7 @@ export const TRIO: SignatureRule & ValueRule = {
   valueSeparator: " ",
 };
 
-/** The profile's own signature and the trio: where the profile has none, where any of it is there. */
+/** The profile's own signature, and the trio if the profile has none or any trio header is present. */
 export function schemesOf(request: Explainable): Scheme[] {
   const { profile: { signature }, headers } = request;
   const inTrio = new Map<Placeholder, string>();
@@ -58,7 +58,7 @@ export function schemesOf(request: Explainable): Scheme[] {
   }
   const trio = { rule: trioRule(request), known: inTrio, beside: TRIO_PARTS };
   if (!signature) return [trio];
-  const known = new Map([...inTrio, ...saidElsewhere(request)]);
+  const known = new Map([...inTrio, ...placeholdersIn(request)]);
   const beside = new Map(
     placeholdersOf(parseTemplate(signature.over, IN_SIGNED_TEXT)).flatMap((placeholder) => {
       const name = TRIO_PARTS.get(placeholder);
@@ -70,8 +70,8 @@ export function schemesOf(request: Explainable): Scheme[] {
   return hasTrio ? [own, trio] : [own];
 }
 
-/** What a signature is made over that the request doesn't say. */
-export function untoldIn({ rule, known, beside }: Scheme): Placeholder | undefined {
+/** A signed placeholder whose value isn't in the request. */
+export function unknownPartOf({ rule, known, beside }: Scheme): Placeholder | undefined {
   return placeholdersOf(parseTemplate(rule.over, IN_SIGNED_TEXT)).find((placeholder) =>
     !placeholder.startsWith("body") && !known.has(placeholder) && !beside.has(placeholder)
   );
@@ -82,8 +82,8 @@ function trioRule(request: Explainable): SignatureRule & ValueRule {
   return key?.kind === "ed25519" ? { ...TRIO, value: "v1a,{signature}" } : TRIO;
 }
 
-/** What body, the profile's headers and the signature's own say of the placeholders. */
-function saidElsewhere({ profile, headers, rawBody }: Explainable): Map<Placeholder, string> {
+/** The placeholders' values in the body, the profile's headers and the signature header. */
+function placeholdersIn({ profile, headers, rawBody }: Explainable): Map<Placeholder, string> {
   const known = new Map<Placeholder, string>();
   const named = [...profile.headers];
   if (profile.signature) named.push([profile.signature.header, profile.signature.value]);
@@ -92,12 +92,12 @@ function saidElsewhere({ profile, headers, rawBody }: Explainable): Map<Placehol
     const read = value === undefined ? undefined : readTemplate(template, value);
     for (const [placeholder, text] of read ?? []) known.set(placeholder, text);
   }
-  // In a header some of its characters are encoded; the body has it as it is.
+  // Prefer the body's value: in a header some characters are percent-encoded.
   const type = typeIn(profile.body, new TextDecoder().decode(rawBody));
   return type === undefined ? known : known.set("type", type);
 }
 
-/** What a body says where its shape puts the event's type; undefined where it doesn't. */
+/** The event's type in a body of this shape; undefined if the body doesn't contain it. */
 export function typeIn(shape: BodyShape, text: JsonText): string | undefined {
   const members = new Map(isJson(text) ? membersOf(text) : []);
   for (const [name, value] of shape) {
@@ -121,7 +121,7 @@ export function rightKey(keys: readonly Candidate<Key>[]): Key | undefined {
   return keys.find(({ mistakes }) => mistakes.length === 0)?.value;
 }
 
-/** All that a scheme's signature may come from; what the header holds is put in later. */
+/** The candidates of a scheme's signature, except for the header's readings. */
 export function candidatesOf(
   { rule, known }: Scheme,
   request: Explainable,
@@ -139,7 +139,7 @@ export function candidatesOf(
   };
 }
 
-/** Where a body has the event's data, and where most others have it. */
+/** The members that hold the event's data in this shape, and `data`, the usual one. */
 function dataNamesIn(shape: BodyShape): Set<string> {
   const own = shape.filter(([, value]) => value.kind === "from" && value.source === "data");
   return new Set([...own.map(([name]) => name), "data"]);

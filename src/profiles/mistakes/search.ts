@@ -3,45 +3,46 @@ import { verify } from "node:crypto";
 import type { BodyCandidate } from "./body.ts";
 import type { Digest } from "./digest.ts";
 import type { Key } from "./key.ts";
-import { type Candidate, type Mistake, MOST_MISTAKES, type Pieces } from "./mistake.ts";
+import { type Candidate, MAX_MISTAKES, type Mistake, type Pieces } from "./mistake.ts";
 import type { Wrap } from "./text.ts";
 
-/** What a signature may come from, the right candidate first in each list. */
+/** The possible inputs of a signature; each list starts with the correct one. */
 export interface Candidates {
   readonly keys: readonly Candidate<Key>[];
   readonly bodies: readonly BodyCandidate[];
   readonly texts: readonly Candidate<Wrap>[];
   readonly digests: readonly Candidate<Digest>[];
-  /** What the header may be read to hold. */
+  /** The possible signatures in the header. */
   readonly readings: readonly Candidate<Uint8Array>[];
 }
 
-/** What came of a search: the fewest mistakes that give the signature, none where it is right. */
+/** The result of a search. */
 export interface SearchResult {
+  /** The fewest mistakes that give the signature; empty if it is correct, undefined if none do. */
   readonly mistakes?: readonly Mistake[];
-  /** Words of the mistakes that were tried. */
+  /** Codes of the mistakes that were tried. */
   readonly tried: readonly string[];
-  /** False where the body was too large to try all. */
+  /** False if the body was too large to try everything. */
   readonly complete: boolean;
 }
 
 /**
- * Tries the candidates, fewest mistakes first and among equals the cheap ones first, until one
- * combination reproduces the signature.
+ * Tries combinations of candidates until one reproduces the signature: those with the fewest mistakes
+ * first, and among these the cheapest first.
  */
-export function search(candidates: Candidates, most: number = MOST_MISTAKES): SearchResult {
+export function search(candidates: Candidates, most: number = MAX_MISTAKES): SearchResult {
   const tried = new Set<string>();
-  const budget: Budget = { left: MOST_WORK_ALONE };
+  const budget: Budget = { left: MAX_WORK_SINGLE };
   for (let count = 0; count <= most; count++) {
-    if (count > 1) budget.left = Math.min(budget.left, MOST_WORK_TOGETHER);
+    if (count > 1) budget.left = Math.min(budget.left, MAX_WORK_COMBINED);
     for (const combination of combinations(candidates, count)) {
       const reading = reproduced(combination, { candidates, most, budget });
-      for (const { word } of mistakesOf(combination)) tried.add(word);
+      for (const { code } of mistakesOf(combination)) tried.add(code);
       if (reading) {
         const mistakes = [...mistakesOf(combination), ...reading.mistakes];
         return { mistakes, tried: [...tried], complete: true };
       }
-      // What is right is always tried, however large.
+      // Correct signatures are always tried, however large the body.
       if (budget.left < 0 && count > 0) return { tried: [...tried], complete: false };
     }
   }
@@ -49,15 +50,15 @@ export function search(candidates: Candidates, most: number = MOST_MISTAKES): Se
 }
 
 /**
- * Work in bytes hashed, with bytes written anew counted dearer. A bound in bytes, unlike one in time,
- * gives the same answer every time. One mistake at a time is looked for in full up to some 300 KiB,
- * in a tenth of a second; of several, what the rest allows.
+ * Limits in bytes hashed; serialised bytes cost more. Unlike a time limit, this gives the same result
+ * every time. All single mistakes are tried for bodies up to about 300 KiB, in 0.1 s. Combinations of
+ * mistakes are tried as far as the rest of the limit allows.
  */
-const MOST_WORK_ALONE = 192 * 1024 * 1024;
-const MOST_WORK_TOGETHER = 48 * 1024 * 1024;
-const COST_OF_WRITING = 12;
-/** What a digest costs beside its bytes. */
-const COST_OF_DIGEST = 4 * 1024;
+const MAX_WORK_SINGLE = 192 * 1024 * 1024;
+const MAX_WORK_COMBINED = 48 * 1024 * 1024;
+const SERIALISING_COST = 12;
+/** The fixed cost of one digest. */
+const DIGEST_COST = 4 * 1024;
 
 interface Combination {
   readonly body: BodyCandidate;
@@ -93,15 +94,18 @@ function mistakesOf({ body, text, key, digest }: Combination): readonly Mistake[
   return [body, text, key, digest].flatMap(({ mistakes }) => mistakes);
 }
 
-interface World {
+interface SearchState {
   readonly candidates: Candidates;
   readonly most: number;
   readonly budget: Budget;
 }
 
-/** The reading of the header that a combination gives, with no more mistakes than are allowed. */
-function reproduced(combination: Combination, world: World): Candidate<Uint8Array> | undefined {
-  const { candidates: { readings }, most, budget } = world;
+/** The signature in the header that a combination reproduces with at most `most` mistakes. */
+function reproduced(
+  combination: Combination,
+  state: SearchState,
+): Candidate<Uint8Array> | undefined {
+  const { candidates: { readings }, most, budget } = state;
   const { key: { value: key }, digest: { value: digest } } = combination;
   const length = key.kind === "hmac" ? digest.length : ED25519_LENGTH;
   const spare = most - mistakesOf(combination).length;
@@ -112,8 +116,8 @@ function reproduced(combination: Combination, world: World): Candidate<Uint8Arra
   const signed = signedBy(combination, budget);
   if (signed === undefined) return undefined;
   if (key.kind === "hmac") {
-    const computed = Buffer.from(digest.compute(key.bytes, signed));
-    return fitting.find(({ value }) => computed.equals(value));
+    const signature = Buffer.from(digest.compute(key.bytes, signed));
+    return fitting.find(({ value }) => signature.equals(value));
   }
   if (combination.digest.mistakes.length > 0) return undefined;
   const bytes = Buffer.concat(signed.map((piece) => Buffer.from(piece)));
@@ -122,21 +126,21 @@ function reproduced(combination: Combination, world: World): Candidate<Uint8Arra
 
 const ED25519_LENGTH = 64;
 
-/** What a combination says was signed; what it costs to make comes off the budget. */
+/** The signed text of a combination. Its cost is subtracted from the budget. */
 function signedBy({ body, text }: Combination, budget: Budget): Pieces | undefined {
   if (budget.last?.body !== body || budget.last.text !== text) {
-    const fresh = !made.has(body);
+    const isNew = !computed.has(body);
     const bytes = body.value();
     if (bytes === undefined) return undefined;
-    made.add(body);
+    computed.add(body);
     const signed = text.value(bytes);
-    const size = signed?.reduce((sum, piece) => sum + piece.length, COST_OF_DIGEST) ?? 0;
-    // A text of the body's own bytes costs nothing to put together.
-    const written = signed?.some((piece) =>
+    const size = signed?.reduce((sum, piece) => sum + piece.length, DIGEST_COST) ?? 0;
+    // Only a piece longer than the body was serialised; the body itself is not copied.
+    const isSerialised = signed?.some((piece) =>
       typeof piece === "string" && piece.length > bytes.length
     );
-    budget.left -= (fresh ? COST_OF_WRITING * bytes.length : 0) +
-      (written ? COST_OF_WRITING * bytes.length : 0);
+    budget.left -= (isNew ? SERIALISING_COST * bytes.length : 0) +
+      (isSerialised ? SERIALISING_COST * bytes.length : 0);
     budget.last = { body, text, signed, size };
   }
   budget.left -= budget.last.size;
@@ -145,7 +149,7 @@ function signedBy({ body, text }: Combination, budget: Budget): Pieces | undefin
 
 interface Budget {
   left: number;
-  /** The text last made: combinations that share it follow one another. */
+  /** The last signed text, for the next combination: consecutive ones often share it. */
   last?: {
     readonly body: BodyCandidate;
     readonly text: Candidate<Wrap>;
@@ -154,5 +158,5 @@ interface Budget {
   };
 }
 
-/** Bodies that were written already; they are kept with their bytes. */
-const made = new WeakSet<BodyCandidate>();
+/** Bodies whose bytes are already computed and cached. */
+const computed = new WeakSet<BodyCandidate>();

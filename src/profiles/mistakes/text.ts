@@ -2,20 +2,20 @@ import { Buffer } from "node:buffer";
 import type { Placeholder, Template } from "../template.ts";
 import { type Candidate, type Mistake, mistaken, type Pieces, right } from "./mistake.ts";
 
-/** Makes the text that is signed from what is taken for the body; undefined where a part is missing. */
+/** Makes the signed text from a body; undefined if a part is missing. */
 export type Wrap = (body: Uint8Array) => Pieces | undefined;
 
-/** What the placeholders beside the body stand for in one request. */
+/** The values of the placeholders in one request, except for the body. */
 export type Known = ReadonlyMap<Placeholder, string>;
 
-/** A template for the signed text, and what a request says of its parts. */
+/** A template for the signed text, and the values of its placeholders. */
 export interface SignedText {
   readonly over: Template;
   readonly known: Known;
   readonly rawBody: Uint8Array;
 }
 
-/** The texts that may have been signed, the right one first. */
+/** The texts that may have been signed, the correct one first. */
 export function textsOf(signed: SignedText): Candidate<Wrap>[] {
   const { over, known } = signed;
   const has = (placeholder: Placeholder) => placeholdersOf(over).includes(placeholder);
@@ -56,7 +56,7 @@ export function textsOf(signed: SignedText): Candidate<Wrap>[] {
   return found;
 }
 
-/** The texts with every millisecond of the timestamp's second: the header shows whole seconds. */
+/** The texts with each millisecond of the timestamp's second: the header shows only seconds. */
 export function* millisecondTexts(signed: SignedText): Generator<Candidate<Wrap>> {
   const seconds = signed.known.get("timestamp");
   const stamped = placeholdersOf(signed.over).includes("timestamp");
@@ -67,86 +67,86 @@ export function* millisecondTexts(signed: SignedText): Generator<Candidate<Wrap>
   }
 }
 
-/** Unix seconds have fewer digits until the year 33658, milliseconds as many since 2001. */
+/** Unix seconds have fewer digits until the year 33658; milliseconds have this many since 2001. */
 export const MS_DIGITS = 13;
 
-/** What `Base64.encode64` of Ruby gives: a line end after every 60 characters and at the end. */
+/** Ruby's `Base64.encode64`: a line break after every 60 characters and at the end. */
 export function encode64(bytes: Uint8Array): string {
   return lines(bytes, 60);
 }
 
-/** A template's placeholders in their order. */
+/** A template's placeholders, in order. */
 export function placeholdersOf(template: Template): Placeholder[] {
   return template.flatMap((piece) => typeof piece === "string" ? [] : [piece.placeholder]);
 }
 
-const ENCODE64 = "use Ruby's Base64.encode64: a line end after every 60 characters and at the end";
+const ENCODE64 =
+  "use Ruby's Base64.encode64: a line break after every 60 characters and at the end";
 
 const OTHER_BASE64: readonly (readonly [Mistake, (bytes: Uint8Array) => string | Uint8Array])[] = [
   [
-    { word: "strict-base64", was: "it was made over Base64 without line ends", fix: ENCODE64 },
+    { code: "strict-base64", was: "it was made over Base64 without line breaks", fix: ENCODE64 },
     base64,
   ],
   [
     {
-      word: "mime-base64",
-      was: "it was made over Base64 with a line end after every 76 characters, as Python's " +
-        "encodebytes and MIME have it",
+      code: "mime-base64",
+      was: "it was made over Base64 with a line break after every 76 characters, as in MIME and " +
+        "Python's encodebytes",
       fix: ENCODE64,
     },
     (bytes) => lines(bytes, 76),
   ],
   [
     {
-      word: "mime-base64",
-      was: "it was made over Base64 with CR LF after every 76 characters, as MIME has it",
+      code: "mime-base64",
+      was: "it was made over Base64 with CR LF after every 76 characters, as in MIME",
       fix: ENCODE64,
     },
     (bytes) => lines(bytes, 76, "\r\n"),
   ],
   [
     {
-      word: "mime-base64",
-      was: "it was made over Base64 with CR LF between lines of 76 characters, as Java and PHP " +
-        "have it",
+      code: "mime-base64",
+      was: "it was made over Base64 with CR LF between lines of 76 characters, as in Java and PHP",
       fix: ENCODE64,
     },
     (bytes) => lines(bytes, 76, "\r\n").trimEnd(),
   ],
   [
     {
-      word: "last-line-end-missing",
-      was: "it was made over Base64 whose last line has no line end",
+      code: "last-line-end-missing",
+      was: "it was made over Base64 without a line break at the end",
       fix: ENCODE64,
     },
     (bytes) => lines(bytes, 60).trimEnd(),
   ],
   [
     {
-      word: "base64url",
-      was: "it was made over Base64 in the alphabet for URLs",
+      code: "base64url",
+      was: "it was made over URL-safe Base64",
       fix: ENCODE64,
     },
     (bytes) => Buffer.from(bytes).toString("base64url"),
   ],
   [
     {
-      word: "not-encoded",
+      code: "not-encoded",
       was: "it was made over the body itself",
-      fix: "encode the body first, by Ruby's Base64.encode64",
+      fix: "encode the body first, as Ruby's Base64.encode64 does",
     },
     (bytes) => bytes,
   ],
 ];
 
 const ENCODED: Mistake = {
-  word: "encoded",
+  code: "encoded",
   was: "it was made over Ruby's Base64.encode64 of the body, as BookingSync does",
   fix: "sign the body itself",
 };
 
 const ENCODED_STRICTLY: Mistake = {
-  word: "encoded",
+  code: "encoded",
   was: "it was made over the body in Base64",
   fix: "sign the body itself",
 };
@@ -157,55 +157,55 @@ function encodedBody(piece: Template[number]): Template[number] {
 }
 
 const TIMESTAMP_IN_MS: Mistake = {
-  word: "timestamp-in-ms",
-  was: "the timestamp was signed in another unit than the header shows",
+  code: "timestamp-in-ms",
+  was: "the timestamp was signed in a different unit than the header has",
   fix: "use Unix seconds in both",
 };
 
-/** The parts beside the body that get forgotten. */
+/** The parts besides the body that are often forgotten. */
 const PARTS = ["id", "timestamp"] as const;
 
 const WITHOUT: { readonly [part in typeof PARTS[number]]: Mistake } = {
   id: {
-    word: "signed-without-id",
-    was: "the id was left out of what was signed",
-    fix: "put it where the format has it, as its header has it",
+    code: "signed-without-id",
+    was: "the id was not signed",
+    fix: "sign it too, in the position that the format defines, with its header's value",
   },
   timestamp: {
-    word: "signed-without-timestamp",
-    was: "the timestamp was left out of what was signed",
-    fix: "put it where the format has it, as its header has it",
+    code: "signed-without-timestamp",
+    was: "the timestamp was not signed",
+    fix: "sign it too, in the position that the format defines, with its header's value",
   },
 };
 
 const BODY_ALONE: Mistake = {
-  word: "signed-body-alone",
-  was: "the body alone was signed",
-  fix: "put id and timestamp where the format has them, as their headers have them",
+  code: "signed-body-alone",
+  was: "only the body was signed",
+  fix: "sign id and timestamp too, in the positions that the format defines",
 };
 
 const SEPARATORS: Mistake = {
-  word: "signed-without-separators",
+  code: "signed-without-separators",
   was: "the parts were signed with nothing between them",
-  fix: "put the format's separators between them",
+  fix: "add the format's separators between them",
 };
 
 const ORDER: Mistake = {
-  word: "signed-in-wrong-order",
+  code: "signed-in-wrong-order",
   was: "timestamp and id were signed in the wrong order",
   fix: "swap them",
 };
 
 const AS_TRIO: Mistake = {
-  word: "trio-signature",
-  was: "it was made over id.timestamp.body, as Standard Webhooks do",
-  fix: "sign the body alone in this header",
+  code: "trio-signature",
+  was: "it was made over id.timestamp.body, as in Standard Webhooks",
+  fix: "sign only the body in this header",
 };
 
 const WITH_TIMESTAMP: Mistake = {
-  word: "signed-with-timestamp",
+  code: "signed-with-timestamp",
   was: "it was made over timestamp.body",
-  fix: "sign the body alone in this header",
+  fix: "sign only the body in this header",
 };
 
 function wrap(
@@ -215,8 +215,8 @@ function wrap(
     timestamp?: string | undefined;
   } = {},
 ): Wrap {
-  // Where a template holds both, the plain one is what came.
-  const anew = placeholdersOf(over).includes("body:reserialised");
+  // If a template has both, {body} is the received bytes.
+  const isReserialised = placeholdersOf(over).includes("body:reserialised");
   return (body) => {
     const pieces: (string | Uint8Array)[] = [];
     for (const piece of over) {
@@ -230,11 +230,11 @@ function wrap(
   function partOf(placeholder: Placeholder, body: Uint8Array): string | Uint8Array | undefined {
     switch (placeholder) {
       case "body":
-        return anew ? rawBody : body;
+        return isReserialised ? rawBody : body;
       case "body:reserialised":
         return body;
       case "body:encode64":
-        return encode(anew ? rawBody : body);
+        return encode(isReserialised ? rawBody : body);
       case "timestamp":
         return timestamp;
       default:
@@ -243,7 +243,7 @@ function wrap(
   }
 }
 
-/** A template without some placeholders, and without the text that divides them from the next. */
+/** A template without some placeholders, and without the separators after them. */
 function without(over: Template, left: readonly Placeholder[]): Template {
   const kept: Template[number][] = [];
   for (let at = 0; at < over.length; at++) {

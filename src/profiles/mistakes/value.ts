@@ -2,19 +2,19 @@ import { Buffer } from "node:buffer";
 import type { SignatureRule } from "../../domain/profile.ts";
 import { IN_SIGNATURE, parseTemplate, type Placeholder } from "../template.ts";
 import { DIGEST_LENGTHS } from "./digest.ts";
-import { type Candidate, type Mistake, mistaken, MOST_MISTAKES, right } from "./mistake.ts";
+import { type Candidate, MAX_MISTAKES, type Mistake, mistaken, right } from "./mistake.ts";
 
-/** How a signature's header is written. */
+/** The format of a signature header. */
 export type ValueRule =
   & Pick<SignatureRule, "encoding" | "value">
   & {
-    /** Divides several values of the whole form, as Standard Webhooks have it. */
+    /** Separates several complete values, as in Standard Webhooks. */
     readonly valueSeparator?: string;
-    /** Divides several signatures within one value. */
+    /** Separates several signatures within one value. */
     readonly separator?: string;
   };
 
-/** The bytes that a header may be read to hold as its signature, right readings first. */
+/** The signatures that a header may contain, as bytes, correctly formatted ones first. */
 export function readingsOf(value: string, rule: ValueRule): Candidate<Uint8Array>[] {
   const texts = rule.valueSeparator === undefined ? [value] : value.split(rule.valueSeparator);
   const found = texts.flatMap((text) =>
@@ -25,11 +25,11 @@ export function readingsOf(value: string, rule: ValueRule): Candidate<Uint8Array
       }))
     )
   );
-  return found.filter(({ mistakes }) => mistakes.length <= MOST_MISTAKES)
+  return found.filter(({ mistakes }) => mistakes.length <= MAX_MISTAKES)
     .sort((a, b) => a.mistakes.length - b.mistakes.length);
 }
 
-/** What a text says of a template's placeholders; undefined where the template can't have made it. */
+/** The placeholders' values in a text; undefined if the text doesn't match the template. */
 export function readTemplate(
   template: string,
   text: string,
@@ -46,8 +46,8 @@ export function readTemplate(
   return match ? new Map(names.map((name, index) => [name, match[index + 1]!])) : undefined;
 }
 
-/** The words of all that is looked for in a value's form. */
-export function valueWords({ value, encoding }: ValueRule): string[] {
+/** The codes of all mistakes in a value's format that are checked. */
+export function valueMistakeCodes({ value, encoding }: ValueRule): string[] {
   const { prefix } = affixesOf(value);
   return [
     ...(prefix === "" ? ["prefix-added"] : ["prefix-missing", "prefix-doubled", "wrong-prefix"]),
@@ -64,12 +64,12 @@ function literal(text: string): string {
 }
 
 const QUOTED: Mistake = {
-  word: "quoted",
-  was: "the header's value stands in quotation marks",
-  fix: "take them away",
+  code: "quoted",
+  was: "the header's value is in quotation marks",
+  fix: "remove them",
 };
 
-/** The parts of a value that may be the signature. */
+/** The texts in a value that may be the signature. */
 function signatureTexts(text: string, rule: ValueRule): Candidate<string>[] {
   const found: Candidate<string>[] = [];
   const whole = readTemplate(rule.value, text)?.get("signature");
@@ -95,34 +95,34 @@ function otherwisePrefixed(text: string, { value }: ValueRule): Candidate<string
   if (prefix === "") {
     if (named === undefined) return [];
     return [mistaken({
-      word: "prefix-added",
-      was: `"${named}" stands before the signature`,
-      fix: "take it away",
+      code: "prefix-added",
+      was: `"${named}" is before the signature`,
+      fix: "remove it",
     }, rest!)];
   }
   const found: Candidate<string>[] = [mistaken({
-    word: "prefix-missing",
+    code: "prefix-missing",
     was: `the prefix "${prefix}" is missing`,
-    fix: `write "${prefix}" before the signature`,
+    fix: `add "${prefix}" before the signature`,
   }, body)];
   if (body.startsWith(prefix + prefix)) {
     found.push(mistaken({
-      word: "prefix-doubled",
-      was: `the prefix "${prefix}" stands twice`,
+      code: "prefix-doubled",
+      was: `the prefix "${prefix}" is repeated`,
       fix: "write it once",
     }, body.slice(2 * prefix.length)));
   }
   if (named !== undefined && named !== prefix) {
     found.push(mistaken({
-      word: "wrong-prefix",
-      was: `"${named}" stands before the signature`,
-      fix: `write "${prefix}" there`,
+      code: "wrong-prefix",
+      was: `"${named}" is before the signature`,
+      fix: `write "${prefix}" instead`,
     }, rest!));
   }
   return found;
 }
 
-/** What stands around the signature; not simple where that is more than fixed text. */
+/** The text around the signature; `simple` unless it contains placeholders. */
 function affixesOf(value: string): { prefix: string; suffix: string; simple: boolean } {
   const at = value.indexOf("{signature}");
   const prefix = value.slice(0, at), suffix = value.slice(at + "{signature}".length);
@@ -130,38 +130,38 @@ function affixesOf(value: string): { prefix: string; suffix: string; simple: boo
 }
 
 const UPPER_CASE: Mistake = {
-  word: "upper-case-hex",
+  code: "upper-case-hex",
   was: "the hex digits are in upper case",
   fix: "write them in lower case",
 };
 
 const BASE64_FOR_HEX: Mistake = {
-  word: "base64-for-hex",
+  code: "base64-for-hex",
   was: "the signature is in Base64",
   fix: "write it in lower-case hex",
 };
 
 const HEX_FOR_BASE64: Mistake = {
-  word: "hex-for-base64",
+  code: "hex-for-base64",
   was: "the signature is in hex",
   fix: "write its bytes in Base64",
 };
 
 const BASE64URL: Mistake = {
-  word: "base64url",
-  was: 'the signature is in the Base64 for URLs, with "-" and "_"',
+  code: "base64url",
+  was: 'the signature is in URL-safe Base64, with "-" and "_"',
   fix: 'use standard Base64, with "+", "/" and "="',
 };
 
 const UNPADDED: Mistake = {
-  word: "unpadded-base64",
-  was: 'the Base64 lacks its "=" at the end',
+  code: "unpadded-base64",
+  was: 'the Base64 has no "=" padding at the end',
   fix: "use padded Base64",
 };
 
 function base64OfHex(encoding: SignatureRule["encoding"]): Mistake {
   return {
-    word: "base64-of-hex",
+    code: "base64-of-hex",
     was: "the signature is the Base64 of hex digits",
     fix: encoding === "hex" ? "write the hex digits themselves" : "encode the digest's bytes",
   };
@@ -191,7 +191,7 @@ function hexBytes(text: string): Buffer | undefined {
   return Buffer.from(text, "hex");
 }
 
-/** Either alphabet, padded in full or not at all; undefined where the spelling is not canonical. */
+/** Decodes either alphabet, padded fully or not at all; undefined if the encoding isn't canonical. */
 function base64Bytes(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, "base64");
   const bare = text.replace(/={1,2}$/, "").replaceAll("-", "+").replaceAll("_", "/");

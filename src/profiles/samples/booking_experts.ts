@@ -1,7 +1,7 @@
 import { compact } from "../../domain/json_text.ts";
 import type { Sample } from "./sample.ts";
 
-/** Booking Experts' page prints no payload: these have what it describes, in each of its contexts. */
+/** Booking Experts' page shows no payload: these follow its description, one for each context. */
 export const BOOKING_EXPERTS: readonly Sample[] = [
   {
     type: "reservation:checked_in",

@@ -1,7 +1,7 @@
 import { compact } from "../../domain/json_text.ts";
 import type { Sample } from "./sample.ts";
 
-/** Every payload that BookingScheduler's page prints; addresses it hides are made up. */
+/** Every payload on BookingScheduler's page. Addresses that the page hides are made up. */
 export const BOOKINGSCHEDULER: readonly Sample[] = [
   {
     type: "booking.created",

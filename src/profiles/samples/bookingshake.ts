@@ -1,7 +1,7 @@
 import { compact } from "../../domain/json_text.ts";
 import type { Sample } from "./sample.ts";
 
-/** Every payload that BookingShake's page prints; addresses it hides are made up. */
+/** Every payload on BookingShake's page. Addresses that the page hides are made up. */
 export const BOOKINGSHAKE: readonly Sample[] = [
   {
     type: "contact.created",
@@ -107,7 +107,7 @@ export const BOOKINGSHAKE: readonly Sample[] = [
   "id": "account-123"
 }`),
   },
-  // Under "Custom Fields"; the page leaves out the rest of the body. This venue is in no group.
+  // From "Custom Fields", where the page shows only part of the body. This venue is in no group.
   {
     type: "contact.created",
     timestamp: "2024-11-13T10:30:00Z",

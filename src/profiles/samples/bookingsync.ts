@@ -1,7 +1,7 @@
 import { compact } from "../../domain/json_text.ts";
 import type { Sample } from "./sample.ts";
 
-/** The payload that BookingSync's page prints, with the braces that the page lost. */
+/** The payload on BookingSync's page, with the braces that are missing there. */
 export const BOOKINGSYNC: readonly Sample[] = [
   {
     type: "client_created",

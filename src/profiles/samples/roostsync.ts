@@ -1,7 +1,7 @@
 import { compact } from "../../domain/json_text.ts";
 import type { Sample } from "./sample.ts";
 
-/** The payload that RoostSync's page prints. */
+/** The payload on RoostSync's page. */
 export const ROOSTSYNC: readonly Sample[] = [
   {
     type: "booking.created",

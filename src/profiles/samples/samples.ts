@@ -20,11 +20,11 @@ export const SAMPLES: ReadonlyMap<string, readonly Sample[]> = new Map([
 /** The scope member that tells samples of one profile from those of another. */
 const SAMPLE_OF = "sample_of";
 
-/** What a subscription to a profile's samples holds beside id, URL and secret, as in a config file. */
+/** A subscription to a profile's samples, as in a config file, without id, URL and secret. */
 export interface SampleSubscription {
   readonly profile: string;
   readonly events: readonly string[];
-  /** Met by what `sampleEvent` writes of this profile's samples, and of no others. */
+  /** Matches only this profile's samples, as written by `sampleEvent`. */
   readonly scope: { readonly [name: string]: string };
   readonly settings?: { readonly [name: string]: string | number };
   readonly permissions?: readonly string[];
@@ -48,8 +48,8 @@ export const SAMPLE_SUBSCRIPTIONS: ReadonlyMap<string, SampleSubscription> = new
 );
 
 /**
- * A sample as the JSON of a POST to /v1/events. Its scope says whose sample it is, since profiles
- * share names of events (three have `booking.created`); no body shows that part of the scope.
+ * A sample as the JSON of a POST to /v1/events. Its scope names the profile, because profiles share
+ * event names (three have `booking.created`). No body contains that part of the scope.
  */
 export function sampleEvent(profile: string, sample: Sample): JsonText {
   const { type, timestamp, scope = "{}", data, metadata } = sample;

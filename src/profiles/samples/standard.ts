@@ -1,7 +1,7 @@
 import { compact } from "../../domain/json_text.ts";
 import type { Sample } from "./sample.ts";
 
-/** One event in the form of Standard Webhooks. */
+/** One Standard Webhooks event. */
 export const STANDARD: readonly Sample[] = [
   {
     type: "booking.created",

@@ -9,13 +9,13 @@ import {
 } from "../../../src/profiles/samples/samples.ts";
 import { verify } from "../../receivers/recipes/recipes.ts";
 
-/** The payloads as the platform's page prints them, fixed where its text had lost characters. */
+/** The payloads on the platform's page, with lost characters restored. */
 async function printed(profile: string): Promise<Record<string, unknown>[]> {
   const file = new URL(`../../samples/${profile}.json`, import.meta.url);
   return JSON.parse(await Deno.readTextFile(file));
 }
 
-/** The body that a sample makes, written out by the page of its platform. */
+/** The body of a sample, as described on its platform's page. */
 const BODY_OF: Record<string, (sample: Sample) => string> = {
   bookingsync: ({ type, scope, data }) =>
     `{"account_id":${of(scope, "account_id")},"event":"${type}","resource":${data}}`,
@@ -42,13 +42,13 @@ function of(scope: string | undefined, name: string): string {
 }
 
 for (const profile of ["bookingsync", "bookingscheduler", "bookingshake", "roostsync"]) {
-  Deno.test(`samples of ${profile}: each comes out as the page prints it`, async () => {
+  Deno.test(`samples of ${profile}: each gives the payload on the page`, async () => {
     const samples = SAMPLES.get(profile)!;
     const pages = await printed(profile);
     assertEquals(samples.length, pages.length);
     for (const [at, page] of pages.entries()) {
       const body = JSON.parse(BODY_OF[profile]!(samples[at]!));
-      // BookingShake's "Custom Fields" prints two of the five members.
+      // BookingShake's "Custom Fields" shows two of the five members.
       const shown = Object.fromEntries(Object.entries(body).filter(([name]) => name in page));
       assertEquals(JSON.stringify(shown), JSON.stringify(page));
     }
@@ -66,7 +66,7 @@ Deno.test("samples of booking-experts: every context and every kind of metadata 
 });
 
 for (const profile of BUILT_IN.keys()) {
-  Deno.test(`samples of ${profile}: there are some, in the publisher's form`, () => {
+  Deno.test(`samples of ${profile}: exist, in the publisher's form`, () => {
     const samples = SAMPLES.get(profile)!;
     assert(samples.length > 0);
     for (const sample of samples) {
@@ -97,7 +97,7 @@ for (const profile of BUILT_IN.keys()) {
   });
 }
 
-Deno.test("samples of booking-experts: the receiver's recipe takes every one", () => {
+Deno.test("samples of booking-experts: the receiver's recipe accepts all", () => {
   for (const sample of SAMPLES.get("booking-experts")!) {
     const verification = verify("booking-experts", {
       headers: new Headers({ "Content-Type": "application/json" }),

@@ -3,44 +3,48 @@ import { orderProblem, shown } from "../../../src/receivers/body.ts";
 export {
   headerProblem,
   isoProblem,
-  openBody,
+  parseBody,
   shown,
   unixProblem,
 } from "../../../src/receivers/body.ts";
-import { formProblem, type Opened, type Problem } from "../../../src/receivers/verification.ts";
+import {
+  formProblem,
+  type ParsedRequest,
+  type RequestProblem,
+} from "../../../src/receivers/verification.ts";
 
-/** Holds the body's keys and their order against the page's. */
+/** Checks the body's keys and their order. */
 export function keysProblem(
-  opened: Opened,
+  parsed: ParsedRequest,
   expected: readonly string[],
   optional: readonly string[] = [],
-): Problem | undefined {
-  const found = opened.members.map(([name]) => name);
+): RequestProblem | undefined {
+  const found = parsed.members.map(([name]) => name);
   return orderProblem(found, { expected, optional, where: "the body" });
 }
 
-/** What a JSON value is, in the words of the platforms' pages. */
+/** The type of a JSON value. */
 export type Kind = "string" | "number" | "object" | "array" | "null" | "boolean";
 
-/** Whether a member is one of these kinds of value. */
+/** Checks the type of a member. */
 export function kindProblem(
-  opened: Opened,
+  parsed: ParsedRequest,
   name: string,
   kinds: readonly Kind[],
-): Problem | undefined {
-  const value = memberOf(opened, name);
+): RequestProblem | undefined {
+  const value = memberOf(parsed, name);
   if (value !== undefined && kinds.includes(kindOf(value))) return undefined;
   return formProblem(`${name} is ${shown(value)}, expected ${kinds.map(withArticle).join(" or ")}`);
 }
 
 /** The JSON text of a member, or undefined. */
-export function memberOf(opened: Opened, name: string): JsonText | undefined {
-  return opened.members.find(([known]) => known === name)?.[1];
+export function memberOf(parsed: ParsedRequest, name: string): JsonText | undefined {
+  return parsed.members.find(([known]) => known === name)?.[1];
 }
 
 /** The text of a member that is a string, or undefined. */
-export function stringOf(opened: Opened, name: string): string | undefined {
-  const value = memberOf(opened, name);
+export function stringOf(parsed: ParsedRequest, name: string): string | undefined {
+  const value = memberOf(parsed, name);
   return value?.startsWith('"') ? JSON.parse(value) : undefined;
 }
 

@@ -1,40 +1,44 @@
 import { keysProblem, kindProblem, memberOf, shown, stringOf } from "./body.ts";
-import { formProblem, type Opened, type Problem } from "../../../src/receivers/verification.ts";
+import {
+  formProblem,
+  type ParsedRequest,
+  type RequestProblem,
+} from "../../../src/receivers/verification.ts";
 
-/** Booking Experts' page, "Target URL" and "Event Metadata": nothing is signed, so its form is all. */
-export function bookingExperts(opened: Opened): Problem | undefined {
-  return keysProblem(opened, KEYS, ["event_metadata"]) ??
-    eventNameProblem(opened) ??
-    kindProblem(opened, "subscription_id", ["string", "number"]) ??
-    kindProblem(opened, "record", ["object"]) ??
-    contextProblem(opened) ??
-    metadataProblem(opened);
+/** Booking Experts' page, "Target URL" and "Event Metadata". Nothing is signed, so only the form counts. */
+export function bookingExperts(parsed: ParsedRequest): RequestProblem | undefined {
+  return keysProblem(parsed, KEYS, ["event_metadata"]) ??
+    eventNameProblem(parsed) ??
+    kindProblem(parsed, "subscription_id", ["string", "number"]) ??
+    kindProblem(parsed, "record", ["object"]) ??
+    contextProblem(parsed) ??
+    metadataProblem(parsed);
 }
 
 const KEYS = ["event", "subscription_id", "record", "context", "context_id", "event_metadata"];
 
-function eventNameProblem(opened: Opened): Problem | undefined {
-  if (/^[^:|]+[:|][^:|]+$/.test(stringOf(opened, "event") ?? "")) return undefined;
-  const found = shown(memberOf(opened, "event"));
+function eventNameProblem(parsed: ParsedRequest): RequestProblem | undefined {
+  if (/^[^:|]+[:|][^:|]+$/.test(stringOf(parsed, "event") ?? "")) return undefined;
+  const found = shown(memberOf(parsed, "event"));
   return formProblem(`event is ${found}, expected "resource:action" or "resource|action"`);
 }
 
-function metadataProblem(opened: Opened): Problem | undefined {
-  if (memberOf(opened, "event_metadata") === undefined) return undefined;
-  return kindProblem(opened, "event_metadata", ["object"]);
+function metadataProblem(parsed: ParsedRequest): RequestProblem | undefined {
+  if (memberOf(parsed, "event_metadata") === undefined) return undefined;
+  return kindProblem(parsed, "event_metadata", ["object"]);
 }
 
-/** An administration or organization has an id; what is global has none. */
-function contextProblem(opened: Opened): Problem | undefined {
-  switch (stringOf(opened, "context")) {
+/** An administration or organization has an id; a global context has none. */
+function contextProblem(parsed: ParsedRequest): RequestProblem | undefined {
+  switch (stringOf(parsed, "context")) {
     case "administration":
     case "organization":
-      return kindProblem(opened, "context_id", ["string", "number"]);
+      return kindProblem(parsed, "context_id", ["string", "number"]);
     case "global":
-      return kindProblem(opened, "context_id", ["null"]);
+      return kindProblem(parsed, "context_id", ["null"]);
     default:
       return formProblem(
-        `context is ${shown(memberOf(opened, "context"))}, ` +
+        `context is ${shown(memberOf(parsed, "context"))}, ` +
           'expected "administration", "organization" or "global"',
       );
   }

@@ -1,15 +1,15 @@
 import { createHmac } from "node:crypto";
 import { isoProblem, keysProblem, kindProblem, memberOf } from "./body.ts";
 import { checkSignature } from "./signature.ts";
-import type { Opened, Problem } from "../../../src/receivers/verification.ts";
+import type { ParsedRequest, RequestProblem } from "../../../src/receivers/verification.ts";
 
 /**
  * BookingScheduler's page, "Signature Verification": express has parsed the body, and the HMAC is
  * made over what JSON.stringify writes of it. The lengths are compared first, for want of which
  * the page's timingSafeEqual throws.
  */
-export function bookingscheduler(opened: Opened): Problem | undefined {
-  const { headers, text, rawBody, secret } = opened;
+export function bookingscheduler(parsed: ParsedRequest): RequestProblem | undefined {
+  const { headers, text, rawBody, secret } = parsed;
   return checkSignature({
     headers,
     header: "X-BookingScheduler-Signature",
@@ -18,9 +18,9 @@ export function bookingscheduler(opened: Opened): Problem | undefined {
     computed: (key) => hmacSha256(key, JSON.stringify(JSON.parse(text))),
     mistakes: (key) => [["was made over the body as it came", hmacSha256(key, rawBody)]],
   }) ??
-    keysProblem(opened, ["event", "timestamp", "data"]) ??
-    kindProblem(opened, "event", ["string"]) ??
-    isoProblem("timestamp", memberOf(opened, "timestamp"));
+    keysProblem(parsed, ["event", "timestamp", "data"]) ??
+    kindProblem(parsed, "event", ["string"]) ??
+    isoProblem("timestamp", memberOf(parsed, "timestamp"));
 }
 
 function hmacSha256(key: string, content: string | Uint8Array): string {

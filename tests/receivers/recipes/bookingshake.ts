@@ -3,14 +3,14 @@ import { headerProblem, keysProblem, kindProblem, memberOf, unixProblem } from "
 import { checkSignature } from "./signature.ts";
 import {
   formProblem,
-  type Opened,
-  type Problem,
+  type ParsedRequest,
   quoted,
+  type RequestProblem,
 } from "../../../src/receivers/verification.ts";
 
 /** BookingShake's page, "HTTP Headers" and "Payload Fields". */
-export function bookingshake(opened: Opened): Problem | undefined {
-  const { headers, rawBody, secret } = opened;
+export function bookingshake(parsed: ParsedRequest): RequestProblem | undefined {
+  const { headers, rawBody, secret } = parsed;
   return checkSignature({
     headers,
     header: "Bookingshake-Signature",
@@ -20,15 +20,15 @@ export function bookingshake(opened: Opened): Problem | undefined {
   }) ??
     headerProblem(headers, "User-Agent", "Bookingshake-Webhooks/1.0") ??
     idempotencyKeyProblem(headers) ??
-    keysProblem(opened, ["event", "timestamp", "venue_id", "venues_group_id", "data"]) ??
-    kindProblem(opened, "event", ["string"]) ??
-    unixProblem("timestamp", memberOf(opened, "timestamp"), "milliseconds") ??
-    kindProblem(opened, "venue_id", ["string"]) ??
-    kindProblem(opened, "venues_group_id", ["string", "null"]) ??
-    kindProblem(opened, "data", ["object"]);
+    keysProblem(parsed, ["event", "timestamp", "venue_id", "venues_group_id", "data"]) ??
+    kindProblem(parsed, "event", ["string"]) ??
+    unixProblem("timestamp", memberOf(parsed, "timestamp"), "milliseconds") ??
+    kindProblem(parsed, "venue_id", ["string"]) ??
+    kindProblem(parsed, "venues_group_id", ["string", "null"]) ??
+    kindProblem(parsed, "data", ["object"]);
 }
 
-function idempotencyKeyProblem(headers: Headers): Problem | undefined {
+function idempotencyKeyProblem(headers: Headers): RequestProblem | undefined {
   const found = headers.get("Idempotency-Key");
   if (found !== null && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(found)) {
     return undefined;

@@ -1,14 +1,14 @@
 import { createHmac } from "node:crypto";
 import { headerProblem, keysProblem, kindProblem } from "./body.ts";
 import { checkSignature } from "./signature.ts";
-import type { Opened, Problem } from "../../../src/receivers/verification.ts";
+import type { ParsedRequest, RequestProblem } from "../../../src/receivers/verification.ts";
 
 /**
  * BookingSync's page, "Payload content": `OpenSSL::HMAC.hexdigest("sha1", secret,
  * Base64.encode64(json_body))` must be the header's value.
  */
-export function bookingsync(opened: Opened): Problem | undefined {
-  const { headers, rawBody, secret } = opened;
+export function bookingsync(parsed: ParsedRequest): RequestProblem | undefined {
+  const { headers, rawBody, secret } = parsed;
   return checkSignature({
     headers,
     header: "X-Content-Signature",
@@ -21,15 +21,15 @@ export function bookingsync(opened: Opened): Problem | undefined {
     ],
   }) ??
     headerProblem(headers, "User-Agent", "BookingSync Webhook Delivery") ??
-    keysProblem(opened, ["account_id", "event", "resource"]) ??
-    kindProblem(opened, "event", ["string"]);
+    keysProblem(parsed, ["account_id", "event", "resource"]) ??
+    kindProblem(parsed, "event", ["string"]);
 }
 
 function hmacSha1(key: string, content: string | Uint8Array): string {
   return createHmac("sha1", key).update(content).digest("hex");
 }
 
-/** Array#pack("m"): each 45 bytes make a line of 60 characters, and every line ends, the last too. */
+/** Array#pack("m"): a line of 60 characters for each 45 bytes; every line ends with a newline. */
 export function encode64(bytes: Uint8Array): string {
   let lines = "";
   for (let at = 0; at < bytes.length; at += 45) lines += base64(bytes.subarray(at, at + 45)) + "\n";

@@ -1,8 +1,8 @@
 /**
- * Each platform's own way to verify a webhook, written from its page and apart from the code that
- * signs: two readings of one page that agree are worth more than one that agrees with itself.
+ * Each platform's way to verify a webhook, written from its page, independently of the code that
+ * signs. If both agree, both have probably understood the page.
  */
-import { headerProblem, openBody, stringOf } from "./body.ts";
+import { headerProblem, parseBody, stringOf } from "./body.ts";
 import { bookingExperts } from "./booking_experts.ts";
 import { bookingscheduler } from "./bookingscheduler.ts";
 import { bookingshake } from "./bookingshake.ts";
@@ -10,13 +10,13 @@ import { bookingsync } from "./bookingsync.ts";
 import { roostsync } from "./roostsync.ts";
 import { hasTrio, type SecretReading, standard, trioProblem } from "./standard_webhooks.ts";
 import type {
-  Opened,
-  Problem,
+  ParsedRequest,
   ReceivedRequest,
+  RequestProblem,
   Verification,
 } from "../../../src/receivers/verification.ts";
 
-/** Verifies a request by the recipe of a built-in profile. Throws where it has none of that name. */
+/** Verifies a request with the recipe of a built-in profile. Throws if there is no such profile. */
 export function verify(
   profile: string,
   request: ReceivedRequest,
@@ -24,27 +24,27 @@ export function verify(
 ): Verification {
   const known = RECIPES.get(profile);
   if (known === undefined) throw new Error(`no recipe is known for the profile "${profile}"`);
-  const body = openBody(request, secret);
+  const body = parseBody(request, secret);
   if ("problem" in body) return { ok: false, ...body.problem };
-  const { opened } = body;
-  const event = stringOf(opened, known.eventKey);
+  const { parsed } = body;
+  const event = stringOf(parsed, known.eventKey);
   const problem = headerProblem(request.headers, "Content-Type", "application/json") ??
-    known.recipe(opened) ??
-    trioBesideProblem(opened, known);
+    known.recipe(parsed) ??
+    trioBesideProblem(parsed, known);
   if (problem) return { ok: false, ...(event !== undefined && { event }), ...problem };
-  return { ok: true, event: event!, signed: known.signs || trioCounts(opened) };
+  return { ok: true, event: event!, signed: known.signs || trioCounts(parsed) };
 }
 
-/** One platform's way to look at a request: the first problem, or none. */
-type Recipe = (opened: Opened) => Problem | undefined;
+/** One platform's check of a request: the first problem, or none. */
+type Recipe = (parsed: ParsedRequest) => RequestProblem | undefined;
 
 interface KnownRecipe {
   readonly recipe: Recipe;
-  /** The member of the body that names the event. */
+  /** The body's member with the event's name. */
   readonly eventKey: string;
   /** Whether the format has a signature of its own. */
   readonly signs: boolean;
-  /** How the secret is read where the trio stands beside the format's own headers. */
+  /** How the secret is decoded for the trio, if it accompanies the format's own headers. */
   readonly trio?: SecretReading;
 }
 
@@ -57,13 +57,16 @@ const RECIPES: ReadonlyMap<string, KnownRecipe> = new Map<string, KnownRecipe>([
   ["standard", { recipe: standard, eventKey: "type", signs: true }],
 ]);
 
-function trioBesideProblem(opened: Opened, { trio, signs }: KnownRecipe): Problem | undefined {
-  if (trio === undefined || !hasTrio(opened.headers)) return undefined;
-  // Where the format signs nothing, a receiver without a secret takes it as it comes.
-  if (!signs && opened.secret === undefined) return undefined;
-  return trioProblem(opened, trio);
+function trioBesideProblem(
+  parsed: ParsedRequest,
+  { trio, signs }: KnownRecipe,
+): RequestProblem | undefined {
+  if (trio === undefined || !hasTrio(parsed.headers)) return undefined;
+  // If the format signs nothing, a receiver without a secret accepts it unsigned.
+  if (!signs && parsed.secret === undefined) return undefined;
+  return trioProblem(parsed, trio);
 }
 
-function trioCounts(opened: Opened): boolean {
-  return opened.secret !== undefined && hasTrio(opened.headers);
+function trioCounts(parsed: ParsedRequest): boolean {
+  return parsed.secret !== undefined && hasTrio(parsed.headers);
 }

@@ -29,20 +29,20 @@ function check(
   );
 }
 
-/** A good request of the profile, and its secret. */
+/** A good request for the profile, and its secret. */
 async function good(profile: string): Promise<{ request: SignedRequest; secret: string }> {
   const { expect, secret = "be_secret" } = await vector(profile);
   return { request: await signedByHand(profile, expect.body, secret), secret };
 }
 
-/** The problem of a request that is expected to have one. */
+/** The problem of a request that must have one. */
 function problemOf(verification: Verification): string {
   assert(!verification.ok, "the request was verified");
   return `${verification.kind}: ${verification.problem}`;
 }
 
 for (const profile of PROFILES) {
-  Deno.test(`${profile}: its vector is verified`, async () => {
+  Deno.test(`${profile}: verifies its vector`, async () => {
     const { expect, secret } = await vector(profile);
     const headers = profile === "bookingshake"
       ? { ...expect.headers, "Idempotency-Key": "5d07ff93-9b23-4e37-8654-4661fcfd8da8" }
@@ -55,7 +55,7 @@ for (const profile of PROFILES) {
     });
   });
 
-  Deno.test(`${profile}: a request signed by the page's letter is verified`, async () => {
+  Deno.test(`${profile}: verifies a request signed exactly as the page says`, async () => {
     const { request, secret } = await good(profile);
     assert(check(profile, request, profile === "booking-experts" ? undefined : secret).ok);
   });
@@ -82,7 +82,7 @@ for (const profile of PROFILES) {
     );
   });
 
-  Deno.test(`${profile}: a missing, a further and a repeated key are problems`, async () => {
+  Deno.test(`${profile}: a missing, an extra and a repeated key are problems`, async () => {
     const { request, secret } = await good(profile);
     const members = JSON.parse(request.body);
     const [first] = Object.keys(members);
@@ -101,7 +101,7 @@ for (const profile of PROFILES) {
     }
   });
 
-  Deno.test(`${profile}: bodies that are no JSON object are problems of form`, () => {
+  Deno.test(`${profile}: bodies that aren't JSON objects are problems of form`, () => {
     const bodies = ["", "no json", "[]", "null", '"text"', "{", "\ufeff{}", "[".repeat(100_000)];
     for (const body of bodies) {
       assertStringIncludes(
@@ -116,7 +116,7 @@ for (const profile of PROFILES) {
     );
   });
 
-  Deno.test(`${profile}: no bytes and no headers make it throw`, () => {
+  Deno.test(`${profile}: never throws, for any bytes and headers`, () => {
     const names = ["content-type", "webhook-id", "webhook-timestamp", "webhook-signature"];
     const ownNames = ["x-content-signature", "bookingshake-signature", "x-roostsync-signature"];
     const value = fc.string({ unit: fc.constantFrom(..."aZ0,=+/_- :v1") });
@@ -132,7 +132,7 @@ for (const profile of PROFILES) {
 }
 
 for (const profile of SIGNING) {
-  Deno.test(`${profile}: a signature under another secret is a problem, and shows neither`, async () => {
+  Deno.test(`${profile}: a signature with another secret is a problem that shows neither of them`, async () => {
     const { request, secret } = await good(profile);
     const other = profile === "standard"
       ? `whsec_${btoa("another secret, 24 bytes or more")}`
@@ -172,7 +172,7 @@ for (const profile of SIGNING) {
 }
 
 for (const profile of SIGNING.filter((name) => name !== "bookingscheduler")) {
-  Deno.test(`${profile}: a body pretty-printed or written anew after signing is a problem`, async () => {
+  Deno.test(`${profile}: a body pretty-printed or re-serialised after signing is a problem`, async () => {
     const { request, secret } = await good(profile);
     const pretty = JSON.stringify(JSON.parse(request.body), null, 2);
     assertStringIncludes(
@@ -190,7 +190,7 @@ for (const profile of SIGNING.filter((name) => name !== "bookingscheduler")) {
 }
 
 for (const profile of WITH_TEXT_SECRET) {
-  Deno.test(`${profile}: upper-case hex is told from a wrong signature`, async () => {
+  Deno.test(`${profile}: distinguishes upper-case hex from a wrong signature`, async () => {
     const { request, secret } = await good(profile);
     const headers = Object.fromEntries(
       Object.entries(request.headers).map(([name, value]) =>
@@ -205,7 +205,7 @@ for (const profile of WITH_TEXT_SECRET) {
     );
   });
 
-  Deno.test(`${profile}: the trio beside is keyed with the secret's text, whatever it looks like`, async () => {
+  Deno.test(`${profile}: the additional trio's key is the secret's text, whatever it looks like`, async () => {
     const { request } = await good(profile);
     const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     const signed = await signedByHand(profile, request.body, secret);
@@ -219,14 +219,14 @@ for (const profile of WITH_TEXT_SECRET) {
   });
 }
 
-Deno.test("bookingsync: each length of body around a line of encode64 is verified", async () => {
+Deno.test("bookingsync: verifies every body length around a line of encode64", async () => {
   for (let length = 0; length <= 100; length++) {
     const body = `{"account_id":1,"event":"e","resource":"${"x".repeat(length)}"}`;
     assert(check("bookingsync", await signedByHand("bookingsync", body, "s"), "s").ok);
   }
 });
 
-Deno.test("bookingsync: the strict form of Base64 is named as the mistake", async () => {
+Deno.test("bookingsync: names strict Base64 as the mistake", async () => {
   const { request, secret } = await good("bookingsync");
   const wrong = await hex("SHA-1", secret, btoa(request.body));
   const headers = { ...request.headers, "X-Content-Signature": wrong };
@@ -246,13 +246,13 @@ Deno.test("bookingsync: another User-Agent is a problem", async () => {
   );
 });
 
-Deno.test("bookingscheduler: white space doesn't matter to a receiver that parses first", async () => {
+Deno.test("bookingscheduler: whitespace doesn't matter to a receiver that parses first", async () => {
   const { request, secret } = await good("bookingscheduler");
   const body = JSON.stringify(JSON.parse(request.body), null, 2);
   assert(check("bookingscheduler", { ...request, body }, secret).ok);
 });
 
-Deno.test("bookingscheduler: digits beyond a double verify when what JSON.stringify writes was signed", async () => {
+Deno.test("bookingscheduler: a number with too many digits verifies if the JSON.stringify output was signed", async () => {
   const body = '{"event":"booking.created","timestamp":"2024-01-15T10:00:00Z",' +
     '"data":{"id":9007199254740993,"total":1.10,"rate":1e3,"2":0,"1":0}}';
   assert(check("bookingscheduler", await signedByHand("bookingscheduler", body, "s"), "s").ok);
@@ -316,13 +316,13 @@ Deno.test("bookingshake: the timestamp is a number of milliseconds", async () =>
   }
 });
 
-Deno.test("bookingshake: a venue in no group has null for it", async () => {
+Deno.test("bookingshake: the group of a venue without one is null", async () => {
   const { request, secret } = await good("bookingshake");
   const body = request.body.replace('"group456"', "null");
   assert(check("bookingshake", await signedByHand("bookingshake", body, secret), secret).ok);
 });
 
-Deno.test("bookingshake: User-Agent and a UUID as Idempotency-Key are asked for", async () => {
+Deno.test("bookingshake: requires the User-Agent, and a UUID as Idempotency-Key", async () => {
   const { request, secret } = await good("bookingshake");
   const wrong = { "User-Agent": "Bellhook/1", "Idempotency-Key": "evt_1" };
   for (const [name, value] of Object.entries(wrong)) {
@@ -334,7 +334,7 @@ Deno.test("bookingshake: User-Agent and a UUID as Idempotency-Key are asked for"
   }
 });
 
-Deno.test("roostsync: a signature without its prefix is told from a wrong one", async () => {
+Deno.test("roostsync: distinguishes a missing prefix from a wrong signature", async () => {
   const { request, secret } = await good("roostsync");
   const signature = request.headers["X-RoostSync-Signature"]!.slice("sha256=".length);
   const headers = { ...request.headers, "X-RoostSync-Signature": signature };
@@ -344,7 +344,7 @@ Deno.test("roostsync: a signature without its prefix is told from a wrong one", 
   );
 });
 
-Deno.test("booking-experts: each part of the body is held against the page", async () => {
+Deno.test("booking-experts: checks each part of the body", async () => {
   const { request } = await good("booking-experts");
   const members = JSON.parse(request.body);
   const wrong: [Record<string, unknown>, string][] = [
@@ -366,7 +366,7 @@ Deno.test("booking-experts: each part of the body is held against the page", asy
   }
 });
 
-Deno.test("booking-experts: all contexts and both spellings of an event's name are taken", async () => {
+Deno.test("booking-experts: accepts all contexts, and both spellings of an event's name", async () => {
   const { request } = await good("booking-experts");
   const { event_metadata: _, ...members } = JSON.parse(request.body);
   const right = [
@@ -383,7 +383,7 @@ Deno.test("booking-experts: all contexts and both spellings of an event's name a
   }
 });
 
-Deno.test("booking-experts: with a secret the trio is checked, text or whsec_", async () => {
+Deno.test("booking-experts: checks the trio if there is a secret, text or whsec_", async () => {
   const { request } = await good("booking-experts");
   const standard = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
   const keys = [["any text", new TextEncoder().encode("any text")], [
@@ -398,7 +398,7 @@ Deno.test("booking-experts: with a secret the trio is checked, text or whsec_", 
       problemOf(check("booking-experts", { ...request, headers }, "another")),
       "signature: webhook-signature",
     );
-    // Without a secret there is nothing to check it with, and the format asks for no signature.
+    // It can't be checked without a secret, and the format requires no signature.
     assert(check("booking-experts", { ...request, headers }).ok);
   }
 });

@@ -1,11 +1,11 @@
 import { createHmac } from "node:crypto";
 import { isoProblem, keysProblem, kindProblem, memberOf } from "./body.ts";
 import { checkSignature } from "./signature.ts";
-import type { Opened, Problem } from "../../../src/receivers/verification.ts";
+import type { ParsedRequest, RequestProblem } from "../../../src/receivers/verification.ts";
 
 /** RoostSync's page, "Verifying Webhooks": `sha256=${expected}` === signature. */
-export function roostsync(opened: Opened): Problem | undefined {
-  const { headers, rawBody, secret } = opened;
+export function roostsync(parsed: ParsedRequest): RequestProblem | undefined {
+  const { headers, rawBody, secret } = parsed;
   return checkSignature({
     headers,
     header: "X-RoostSync-Signature",
@@ -14,7 +14,7 @@ export function roostsync(opened: Opened): Problem | undefined {
     prefix: "sha256=",
     computed: (key) => createHmac("sha256", key).update(rawBody).digest("hex"),
   }) ??
-    keysProblem(opened, ["event", "timestamp", "data", "property_id"]) ??
-    kindProblem(opened, "event", ["string"]) ??
-    isoProblem("timestamp", memberOf(opened, "timestamp"));
+    keysProblem(parsed, ["event", "timestamp", "data", "property_id"]) ??
+    kindProblem(parsed, "event", ["string"]) ??
+    isoProblem("timestamp", memberOf(parsed, "timestamp"));
 }

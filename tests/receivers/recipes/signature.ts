@@ -1,26 +1,30 @@
 import { timingSafeEqual } from "node:crypto";
-import { type Problem, quoted, signatureProblem } from "../../../src/receivers/verification.ts";
+import {
+  quoted,
+  type RequestProblem,
+  signatureProblem,
+} from "../../../src/receivers/verification.ts";
 
-/** A signature header held against what the receiver computed. */
+/** A signature header, and what it is compared with. */
 export interface SignatureCheck {
   readonly headers: Headers;
   readonly header: string;
-  /** What the recipe computes with the receiver's secret; it never shows in a problem. */
+  /** What the recipe computes with the receiver's secret. It is never shown in a problem. */
   readonly computed: (secret: string) => string;
   readonly secret: string | undefined;
-  /** In words, as in "lower hex HMAC-SHA256 over the body". */
+  /** A description, such as "lower hex HMAC-SHA256 over the body". */
   readonly over: string;
-  /** What stands before the digest. */
+  /** The text before the digest. */
   readonly prefix?: string;
-  /** Digests that a wrong implementation would come to, by what it did wrong. */
+  /** The digests of wrong implementations, by their mistake. */
   readonly mistakes?: (secret: string) => readonly (readonly [mistake: string, digest: string])[];
 }
 
 /**
- * Checks a signature in constant time. Says which known mistake a wrong one shows, and never what
- * the right one is: an answer that did would sign forgeries for whoever asks.
+ * Checks a signature in constant time. Names the known mistake of a wrong one, but never the correct
+ * one, which would let anyone have forgeries signed.
  */
-export function checkSignature(check: SignatureCheck): Problem | undefined {
+export function checkSignature(check: SignatureCheck): RequestProblem | undefined {
   const { headers, header, secret, over, prefix = "" } = check;
   const found = headers.get(header);
   const expectation = `expected ${prefix ? `"${prefix}" and ` : ""}the ${over}`;
@@ -51,7 +55,7 @@ function mistakeIn(
   return mistakes?.(secret).find(([, wrong]) => sameText(found, prefix + wrong))?.[0];
 }
 
-/** Compares in a time that depends on the lengths alone. */
+/** Compares in a time that depends only on the lengths. */
 export function sameText(a: string, b: string): boolean {
   const left = new TextEncoder().encode(a), right = new TextEncoder().encode(b);
   return left.length === right.length && timingSafeEqual(left, right);

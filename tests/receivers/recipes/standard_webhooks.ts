@@ -1,6 +1,6 @@
 /**
- * The verifying side of Standard Webhooks (the specification's "Verifying signatures"), for the
- * profile `standard` and for the trio of headers that the other formats carry beside their own.
+ * Verifies as in "Verifying signatures" of the Standard Webhooks specification, for the profile
+ * `standard`, and for the trio of headers that other formats send in addition to their own.
  */
 import { createHmac, createPrivateKey, createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { Instant } from "../../../src/domain/instant.ts";
@@ -8,38 +8,41 @@ import { isoProblem, keysProblem, kindProblem, memberOf } from "./body.ts";
 import { sameText } from "./signature.ts";
 import {
   formProblem,
-  type Opened,
-  type Problem,
+  type ParsedRequest,
   quoted,
+  type RequestProblem,
 } from "../../../src/receivers/verification.ts";
 import { signatureProblem } from "../../../src/receivers/verification.ts";
 
-/** How far `webhook-timestamp` may be from the receiver's clock, either way. */
+/** How far `webhook-timestamp` may differ from the receiver's clock. */
 export const TOLERANCE_MS = 5 * 60_000;
 
 /** The recipe of the profile `standard`. */
-export function standard(opened: Opened): Problem | undefined {
-  return trioProblem(opened, "standard") ??
-    keysProblem(opened, ["type", "timestamp", "data"]) ??
-    kindProblem(opened, "type", ["string"]) ??
-    isoProblem("timestamp", memberOf(opened, "timestamp"));
+export function standard(parsed: ParsedRequest): RequestProblem | undefined {
+  return trioProblem(parsed, "standard") ??
+    keysProblem(parsed, ["type", "timestamp", "data"]) ??
+    kindProblem(parsed, "type", ["string"]) ??
+    isoProblem("timestamp", memberOf(parsed, "timestamp"));
 }
 
-/** How a secret is read: in the specification's forms, as a text's bytes, or by its prefix. */
+/** How a secret is decoded: as the specification says, as a text's bytes, or by its prefix. */
 export type SecretReading = "standard" | "text" | "either";
 
-/** Whether any header of the trio is there. */
+/** Whether any header of the trio is present. */
 export function hasTrio(headers: Headers): boolean {
   return TRIO.some((name) => headers.has(name));
 }
 
 const TRIO = ["webhook-id", "webhook-timestamp", "webhook-signature"] as const;
 
-/** Checks id, timestamp and signature; all three must be there. */
-export function trioProblem(opened: Opened, reading: SecretReading): Problem | undefined {
-  const missing = TRIO.find((name) => !opened.headers.has(name));
+/** Checks id, timestamp and signature; all three are required. */
+export function trioProblem(
+  parsed: ParsedRequest,
+  reading: SecretReading,
+): RequestProblem | undefined {
+  const missing = TRIO.find((name) => !parsed.headers.has(name));
   if (missing) return signatureProblem(`${missing} is missing, expected ${TRIO.join(", ")}`);
-  const [id, timestamp, signatures] = TRIO.map((name) => opened.headers.get(name)!) as [
+  const [id, timestamp, signatures] = TRIO.map((name) => parsed.headers.get(name)!) as [
     string,
     string,
     string,
@@ -47,20 +50,20 @@ export function trioProblem(opened: Opened, reading: SecretReading): Problem | u
   if (!/^[A-Za-z0-9_-]+$/.test(id)) {
     return formProblem(`webhook-id is ${quoted(id)}, expected letters, digits, "_" and "-"`);
   }
-  return staleProblem("webhook-timestamp", timestamp, opened.receivedAt) ??
+  return staleProblem("webhook-timestamp", timestamp, parsed.receivedAt) ??
     anySignatureProblem(signatures, {
-      content: Buffer.concat([Buffer.from(`${id}.${timestamp}.`), opened.rawBody]),
-      secret: opened.secret,
+      content: Buffer.concat([Buffer.from(`${id}.${timestamp}.`), parsed.rawBody]),
+      secret: parsed.secret,
       reading,
     });
 }
 
-/** A timestamp in Unix seconds that must be near the moment the request came. */
+/** Checks that a timestamp is in Unix seconds, and close to when the request arrived. */
 export function staleProblem(
   name: string,
   seconds: string,
   receivedAt: Instant,
-): Problem | undefined {
+): RequestProblem | undefined {
   if (!/^\d{1,15}$/.test(seconds)) {
     return signatureProblem(`${name} is ${quoted(seconds)}, expected Unix seconds`);
   }
@@ -76,11 +79,11 @@ interface Signed {
   readonly reading: SecretReading;
 }
 
-/** One good signature among several is enough: that is how a secret is changed without a gap. */
+/** One good signature among several is enough, so that a secret can be changed without a gap. */
 function anySignatureProblem(
   signatures: string,
   { content, secret, reading }: Signed,
-): Problem | undefined {
+): RequestProblem | undefined {
   if (secret === undefined) {
     return signatureProblem("webhook-signature can't be checked: this receiver has no secret");
   }
@@ -117,7 +120,7 @@ function isGood(signature: string, key: Key, content: Uint8Array): boolean {
   return bytes?.length === 64 && verify(null, content, key.publicKey, bytes);
 }
 
-/** The bytes of a secret that signs by HMAC; undefined where it is none, or not in that form. */
+/** The bytes of an HMAC secret; undefined for an Ed25519 key, or if it isn't in that form. */
 export function hmacKey(secret: string, reading: SecretReading): Uint8Array | undefined {
   const key = readSecret(secret, reading);
   return key?.version === "v1" ? key.bytes : undefined;
@@ -140,7 +143,7 @@ function readStandard(secret: string): Key | undefined {
   return publicKey && { version: "v1a", publicKey };
 }
 
-/** The fixed beginnings of an Ed25519 key in DER (RFC 8410): what follows is the key itself. */
+/** The bytes before an Ed25519 key in its DER encoding (RFC 8410). */
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 
@@ -149,7 +152,7 @@ function readPublicKey(bytes: Uint8Array): KeyObject | undefined {
   return createPublicKey({ key: Buffer.concat([SPKI, bytes]), format: "der", type: "spki" });
 }
 
-/** A signing key will do as well: a sender checks its own work with it. Seed, or seed and public. */
+/** From a signing key (seed, or seed and public key), with which a sender checks its own work. */
 function derivePublicKey(bytes: Uint8Array): KeyObject | undefined {
   if (bytes.length !== 32 && bytes.length !== 64) return undefined;
   const der = Buffer.concat([PKCS8, bytes.subarray(0, 32)]);

@@ -16,7 +16,7 @@ function problemOf(
   return verification.ok ? undefined : verification.problem;
 }
 
-Deno.test("standard webhooks: five minutes are tolerated either way, and not a millisecond more", async () => {
+Deno.test("standard webhooks: tolerates exactly five minutes either way", async () => {
   const { headers } = await signedByHand("standard", BODY, SECRET);
   for (const sign of [-1, 1]) {
     assertEquals(problemOf(headers, { receivedAt: SIGNED_AT + sign * 300_000 }), undefined);
@@ -34,7 +34,7 @@ Deno.test("standard webhooks: one good signature among several is enough", async
   assertEquals(problemOf({ ...headers, "webhook-signature": several }), undefined);
 });
 
-Deno.test("standard webhooks: id, timestamp, version and Base64 are all part of what is signed", async () => {
+Deno.test("standard webhooks: id, timestamp, version and Base64 must all be correct", async () => {
   const { headers } = await signedByHand("standard", BODY, SECRET);
   const signature = headers["webhook-signature"]!;
   const wrong: Record<string, string>[] = [
@@ -50,12 +50,12 @@ Deno.test("standard webhooks: id, timestamp, version and Base64 are all part of 
   for (const change of wrong) assert(problemOf({ ...headers, ...change }), JSON.stringify(change));
 });
 
-Deno.test("standard webhooks: an id with a dot is a problem even where the signature is good", async () => {
+Deno.test("standard webhooks: an id with a dot is a problem even if the signature is good", async () => {
   const { headers } = await signedByHand("standard", BODY, SECRET);
   assertStringIncludes(problemOf({ ...headers, "webhook-id": "evt.1" })!, 'webhook-id is "evt.1"');
 });
 
-Deno.test("standard webhooks: each of the three headers is asked for", async () => {
+Deno.test("standard webhooks: each of the three headers is required", async () => {
   const trio = await trioByHand(BODY, Uint8Array.fromBase64(SECRET.slice(6)));
   for (const name of Object.keys(trio)) {
     const { [name]: _, ...rest } = trio;
@@ -64,7 +64,7 @@ Deno.test("standard webhooks: each of the three headers is asked for", async () 
   }
 });
 
-Deno.test("standard webhooks: Ed25519 signatures verify with the public key, or the signing key's own", async () => {
+Deno.test("standard webhooks: Ed25519 signatures verify with the public key, or with the signing key", async () => {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const publicBytes = publicKey.export({ format: "der", type: "spki" }).subarray(-32);
   const seed = privateKey.export({ format: "der", type: "pkcs8" }).subarray(-32);
@@ -84,7 +84,7 @@ Deno.test("standard webhooks: Ed25519 signatures verify with the public key, or 
   assertStringIncludes(problemOf(headers, { secret })!, "the Base64 Ed25519 signature");
 });
 
-Deno.test("standard webhooks: a secret in no known form can't be checked with, and isn't shown", async () => {
+Deno.test("standard webhooks: a secret in an unknown form is reported, and not shown", async () => {
   const { headers } = await signedByHand("standard", BODY, SECRET);
   for (const secret of ["plain text", "whsec_c2hvcnQ=", "whpk_AAAA", "whsec_%%%", "whsk_"]) {
     const problem = problemOf(headers, { secret })!;
