@@ -1332,6 +1332,24 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(await reader.backlogOf("nobody"), undefined);
   });
 
+  story(
+    "backlog(), backlogOf() and due() tell when the one retry of a subscription is due",
+    async ({
+      outbox,
+      reader,
+    }) => {
+      const dueAt = NOON + 60;
+      await outbox.record(toRetry(await aClaim(outbox), { at: NOON + 20, dueAt }));
+      assertEquals([...await reader.backlog()], [["crm", { pending: 1, dueAt }]]);
+      assertEquals(await reader.backlogOf("crm"), { pending: 1, dueAt });
+      const told = await Promise.all([59, 60].map((ms) => reader.due(NOON + ms)));
+      assertEquals(told.map((due) => due.get("crm")), [
+        { pending: 1, dueAt, due: 0 },
+        { pending: 1, dueAt, due: 1 },
+      ]);
+    },
+  );
+
   story("due() tells what is due from what is due later", async ({ outbox, reader }) => {
     const due = async (at: number) => (await reader.due(at)).get("crm");
     assertEquals(await due(NOON), undefined);

@@ -63,29 +63,23 @@ export class Backlogs {
   #waiting({ now, after, limit }: { now: Instant; after: number; limit: number }) {
     const counted = this.#sql.counted.all({ after, limit }) as unknown as CountedRow[];
     const until = counted.length < limit ? Infinity : counted.at(-1)!.subscription;
-    const waiting = new Map<number, Waiting>(counted.map((row) => {
-      const { subscription: number, name, pending, first, last } = row;
-      return [number, { number, name, pending, first, last, added: NOTHING_ADDED }];
-    }));
-    const beside = (subscription: number, name: Bytes): Waiting =>
-      waiting.get(subscription) ?? {
-        number: subscription,
-        name,
-        pending: 0,
-        first: null,
-        last: null,
-        added: NOTHING_ADDED,
-      };
-    for (const row of this.#sql.uncounted.all({ after }) as unknown as UncountedRow[]) {
-      if (row.subscription > until) continue;
-      const known = beside(row.subscription, row.name);
-      waiting.set(row.subscription, { ...known, pending: known.pending + row.pending });
+    const waiting = new Map<number, Waiting>();
+    const uncounted = this.#sql.uncounted.all({ after }) as unknown as CountedRow[];
+    for (const { subscription: number, pending, ...row } of [...counted, ...uncounted]) {
+      const before = waiting.get(number)?.pending ?? 0;
+      waiting.set(number, { ...row, number, pending: before + pending, added: NOTHING_ADDED });
     }
-    for (const row of this.#sql.added.all({ now, after }) as unknown as AddedRow[]) {
-      if (row.subscription > until) continue;
-      waiting.set(row.subscription, { ...beside(row.subscription, row.name), added: row });
+    for (
+      const { subscription, ...added } of this.#sql.added.all({
+        now,
+        after,
+      }) as unknown as AddedRow[]
+    ) {
+      // Whatever has no row in `pending` yet is not counted either, unless it was just stored.
+      const known = waiting.get(subscription);
+      if (known) waiting.set(subscription, { ...known, added });
     }
-    return { waiting: [...waiting.values()], until };
+    return { waiting: [...waiting.values()].filter(({ number }) => number <= until), until };
   }
 
   /** Counts only where some are due and some are not, and of these the fewer ones. */
@@ -130,16 +124,7 @@ interface CountedRow {
   readonly last: Instant | null;
 }
 
-interface UncountedRow {
-  readonly subscription: number;
-  readonly name: Bytes;
-  readonly pending: number;
-}
-
-interface AddedRow extends Added {
-  readonly subscription: number;
-  readonly name: Bytes;
-}
+type AddedRow = Added & { readonly subscription: number };
 
 function backlogOf({ pending, first, added }: Waiting): Backlog {
   return { pending, dueAt: Math.min(first ?? Infinity, added.first) };
@@ -157,15 +142,17 @@ export const BACKLOG_SQL = {
     where c.subscription > :after and c.pending <> 0 order by c.subscription limit :limit`,
 
   uncounted: `
-    select u.subscription, s.name, sum(u.pending) as pending
+    select u.subscription, s.name, sum(u.pending) as pending, (
+        select min(due_at) from pending indexed by pending_due where subscription = u.subscription
+      ) as first, (
+        select max(due_at) from pending indexed by pending_due where subscription = u.subscription
+      ) as last
     from uncounted u join subscriptions s on s.id = u.subscription
     where u.subscription > :after group by u.subscription`,
 
   added: `
-    select n.subscription, s.name, count(*) as count, min(n.due_at) as first,
-      sum(n.due_at <= :now) as due
-    from newly_pending n join subscriptions s on s.id = n.subscription
-    where n.subscription > :after group by n.subscription`,
+    select subscription, count(*) as count, min(due_at) as first, sum(due_at <= :now) as due
+    from newly_pending where subscription > :after group by subscription`,
 
   countDue: `
     select count(*) as count from (
