@@ -41,7 +41,7 @@ export async function startDaemon(config: Config, ports: DaemonPorts): Promise<D
     failed: engine.failed,
     reload: () => engine.reload(),
     stop() {
-      if (stopping) engine.hurry();
+      if (stopping) engine.skipGrace();
       return stopping ??= engine.stop(() => server.close());
     },
   };

@@ -27,7 +27,7 @@ export interface Engine {
   readonly failed: Promise<Error>;
   reload(request?: ReloadRequest): Promise<ReloadReport>;
   /** Ends the grace of a stop that is under way. */
-  hurry(): void;
+  skipGrace(): void;
   /** Attempts under way get their grace; `closeDoor` ends what lets requests in. */
   stop(closeDoor?: () => Promise<void>): Promise<void>;
 }
@@ -59,7 +59,7 @@ export async function startEngine(config: Config, ports: EnginePorts): Promise<E
       app,
       ...{ ingest: parts.ingest, operations: parts.operations, outbox, failed: outbox.failed },
       reload: (request) => parts.reloading.reload(request),
-      hurry: () => parts.sending.scheduler.hurry(),
+      skipGrace: () => parts.sending.scheduler.skipGrace(),
       stop: (closeDoor) => stop(parts, { stopWatching, closeDoor }),
     };
   } catch (error) {

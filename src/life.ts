@@ -13,7 +13,7 @@ export async function start(parts: Parts): Promise<() => void> {
   journalWatch.start();
   replayer.wake();
   // What is under way can't be recorded any more: there is nothing to wait for.
-  void outbox.failed.then(() => scheduler.hurry());
+  void outbox.failed.then(() => scheduler.skipGrace());
   return parts.watchLoop?.(measures.loopDelayed) ?? (() => {});
 }
 

@@ -59,14 +59,14 @@ export function addServe(program: Command, shell: Shell): void {
       const asked = Promise.withResolvers<undefined>();
       let reload = () => {};
       // What a second signal does: the first one's stop is under way.
-      let hurry = () => {};
+      let skipGrace = () => {};
       const stopStarting = new AbortController();
       let stoppedAtMs: number | undefined;
       const ignore = shell.terminal.onSignal(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
         if (signal === "SIGHUP") return reload();
         const nowMs = clock.monotonicMs();
         stoppedAtMs ??= nowMs;
-        if (nowMs - stoppedAtMs > ONE_SIGNAL_MS) hurry();
+        if (nowMs - stoppedAtMs > ONE_SIGNAL_MS) skipGrace();
         asked.resolve(undefined);
         stopStarting.abort();
       });
@@ -98,7 +98,7 @@ export function addServe(program: Command, shell: Shell): void {
         reload = () => void daemon.reload().catch((error) => log.configRejected([String(error)]));
         const failure = await Promise.race([asked.promise, daemon.failed]);
         manager.stopping(loaded.config.server.shutdownGraceMs + AFTER_GRACE_MS);
-        hurry = () => void daemon.stop();
+        skipGrace = () => void daemon.stop();
         const stopped = daemon.stop();
         // Where the database is not trusted any more, stopping may fail at what it can still do.
         await (failure === undefined ? stopped : stopped.catch(() => {}));

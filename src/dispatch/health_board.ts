@@ -63,21 +63,21 @@ export class HealthBoard {
   }
 
   /** False where it was paused already. */
-  async pause(subscription: string, deed: HealthDeed): Promise<boolean> {
+  async pause(subscription: string, action: HealthAction): Promise<boolean> {
     if (this.isPaused(subscription)) return false;
-    const { at, cause } = deed;
+    const { at, cause } = action;
     const paused = { pausedAt: at, pausedReason: cause, changedAt: at };
     const health = { ...this.of(subscription), ...paused };
-    await this.#store(subscription, health, { kind: "paused", subscription, ...deed });
+    await this.#store(subscription, health, { kind: "paused", subscription, ...action });
     return true;
   }
 
   /** False where it was not paused. */
-  async resume(subscription: string, deed: HealthDeed): Promise<boolean> {
+  async resume(subscription: string, action: HealthAction): Promise<boolean> {
     if (!this.isPaused(subscription)) return false;
     const { pausedAt: _, pausedReason: __, ...rest } = this.of(subscription);
-    const health = { ...rest, changedAt: deed.at };
-    await this.#store(subscription, health, { kind: "resumed", subscription, ...deed });
+    const health = { ...rest, changedAt: action.at };
+    await this.#store(subscription, health, { kind: "resumed", subscription, ...action });
     return true;
   }
 
@@ -112,7 +112,7 @@ export class HealthBoard {
 }
 
 /** What an operator did to a subscription, and when. */
-export interface HealthDeed {
+export interface HealthAction {
   readonly cause: string;
   readonly by: string;
   readonly address?: string;

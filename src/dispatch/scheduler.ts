@@ -7,17 +7,17 @@ import type { SteadyClock } from "../runtime/steady_clock.ts";
 import { Turn } from "../runtime/turn.ts";
 import { type Lack, MachineFault } from "../transport/transport.ts";
 import { DueHeap } from "./due_heap.ts";
-import { Lane } from "./lane.ts";
+import { SubscriptionQueue } from "./subscription_queue.ts";
 import type { TimeMarks } from "./time_marks.ts";
 
 /** How many deliveries may wait in memory, in all and for one subscription; the rest wait on disk. */
 const MAX_QUEUED = 4_096;
-const MAX_QUEUED_PER_LANE = 256;
+const MAX_QUEUED_PER_SUBSCRIPTION = 256;
 /** How many rows one claim on the outbox takes. */
 const CLAIM_SIZE = 128;
 /** It is looked at once in so many starts how long a delivery has waited, and holds for so long. */
 const STARTS_PER_LAG = 16, LAG_HOLDS_MS = 1_000;
-/** How long a lane waits after a fault of our own or of the database. */
+/** How long a queue waits after a fault of our own or of the database. */
 const FAULT_PAUSE_MS = 5_000;
 /** How often the wall clock is compared where nothing else wakes the scheduler. */
 const CLOCK_CHECK_MS = 10_000;
@@ -66,26 +66,26 @@ export interface Attempted {
 }
 
 /**
- * Decides when: which delivery starts its next attempt now. Every subscription has a lane of its
- * own; lanes that can start one are served in turn, so that none waits for another's backlog.
+ * Decides when: which delivery starts its next attempt now. Every subscription has a queue of its
+ * own; queues that can start one are served in turn, so that none waits for another's backlog.
  */
 export class Scheduler {
   readonly #ports: SchedulerPorts;
-  readonly #lanes = new Map<string, Lane>();
-  /** Lanes that may have something to start, in turn. */
-  #ring: Lane[] = [];
-  /** Lanes whose deliveries are to be read from the outbox, in turn. */
-  readonly #toFetch = new Set<Lane>();
+  readonly #queues = new Map<string, SubscriptionQueue>();
+  /** Queues that may have something to start, in turn. */
+  #ring: SubscriptionQueue[] = [];
+  /** Queues whose deliveries are to be read from the outbox, in turn. */
+  readonly #toFetch = new Set<SubscriptionQueue>();
   #isFetching = false;
-  /** Lanes by the instant at which they are to be looked at again. */
-  readonly #wakes = new DueHeap<Lane>();
+  /** Queues by the instant at which they are to be looked at again. */
+  readonly #wakes = new DueHeap<SubscriptionQueue>();
   #queued = 0;
   #inFlight = 0;
   /** How long the last first attempts that were started had waited, and when that was. */
   #lag = { ms: 0, at: 0 };
   #starts = 0;
-  /** Lanes with attempts under way. */
-  #busyLanes = 0;
+  /** Queues with attempts under way. */
+  #busyQueues = 0;
   #running = false;
   /** Due times are being moved: nothing is read until they are, or it could be read as due. */
   #shifting = false;
@@ -124,7 +124,7 @@ export class Scheduler {
   async start(): Promise<void> {
     this.#running = true;
     for (const [id, startedAt] of await this.#ports.outbox.starts()) {
-      this.#lane(id).rememberStarts(startedAt);
+      this.#queue(id).rememberStarts(startedAt);
     }
     if (this.#ports.timeMarks.isTakingOver) this.#tookOverAt = this.#ports.steady.justAfter();
     if (this.#ports.steady.steppedByMs() === 0) {
@@ -139,66 +139,66 @@ export class Scheduler {
 
   /** Whether there is room in memory for one more delivery of this subscription. */
   hasRoom(subscriptionId: string): boolean {
-    const lane = this.#lane(subscriptionId);
+    const queue = this.#queue(subscriptionId);
     // While older ones wait on disk, new ones queue behind them there.
-    const behind = lane.dueInOutboxAt !== undefined && lane.dueInOutboxAt <= this.#now();
-    return this.#running && !behind && !lane.fetching && !this.#isHeld(lane.id) &&
-      this.#queued < MAX_QUEUED && lane.queued < MAX_QUEUED_PER_LANE;
+    const behind = queue.dueInOutboxAt !== undefined && queue.dueInOutboxAt <= this.#now();
+    return this.#running && !behind && !queue.fetching && !this.#isHeld(queue.id) &&
+      this.#queued < MAX_QUEUED && queue.queued < MAX_QUEUED_PER_SUBSCRIPTION;
   }
 
   /** Takes over deliveries that were stored just now, claimed or not. */
   accept(claims: readonly Claim[], unclaimed: readonly string[]): void {
     for (const claim of claims) {
-      const lane = this.#lane(claim.delivery.subscription);
-      this.#enqueue(lane, [claim]);
+      const queue = this.#queue(claim.delivery.subscription);
+      this.#enqueue(queue, [claim]);
       // Held since they were claimed, they would stand in the way of a test.
-      if (this.#isHeld(lane.id)) this.#look(lane);
+      if (this.#isHeld(queue.id)) this.#look(queue);
     }
-    // Those of a held lane stay where they are until it is held no longer.
+    // Those of a held queue stay where they are until it is held no longer.
     for (const id of unclaimed) if (!this.#isHeld(id)) this.noteDue(id, this.#now());
     this.#pump();
   }
 
   /** Tells of a delivery that waits in the outbox and is due then. */
   noteDue(subscriptionId: string, at: Instant): void {
-    const lane = this.#lane(subscriptionId);
-    if (lane.dueInOutboxAt !== undefined && lane.dueInOutboxAt <= at) return; // it wakes before
-    lane.dueInOutboxAt = at;
-    this.#look(lane);
+    const queue = this.#queue(subscriptionId);
+    if (queue.dueInOutboxAt !== undefined && queue.dueInOutboxAt <= at) return; // it wakes before
+    queue.dueInOutboxAt = at;
+    this.#look(queue);
   }
 
   /** Lets go of deliveries that ended while they waited in memory. */
   forget(deliveryIds: ReadonlySet<string>): void {
-    for (const lane of this.#lanes.values()) {
-      const forgotten = lane.drain((claim) => deliveryIds.has(claim.delivery.id)).length;
+    for (const queue of this.#queues.values()) {
+      const forgotten = queue.drain((claim) => deliveryIds.has(claim.delivery.id)).length;
       this.#queued -= forgotten;
       // More may wait in the outbox, which there was no room for.
-      if (forgotten > 0) this.#look(lane);
+      if (forgotten > 0) this.#look(queue);
     }
     this.#pump();
   }
 
   /** When the first delivery that waits for this subscription in the outbox is due. */
   nextDueAt(subscriptionId: string): Instant | undefined {
-    return this.#lanes.get(subscriptionId)?.dueInOutboxAt;
+    return this.#queues.get(subscriptionId)?.dueInOutboxAt;
   }
 
   /** Looks at one subscription anew: after it was paused or resumed. */
   reconsider(subscriptionId: string): void {
     this.noteDue(subscriptionId, this.#now());
-    this.#look(this.#lane(subscriptionId));
+    this.#look(this.#queue(subscriptionId));
     this.#pump();
   }
 
-  /** Looks at every lane anew: after a reload, or a step of the clock. */
+  /** Looks at every queue anew: after a reload, or a step of the clock. */
   async refresh(): Promise<void> {
     try {
       for (const [id, at] of await this.#ports.outbox.nextDue()) this.noteDue(id, at);
     } finally {
       // What is known of them is seen to in any case. Each look may read from the outbox.
       const turn = new Turn(this.#ports.clock);
-      for (const lane of [...this.#lanes.values()]) {
-        this.#look(lane);
+      for (const queue of [...this.#queues.values()]) {
+        this.#look(queue);
         if (!turn.isOver) continue;
         this.#pump();
         await turn.rest();
@@ -212,7 +212,7 @@ export class Scheduler {
     this.#running = false;
     this.#cancelTimer?.();
     this.#cancelClockCheck?.();
-    for (const lane of this.#lanes.values()) await this.#giveBack(lane, () => true);
+    for (const queue of this.#queues.values()) await this.#giveBack(queue, () => true);
     if (this.#inFlight === 0) return;
     this.#idle = Promise.withResolvers();
     const cancel = this.#ports.clock.after(graceMs, this.#grace.resolve);
@@ -221,7 +221,7 @@ export class Scheduler {
   }
 
   /** Ends the grace that stop() gives. */
-  hurry(): void {
+  skipGrace(): void {
     this.#grace.resolve();
   }
 
@@ -229,13 +229,13 @@ export class Scheduler {
     return this.#ports.steady.now();
   }
 
-  #lane(id: string): Lane {
-    let lane = this.#lanes.get(id);
-    if (!lane) {
-      this.#lanes.set(id, lane = new Lane(id));
-      lane.freeSince = this.#now();
+  #queue(id: string): SubscriptionQueue {
+    let queue = this.#queues.get(id);
+    if (!queue) {
+      this.#queues.set(id, queue = new SubscriptionQueue(id));
+      queue.freeSince = this.#now();
     }
-    return lane;
+    return queue;
   }
 
   #isHeld(id: string): boolean {
@@ -243,231 +243,243 @@ export class Scheduler {
     return !subscription || !subscription.enabled || this.#ports.isPaused(id);
   }
 
-  #enqueue(lane: Lane, claims: readonly Claim[]): void {
-    lane.push(claims);
+  #enqueue(queue: SubscriptionQueue, claims: readonly Claim[]): void {
+    queue.push(claims);
     this.#queued += claims.length;
-    this.#ready(lane);
+    this.#ready(queue);
   }
 
-  #ready(lane: Lane): void {
-    if (lane.ready) return;
-    lane.ready = true;
-    this.#ring.push(lane);
+  #ready(queue: SubscriptionQueue): void {
+    if (queue.ready) return;
+    queue.ready = true;
+    this.#ring.push(queue);
   }
 
-  /** Sees to what a lane needs now: rows to be read, held ones given back, a wake-up. */
-  #look(lane: Lane): void {
+  /** Sees to what a queue needs now: rows to be read, held ones given back, a wake-up. */
+  #look(queue: SubscriptionQueue): void {
     if (!this.#running) return;
-    if (this.#isHeld(lane.id)) {
-      lane.freeSince = this.#now();
-      void this.#giveBack(lane, (claim) => claim.delivery.cause !== "test");
+    if (this.#isHeld(queue.id)) {
+      queue.freeSince = this.#now();
+      void this.#giveBack(queue, (claim) => claim.delivery.cause !== "test");
     }
-    if (lane.queued > 0) this.#ready(lane);
-    if (lane.dueInOutboxAt === undefined || lane.fetching) return;
-    if (lane.dueInOutboxAt > this.#now()) this.#wakeAt(lane, lane.dueInOutboxAt);
-    else if (this.#wantsMore(lane)) this.#askFor(lane);
+    if (queue.queued > 0) this.#ready(queue);
+    if (queue.dueInOutboxAt === undefined || queue.fetching) return;
+    if (queue.dueInOutboxAt > this.#now()) this.#wakeAt(queue, queue.dueInOutboxAt);
+    else if (this.#wantsMore(queue)) this.#askFor(queue);
   }
 
-  #wantsMore(lane: Lane): boolean {
-    const concurrency = this.#ports.subscription(lane.id)?.concurrency ?? 0;
-    // Every lane may fetch up to its slots even when memory is full: none starves for another.
-    return lane.queued < concurrency ||
-      (lane.queued < CLAIM_SIZE && this.#queued < MAX_QUEUED);
+  #wantsMore(queue: SubscriptionQueue): boolean {
+    const concurrency = this.#ports.subscription(queue.id)?.concurrency ?? 0;
+    // Every queue may fetch up to its slots even when memory is full: none starves for another.
+    return queue.queued < concurrency ||
+      (queue.queued < CLAIM_SIZE && this.#queued < MAX_QUEUED);
   }
 
-  /** Each read is short, but one event can be for every lane there is. */
-  #askFor(lane: Lane): void {
-    lane.fetching = true;
-    this.#toFetch.add(lane);
+  /** Each read is short, but one event can be for every queue there is. */
+  #askFor(queue: SubscriptionQueue): void {
+    queue.fetching = true;
+    this.#toFetch.add(queue);
     if (!this.#isFetching) void this.#fetchAll();
   }
 
   async #fetchAll(): Promise<void> {
     this.#isFetching = true;
     const turn = new Turn(this.#ports.clock);
-    for (const lane of this.#toFetch) {
-      this.#toFetch.delete(lane);
-      await this.#fetch(lane);
+    for (const queue of this.#toFetch) {
+      this.#toFetch.delete(queue);
+      await this.#fetch(queue);
       if (turn.isOver) await turn.rest();
     }
     this.#isFetching = false;
   }
 
-  /** Reads due deliveries from the outbox; of a held lane only tests, which nothing holds. */
-  async #fetch(lane: Lane): Promise<void> {
-    if (!this.#running || this.#shifting || !this.#ports.subscription(lane.id)) {
-      lane.fetching = false;
+  /** Reads due deliveries from the outbox; of a held queue only tests, which nothing holds. */
+  async #fetch(queue: SubscriptionQueue): Promise<void> {
+    if (!this.#running || this.#shifting || !this.#ports.subscription(queue.id)) {
+      queue.fetching = false;
       return;
     }
-    lane.dueInOutboxAt = undefined;
+    queue.dueInOutboxAt = undefined;
     try {
       const { claims, nextDueAt, damaged = 0 } = await this.#ports.outbox.claim({
-        subscription: lane.id,
+        subscription: queue.id,
         now: this.#now(),
         limit: CLAIM_SIZE,
-        testsOnly: this.#isHeld(lane.id),
+        testsOnly: this.#isHeld(queue.id),
       });
       if (damaged > 0) {
-        this.#ports.log.dataDamaged(lane.id, damaged);
+        this.#ports.log.dataDamaged(queue.id, damaged);
         this.#ports.onExhausted?.();
       }
       if (!this.#running) return await this.#ports.outbox.release(claims);
-      if (nextDueAt !== undefined) this.noteDue(lane.id, nextDueAt);
-      this.#enqueue(lane, claims);
+      if (nextDueAt !== undefined) this.noteDue(queue.id, nextDueAt);
+      this.#enqueue(queue, claims);
     } catch (error) {
-      this.#ports.log.claimFailed(lane.id, error);
-      if (this.#running) this.noteDue(lane.id, this.#now() + FAULT_PAUSE_MS);
+      this.#ports.log.claimFailed(queue.id, error);
+      if (this.#running) this.noteDue(queue.id, this.#now() + FAULT_PAUSE_MS);
     } finally {
-      lane.fetching = false;
+      queue.fetching = false;
     }
-    this.#look(lane);
+    this.#look(queue);
     this.#pump();
   }
 
-  async #giveBack(lane: Lane, test: (claim: Claim) => boolean): Promise<void> {
-    const claims = lane.drain(test);
+  async #giveBack(queue: SubscriptionQueue, test: (claim: Claim) => boolean): Promise<void> {
+    const claims = queue.drain(test);
     if (claims.length === 0) return;
     this.#queued -= claims.length;
-    lane.dueInOutboxAt = Math.min(this.#now(), lane.dueInOutboxAt ?? Infinity);
+    queue.dueInOutboxAt = Math.min(this.#now(), queue.dueInOutboxAt ?? Infinity);
     await this.#ports.outbox.release(claims).catch((error) =>
-      this.#ports.log.claimFailed(lane.id, error)
+      this.#ports.log.claimFailed(queue.id, error)
     );
   }
 
-  /** Starts attempts, one of each lane in turn, while there are slots. */
+  /** Starts attempts, one of each queue in turn, while there are slots. */
   #pump(): void {
     if (!this.#running) return;
     const slots = this.#ports.totalConcurrency();
-    const waiting: Lane[] = [];
+    const waiting: SubscriptionQueue[] = [];
     while (this.#inFlight < slots && this.#ring.length > 0) {
-      const lane = this.#ring.shift()!;
-      if (!this.#hasShare(lane, slots)) {
-        waiting.push(lane);
+      const queue = this.#ring.shift()!;
+      if (!this.#hasShare(queue, slots)) {
+        waiting.push(queue);
         continue;
       }
-      lane.ready = false;
-      // A lane that cannot start one leaves the ring until something of it changes.
-      if (this.#startNext(lane)) this.#ready(lane);
+      queue.ready = false;
+      // A queue that cannot start one leaves the ring until something of it changes.
+      if (this.#startNext(queue)) this.#ready(queue);
     }
     this.#ring.push(...waiting);
   }
 
   /**
-   * Whether a lane may take one of the free slots. While there are plenty, any may. The last quarter
-   * is kept for lanes below their share; half of that is for one attempt each of those whose
+   * Whether a queue may take one of the free slots. While there are plenty, any may. The last quarter
+   * is kept for queues below their share; half of that is for one attempt each of those whose
    * receivers have just hung. However many hang at once, those that answer find a slot.
    */
-  #hasShare(lane: Lane, slots: number): boolean {
+  #hasShare(queue: SubscriptionQueue, slots: number): boolean {
     const free = slots - this.#inFlight;
     const reserve = Math.floor(slots / 4);
     if (free > reserve) return true;
-    if (lane.hangs) return lane.inFlight === 0 && free > Math.floor(reserve / 2);
-    return lane.inFlight < Math.max(1, Math.floor(slots / (this.#busyLanes + 1)));
+    if (queue.hangs) return queue.inFlight === 0 && free > Math.floor(reserve / 2);
+    return queue.inFlight < Math.max(1, Math.floor(slots / (this.#busyQueues + 1)));
   }
 
-  /** Starts the lane's next attempt; false where it has none that may start. */
-  #startNext(lane: Lane): boolean {
-    const claim = lane.peek();
-    const subscription = this.#ports.subscription(lane.id);
-    if (!claim || !subscription || lane.inFlight >= subscription.concurrency) return false;
-    if (claim.delivery.cause !== "test" && this.#isHeld(lane.id)) return false;
+  /** Starts the queue's next attempt; false where it has none that may start. */
+  #startNext(queue: SubscriptionQueue): boolean {
+    const claim = queue.peek();
+    const subscription = this.#ports.subscription(queue.id);
+    if (!claim || !subscription || queue.inFlight >= subscription.concurrency) return false;
+    if (claim.delivery.cause !== "test" && this.#isHeld(queue.id)) return false;
     const { rateLimit } = subscription;
-    const paceAt = Math.max(this.#paceAt(lane, rateLimit), lane.restsUntil);
+    const paceAt = Math.max(this.#paceAt(queue, rateLimit), queue.restsUntil);
     // The time is asked for only where it matters: it takes as long to tell as all else here.
     if (paceAt > 0 && paceAt > this.#now()) {
-      lane.freeSince = this.#now();
-      // Where it is not known yet, the lane is looked at again once it is.
-      if (paceAt < Infinity) this.#wakeAt(lane, paceAt);
+      queue.freeSince = this.#now();
+      // Where it is not known yet, the queue is looked at again once it is.
+      if (paceAt < Infinity) this.#wakeAt(queue, paceAt);
       return false;
     }
-    lane.take();
+    queue.take();
     this.#queued--;
-    if (++this.#starts % STARTS_PER_LAG === 0) this.#noteLag(lane, claim);
-    void this.#carryOut(lane, claim, subscription);
+    if (++this.#starts % STARTS_PER_LAG === 0) this.#noteLag(queue, claim);
+    void this.#carryOut(queue, claim, subscription);
     return true;
   }
 
-  #paceAt(lane: Lane, limit: Subscription["rateLimit"]): Instant {
-    const paceAt = lane.paceAt(limit);
+  #paceAt(queue: SubscriptionQueue, limit: Subscription["rateLimit"]): Instant {
+    const paceAt = queue.paceAt(limit);
     if (!limit || limit.perMs > SHORT_WINDOW_MS) return paceAt;
     return Math.max(paceAt, this.#tookOverAt + limit.perMs);
   }
 
   /** Counts a start against the rate limit; one that counts for long is on the disk before it begins. */
-  #noteStart(lane: Lane, limit: Subscription["rateLimit"]): Promise<void> | undefined {
-    if (limit === undefined) lane.forgetStarts();
-    else if (limit.perMs > SHORT_WINDOW_MS) return this.#keepStart(lane, limit);
-    else lane.noteStart(limit, this.#ports.steady.justAfter());
+  #noteStart(
+    queue: SubscriptionQueue,
+    limit: Subscription["rateLimit"],
+  ): Promise<void> | undefined {
+    if (limit === undefined) queue.forgetStarts();
+    else if (limit.perMs > SHORT_WINDOW_MS) return this.#keepStart(queue, limit);
+    else queue.noteStart(limit, this.#ports.steady.justAfter());
   }
 
-  async #keepStart(lane: Lane, limit: RateLimit): Promise<void> {
+  async #keepStart(queue: SubscriptionQueue, limit: RateLimit): Promise<void> {
     const { outbox, steady } = this.#ports;
-    const giveBack = lane.reserveStart();
+    const giveBack = queue.reserveStart();
     try {
       for (let leadMs = START_LEAD_MS, isKept = false; !isKept; leadMs *= 2) {
         const at = steady.justAfter() + leadMs;
-        await outbox.noteStart({ subscription: lane.id, at, perMs: limit.perMs });
+        await outbox.noteStart({ subscription: queue.id, at, perMs: limit.perMs });
         // Where the disk took longer, it is kept again, as later.
         isKept = steady.justAfter() <= at;
       }
     } finally {
       giveBack();
     }
-    lane.noteStart(limit, steady.justAfter());
-    this.#ready(lane);
+    queue.noteStart(limit, steady.justAfter());
+    this.#ready(queue);
     this.#pump();
   }
 
   /** What a receiver, a pause or a rate limit keeps waiting is not counted, nor are retries. */
-  #noteLag(lane: Lane, { delivery: { attemptCount, cause, createdAt } }: Claim): void {
+  #noteLag(
+    queue: SubscriptionQueue,
+    { delivery: { attemptCount, cause, createdAt } }: Claim,
+  ): void {
     if (attemptCount > 0 || cause !== "event") return;
     const at = this.#now();
-    this.#lag = { ms: Math.max(0, at - Math.max(createdAt, lane.freeSince)), at };
+    this.#lag = { ms: Math.max(0, at - Math.max(createdAt, queue.freeSince)), at };
   }
 
-  async #carryOut(lane: Lane, claim: Claim, subscription: Subscription): Promise<void> {
-    if (lane.inFlight++ === 0) this.#busyLanes++;
+  async #carryOut(
+    queue: SubscriptionQueue,
+    claim: Claim,
+    subscription: Subscription,
+  ): Promise<void> {
+    if (queue.inFlight++ === 0) this.#busyQueues++;
     this.#inFlight++;
     let mayStart = false;
     try {
-      const kept = this.#noteStart(lane, subscription.rateLimit);
+      const kept = this.#noteStart(queue, subscription.rateLimit);
       if (kept) await kept;
       mayStart = true;
       const { dueAt, hung, slow = hung } = await this.#ports.attempt(claim, subscription);
-      lane.hangs = hung;
-      if (slow) lane.freeSince = this.#now();
-      lane.endRests();
-      if (dueAt !== undefined) this.noteDue(lane.id, dueAt);
+      queue.hangs = hung;
+      if (slow) queue.freeSince = this.#now();
+      queue.endRests();
+      if (dueAt !== undefined) this.noteDue(queue.id, dueAt);
     } catch (error) {
       const { id } = claim.delivery;
       const isLack = error instanceof MachineFault;
-      // The lane rests: what is given back is due, and would be tried again at once.
-      const againAt = isLack ? this.#holdBack(lane, error) : lane.rest(this.#now(), FAULT_PAUSE_MS);
+      // The queue rests: what is given back is due, and would be tried again at once.
+      const againAt = isLack
+        ? this.#holdBack(queue, error)
+        : queue.rest(this.#now(), FAULT_PAUSE_MS);
       if (!mayStart) this.#ports.log.startDelayed(id, error);
       else if (!isLack) this.#ports.log.attemptBroke(id, error);
       await this.#ports.outbox.release([claim]).catch(() => {});
-      this.noteDue(lane.id, againAt);
+      this.noteDue(queue.id, againAt);
     }
-    if (--lane.inFlight === 0) this.#busyLanes--;
+    if (--queue.inFlight === 0) this.#busyQueues--;
     this.#inFlight--;
     if (this.#inFlight === 0) this.#idle?.resolve();
-    this.#look(lane);
+    this.#look(queue);
     this.#pump();
   }
 
-  /** Answers when the lane's next attempt may start. Told at most once a minute: nothing is lost. */
-  #holdBack(lane: Lane, { lack, message }: MachineFault): Instant {
+  /** Answers when the queue's next attempt may start. Told at most once a minute: nothing is lost. */
+  #holdBack(queue: SubscriptionQueue, { lack, message }: MachineFault): Instant {
     this.#ports.onHeldBack?.();
     const nowMs = this.#ports.clock.monotonicMs();
     if (nowMs >= (this.#tellAgainAtMs.get(lack) ?? 0)) {
       this.#tellAgainAtMs.set(lack, nowMs + TELL_AGAIN_MS);
-      this.#ports.log.attemptsHeldBack(lane.id, message);
+      this.#ports.log.attemptsHeldBack(queue.id, message);
     }
-    return lane.rest(this.#now());
+    return queue.rest(this.#now());
   }
 
-  #wakeAt(lane: Lane, at: Instant): void {
-    this.#wakes.push(at, lane);
+  #wakeAt(queue: SubscriptionQueue, at: Instant): void {
+    this.#wakes.push(at, queue);
     this.#armTimer();
   }
 
@@ -484,9 +496,11 @@ export class Scheduler {
     this.#cancelTimer = undefined;
     this.#followClock();
     const now = this.#now();
-    const woken = new Set<Lane>();
-    for (let lane = this.#wakes.popDue(now); lane; lane = this.#wakes.popDue(now)) woken.add(lane);
-    for (const lane of woken) this.#look(lane);
+    const woken = new Set<SubscriptionQueue>();
+    for (let queue = this.#wakes.popDue(now); queue; queue = this.#wakes.popDue(now)) {
+      woken.add(queue);
+    }
+    for (const queue of woken) this.#look(queue);
     this.#armTimer();
     this.#pump();
   }
@@ -517,7 +531,7 @@ export class Scheduler {
     this.#wakes.clear();
     this.#cancelTimer?.();
     this.#timerAt = Infinity;
-    // What lanes know may be from before the step, or from a recording that was under way then.
+    // What queues know may be from before the step, or from a recording that was under way then.
     while (!await this.#refreshed()) {
       await this.#pause();
       if (!this.#running) return;
@@ -562,6 +576,6 @@ export class Scheduler {
     const from = this.#now();
     this.#ports.steady.follow(stepMs);
     this.#tookOverAt += stepMs;
-    for (const lane of this.#lanes.values()) lane.shift(from, stepMs);
+    for (const queue of this.#queues.values()) queue.shift(from, stepMs);
   }
 }

@@ -4,7 +4,7 @@ import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { HistoryEntry, Outbox, OutboxReader, Replay, ReplayFilter } from "../outbox/outbox.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
-import type { HealthBoard, HealthDeed } from "./health_board.ts";
+import type { HealthAction, HealthBoard } from "./health_board.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 export interface SteeringPorts {
@@ -19,7 +19,7 @@ export interface SteeringPorts {
   /** Told that a replay has begun. */
   readonly onReplay: () => void;
   /** Tells those who are to be told that an operator has paused a subscription. */
-  readonly onPaused: (id: string, change: HealthDeed) => Promise<void>;
+  readonly onPaused: (id: string, change: HealthAction) => Promise<void>;
 }
 
 /** An operator's hand on deliveries and subscriptions. */

@@ -50,7 +50,7 @@ export interface Log {
   timeNotKept(error: unknown): void;
   shiftFailed(byMs: number, error: unknown): void;
   replayFailed(error: unknown): void;
-  historyNotKept(deed: string, error: unknown): void;
+  historyNotKept(action: string, error: unknown): void;
   pruned(facts: { deliveries: number; events: number }): void;
   pruningFailed(error: unknown): void;
   configReloaded(summary: string): void;
@@ -167,8 +167,8 @@ export function logThrough(write: (record: LogRecord) => void): Log {
     shiftFailed: (byMs, error) =>
       say.error("due times could not follow the wall clock", { byMs, ...cause(error) }),
     replayFailed: (error) => say.error("a replay can't go on now; trying again", cause(error)),
-    historyNotKept: (deed, error) =>
-      say.error("it was done, but not kept in the history", { deed, ...cause(error) }),
+    historyNotKept: (action, error) =>
+      say.error("it was done, but not kept in the history", { action, ...cause(error) }),
     pruned: (facts) => say.info("pruned what was kept long enough", { ...facts }),
     pruningFailed: (error) => say.error("pruning failed; trying again later", cause(error)),
     configReloaded: (summary) => say.info("config reloaded", { summary }),

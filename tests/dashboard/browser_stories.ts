@@ -197,7 +197,7 @@ story("every button does what it says, and who pressed it is on record", async (
   await page.goto(`${house.url}/dashboard/history`);
   const done = await page.getByRole("listitem").allInnerTexts();
   for (
-    const deed of [
+    const kind of [
       "the next attempt was put forward",
       "cancelled",
       "sent again as dlv_",
@@ -209,8 +209,8 @@ story("every button does what it says, and who pressed it is on record", async (
     ]
   ) {
     assert(
-      done.some((text) => text.includes(deed) && text.includes("by ada")),
-      `${deed} of ${done}`,
+      done.some((text) => text.includes(kind) && text.includes("by ada")),
+      `${kind} of ${done}`,
     );
   }
 

@@ -67,31 +67,31 @@ async function aScheduler(how: Partial<Subscription> & { attempted?: Attempted }
 }
 
 Deno.test("lag: what waits for the daemon alone is told by how long it has waited", async () => {
-  await using lane = await aScheduler();
-  await lane.accept(200);
-  assertEquals(lane.scheduler.lagMs, 0);
-  await lane.pass(5);
-  assertEquals([lane.scheduler.isBehind, lane.scheduler.lagMs], [true, 5_000]);
-  await lane.pass(10);
-  assertEquals([lane.scheduler.isBehind, lane.scheduler.lagMs], [false, 0]);
+  await using queue = await aScheduler();
+  await queue.accept(200);
+  assertEquals(queue.scheduler.lagMs, 0);
+  await queue.pass(5);
+  assertEquals([queue.scheduler.isBehind, queue.scheduler.lagMs], [true, 5_000]);
+  await queue.pass(10);
+  assertEquals([queue.scheduler.isBehind, queue.scheduler.lagMs], [false, 0]);
 });
 
 Deno.test("lag: a receiver that is slow or fails keeps its deliveries waiting, not the daemon", async () => {
-  await using lane = await aScheduler({ attempted: { hung: false, slow: true } });
-  await lane.accept(200);
-  await lane.pass(5);
-  assertEquals([lane.scheduler.isBehind, lane.scheduler.lagMs], [true, 0]);
+  await using queue = await aScheduler({ attempted: { hung: false, slow: true } });
+  await queue.accept(200);
+  await queue.pass(5);
+  assertEquals([queue.scheduler.isBehind, queue.scheduler.lagMs], [true, 0]);
 });
 
 Deno.test("lag: what a pause has held back counts from its end", async () => {
-  await using lane = await aScheduler();
-  lane.state.isPaused = true;
-  await lane.accept(200);
-  await lane.pass(3_600);
-  await lane.scheduler.refresh();
-  lane.state.isPaused = false;
-  await lane.scheduler.refresh();
+  await using queue = await aScheduler();
+  queue.state.isPaused = true;
+  await queue.accept(200);
+  await queue.pass(3_600);
+  await queue.scheduler.refresh();
+  queue.state.isPaused = false;
+  await queue.scheduler.refresh();
   await settled();
-  await lane.pass(3);
-  assertEquals([lane.scheduler.isBehind, lane.scheduler.lagMs], [true, 3_000]);
+  await queue.pass(3);
+  assertEquals([queue.scheduler.isBehind, queue.scheduler.lagMs], [true, 3_000]);
 });

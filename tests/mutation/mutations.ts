@@ -409,7 +409,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the starts of a long rate limit being on the disk before they are made",
     file: "dispatch/scheduler.ts",
-    text: "await outbox.noteStart({ subscription: lane.id, at, perMs: limit.perMs });",
+    text: "await outbox.noteStart({ subscription: queue.id, at, perMs: limit.perMs });",
     replacement: "",
     tests: ["dispatch/restarts_test.ts"],
   },
@@ -460,7 +460,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "a subscription's slots",
     file: "dispatch/scheduler.ts",
-    text: "lane.inFlight >= subscription.concurrency",
+    text: "queue.inFlight >= subscription.concurrency",
     replacement: "false",
     tests: ["stories/delivery_test.ts"],
   },
@@ -474,14 +474,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the slots that are kept for those that answer",
     file: "dispatch/scheduler.ts",
-    text: "if (!this.#hasShare(lane, slots)) {",
+    text: "if (!this.#hasShare(queue, slots)) {",
     replacement: "if (false) {",
     tests: ["stories/delivery_test.ts"],
   },
   {
     defence: "the bound on what waits in memory",
     file: "dispatch/scheduler.ts",
-    text: "this.#queued < MAX_QUEUED && lane.queued < MAX_QUEUED_PER_LANE;",
+    text: "this.#queued < MAX_QUEUED && queue.queued < MAX_QUEUED_PER_SUBSCRIPTION;",
     replacement: "true;",
     tests: ["dispatch/scheduler_test.ts"],
   },
@@ -531,7 +531,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the rest of a subscription for which this machine lacks something",
     file: "dispatch/scheduler.ts",
-    text: "return lane.rest(this.#now());",
+    text: "return queue.rest(this.#now());",
     replacement: "return this.#now();",
     tests: ["dispatch/scheduler_test.ts"],
   },
@@ -780,8 +780,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the slices in which the outbox is read",
     file: "dispatch/scheduler.ts",
-    text: "await this.#fetch(lane);\n      if (turn.isOver) await turn.rest();",
-    replacement: "await this.#fetch(lane);",
+    text: "await this.#fetch(queue);\n      if (turn.isOver) await turn.rest();",
+    replacement: "await this.#fetch(queue);",
     tests: ["dispatch/scheduler_test.ts"],
   },
   {
@@ -822,7 +822,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defence: "the rest where a start can't be stored",
     file: "dispatch/scheduler.ts",
-    text: ": lane.rest(this.#now(), FAULT_PAUSE_MS);",
+    text: ": queue.rest(this.#now(), FAULT_PAUSE_MS);",
     replacement: ": this.#now() + FAULT_PAUSE_MS;",
     tests: ["dispatch/scheduler_test.ts"],
   },

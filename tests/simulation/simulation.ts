@@ -130,8 +130,8 @@ class Simulation {
     const pace = this.#chance.pick([3_000, 30_000, 120_000]);
     for (let moment = 0; moment < moments && !this.#isOver; moment++) {
       await this.#pass(this.#chance.length(0.5, pace));
-      const deeds = this.#chance.happens(0.25) ? this.#chance.whole(2, 4) : 1;
-      for (let deed = 0; deed < deeds; deed++) this.#act();
+      const acts = this.#chance.happens(0.25) ? this.#chance.whole(2, 4) : 1;
+      for (let act = 0; act < acts; act++) this.#act();
       await this.#settle();
       if (this.#chance.happens(0.04)) await this.#restart();
     }
@@ -479,13 +479,13 @@ class Simulation {
 
   #operate(
     what: string,
-    deed: (engine: Engine) => Promise<unknown>,
+    act: (engine: Engine) => Promise<unknown>,
     told: () => void = () => {},
   ): void {
     const { engine } = this.#life;
     if (!engine) return told();
     this.#tell(what);
-    deed(engine).then(told, (error) => {
+    act(engine).then(told, (error) => {
       told();
       this.#mayRefuse(error);
     });

@@ -33,8 +33,13 @@ export function judgeMode({ check, path }: GuardedFile, mode: number): Finding {
   }
   if (!readers && !writers) return { check, state: "ok", message };
   const who = mode & 0o004 ? "anybody may" : "its group may";
-  const deed = writers ? "change it" : "read it";
-  return { check, state: "warn", message: `${message}: ${who} ${deed}`, fix: `chmod 600 ${path}` };
+  const access = writers ? "change it" : "read it";
+  return {
+    check,
+    state: "warn",
+    message: `${message}: ${who} ${access}`,
+    fix: `chmod 600 ${path}`,
+  };
 }
 
 async function modeOf(path: string): Promise<number | undefined> {

@@ -25,15 +25,15 @@ const MAX_SELECTED = 500;
 export async function steerOne(
   { operations }: ActionPorts,
   context: ActionContext,
-  deed: "retry" | "cancel",
+  verb: "retry" | "cancel",
 ): Promise<Response> {
   const id = context.req.param("id") ?? "";
-  const steered = await operations[deed](id, actorOf(context));
+  const steered = await operations[verb](id, actorOf(context));
   if (steered.kind === "unknown") throw new ProblemError(unknownDelivery(id));
   if (steered.kind === "refused") {
     throw new ProblemError({ status: 409, title: "Not possible now", detail: steered.why });
   }
-  const done = deed === "cancel" ? "cancelled" : steered.delivery === id ? "hastened" : "again";
+  const done = verb === "cancel" ? "cancelled" : steered.delivery === id ? "hastened" : "again";
   return context.redirect(`${deliveryPath(steered.delivery)}?done=${done}`, 303);
 }
 
@@ -41,16 +41,16 @@ export async function steerOne(
 export async function steerMany(
   { operations }: ActionPorts,
   context: ActionContext,
-  deed: "retry" | "cancel",
+  verb: "retry" | "cancel",
 ): Promise<Response> {
   const form = context.get("form");
   const ids = [...new Set(form.getAll("id"))].slice(0, MAX_SELECTED);
   const by = actorOf(context);
   // All at once: they share their commits.
-  const steered: Steered[] = await Promise.all(ids.map((id) => operations[deed](id, by)));
+  const steered: Steered[] = await Promise.all(ids.map((id) => operations[verb](id, by)));
   const done = steered.filter(({ kind }) => kind === "done").length;
   const back = new URL(backOf(context, DELIVERIES), "http://daemon");
-  back.searchParams.set("done", deed);
+  back.searchParams.set("done", verb);
   back.searchParams.set("count", String(done));
   if (done < ids.length) back.searchParams.set("refused", String(ids.length - done));
   else back.searchParams.delete("refused");
@@ -61,11 +61,11 @@ export async function steerMany(
 export async function hold(
   { operations }: ActionPorts,
   context: ActionContext,
-  deed: "pause" | "resume",
+  verb: "pause" | "resume",
 ): Promise<Response> {
   const id = context.req.param("id") ?? "";
-  if (!await operations[deed](id, actorOf(context))) throw unknownSubscription(id);
-  return context.redirect(`${subscriptionPath(id)}?done=${deed}d`, 303);
+  if (!await operations[verb](id, actorOf(context))) throw unknownSubscription(id);
+  return context.redirect(`${subscriptionPath(id)}?done=${verb}d`, 303);
 }
 
 /** Sends a test event, and shows its delivery. */

@@ -130,12 +130,12 @@ export function dashboardRoutes(ports: DashboardPorts): Hono<DashboardEnv> {
   page(CONFIG, (context) => configPage(ports, context));
   page(HISTORY, (context) => historyPage(ports, context));
 
-  for (const deed of ["retry", "cancel"] as const) {
-    action(`${DELIVERIES}/${deed}`, (context) => steerMany(ports, context, deed));
-    action(`${DELIVERIES}/:id/${deed}`, (context) => steerOne(ports, context, deed));
+  for (const verb of ["retry", "cancel"] as const) {
+    action(`${DELIVERIES}/${verb}`, (context) => steerMany(ports, context, verb));
+    action(`${DELIVERIES}/:id/${verb}`, (context) => steerOne(ports, context, verb));
   }
-  for (const deed of ["pause", "resume"] as const) {
-    action(`${SUBSCRIPTIONS}/:id/${deed}`, (context) => hold(ports, context, deed));
+  for (const verb of ["pause", "resume"] as const) {
+    action(`${SUBSCRIPTIONS}/:id/${verb}`, (context) => hold(ports, context, verb));
   }
   action(`${SUBSCRIPTIONS}/:id/test`, (context) => sendTest(ports, context));
   action(`${SUBSCRIPTIONS}/:id/replay`, (context) => replayFailed(ports, context));

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { Lane } from "../../src/dispatch/lane.ts";
+import { SubscriptionQueue } from "../../src/dispatch/subscription_queue.ts";
 import { fc } from "../support/properties.ts";
 
-Deno.test("lane: the rate limit never lets more than its count start within its length", () => {
+Deno.test("queue: the rate limit never lets more than its count start within its length", () => {
   fc.assert(
     fc.property(
       fc.record({
@@ -11,13 +11,13 @@ Deno.test("lane: the rate limit never lets more than its count start within its 
       }),
       fc.array(fc.nat(50), { maxLength: 300 }),
       (limit, waits) => {
-        const lane = new Lane("a");
+        const queue = new SubscriptionQueue("a");
         const starts: number[] = [];
         let now = 1_000;
         for (const waitMs of waits) {
           now += waitMs;
-          if (lane.paceAt(limit) > now) continue;
-          lane.noteStart(limit, now);
+          if (queue.paceAt(limit) > now) continue;
+          queue.noteStart(limit, now);
           starts.push(now);
         }
         for (const [i, at] of starts.entries()) {
@@ -30,12 +30,12 @@ Deno.test("lane: the rate limit never lets more than its count start within its 
   );
 });
 
-Deno.test("lane: without a rate limit it can always start", () => {
-  const lane = new Lane("a");
+Deno.test("queue: without a rate limit it can always start", () => {
+  const queue = new SubscriptionQueue("a");
   const limit = { count: 1, perMs: 1_000 };
-  lane.noteStart(limit, 1);
-  assertEquals(lane.paceAt(limit), 1_001);
-  assertEquals(lane.paceAt(undefined), 0);
-  lane.forgetStarts();
-  assertEquals(lane.paceAt(limit), 0);
+  queue.noteStart(limit, 1);
+  assertEquals(queue.paceAt(limit), 1_001);
+  assertEquals(queue.paceAt(undefined), 0);
+  queue.forgetStarts();
+  assertEquals(queue.paceAt(limit), 0);
 });

@@ -7,7 +7,7 @@ const MIN_REST_MS = 250;
 const MAX_REST_MS = 30_000;
 
 /** One subscription's way out: its queue, its slots and its pace, which no other can use up. */
-export class Lane {
+export class SubscriptionQueue {
   readonly id: string;
   /** Attempts under way. */
   inFlight = 0;
@@ -19,9 +19,9 @@ export class Lane {
   freeSince: Instant = 0;
   /** A claim on the outbox is under way. */
   fetching = false;
-  /** It stands in the scheduler's ring of lanes that can start an attempt. */
+  /** It stands in the scheduler's ring of queues that can start an attempt. */
   ready = false;
-  #queue: Claim[] = [];
+  #claims: Claim[] = [];
   #head = 0;
   #startedAt: Instant[] = [];
   #restsUntil: Instant = 0;
@@ -34,24 +34,24 @@ export class Lane {
   }
 
   get queued(): number {
-    return this.#queue.length - this.#head;
+    return this.#claims.length - this.#head;
   }
 
   push(claims: readonly Claim[]): void {
-    for (const claim of claims) this.#queue.push(claim);
+    for (const claim of claims) this.#claims.push(claim);
   }
 
   /** The next in the queue, if there is one. */
   peek(): Claim | undefined {
-    return this.#queue[this.#head];
+    return this.#claims[this.#head];
   }
 
   take(): Claim {
-    const claim = this.#queue[this.#head]!;
+    const claim = this.#claims[this.#head]!;
     this.#head++;
     // Moving the rest is paid for by as many takes.
-    if (this.#head > 64 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
+    if (this.#head > 64 && this.#head * 2 > this.#claims.length) {
+      this.#claims = this.#claims.slice(this.#head);
       this.#head = 0;
     }
     return claim;
@@ -59,9 +59,9 @@ export class Lane {
 
   /** Takes out of the queue what the test holds for. */
   drain(test: (claim: Claim) => boolean): Claim[] {
-    const waiting = this.#queue.slice(this.#head);
+    const waiting = this.#claims.slice(this.#head);
     this.#head = 0;
-    this.#queue = waiting.filter((claim) => !test(claim));
+    this.#claims = waiting.filter((claim) => !test(claim));
     return waiting.filter(test);
   }
 
