@@ -86,7 +86,10 @@ export class ServedFolder {
     this.signal("SIGTERM");
     this.#daemon = undefined;
     const { code, signal } = await process.status;
-    assertEquals(signal ?? code, 0, await said);
+    const words = await said;
+    // Once in 60 times libfaketime crashes at the very end: it is taken down while threads still ask it.
+    const isItsCrash = signal === "SIGSEGV" && /msg=stopped left=\d+\s*$/.test(words);
+    if (!isItsCrash) assertEquals(signal ?? code, 0, words);
     const audit = await bellhook(this.path, "audit", "--json");
     assertEquals(audit.stderr, "");
     const { faults }: { faults: string[] } = JSON.parse(audit.stdout);
