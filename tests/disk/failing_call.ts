@@ -50,7 +50,7 @@ export async function failOnce(
       ? await publishUntilEnded(process, publishers)
       : { ...await process.status, wentOn: false };
 
-    const steps = await readSteps(log);
+    const steps = await readSteps({ log, database });
     const accepted = publishers.flatMap((publisher) => [...publisher.accepted]);
     const file = steps.find((step) => step.kind === "failed")?.file;
     const faults = publishers.flatMap(({ faults }) => faults);

@@ -34,12 +34,16 @@ export async function buildWatchedDisk(folder: string): Promise<string> {
   return library;
 }
 
+/** A database, and the log of one process that has it. */
+export interface Watched {
+  readonly database: string;
+  readonly log: string;
+}
+
 /** The environment of a process whose disk is watched. */
 export function watching(
-  { library, database, log, fault }: {
+  { library, database, log, fault }: Watched & {
     readonly library: string;
-    readonly database: string;
-    readonly log: string;
     readonly fault?: Fault;
   },
 ): Record<string, string> {
@@ -55,19 +59,27 @@ export function watching(
   };
 }
 
-/** Reads the log. */
-export async function readSteps(log: string): Promise<Step[]> {
+/**
+ * Reads the log of one process, before another opens the database. One that is killed may leave its last
+ * note half written, of a write that was made: its bytes are in the file.
+ */
+export async function readSteps({ log, database }: Watched): Promise<Step[]> {
   const bytes = await Deno.readFile(log);
   const view = new DataView(bytes.buffer);
   const answers = new Map<number, Answer>();
   const steps: Step[] = [];
-  for (let from = 0; from < bytes.length;) {
+  for (let from = 0; from + HEAD_BYTES <= bytes.length;) {
     const kind = String.fromCharCode(view.getUint8(from));
     const file = FILES[view.getUint8(from + 1)]!;
     const size = view.getUint32(from + 4, true);
     const at = Number(view.getBigUint64(from + 8, true));
-    const data = bytes.subarray(from + HEAD_BYTES, from + HEAD_BYTES + size);
-    from += HEAD_BYTES + size;
+    const end = from + HEAD_BYTES + size;
+    const isWhole = end <= bytes.length;
+    if (!isWhole && kind !== "w") break;
+    const data = isWhole
+      ? bytes.subarray(from + HEAD_BYTES, end)
+      : await readBytes(database + ENDINGS[file], { at, size });
+    from = end;
     if (kind === "a") {
       const answer: Answer = { events: [], text: "" };
       answers.set(at, answer);
@@ -82,6 +94,15 @@ export async function readSteps(log: string): Promise<Step[]> {
 const HEAD_BYTES = 16;
 
 const FILES: readonly DiskFile[] = ["database", "journal", "rollback", "folder"];
+
+const ENDINGS = { database: "", journal: "-wal", rollback: "-journal", folder: "" } as const;
+
+async function readBytes(
+  path: string,
+  { at, size }: { at: number; size: number },
+): Promise<Uint8Array<ArrayBuffer>> {
+  return (await Deno.readFile(path)).slice(at, at + size);
+}
 
 function stepOf(
   kind: string,

@@ -5,6 +5,7 @@ import type { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
 import type { Enqueue, ExhaustedDigest } from "../../src/outbox/outbox.ts";
 import { until } from "../support/until.ts";
+import { Chance } from "../simulation/chance.ts";
 import { accepted, aDelivery, anEvent, aNewEvent, delivered, exhausted, NOON } from "./building.ts";
 
 const PAGE = 4_096;
@@ -234,6 +235,32 @@ Deno.test("damaged rows: a publisher's pending deliveries are counted without th
   }
 });
 
+/** As a disk does that writes pages in each other's place. */
+Deno.test("damaged rows: pages of rows that changed places keep nothing waiting", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const whole = `${folder}/whole.db`;
+    await storeMany(whole);
+    const chance = new Chance(1);
+    const leaves = [...leavesOf(whole), ...leavesOf(whole)];
+    for (const [name, pages] of leaves) {
+      const path = `${folder}/outbox.db`;
+      await Deno.copyFile(whole, path);
+      await shufflePages(path, pages, chance);
+      const outbox = await openSqliteOutbox(path);
+      const { faults } = await outbox.audit();
+      assert(faults.length > 0, `nothing is told of ${name}`);
+      await outbox.countReplay({ since: 0, until: NOON + 1 }).catch(assertTold);
+      await replayAll(outbox).catch(assertTold);
+      await outbox.deliveries({ limit: 500, q: "nowhere" }).catch(assertTold);
+      await outbox.events({ limit: 500, q: "nowhere" }).catch(assertTold);
+      await outbox.close();
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 /** Ten events, the fourth on pages of its own. */
 async function store(path: string, options: Partial<Enqueue> = {}): Promise<void> {
   const outbox = await openSqliteOutbox(path);
@@ -246,6 +273,58 @@ async function store(path: string, options: Partial<Enqueue> = {}): Promise<void
   // Has the indexes take them in, as all but the newest rows are.
   await outbox.countReplay({ since: 0, until: NOON + 1 });
   await outbox.close();
+}
+
+/** So many events that the rows of each table and index are on several pages. */
+async function storeMany(path: string): Promise<void> {
+  const outbox = await openSqliteOutbox(path);
+  for (let number = 1; number <= 2_000; number += 500) {
+    const events = Array.from({ length: 500 }, (_, i) => {
+      const data = JSON.stringify({ number: number + i });
+      return aNewEvent({
+        event: anEvent({ id: `ev-${number + i}`, data }),
+        deliveries: [aDelivery()],
+      });
+    });
+    accepted(await outbox.enqueue({ events, at: NOON }));
+  }
+  const { claims } = await outbox.claim({ subscription: "crm", now: NOON, limit: 2_000 });
+  for (const [index, claim] of claims.entries()) {
+    void outbox.record(index % 3 === 0 ? exhausted(claim, NOON) : delivered(claim, NOON));
+  }
+  await outbox.countReplay({ since: 0, until: NOON + 1 });
+  await outbox.close();
+}
+
+async function replayAll(outbox: SqliteOutbox): Promise<void> {
+  const filter = { since: 0, until: NOON + 1 };
+  const { id } = await outbox.startReplay({ filter, by: "anna", at: NOON });
+  for (let finished = false; !finished;) {
+    ({ finished } = await outbox.stepReplay(id, { limit: 1_000, at: NOON }));
+  }
+}
+
+/** The pages of rows of each table and index that has several. */
+function leavesOf(path: string): Map<string, number[]> {
+  using db = new DatabaseSync(path);
+  const pages = db.prepare(`select name, pageno from dbstat
+    where pagetype = 'leaf' and name <> 'sqlite_schema' order by name, path`)
+    .all() as { name: string; pageno: number }[];
+  const leaves = new Map<string, number[]>();
+  for (const { name, pageno } of pages) leaves.set(name, [...leaves.get(name) ?? [], pageno]);
+  for (const [name, { length }] of leaves) if (length < 5) leaves.delete(name);
+  return leaves;
+}
+
+async function shufflePages(path: string, pages: readonly number[], chance: Chance): Promise<void> {
+  const bytes = await Deno.readFile(path);
+  const page = (number: number) => bytes.subarray((number - 1) * PAGE, number * PAGE);
+  for (let last = pages.length - 1; last > 0; last--) {
+    const one = page(pages[last]!), other = page(pages[chance.whole(0, last)]!), kept = one.slice();
+    one.set(other);
+    other.set(kept);
+  }
+  await Deno.writeFile(path, bytes);
 }
 
 async function assertEnded(outbox: SqliteOutbox, path: string, told: string): Promise<void> {

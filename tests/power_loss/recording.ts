@@ -23,8 +23,7 @@ export async function record(
   try {
     const library = await buildWatchedDisk(folder);
     await writeConfig(folder, { port, receiver: receiver.url });
-    const log = `${folder}/disk.log`;
-    const environment = watching({ library, database: `${folder}/bellhook.db`, log });
+    const steps: Step[] = [];
     let number = 0;
     const publishers = Array.from(
       { length: 4 },
@@ -37,6 +36,8 @@ export async function record(
     );
     const accepted = () => publishers.reduce((sum, { accepted }) => sum + accepted.size, 0);
     for (const end of ["SIGTERM", "SIGKILL", "SIGTERM"] as const) {
+      const watched = { database: `${folder}/bellhook.db`, log: `${folder}/${steps.length}.log` };
+      const environment = watching({ library, ...watched });
       const { process, ready, said } = startServe(folder, port, environment);
       await ready;
       const stop = new AbortController();
@@ -50,8 +51,9 @@ export async function record(
       if (end === "SIGTERM" && code !== 0) {
         throw new Error(`serve ended with ${code}: ${await said}`);
       }
+      for (const step of await readSteps(watched)) steps.push(step);
     }
-    return await readSteps(log);
+    return steps;
   } finally {
     await receiver.close();
     await Deno.remove(folder, { recursive: true });

@@ -207,7 +207,9 @@ class Auditing {
           order by rowid limit 1 offset ${this.#sliceRows - 1}`,
         params: { from },
       }]);
-      const to: number = (last![0]?.to as number | undefined) ?? LARGEST;
+      const found = last![0]?.to as number | undefined;
+      // On pages that changed places the numbers that follow may be smaller ones.
+      const to: number = found !== undefined && found >= from ? found : LARGEST;
       const begin = from === SMALLEST ? "up" : from, end = to === LARGEST ? "the last" : to;
       yield* this.#hold(checks, { from, to }, ` at rows ${begin} to ${end} of "${table}"`);
       yield* this.#count(table, { from, to });
@@ -231,8 +233,9 @@ class Auditing {
     for (let place: Place | undefined = { key: -1, at: 0, row: 0 }; place !== undefined;) {
       const params = { ...place, rows: this.#sliceRows };
       const [next]: (readonly Row[])[] = yield* this.#ask([{ sql: check.slice, params }]);
-      const to = next![0] as unknown as Place | undefined;
-      const { key, at, row } = to ?? { key: LARGEST, at: LARGEST, row: LARGEST };
+      const found = next![0] as unknown as Place | undefined;
+      const to: Place | undefined = found && isAfter(found, place) ? found : undefined;
+      const { key, at, row }: Place = to ?? { key: LARGEST, at: LARGEST, row: LARGEST };
       const slice = { ...place, toKey: key, toAt: at, toRow: row };
       yield* this.#hold([check], slice, ` in ${check.table}`);
       this.#done += this.#sliceRows;
@@ -271,6 +274,10 @@ interface Place {
   readonly key: number;
   readonly at: number;
   readonly row: number;
+}
+
+function isAfter(a: Place, b: Place): boolean {
+  return (a.key - b.key || a.at - b.at || a.row - b.row) > 0;
 }
 
 /** What was found, each sentence once: a damaged file may be told of by several checks. */

@@ -62,7 +62,8 @@ export class Backlogs {
   /** What waits for subscriptions, from the number after one `until` another, not in their order. */
   #waiting({ now, after, limit }: { now: Instant; after: number; limit: number }) {
     const counted = this.#sql.counted.all({ after, limit }) as unknown as CountedRow[];
-    const until = counted.length < limit ? Infinity : counted.at(-1)!.subscription;
+    const last = counted.at(-1)?.subscription ?? after;
+    const until = counted.length < limit || last <= after ? Infinity : last;
     const waiting = new Map<number, Waiting>();
     const uncounted = this.#sql.uncounted.all({ after }) as unknown as CountedRow[];
     for (const { subscription: number, pending, ...row } of [...counted, ...uncounted]) {

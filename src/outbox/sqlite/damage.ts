@@ -3,12 +3,13 @@ import { errcodeOf } from "./faults.ts";
 /** What the row of a delivery says that ended because it, or its event, can't be read any more. */
 export const DAMAGED = "its data is damaged";
 
-/** SQLITE_CORRUPT */
-const CORRUPT = 11;
+/** SQLITE_CORRUPT, and SQLITE_CONSTRAINT_FOREIGNKEY */
+const CORRUPT = 11, REFERS_TO_NOTHING = 787;
 
-/** Whether SQLite could not read a row: pages of the file are not what they were. */
+/** Whether SQLite could not read a row, or what it refers to: pages of the file are not what they were. */
 export function isCorrupt(error: unknown): boolean {
-  return ((errcodeOf(error) ?? 0) & 0xff) === CORRUPT;
+  const errcode = errcodeOf(error) ?? 0;
+  return (errcode & 0xff) === CORRUPT || errcode === REFERS_TO_NOTHING;
 }
 
 /**

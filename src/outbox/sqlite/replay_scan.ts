@@ -6,6 +6,7 @@ import type { Names } from "./names.ts";
 import { isInState } from "./reading.ts";
 import { STATE_FILTERS, STATES } from "./schema.ts";
 import { prepareAll, type Statements } from "./statements.ts";
+import { assertGetsOn } from "./walk.ts";
 
 /** The names a filter's are looked up in. */
 export interface ScanNames {
@@ -74,7 +75,9 @@ export class Scan {
       ? this.#sql.lookByType.all({ ...bounds, type })
       : this.#sql.lookByTime.all(bounds);
     const positions = found as unknown as { seq: number; created_at: Instant }[];
-    return positions.map(({ seq, created_at }) => ({ createdAt: created_at, seq }));
+    const looked = positions.map(({ seq, created_at }) => ({ createdAt: created_at, seq }));
+    if (looked.length > 0) assertGetsOn(looked.at(-1)!, after);
+    return looked;
   }
 
   /** Those of the rows looked at that do fit, in their order, at most `limit`. */

@@ -41,7 +41,8 @@ function* unreadableRowsOf(table: string): Asking<string[]> {
       params: { from },
     });
     if (until === undefined) return told;
-    if (until !== DAMAGED && !(yield* isUnreadable(table, from, until))) {
+    // On pages that changed places the numbers that follow may be smaller ones.
+    if (until !== DAMAGED && until > from && !(yield* isUnreadable(table, from, until))) {
       from = until;
       continue;
     }

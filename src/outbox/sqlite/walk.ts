@@ -113,6 +113,7 @@ export class Walk {
       if (!ended) return undefined;
       if ("damage" in ended) throw new DataDamaged(UNREADABLE);
       const [reached] = positionsIn(ended.rows);
+      assertGetsOn(before, reached);
       const matched = await this.#read(pace, {
         sql: seeks ? sql.found : sql.listed,
         params: { ...within(reached ?? walked.from), ...wanted },
@@ -137,6 +138,11 @@ export class Walk {
     if (pace === ON_LOOP) return answerTo(db, asked, prepared);
     return (await thread?.read([asked]))?.[0];
   }
+}
+
+/** In a damaged file rows may be out of order: what looks through them would never end. */
+export function assertGetsOn(newer: Position, older: Position | undefined): void {
+  if (older && newestFirst(newer, older) >= 0) throw new DataDamaged(UNREADABLE);
 }
 
 export function newestFirst(a: Position, b: Position): number {

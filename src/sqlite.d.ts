@@ -1,0 +1,9 @@
+// The runtime's own declarations lack what it has.
+import "node:sqlite";
+
+declare module "node:sqlite" {
+  interface StatementSync {
+    /** Whether rows are arrays of values, and not objects. */
+    setReturnArrays(enabled: boolean): void;
+  }
+}
