@@ -128,6 +128,28 @@ Deno.test("remains: what a killed process left is opened, also where its checkpo
     await outbox.close();
   }));
 
+Deno.test("remains: a few pages that are neither in the file nor in its journal are too many", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/outbox.db`, living = `${path}-living`;
+  const enqueue = async (count: number) => {
+    const outbox = await openSqliteOutbox(living);
+    const data = JSON.stringify("x".repeat(40_000));
+    for (let i = 0; i < count; i++) {
+      await outbox.enqueue({ events: [aNewEvent({ event: anEvent({ data }) })], at: NOON });
+    }
+    return outbox;
+  };
+  await (await enqueue(20)).close();
+  // What follows is in the journal alone.
+  const outbox = await enqueue(3);
+  for (const end of ["", "-wal"]) await Deno.copyFile(living + end, path + end);
+  await outbox.close();
+  await cut(path, 3 * 4_096);
+  const error = await assertRejects(() => openSqliteOutbox(path), IncompleteDatabaseError);
+  assertStringIncludes(error.message, "are neither in it nor in its journal");
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("remains: a first start that was killed in its first transaction starts anew", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/outbox.db`;

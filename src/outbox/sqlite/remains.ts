@@ -60,12 +60,13 @@ export function assertComplete(path: string, head: Head, { isAlone }: { isAlone:
   }
   // It is to be rolled back first, and may be of any length until then.
   if (sizeOf(`${path}-journal`) > 0) return;
-  const { pageBytes, pages } = readHead(head.bytes);
+  const { pageBytes, pages, freePages } = readHead(head.bytes);
   const journalBytes = sizeOf(`${path}-wal`);
   if (journalBytes > 0 && !isAlone) return;
   const journal = journalBytes > 0 ? readJournal(`${path}-wal`) : undefined;
   if (journal) assertOfSameDatabase(path, journal, { pageBytes, pages });
-  const missing = missingPages({ there: Math.floor(size / pageBytes), pages }, journal);
+  const there = Math.floor(size / pageBytes);
+  const missing = missingPages({ there, pages, freePages }, journal);
   if (missing === 0) return;
   throw new IncompleteDatabaseError(
     path,
@@ -77,7 +78,7 @@ export function assertComplete(path: string, head: Head, { isAlone }: { isAlone:
 
 /** How many pages are gone. */
 function missingPages(
-  { there, pages }: { there: number; pages: number },
+  { there, pages, freePages }: { there: number; pages: number; freePages: number },
   journal: JournalContent | undefined,
 ): number {
   if (!journal || journal.commits === 0) return Math.max(0, pages - there);
@@ -85,8 +86,9 @@ function missingPages(
   for (let page = there + 1; page <= journal.pageCount; page++) {
     if (!journal.pages.has(page)) missing++;
   }
-  // A few that were freed in the transaction that made them are never written to the journal.
-  return missing > (journal.pageCount - there) / 2 ? missing : 0;
+  // Pages that were freed in the transaction that made them are never written to the journal.
+  const free = journal.firstPage ? freePagesIn(journal.firstPage) : freePages;
+  return missing > free ? missing : 0;
 }
 
 function assertOfSameDatabase(
@@ -120,7 +122,7 @@ function isSqlite(head: Uint8Array): boolean {
 }
 
 /** sqlite.org, "Database File Format", 1.3. */
-function readHead(head: Uint8Array): { pageBytes: number; pages: number } {
+function readHead(head: Uint8Array): { pageBytes: number; pages: number; freePages: number } {
   const view = new DataView(head.buffer, head.byteOffset);
   const pageBytes = view.getUint16(16);
   // Valid only where whoever wrote last was a SQLite that knows of it.
@@ -128,7 +130,13 @@ function readHead(head: Uint8Array): { pageBytes: number; pages: number } {
   return {
     pageBytes: pageBytes === 1 ? 65_536 : pageBytes,
     pages: isValid ? view.getUint32(28) : 0,
+    freePages: freePagesIn(head),
   };
+}
+
+/** How many pages of a database hold nothing, by its first page. */
+function freePagesIn(firstPage: Uint8Array): number {
+  return new DataView(firstPage.buffer, firstPage.byteOffset).getUint32(36);
 }
 
 /** How many pages the database had that a rollback journal would restore; 0 where there is none. */
