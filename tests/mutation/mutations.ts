@@ -1019,10 +1019,10 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the refusal of a cursor that no list handed out",
-    file: "outbox/sqlite/delivery_id.ts",
+    file: "outbox/ids.ts",
     text: "return Number.isSafeInteger(createdAt) && Number.isSafeInteger(seq)",
     replacement: "return true",
-    tests: ["outbox/delivery_id_test.ts", "http/manners_test.ts"],
+    tests: ["outbox/ids_test.ts", "http/manners_test.ts"],
   },
 
   // Notices.

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import type { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
+import { deliveryId } from "../../src/outbox/ids.ts";
 import type { Enqueue, ExhaustedDigest } from "../../src/outbox/outbox.ts";
 import { until } from "../support/until.ts";
 import { Chance } from "../simulation/chance.ts";

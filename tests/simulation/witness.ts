@@ -7,7 +7,7 @@ import type { Instant } from "../../src/domain/instant.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import type { PostedEvent } from "../../src/ingest/posted_event.ts";
 import type { Claim, Enqueued, Recording } from "../../src/outbox/outbox.ts";
-import { deliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
+import { deliveryId } from "../../src/outbox/ids.ts";
 import type { Answer, Operation } from "../../src/outbox/sqlite/operations.ts";
 import type { TimeMark } from "../../src/runtime/boot_time.ts";
 import type { Random } from "../../src/runtime/random.ts";

@@ -1,7 +1,7 @@
 import { formatInstant, type Instant } from "../../domain/instant.ts";
 import { type Bytes, toText } from "./bytes.ts";
 import { isJson } from "./damage.ts";
-import { deliveryId } from "./delivery_id.ts";
+import { deliveryId } from "../ids.ts";
 import { ALL_TYPES, STATES } from "./schema.ts";
 import type { Row } from "./sqlite_thread.ts";
 

@@ -7,7 +7,7 @@ import type { Claim, Claimed, ClaimRequest } from "../outbox.ts";
 import { scopeFromText } from "./bytes.ts";
 import type { Claims, Grant } from "./claims.ts";
 import { isJson, unlessCorrupt } from "./damage.ts";
-import { deliveryId } from "./delivery_id.ts";
+import { deliveryId } from "../ids.ts";
 import type { NameTables } from "./insertion.ts";
 import type { DueDelivery, NewlyPending } from "./newly_pending.ts";
 import type { PendingCounts } from "./pending_counts.ts";

@@ -1,5 +1,5 @@
 import type { Claim } from "../outbox.ts";
-import { parseDeliveryId } from "./delivery_id.ts";
+import { parseDeliveryId } from "../ids.ts";
 import type { Names } from "./names.ts";
 
 /** Who may attempt what, in memory alone: whoever dies, what was pending and due is so still. */

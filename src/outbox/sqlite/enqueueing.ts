@@ -4,7 +4,7 @@ import type { Claim, Enqueue, Enqueued, NewEvent, Receipt } from "../outbox.ts";
 import { type Bytes, equalBytes, toBytes, toText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
 import type { Claims } from "./claims.ts";
-import { deliveryId } from "./delivery_id.ts";
+import { deliveryId } from "../ids.ts";
 import { EventIds, type Sorted } from "./event_ids.ts";
 import type { InsertedDelivery, Insertion, NameTables } from "./insertion.ts";
 import type { PendingCounts } from "./pending_counts.ts";

@@ -3,7 +3,7 @@ import type { Instant } from "../../domain/instant.ts";
 import { InvalidCursorError } from "../outbox.ts";
 import type { HistoryEntry, HistoryFilter, Page, RememberedEntry } from "../outbox.ts";
 import { type Bytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
-import { decodePosition, encodePosition, type Position } from "./delivery_id.ts";
+import { decodePosition, encodePosition, type Position } from "../ids.ts";
 import type { Names } from "./names.ts";
 import { unknownCursor } from "./search.ts";
 import { prepareAll, type Statements } from "./statements.ts";

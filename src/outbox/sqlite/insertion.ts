@@ -4,7 +4,7 @@ import type { Instant } from "../../domain/instant.ts";
 import type { NewEvent } from "../outbox.ts";
 import { scopeToText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
-import { deliveryId } from "./delivery_id.ts";
+import { deliveryId } from "../ids.ts";
 import type { Names } from "./names.ts";
 import type { Numbers } from "./numbers.ts";
 

@@ -5,7 +5,7 @@ import { type Bytes, toBytes, toText } from "./bytes.ts";
 import type { Changes, DeliveryNumbers } from "./changes.ts";
 import type { Claims, Grant } from "./claims.ts";
 import { DAMAGED } from "./damage.ts";
-import { deliveryId, parseDeliveryId } from "./delivery_id.ts";
+import { deliveryId, parseDeliveryId } from "../ids.ts";
 import type { ExhaustedCounts } from "./exhausted_digest.ts";
 import type { Insertion, NameTables } from "./insertion.ts";
 import { STATES } from "./schema.ts";

@@ -35,7 +35,7 @@ import { Backlogs } from "./backlogs.ts";
 import { type Bytes, toText } from "./bytes.ts";
 import { ifReadable, UNREADABLE } from "./damage.ts";
 import { openReading } from "./connection.ts";
-import { parseDeliveryId, type Position } from "./delivery_id.ts";
+import { parseDeliveryId, parseReplayId, type Position } from "../ids.ts";
 import { HistoryReading } from "./history.ts";
 import { NamedEvents } from "./named_events.ts";
 import { FORMAT_NAMES, Names, SUBSCRIPTION_NAMES, TYPE_NAMES } from "./names.ts";
@@ -57,7 +57,6 @@ import {
   storedEventFromRow,
 } from "./reading.ts";
 import { Overdue } from "./pruning.ts";
-import { parseReplayId } from "./replay_id.ts";
 import { ReplayScan } from "./replay_scan.ts";
 import { REPLAY, replayFromRow, type ReplayRow } from "./replaying.ts";
 import { STATES } from "./schema.ts";

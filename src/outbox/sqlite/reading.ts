@@ -15,7 +15,7 @@ import type { StoredEvent } from "../outbox.ts";
 import { type Bytes, bytesToScope, toText } from "./bytes.ts";
 import { DAMAGED, isJson } from "./damage.ts";
 import { GONE } from "../../domain/verdict.ts";
-import { deliveryId } from "./delivery_id.ts";
+import { deliveryId } from "../ids.ts";
 import { STATE_FILTERS, STATES } from "./schema.ts";
 
 /** What EVENT_BY_SEQ selects. */

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { ReplayFilter } from "../outbox.ts";
-import type { Position } from "./delivery_id.ts";
+import type { Position } from "../ids.ts";
 import type { Names } from "./names.ts";
 import { isInState } from "./reading.ts";
 import { STATE_FILTERS, STATES } from "./schema.ts";

@@ -4,10 +4,9 @@ import type { Replay, ReplayEntry, ReplayFilter, ReplayLimits, ReplayStep } from
 import { type Bytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
 import { orRemember } from "./damage.ts";
-import { deliveryId, type Position } from "./delivery_id.ts";
+import { deliveryId, parseReplayId, type Position, replayId } from "../ids.ts";
 import type { Insertion, NameTables } from "./insertion.ts";
 import type { OperatorActions } from "./operator_actions.ts";
-import { parseReplayId, replayId } from "./replay_id.ts";
 import { type ReplayedRow, ReplayScan, type Scan } from "./replay_scan.ts";
 import { STATE_FILTERS } from "./schema.ts";
 import { prepareAll, type Statements } from "./statements.ts";

@@ -2,7 +2,7 @@ import type { Instant } from "../../domain/instant.ts";
 import type { DeliveryFilter, EventFilter, Searched } from "../outbox.ts";
 import { InvalidCursorError } from "../outbox.ts";
 import { toBytes } from "./bytes.ts";
-import { decodePosition, encodePosition, type Position } from "./delivery_id.ts";
+import { decodePosition, encodePosition, type Position } from "../ids.ts";
 import type { Names } from "./names.ts";
 import { ALL_TYPES, STATE_FILTERS } from "./schema.ts";
 import {

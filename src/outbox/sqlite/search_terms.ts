@@ -1,4 +1,4 @@
-import { decodePosition, type Position } from "./delivery_id.ts";
+import { decodePosition, type Position } from "../ids.ts";
 
 /**
  * A text that somebody looks for, as LIKE takes it: the ways in which JSON as we store it may spell it.

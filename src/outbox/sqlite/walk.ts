@@ -4,7 +4,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { Turn } from "../../runtime/turn.ts";
 import { DataDamaged } from "../outbox.ts";
 import { UNREADABLE } from "./damage.ts";
-import type { Position } from "./delivery_id.ts";
+import type { Position } from "../ids.ts";
 import type { ReadingThread } from "./reading_thread.ts";
 import type { ListSql } from "./search_sql.ts";
 import { type Answered, answerTo, type Asked, type Row } from "./sqlite_thread.ts";

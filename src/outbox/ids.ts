@@ -1,6 +1,6 @@
-import type { Instant } from "../../domain/instant.ts";
+import type { Instant } from "../domain/instant.ts";
 
-/** Where a delivery stands in the order of all: by creation, then by number. */
+/** Where a row stands in the order of all: by creation, then by number. */
 export interface Position {
   readonly createdAt: Instant;
   readonly seq: number;
@@ -11,12 +11,26 @@ export interface Position {
  * millisecond of its creation and sixteen its number. It sorts by age and needs no index.
  */
 export function deliveryId(position: Position): string {
-  return PREFIX + encodePosition(position);
+  return DELIVERY + encodePosition(position);
 }
 
 /** What an id says; undefined where the text is none. Its row must have been created just then. */
 export function parseDeliveryId(id: string): Position | undefined {
-  return id.startsWith(PREFIX) ? decodePosition(id.slice(PREFIX.length)) : undefined;
+  return parseId(id, DELIVERY);
+}
+
+/** The public id of a replay: `rpl_` and 26 characters, made like a delivery's. */
+export function replayId(position: Position): string {
+  return REPLAY + encodePosition(position);
+}
+
+/** What an id says; undefined where the text is none. Its row must have been created just then. */
+export function parseReplayId(id: string): Position | undefined {
+  return parseId(id, REPLAY);
+}
+
+function parseId(id: string, prefix: string): Position | undefined {
+  return id.startsWith(prefix) ? decodePosition(id.slice(prefix.length)) : undefined;
 }
 
 /** 26 characters that sort as positions do. */
@@ -40,7 +54,7 @@ export function decodePosition(text: string): Position | undefined {
     : undefined;
 }
 
-const PREFIX = "dlv_";
+const DELIVERY = "dlv_", REPLAY = "rpl_";
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; // Crockford's: no I, L, O, U
 
 function base32(value: number, length: number): string {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { deliveryId, parseDeliveryId } from "../../src/outbox/sqlite/delivery_id.ts";
+import { deliveryId, parseDeliveryId } from "../../src/outbox/ids.ts";
 import { fc } from "../support/properties.ts";
 
 const aPosition = fc.record({
