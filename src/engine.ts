@@ -9,9 +9,9 @@ import type { ReloadReport } from "./http/reload.ts";
 import type { Ingest } from "./ingest/ingest.ts";
 import { PatternWatch } from "./ingest/unmatched_patterns.ts";
 import { start, stop } from "./life.ts";
+import type { WholeOutbox } from "./outbox/outbox.ts";
 import { Interrupted } from "./outbox/sqlite/sqlite_thread.ts";
 import { openSqliteOutbox } from "./outbox/sqlite/opening.ts";
-import type { SqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
 import { type EnginePorts, type Parts, partsOf } from "./parts.ts";
 import type { ReloadRequest } from "./reloading.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
@@ -22,7 +22,7 @@ export interface Engine {
   readonly app: ReturnType<typeof createApp>;
   readonly ingest: Ingest;
   readonly operations: Operations;
-  readonly outbox: SqliteOutbox;
+  readonly outbox: WholeOutbox;
   /** Resolves when the database has failed. */
   readonly failed: Promise<Error>;
   reload(request?: ReloadRequest): Promise<ReloadReport>;

@@ -9,10 +9,8 @@ import { ChangeFeed } from "./http/change_feed.ts";
 import { Admission } from "./ingest/admission.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
-import type { HistoryEntry } from "./outbox/outbox.ts";
+import type { HistoryEntry, TimedCommit, WholeOutbox } from "./outbox/outbox.ts";
 import type { Step } from "./outbox/sqlite/copy.ts";
-import { type SqliteOutbox } from "./outbox/sqlite/sqlite_outbox.ts";
-import type { TimedCommit } from "./outbox/sqlite/commits.ts";
 import { LiveConfig } from "./live_config.ts";
 import { operatingWith } from "./operating.ts";
 import { Reloading } from "./reloading.ts";
@@ -41,7 +39,7 @@ export interface EnginePorts {
   /** HTTP/1.1 on connections of its own, unless another is given. */
   readonly transport?: Transport;
   /** Opens the file, unless another is given. */
-  readonly openOutbox?: (path: string) => Promise<SqliteOutbox>;
+  readonly openOutbox?: (path: string) => Promise<WholeOutbox>;
   /** The process's own, unless another is given. */
   readonly environment?: Environment;
   /** Called every so often while the scheduler goes its rounds. */
@@ -61,7 +59,7 @@ export interface EnginePorts {
 }
 
 interface Composed extends EnginePorts {
-  readonly outbox: SqliteOutbox;
+  readonly outbox: WholeOutbox;
   readonly health: HealthBoard;
   readonly steady: SteadyClock;
   readonly timeMarks: TimeMarks;

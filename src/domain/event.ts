@@ -32,6 +32,13 @@ export function isEventType(text: string): boolean {
 /** What an event is about beside its data, by name: a venue, an account. Values are JSON scalars. */
 export type Scope = ReadonlyMap<string, JsonText>;
 
+/** A scope as a JSON object; undefined where it is empty. */
+export function scopeText(scope: Scope): JsonText | undefined {
+  if (scope.size === 0) return undefined;
+  const members = [...scope].map(([name, value]) => `${JSON.stringify(name)}:${value}`);
+  return `{${members.join(",")}}`;
+}
+
 /**
  * What a scope has to hold: for each name, any one of these values, canonically spelled, or ANY_VALUE.
  */

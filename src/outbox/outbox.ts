@@ -277,8 +277,23 @@ export interface Claimed {
   readonly damaged?: number;
 }
 
+/**
+ * Carries a commit out, and measures it: what holds the loop is over when `commit` returns, and the
+ * disk when it resolves. `ofEvents` is the share of its rows that publishers' events have.
+ */
+export type TimedCommit = <Value>(
+  commit: () => Promise<Value>,
+  about?: { readonly ofEvents: number },
+) => Promise<Value>;
+
 /** The writing side: small, asynchronous, durable. */
 export interface Outbox {
+  /** Resolves when the storage can no longer be trusted: the process must end. */
+  readonly failed: Promise<OutboxFailed>;
+  /** How many commits there were so far. */
+  readonly commits: number;
+  /** From now on, each commit is carried out within this. */
+  timeCommits(timed: TimedCommit): void;
   enqueue(request: Enqueue): Promise<Enqueued>;
   /** Claims what is pending, due and unclaimed. */
   claim(request: ClaimRequest): Promise<Claimed>;
@@ -619,7 +634,16 @@ export interface Audit {
 }
 
 /** A list was asked to go on from a cursor that no list hands out. */
-export class InvalidCursorError extends Error {}
+export class InvalidCursorError extends Error {
+  constructor(cursor: string) {
+    super(
+      `cannot read on from cursor "${cursor}": no list hands out such a one; start without it`,
+    );
+  }
+}
+
+/** Both sides of one outbox. */
+export interface WholeOutbox extends Outbox, OutboxReader {}
 
 /** Nothing can be stored now (disk full, locked, read-only); a later try may work. */
 export class OutboxUnavailable extends Error {}

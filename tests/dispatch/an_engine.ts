@@ -8,7 +8,7 @@ import type { EnginePorts } from "../../src/parts.ts";
 import type { Submitted } from "../../src/ingest/ingest.ts";
 import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
-import type { TimedCommit } from "../../src/outbox/sqlite/commits.ts";
+import type { TimedCommit } from "../../src/outbox/outbox.ts";
 import type { Operation } from "../../src/outbox/sqlite/operations.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { type Applied, Store } from "../../src/outbox/sqlite/store.ts";

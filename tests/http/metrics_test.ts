@@ -4,7 +4,7 @@ import type { DaemonPorts } from "../../src/daemon.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
-import type { TimedCommit } from "../../src/outbox/sqlite/commits.ts";
+import type { TimedCommit } from "../../src/outbox/outbox.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { VERSION } from "../../src/version.ts";
 import { aConfig } from "../support/a_config.ts";

@@ -1610,7 +1610,8 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
   });
 }
 
-const anyStep = fc.record({
+/** Something that is asked of an outbox. */
+export const anyStep = fc.record({
   act: fc.constantFrom(
     "enqueue",
     "claim",
@@ -1633,10 +1634,10 @@ const anyStep = fc.record({
   waits: fc.boolean(),
 });
 
-type Step = typeof anyStep extends fc.Arbitrary<infer Value> ? Value : never;
+export type Step = typeof anyStep extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** Answers the claims that were given, held yet or not, and what time it has become. */
-async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
+export async function takeSteps(outbox: Outbox, steps: readonly Step[]) {
   const ids: string[] = [], claims: Claim[] = [], replays: Replay[] = [];
   const asked: Promise<unknown>[] = [];
   const health = new Map<string, Health>();

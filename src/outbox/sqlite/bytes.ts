@@ -33,13 +33,6 @@ export function toNullableBytes(text: string | undefined): Bytes | null {
   return text === undefined ? null : toBytes(text);
 }
 
-/** A scope as a JSON object; null where it is empty. */
-export function scopeToText(scope: Scope): JsonText | null {
-  if (scope.size === 0) return null;
-  const members = [...scope].map(([name, value]) => `${JSON.stringify(name)}:${value}`);
-  return `{${members.join(",")}}`;
-}
-
 export function bytesToScope(bytes: Bytes | null): Scope {
   return scopeFromText(bytes === null ? null : toText(bytes));
 }

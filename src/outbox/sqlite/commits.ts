@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import { DataDamaged, OutboxUnavailable } from "../outbox.ts";
+import { DataDamaged, OutboxUnavailable, type TimedCommit } from "../outbox.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { UNREADABLE } from "./damage.ts";
 import type { Journal } from "./journal.ts";
@@ -21,15 +21,6 @@ export const COMMIT_ROWS = 500;
 
 /** So often something is tried that comes upon damaged pages, each time upon others. */
 const MOST_TRIES = 10;
-
-/**
- * Carries a commit out, and measures it: what holds the loop is over when `commit` returns, and the
- * disk when it resolves. `ofEvents` is the share of its rows that publishers' events have.
- */
-export type TimedCommit = <Value>(
-  commit: () => Promise<Value>,
-  about?: { readonly ofEvents: number },
-) => Promise<Value>;
 
 interface Waiting {
   readonly operation: Operation;

@@ -5,7 +5,6 @@ import type { HistoryEntry, HistoryFilter, Page, RememberedEntry } from "../outb
 import { type Bytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import { decodePosition, encodePosition, type Position } from "../ids.ts";
 import type { Names } from "./names.ts";
-import { unknownCursor } from "./search.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
 /** Keeps what happened, and who did it. */
@@ -67,7 +66,7 @@ export class HistoryReading {
 function positionOf(cursor: string): Position {
   const position = decodePosition(cursor);
   if (position) return position;
-  throw new InvalidCursorError(unknownCursor(cursor));
+  throw new InvalidCursorError(cursor);
 }
 
 /** The statements by name; the tests ask SQLite how it would run each. */

@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { DeliveryCause } from "../../domain/delivery.ts";
+import { scopeText } from "../../domain/event.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { NewEvent } from "../outbox.ts";
-import { scopeToText } from "./bytes.ts";
 import type { Changes } from "./changes.ts";
 import { deliveryId } from "../ids.ts";
 import type { Names } from "./names.ts";
@@ -61,7 +61,7 @@ export class Insertion {
       publisher ?? null,
       contentHash ?? null,
       deliveries.length,
-      scopeToText(event.scope),
+      scopeText(event.scope) ?? null,
       event.metadata ?? null,
       event.data,
       event.trace ?? null,

@@ -12,13 +12,8 @@ import {
   type EventList,
   SEARCH_SQL,
 } from "./search_sql.ts";
-import {
-  deliveriesNamed,
-  endOfPrefix,
-  likePatterns,
-  MOST_PATTERNS,
-  type Range,
-} from "./search_terms.ts";
+import { deliveriesNamed, endOfPrefix, likePatterns, type Range } from "./search_terms.ts";
+import { MOST_SPELLINGS } from "../spellings.ts";
 import { newestFirst, type Reading, Walk, type Walked, type Wanted } from "./walk.ts";
 
 /** For so long one call looks on; then its page ends, and its `next` goes on. */
@@ -291,7 +286,7 @@ function textFor(
 ): Wanted {
   const name = toBytes(q!), patterns = hidesData ? [] : likePatterns(q!);
   const texts = Array.from(
-    { length: MOST_PATTERNS },
+    { length: MOST_SPELLINGS },
     (_, index) => [`text${index + 1}`, patterns[index] ?? null],
   );
   return {
@@ -334,7 +329,7 @@ function startFor(
   if (cursor === undefined) return { index: 0, before: stages[0]!.before };
   const [, letter, digits] = /^([eist]?)([^]*)$/.exec(cursor)!;
   const position = decodePosition(digits!);
-  if (!position) throw new InvalidCursorError(unknownCursor(cursor));
+  if (!position) throw new InvalidCursorError(cursor);
   const order = LETTERS.indexOf(letter as Stage["letter"]);
   const index = stages.findIndex((stage) => LETTERS.indexOf(stage.letter) >= order);
   const { letter: found, before } = stages[index]!;
@@ -343,7 +338,3 @@ function startFor(
 
 /** In the order of the stages. */
 const LETTERS: readonly Stage["letter"][] = ["e", "i", "s", "t", ""];
-
-export function unknownCursor(cursor: string): string {
-  return `cannot read on from cursor "${cursor}": no list hands out such a one; start without it`;
-}

@@ -50,9 +50,10 @@ import type {
   StoredEvent,
   Tally,
   TallyRequest,
+  TimedCommit,
 } from "../outbox.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { COMMIT_ROWS, Commits, type TimedCommit } from "./commits.ts";
+import { COMMIT_ROWS, Commits } from "./commits.ts";
 import { letGo } from "./closing.ts";
 import { isCorrupt, UNREADABLE } from "./damage.ts";
 import type { Journal } from "./journal.ts";
