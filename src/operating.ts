@@ -49,8 +49,8 @@ export function operatingWith(
     remember,
     subscription: sending.find,
     onReplay: () => replayer.wake(),
-    onPaused: (id, { at, cause, by }) =>
-      sending.notify({
+    tellingPaused: (id, { at, cause, by }, store) =>
+      sending.telling({
         at,
         kind: "subscription.paused",
         summary: `${id} was ${cause}`,
@@ -58,7 +58,7 @@ export function operatingWith(
         since: at,
         by,
         command: commandAbout("resume", id),
-      }),
+      }, store),
   });
   const operations: Operations = {
     retry: (id, by) => steering.retry(id, by),

@@ -105,7 +105,7 @@ export function partsOf(initial: Config, ports: Composed) {
   });
   /** Who did what; an action stands whether or not this can be kept. */
   const remember = (entry: HistoryEntry) =>
-    outbox.remember(entry).catch((error) => log.historyNotKept(entry.kind, error));
+    outbox.remember([entry]).catch((error) => log.historyNotKept(entry.kind, error));
   const { operations, replayer } = operatingWith({ ...ports, ingest, sending, remember });
   const streams = new OpenStreams(config);
   const keep = () => ({
@@ -128,8 +128,8 @@ export function partsOf(initial: Config, ports: Composed) {
         ...{ config, health, clock, steady, measures, sending },
         endStreams: () => streams.end(),
       }),
-    remember,
-    notify: sending.notify,
+    remember: (...kept) => outbox.remember(...kept),
+    telling: sending.telling,
     onRejected: () => measures.reloaded({ ok: false, at: clock.wall() }),
   });
   return {

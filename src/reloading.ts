@@ -2,15 +2,15 @@ import type { Config, Problem } from "./config/config.ts";
 import { diffConfigs, formatDiff, type Replacement } from "./config/diff.ts";
 import { isLocal } from "./config/listen.ts";
 import { formatProblem, type Loaded } from "./config/load.ts";
-import type { Notice } from "./dispatch/notice.ts";
 import { formatOf } from "./profiles/render.ts";
 import type { ReloadReport } from "./http/reload.ts";
-import type { HistoryEntry } from "./outbox/outbox.ts";
+import type { HistoryEntry, Outbox } from "./outbox/outbox.ts";
 import { type Actor, actorName, credit } from "./domain/actor.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { Turn } from "./runtime/turn.ts";
+import type { Telling } from "./sending.ts";
 
 /** How many changes, or problems, a log line, a history entry or a notice lists. */
 const LISTED = 10;
@@ -38,8 +38,8 @@ export interface ReloadingPorts {
    * what is in place of the subscriptions before.
    */
   readonly apply: (config: Config, replacement: Replacement) => Promise<void>;
-  readonly remember: (entry: HistoryEntry) => Promise<void>;
-  readonly notify: (notice: Notice) => Promise<void>;
+  readonly remember: Outbox["remember"];
+  readonly telling: Telling;
   /** Counts a file that was rejected. */
   readonly onRejected: () => void;
 }
@@ -116,47 +116,46 @@ export class Reloading {
     readonly report: ReloadReport & { kind: "reloaded" };
     readonly by: readonly Actor[];
   }) {
-    const { log, apply } = this.#ports;
+    const { log, apply, remember } = this.#ports;
     this.#rejectedBefore = undefined;
     await apply(next, replacement);
     const cause = listed(report.changes).join("; ") || "nothing changed";
     log.configReloaded(cause);
-    await this.#remember("reloaded", cause, by);
+    await remember(this.#entries("reloaded", cause, by))
+      .catch((error) => log.historyNotKept("reloaded", error));
   }
 
   async #reject(problems: readonly string[], by: readonly Actor[]) {
-    const { log, now, notify, onRejected } = this.#ports;
+    const { log, now, telling, remember, onRejected } = this.#ports;
     const first = listed(problems);
     log.configRejected(first);
     // The same bad file is told once, however often it is tried.
     const words = problems.join("\n");
     if (this.#rejectedBefore === words) return;
     onRejected();
-    // Asked for in one turn they share a commit.
-    await Promise.all([
-      this.#remember("rejected", shortened(problems[0] ?? ""), by),
-      notify({
-        at: now(),
-        kind: "config.rejected",
-        summary: `the config file has ${problems.length} ${
-          problems.length === 1 ? "problem" : "problems"
-        }; the one before stays in force`,
-        problems: first,
-        by: by.map(actorName).join(", "),
-        command: "bellhook check",
-      }).then(
-        () => this.#rejectedBefore = words,
-        (error) => log.configRejected([`no notice of it can be stored now: ${error}`]),
-      ),
-    ]);
+    const entries = this.#entries("rejected", shortened(problems[0] ?? ""), by);
+    const notice = {
+      at: now(),
+      kind: "config.rejected",
+      summary: `the config file has ${problems.length} ${
+        problems.length === 1 ? "problem" : "problems"
+      }; the one before stays in force`,
+      problems: first,
+      by: by.map(actorName).join(", "),
+      command: "bellhook check",
+    } as const;
+    try {
+      await telling(notice, (notices) => remember(entries, notices));
+      this.#rejectedBefore = words;
+    } catch (error) {
+      log.configRejected([`no notice of it can be stored now: ${error}`]);
+    }
   }
 
-  /** An entry for each who asked. */
-  async #remember(kind: "reloaded" | "rejected", cause: string, by: readonly Actor[]) {
+  /** One for each who asked. */
+  #entries(kind: "reloaded" | "rejected", cause: string, by: readonly Actor[]): HistoryEntry[] {
     const at = this.#ports.now();
-    await Promise.all(
-      by.map((actor) => this.#ports.remember({ at, kind, cause, ...credit(actor) })),
-    );
+    return by.map((actor) => ({ at, kind, cause, ...credit(actor) }));
   }
 }
 

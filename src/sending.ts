@@ -8,7 +8,7 @@ import type { TimeMarks } from "./dispatch/time_marks.ts";
 import type { Subscription } from "./domain/subscription.ts";
 import { Registry } from "./ingest/registry.ts";
 import type { LiveConfig } from "./live_config.ts";
-import type { Outbox, OutboxReader } from "./outbox/outbox.ts";
+import type { NewEvent, Outbox, OutboxReader } from "./outbox/outbox.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { DescriptorShares } from "./runtime/descriptors.ts";
 import type { Environment } from "./runtime/environment.ts";
@@ -52,9 +52,15 @@ export interface Sending {
   find(id: string): Subscription | undefined;
   /** Whether a subscription holds its deliveries. */
   isHeld(id: string): boolean;
-  /** Tells operators of something that no attempt caused. */
-  notify(notice: Notice): Promise<void>;
+  /** Has a notice stored with what it tells of, and its channels know that something is due. */
+  readonly telling: Telling;
 }
+
+/** Has something stored together with the notices of it. */
+export type Telling = <Answer>(
+  notice: Notice,
+  store: (notices: readonly NewEvent[]) => Promise<Answer>,
+) => Promise<Answer>;
 
 /** Puts together what sends; nothing is sent before the scheduler starts. */
 export function sendingWith(ports: SendingPorts): Sending {
@@ -100,11 +106,13 @@ export function sendingWith(ports: SendingPorts): Sending {
     scheduler,
     find,
     isHeld: (id) => !find(id)?.enabled || health.isPaused(id),
-    async notify(notice) {
+    async telling(notice, store) {
       const events = notices.compose(notice);
-      if (events.length === 0) return;
-      const stored = await outbox.enqueue({ events, at: notice.at });
-      if (stored.kind === "accepted") scheduler.accept(stored.claims, stored.unclaimed);
+      const answer = await store(events);
+      for (const { deliveries } of events) {
+        for (const { subscription: channel } of deliveries) onNotice(channel);
+      }
+      return answer;
     },
   };
 }

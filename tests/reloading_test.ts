@@ -31,13 +31,13 @@ function aReloading() {
       config = next;
       return Promise.resolve();
     },
-    remember(entry) {
-      history.push(entry);
+    remember(entries) {
+      history.push(...entries);
       return Promise.resolve();
     },
-    notify({ problems }) {
+    telling({ problems }, store) {
       notified.push(problems ?? []);
-      return Promise.resolve();
+      return store([]);
     },
     onRejected() {},
   });

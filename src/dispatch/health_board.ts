@@ -7,7 +7,7 @@ import {
 } from "../domain/health.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Verdict } from "../domain/verdict.ts";
-import type { HistoryEntry, Outbox } from "../outbox/outbox.ts";
+import type { NewEvent, Outbox } from "../outbox/outbox.ts";
 
 /**
  * How every subscription's receiver is doing. Memory runs ahead of the outbox by what is on its way
@@ -53,32 +53,43 @@ export class HealthBoard {
 
   /** Notes that the config has enabled or disabled subscriptions. */
   switched(subscriptions: readonly { readonly id: string }[], at: Instant): void {
+    if (subscriptions.length === 0) return;
     for (const { id } of subscriptions) {
-      const health = { ...this.of(id), changedAt: at };
-      this.#health.set(id, health);
+      this.#health.set(id, { ...this.of(id), changedAt: at });
       // Should it not be stored, the next change takes it along, or the next start notes it again.
       this.#stored.set(id, { ...this.#stored.get(id) ?? UNTRIED, changedAt: at });
-      void this.whileStoring(id, () => this.#outbox.setHealth(id, health)).catch(() => {});
     }
+    void this.#outbox.noteSwitched(subscriptions.map(({ id }) => id), at).catch(() => {});
   }
 
-  /** False where it was paused already. */
-  async pause(subscription: string, action: HealthAction): Promise<boolean> {
+  /** Stores the notices of it along. False where it was paused already. */
+  async pause(
+    subscription: string,
+    action: HealthAction,
+    notices: readonly NewEvent[],
+  ): Promise<boolean> {
     if (this.isPaused(subscription)) return false;
-    const { at, cause } = action;
-    const paused = { pausedAt: at, pausedReason: cause, changedAt: at };
-    const health = { ...this.of(subscription), ...paused };
-    await this.#store(subscription, health, { kind: "paused", subscription, ...action });
-    return true;
+    const { at, cause: reason } = action;
+    const paused = { pausedAt: at, pausedReason: reason, changedAt: at };
+    this.#health.set(subscription, { ...this.of(subscription), ...paused });
+    const entry = { kind: "paused", subscription, ...action } as const;
+    return await this.whileStoring(
+      subscription,
+      () => this.#outbox.pause({ subscription, at, reason, entry, notices }),
+    );
   }
 
   /** False where it was not paused. */
   async resume(subscription: string, action: HealthAction): Promise<boolean> {
     if (!this.isPaused(subscription)) return false;
+    const { at } = action;
     const { pausedAt: _, pausedReason: __, ...rest } = this.of(subscription);
-    const health = { ...rest, changedAt: action.at };
-    await this.#store(subscription, health, { kind: "resumed", subscription, ...action });
-    return true;
+    this.#health.set(subscription, { ...rest, changedAt: at });
+    const entry = { kind: "resumed", subscription, ...action } as const;
+    return await this.whileStoring(
+      subscription,
+      () => this.#outbox.resume({ subscription, at, entry }),
+    );
   }
 
   /** Follows what memory has of a subscription to the outbox. */
@@ -100,14 +111,6 @@ export class HealthBoard {
     if (left > 0) return void this.#onTheWay.set(subscription, left);
     this.#onTheWay.delete(subscription);
     this.#health.set(subscription, this.#stored.get(subscription) ?? UNTRIED);
-  }
-
-  async #store(subscription: string, health: Health, entry: HistoryEntry): Promise<void> {
-    this.#health.set(subscription, health);
-    await this.whileStoring(
-      subscription,
-      () => this.#outbox.setHealth(subscription, health, entry),
-    );
   }
 }
 

@@ -2,7 +2,14 @@ import { type Actor, actorName, credit } from "../domain/actor.ts";
 import type { Steered } from "../domain/delivery.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { HistoryEntry, Outbox, OutboxReader, Replay, ReplayFilter } from "../outbox/outbox.ts";
+import type {
+  HistoryEntry,
+  NewEvent,
+  Outbox,
+  OutboxReader,
+  Replay,
+  ReplayFilter,
+} from "../outbox/outbox.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { HealthAction, HealthBoard } from "./health_board.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -18,8 +25,12 @@ export interface SteeringPorts {
   readonly remember: (entry: HistoryEntry) => Promise<void>;
   /** Told that a replay has begun. */
   readonly onReplay: () => void;
-  /** Tells those who are to be told that an operator has paused a subscription. */
-  readonly onPaused: (id: string, change: HealthAction) => Promise<void>;
+  /** Has it stored that an operator has paused a subscription, with notices for those to be told. */
+  readonly tellingPaused: (
+    id: string,
+    change: HealthAction,
+    store: (notices: readonly NewEvent[]) => Promise<boolean>,
+  ) => Promise<boolean>;
 }
 
 /** An operator's hand on deliveries and subscriptions. */
@@ -105,11 +116,11 @@ export class Steering {
     if (health.isPaused(subscriptionId)) return true;
     const change = { cause: `paused by ${actorName(by)}`, ...credit(by), at: steady.now() };
     try {
-      // Asked for in one turn they share a commit: no pause without its notice, whatever dies.
-      await Promise.all([
-        health.pause(subscriptionId, change),
-        this.#ports.onPaused(subscriptionId, change),
-      ]);
+      await this.#ports.tellingPaused(
+        subscriptionId,
+        change,
+        (notices) => health.pause(subscriptionId, change, notices),
+      );
     } finally {
       scheduler.reconsider(subscriptionId);
     }

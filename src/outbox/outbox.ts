@@ -140,6 +140,19 @@ export interface HistoryEntry {
   readonly address?: string;
 }
 
+/** An operator ends the hold on a subscription. What is kept of it is kept in the same commit. */
+export interface Resuming {
+  readonly subscription: string;
+  readonly at: Instant;
+  readonly entry: HistoryEntry;
+}
+
+/** An operator holds a subscription. */
+export interface Pausing extends Resuming {
+  readonly reason: string;
+  readonly notices: readonly NewEvent[];
+}
+
 /**
  * Which finished deliveries to send again. Left out are those of tests and notices, and those that
  * were sent again already: of an event's redeliveries to a subscription only the last counts.
@@ -314,7 +327,12 @@ export interface Outbox {
    * commits: where it rejects, some may have ended, and asking again ends the rest.
    */
   cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number>;
-  setHealth(subscription: string, health: Health, history?: HistoryEntry): Promise<void>;
+  /** Holds a subscription's deliveries; false, and nothing is stored, where it is held already. */
+  pause(pausing: Pausing): Promise<boolean>;
+  /** Ends that; false, and nothing is stored, where it was not paused. */
+  resume(resuming: Resuming): Promise<boolean>;
+  /** Notes that subscriptions are as they are from now on: met first, enabled or disabled. */
+  noteSwitched(subscriptions: readonly string[], at: Instant): Promise<void>;
   /** Since when exhausted deliveries have been waiting to be told; undefined where none are. */
   exhaustedSince(): Promise<Instant | undefined>;
   /**
@@ -326,8 +344,8 @@ export interface Outbox {
     at: Instant,
     compose: (digest: ExhaustedDigest) => NewEvent | undefined,
   ): Promise<readonly string[]>;
-  /** Keeps one entry of history. */
-  remember(entry: HistoryEntry): Promise<void>;
+  /** Keeps entries of history, and stores notices of them. */
+  remember(entries: readonly HistoryEntry[], notices?: readonly NewEvent[]): Promise<void>;
   /** Begins a replay of what has finished by now; stepReplay() carries it out. */
   startReplay(
     request: {

@@ -15,7 +15,7 @@ try {
   const failure = await outbox.failed;
   const answers = await Promise.allSettled([
     enqueueAndDeliver("own_late"),
-    outbox.setHealth("crm", { consecutiveFailures: 0 }),
+    outbox.noteSwitched(["crm"], NOON),
     outbox.claim({ subscription: "crm", now: NOON, limit: 1 }),
     outbox.event("own_1"),
   ]);

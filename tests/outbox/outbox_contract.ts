@@ -93,6 +93,14 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(stored?.dueAt, NOON);
   });
 
+  story("enqueue() answers the receipt of a test as of any other", async ({ outbox }) => {
+    const deliveries = [aDelivery({ cause: "test", claim: true })];
+    const { receipts, claims } = accepted(
+      await outbox.enqueue({ events: [aNewEvent({ deliveries })], at: NOON }),
+    );
+    assertEquals(receipts[0]!.deliveries, [{ id: claims[0]!.delivery.id, subscription: "crm" }]);
+  });
+
   story("enqueue() hands over claimed what it is asked to, and nobody else gets it", async ({
     outbox,
   }) => {
@@ -722,10 +730,54 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(health.failuresSince, NOON + 40);
   });
 
-  story("setHealth() is kept until the next", async ({ outbox, reader }) => {
-    await outbox.setHealth("crm", { consecutiveFailures: 1, pausedAt: NOON });
-    await outbox.setHealth("crm", { consecutiveFailures: 0 });
-    assertEquals(await reader.health(), new Map([["crm", { consecutiveFailures: 0 }]]));
+  story("pause() and resume() change what is stored of a subscription, once", async ({
+    outbox,
+    reader,
+  }) => {
+    const failing = { consecutiveFailures: 6, failingSince: NOON, lastSuccessAt: NOON - 9 };
+    await outbox.record({ ...exhausted(await aClaim(outbox), NOON + 20), health: failing });
+    const entry = anEntry({ kind: "paused", subscription: "crm", by: "ann" });
+    const pausing = { ...{ subscription: "crm", at: NOON + 30, reason: "by ü", entry } };
+    const notices = [aNotice("subscription.paused")];
+    // In one commit.
+    const answers = await Promise.all([
+      outbox.pause({ ...pausing, notices }),
+      outbox.pause({ ...pausing, notices }),
+    ]);
+    assertEquals(answers, [true, false]);
+    const paused = { pausedAt: NOON + 30, pausedReason: "by ü", changedAt: NOON + 30 };
+    assertEquals((await reader.health()).get("crm"), { ...failing, ...paused });
+    const { claims } = await outbox.claim({ subscription: "!operator", now: NOON + 30, limit: 9 });
+    assertEquals(claims.map(({ event }) => event.type), ["subscription.paused"]);
+
+    const ended = anEntry({ kind: "resumed", subscription: "crm", by: "ann" });
+    const resuming = { subscription: "crm", at: NOON + 40, entry: ended };
+    assertEquals(await outbox.resume(resuming), true);
+    assertEquals(await outbox.resume(resuming), false);
+    assertEquals((await reader.health()).get("crm"), { ...failing, changedAt: NOON + 40 });
+    const { items } = await reader.history({ limit: 9 });
+    assertEquals(items.map(({ kind }) => kind), ["resumed", "paused"]);
+    assertEquals(await outbox.resume({ ...resuming, subscription: "untried" }), false);
+  });
+
+  story("noteSwitched() keeps since when subscriptions are as they are", async ({
+    outbox,
+    reader,
+  }) => {
+    const ids = Array.from({ length: 1_200 }, (_, i) => `s${i}`);
+    await outbox.noteSwitched(["s1"], NOON);
+    await outbox.noteSwitched(ids, NOON + 9);
+    const health = await reader.health();
+    assertEquals(health.size, 1_200);
+    assertEquals(health.get("s1"), { consecutiveFailures: 0, changedAt: NOON + 9 });
+  });
+
+  story("remember() stores notices in the same commit", async ({ outbox, reader }) => {
+    await outbox.remember([anEntry(), anEntry({ by: "ann" })], [aNotice("config.rejected")]);
+    assertEquals((await reader.history({ limit: 9 })).items.length, 2);
+    assertEquals((await reader.events({ limit: 9 })).items.map(({ acceptedAt }) => acceptedAt), [
+      NOON,
+    ]);
   });
 
   story(
@@ -804,7 +856,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     await outbox.record(delivered(await aClaim(outbox), NOON + 9));
     await outbox.record(exhausted(await aClaim(outbox), NOON + 40));
     await outbox.cancel([(await aClaim(outbox)).delivery.id], "enough", NOON + 10);
-    await outbox.remember({ at: NOON, kind: "reloaded", cause: "nothing changed" });
+    await outbox.remember([{ at: NOON, kind: "reloaded", cause: "nothing changed" }]);
     const idempotency = { key: aHash(7), content: aHash(1) };
     await outbox.enqueue({ events: [aNewEvent({ deliveries: [] })], idempotency, at: NOON + 20 });
     await bringSideTablesUpToDate(outbox);
@@ -1130,11 +1182,12 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     // Not recorded, not remembered.
     await outbox.record({ ...recording, history: [failing] });
     const paused = anEntry({ kind: "paused", subscription: "crm", by: "ann" });
-    await outbox.setHealth("crm", { consecutiveFailures: 6, pausedAt: NOON }, paused);
+    const pausing = { subscription: "crm", at: NOON, reason: "by ann", entry: paused };
+    await outbox.pause({ ...pausing, notices: [] });
     const reloaded = anEntry();
-    await outbox.remember(reloaded);
+    await outbox.remember([reloaded]);
     const other = anEntry({ kind: "paused", subscription: "other" });
-    await outbox.remember(other);
+    await outbox.remember([other]);
 
     const entriesOf = async (filter: object) => {
       const entries: HistoryEntry[] = [];
@@ -1162,7 +1215,7 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const done = await outbox.startReplay({ filter, by: "ann", at: NOON });
     await outbox.stepReplay(done.id, { limit: 9, at: NOON + 1 });
     const open = await outbox.startReplay({ filter, by: "ann", at: NOON });
-    for (const at of [NOON, NOON + 10]) await outbox.remember(anEntry({ at }));
+    for (const at of [NOON, NOON + 10]) await outbox.remember([anEntry({ at })]);
     await outbox.prune({ delivered: NOON + 99, exhausted: NOON + 5, limit: 9 });
     const { items } = await reader.history({ limit: 9 });
     assertEquals(items.map(({ at }) => at), [NOON + 10]);
@@ -1223,17 +1276,21 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
         { consecutiveFailures: 4, lastSuccessAt: NOON + 3 },
         { consecutiveFailures: 0, lastSuccessAt: NOON + 9 },
       ];
+      const claims: Claim[] = [];
+      for (const _ of turns) claims.push(await aClaim(outbox));
       const told: Change[] = [];
       const stop = reader.watch((changes) => told.push(...changes));
-      for (const health of turns) await outbox.setHealth("crm", health);
+      for (const [i, health] of turns.entries()) {
+        await outbox.record({ ...delivered(claims[i]!, NOON + i), health });
+      }
       stop();
       assertEquals(
-        told,
+        told.filter(({ kind }) => kind === "subscription"),
         [1, 3, 5, 6, 8, 10].map((i) => ({
           kind: "subscription",
           subscription: "crm",
           health: turns[i]!,
-          pending: 0,
+          pending: turns.length - 1 - i,
         } as const)),
       );
     },

@@ -38,7 +38,7 @@ Deno.test("SqliteOutbox: what came after a step of the clock is refused with it,
   // More than one commit takes.
   const after = Array.from(
     { length: 600 },
-    (_, i) => outbox.remember({ at, subscription: `sub-${i}`, kind: "paused", cause: "a test" }),
+    (_, i) => outbox.remember([{ at, subscription: `sub-${i}`, kind: "paused", cause: "a test" }]),
   );
   const refused = [shifted, ...after].map((each) => assertRejects(() => each, OutboxUnavailable));
   await Promise.all(refused);

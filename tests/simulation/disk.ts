@@ -1,76 +1,58 @@
-import type { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
-import type { Claim, Claimed, ClaimRequest, Enqueued } from "../../src/outbox/outbox.ts";
-import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
-import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
-import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import type { Answer, Operation } from "../../src/outbox/sqlite/operations.ts";
-import { type Applied, Store } from "../../src/outbox/sqlite/store.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import {
+  type Claim,
+  OutboxUnavailable,
+  type TimedCommit,
+  type WholeOutbox,
+} from "../../src/outbox/outbox.ts";
+import type { Storage } from "./stores.ts";
 
 /** What the disk knows of a process. */
 export interface Owner {
   isAlive(): boolean;
   /** It was killed right after a commit, before it could answer anyone. */
   onDeath(): void;
-  onCommit(operations: readonly Operation[], answers: readonly Answer[], db: DatabaseSync): void;
+  onCommit(): void;
+  /** Something it asked of the outbox has come about; told before it hears of it itself. */
+  onDone(done: Done): void;
   /** The claim whose body is being rendered; the next request is its attempt. */
   onRender(claim: Claim): void;
 }
 
-/** The real outbox on a real file, with crashes between commits and a disk that may be full. */
+type Asked<Name extends keyof WholeOutbox> = WholeOutbox[Name] extends
+  (...given: infer Given) => Promise<infer Answer>
+  ? { readonly name: Name; readonly given: Given; readonly answer: Answer }
+  : never;
+
+/** What was asked of an outbox, and its answer. */
+export type Done = { [Name in keyof WholeOutbox]: Asked<Name> }[keyof WholeOutbox];
+
+/** A real outbox, with crashes between commits and a disk that may be full. */
 export class Disk {
   isFull = false;
   /** The process is killed after this many more commits. */
   commitsToLive = Infinity;
-  readonly #folder: string;
-  #generation = 0;
-  #handles: { readonly db: DatabaseSync; readonly reader: SqliteReader } | undefined;
+  readonly #storage: Storage;
   #isLocked = false;
   /** Answers for which a process waits. */
   #waitedFor = 0;
   #asked = 0;
 
-  constructor(folder: string, template: string) {
-    this.#folder = folder;
-    Deno.copyFileSync(template, this.path);
+  constructor(storage: Storage) {
+    this.#storage = storage;
   }
 
-  get path(): string {
-    return `${this.#folder}/outbox-${this.#generation}.db`;
-  }
-
-  async open(owner: Owner): Promise<SqliteOutbox> {
+  async open(owner: Owner): Promise<WholeOutbox> {
     if (this.#isLocked) throw new Error("two processes have opened one outbox");
     this.#isLocked = true;
-    const db = await openWriter(this.path);
-    // By a clock that stands still no read is long: what others run meanwhile would be left to chance.
-    const reader = new SqliteReader(openReading(this.path), new FakeClock());
-    this.#handles = { db, reader };
-    const lock = {
-      release: () => {
-        this.#isLocked = false;
-        this.#handles = undefined;
-      },
-    };
-    const store = new MortalStore(db, this, owner);
-    return this.#gated(new SqliteOutbox(this.path, { store, reader, lock }), owner);
+    const outbox = await this.#storage.open(() => owner.isAlive());
+    outbox.timeCommits(this.#committing(owner));
+    return this.#gated(outbox, owner);
   }
 
-  /** Leaves the files like a killed process; the next process opens copies. */
+  /** Leaves what is stored like a killed process. */
   crash(): void {
-    const old = this.path;
-    this.#generation++;
-    for (const end of ["", "-wal"]) {
-      try {
-        Deno.copyFileSync(old + end, this.path + end);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-    }
-    this.#handles?.reader.close();
-    this.#handles?.db.close();
-    this.#handles = undefined;
+    this.#storage.crash();
     this.#isLocked = false;
     this.commitsToLive = Infinity;
   }
@@ -88,19 +70,58 @@ export class Disk {
     }
   }
 
+  /** A commit is refused where there is no room, and kills its process when its time has come. */
+  #committing(owner: Owner, timed: TimedCommit = (commit) => commit()): TimedCommit {
+    return (commit, about) =>
+      timed(async () => {
+        if (this.#storage.isInstant) await turnOfTheLoop();
+        if (!owner.isAlive()) throw new OutboxUnavailable("the process is dead");
+        if (this.isFull) throw new OutboxUnavailable("the disk is full");
+        const committing = commit();
+        owner.onCommit();
+        if (--this.commitsToLive <= 0) owner.onDeath();
+        return await committing;
+      }, about);
+  }
+
   /** Ignores requests of a killed process, and doesn't answer its earlier ones. */
-  #gated(outbox: SqliteOutbox, owner: Owner): SqliteOutbox {
+  #gated(outbox: WholeOutbox, owner: Owner): WholeOutbox {
     return new Proxy(outbox, {
-      get: (target, name) => {
+      get: (target, name: keyof WholeOutbox) => {
         const value = Reflect.get(target, name, target);
+        if (name === "timeCommits") {
+          return (timed: TimedCommit) => target.timeCommits(this.#committing(owner, timed));
+        }
         if (typeof value !== "function") return value;
         return (...given: unknown[]) => {
           if (!owner.isAlive()) return new Promise(() => {});
-          const answer = value.apply(target, given);
-          return answer instanceof Promise ? this.#answerOf(answer, owner) : answer;
+          const answer = Reflect.apply(value, target, given);
+          if (!(answer instanceof Promise)) return answer;
+          const done = answer.then((answer) => {
+            const what = { name, given, answer } as unknown as Done;
+            owner.onDone(what);
+            this.#tap(what, owner);
+            if (name === "close") this.#isLocked = false;
+            return answer;
+          });
+          return this.#answerOf(done, owner);
         };
       },
     });
+  }
+
+  /** The wire does not say which delivery an attempt is of; its claim is read just before. */
+  #tap(done: Done, owner: Owner): void {
+    if (done.name !== "claim" && done.name !== "enqueue") return;
+    for (const claim of "claims" in done.answer ? done.answer.claims : []) {
+      const { format } = claim;
+      Object.defineProperty(claim, "format", {
+        get: () => {
+          owner.onRender(claim);
+          return format;
+        },
+      });
+    }
   }
 
   #answerOf<Value>(answer: Promise<Value>, owner: Owner): Promise<Value> {
@@ -120,58 +141,4 @@ export class Disk {
 /** One turn of the real event loop: what was put off to it before runs first. */
 export function turnOfTheLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-class MortalStore extends Store {
-  readonly #db: DatabaseSync;
-  readonly #disk: Disk;
-  readonly #owner: Owner;
-
-  constructor(db: DatabaseSync, disk: Disk, owner: Owner) {
-    super(db);
-    this.#db = db;
-    this.#disk = disk;
-    this.#owner = owner;
-    const { pages } = this, checkpoint = pages.checkpoint.bind(pages);
-    pages.checkpoint = () => owner.isAlive() ? checkpoint() : undefined;
-  }
-
-  override apply(operations: readonly Operation[], how?: { watched?: boolean }): Applied {
-    if (!this.#owner.isAlive()) return NOTHING;
-    if (this.#disk.isFull) throw new DiskFull();
-    const applied = super.apply(operations, how);
-    for (const [index, { kind }] of operations.entries()) {
-      const answer = applied.answers[index];
-      if (kind !== "enqueue" || (answer as Enqueued).kind !== "accepted") continue;
-      for (const claim of (answer as Enqueued & { kind: "accepted" }).claims) this.#tap(claim);
-    }
-    this.#owner.onCommit(operations, applied.answers, this.#db);
-    if (--this.#disk.commitsToLive <= 0) this.#owner.onDeath();
-    return applied;
-  }
-
-  override claim(request: ClaimRequest): Claimed {
-    const claimed = super.claim(request);
-    for (const claim of claimed.claims) this.#tap(claim);
-    return claimed;
-  }
-
-  /** The wire does not say which delivery an attempt is of; its claim is read just before. */
-  #tap(claim: Claim): void {
-    const { format } = claim;
-    Object.defineProperty(claim, "format", {
-      get: () => {
-        this.#owner.onRender(claim);
-        return format;
-      },
-    });
-  }
-}
-
-const NOTHING: Applied = { answers: [], deliveries: new Set(), subscriptions: new Map() };
-
-/** SQLite's error. */
-class DiskFull extends Error {
-  readonly errcode = 13;
-  readonly errstr = "database or disk is full";
 }

@@ -53,10 +53,10 @@ const LADDERS: readonly Ladder[] = [
 ];
 
 /** A config to start a run with. */
-export function anyHouse(chance: Chance, path: string): Config {
+export function anyHouse(chance: Chance): Config {
   const ids = ["s1", "s2", "s3", "s4", "s5"].slice(0, chance.whole(1, 5));
   return aConfig({
-    storage: { path, keepDeliveredMs: DECADE_MS, keepExhaustedMs: DECADE_MS },
+    storage: { ...aConfig().storage, keepDeliveredMs: DECADE_MS, keepExhaustedMs: DECADE_MS },
     server: { ...aConfig().server, shutdownGraceMs: chance.pick([0, 2_000, 20_000]) },
     totalConcurrency: chance.pick([1, 2, 4, 256]),
     subscriptions: ids.map((id) => anySubscription(id, chance)),

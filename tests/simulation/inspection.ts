@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { Content } from "./stores.ts";
 import type { Witness } from "./witness.ts";
 
 /** What publishers and operators were told, to be compared with the database. */
@@ -10,21 +10,19 @@ export interface Told {
   readonly replays: ReadonlySet<string>;
 }
 
-/** Compares the database at the end of a run with what was told and seen; returns differences. */
-export function inspect(db: DatabaseSync, witness: Witness, told: Told): string[] {
+/** Compares what is stored at the end of a run with what was told and seen; returns differences. */
+export function inspect(content: Content, witness: Witness, told: Told): string[] {
   return [
-    ...eventsThatDoNotFit(db, told),
-    ...deliveriesThatNobodyWanted(db, witness, told),
-    ...deliveriesThatDoNotFit(db, witness, told),
-    ...noticesThatDoNotFit(db, witness),
-    ...healthThatDoesNotFit(db),
+    ...eventsThatDoNotFit(content, told),
+    ...deliveriesThatNobodyWanted(content, witness, told),
+    ...deliveriesThatDoNotFit(content, witness, told),
+    ...noticesThatDoNotFit(content, witness),
+    ...healthThatDoesNotFit(content),
   ];
 }
 
-function eventsThatDoNotFit(db: DatabaseSync, { accepted, refused }: Told): string[] {
-  const rows = db.prepare("select cast(id as text) as id, cast(data as text) as data from events")
-    .all() as { id: string; data: string }[];
-  const stored = new Map(rows.map(({ id, data }) => [id, data]));
+function eventsThatDoNotFit({ events }: Content, { accepted, refused }: Told): string[] {
+  const stored = new Map(events.map(({ id, data }) => [id, data]));
   return [
     ...[...accepted].flatMap(([id, { data }]) => {
       if (!stored.has(id)) return [`event ${id} was accepted, and is not there`];
@@ -38,13 +36,11 @@ function eventsThatDoNotFit(db: DatabaseSync, { accepted, refused }: Told): stri
 
 /** Each event has one delivery for each matching subscription, even if it was never answered. */
 function deliveriesThatNobodyWanted(
-  db: DatabaseSync,
+  { events }: Content,
   { deliveries }: Witness,
   { mayGet }: Told,
 ): string[] {
-  const rows = db.prepare("select cast(id as text) as id, cast(data as text) as data from events")
-    .all() as { id: string; data: string }[];
-  const dataOf = new Map(rows.map(({ id, data }) => [id, data]));
+  const dataOf = new Map(events.map(({ id, data }) => [id, data]));
   const seen = new Set<string>();
   return [...deliveries.values()].flatMap(({ id, event, subscription, cause }) => {
     if (cause !== "event") return [];
@@ -57,29 +53,17 @@ function deliveriesThatNobodyWanted(
   });
 }
 
-interface Row {
-  readonly seq: number;
-  readonly state: number;
-  readonly reason: string | null;
-  readonly attempt_count: number;
-}
-
-const STATES = ["pending", "delivered", "exhausted", "cancelled"];
-
 function deliveriesThatDoNotFit(
-  db: DatabaseSync,
+  { deliveries: rows }: Content,
   witness: Witness,
   { accepted }: Told,
 ): string[] {
-  const rows = db.prepare(
-    "select seq, state, cast(reason as text) as reason, attempt_count from deliveries_now",
-  ).all() as unknown as Row[];
   const bySeq = new Map(rows.map((row) => [row.seq, row]));
   const found: string[] = [];
   for (const { id, seq, state } of witness.deliveries.values()) {
     const row = bySeq.get(seq);
     if (!row) found.push(`${id} was stored, and is not there`);
-    else if (STATES[row.state] !== state) found.push(`${id} is ${STATES[row.state]}, not ${state}`);
+    else if (row.state !== state) found.push(`${id} is ${row.state}, not ${state}`);
     else if (state === "pending") found.push(`${id} is pending in the end`);
     else if (state !== "delivered" && !row.reason) found.push(`${id} is ${state} without a reason`);
   }
@@ -95,38 +79,30 @@ function deliveriesThatDoNotFit(
 }
 
 /** Each change causes one notice to the only channel; exhausted deliveries are in digests. */
-function noticesThatDoNotFit(db: DatabaseSync, { deliveries }: Witness): string[] {
-  const notices = db.prepare(`
-    select cast(t.name as text) as kind, cast(e.data as text) as data
-    from events e join types t on t.id = e.type
-    where cast(e.id as text) like 'ntc_%'`).all() as { kind: string; data: string }[];
-  const [digests, changeNotices] = partition(notices, ({ kind }) => kind === "delivery.exhausted");
+function noticesThatDoNotFit(
+  { events, untold, history }: Content,
+  { deliveries }: Witness,
+): string[] {
+  const notices = events.filter(({ id }) => id.startsWith("ntc_"));
+  const [digests, changeNotices] = partition(notices, ({ type }) => type === "delivery.exhausted");
   const told = countBy(
     changeNotices,
-    ({ kind, data }) => `${kind} ${JSON.parse(data).subscription ?? ""}`,
+    ({ type, data }) => `${type} ${JSON.parse(data).subscription ?? ""}`,
   );
-  const untold = db.prepare(`
-    select cast(s.name as text) as subscription, deliveries as count
-    from exhausted_untold u join subscriptions s on s.id = u.subscription`).all();
   for (
     const { subscription, count } of [
       ...digests.flatMap(({ data }) => JSON.parse(data).examples),
       ...untold,
     ]
   ) add(told, `delivery.exhausted ${subscription}`, Number(count));
-  const changes = db.prepare(`
-    select h.kind, coalesce(cast(s.name as text), '') as subscription
-    from history h left join subscriptions s on s.id = h.subscription
-    where h.kind in ('failing', 'recovered', 'paused', 'rejected')
-      -- How a channel does is not told by the channels, but where an operator has paused it.
-      and (coalesce(cast(s.name as text), '') not like 'notify:%' or h.operator is not null)`)
-    .all() as {
-      kind: string;
-      subscription: string;
-    }[];
+  // How a channel does is not told by the channels, but where an operator has paused it.
+  const changes = history.filter(({ kind, subscription = "", by }) =>
+    ["failing", "recovered", "paused", "rejected"].includes(kind) &&
+    (!subscription.startsWith("notify:") || by !== undefined)
+  );
   const happened = countBy(
     changes,
-    ({ kind, subscription }) =>
+    ({ kind, subscription = "" }) =>
       kind === "rejected" ? "config.rejected " : `subscription.${kind} ${subscription}`,
   );
   for (const { state, subscription } of deliveries.values()) {
@@ -162,38 +138,27 @@ function differences(
 }
 
 /** Failing and recovered alternate, as do paused and resumed; the last one is the current state. */
-function healthThatDoesNotFit(db: DatabaseSync): string[] {
-  const rows = db.prepare(`
-    select cast(s.name as text) as name, h.failing_since, h.paused_at,
-      (select group_concat(kind, ' ') from (
-        select kind from history where subscription = s.id
-          and kind in ('failing', 'recovered') order by seq
-      )) as failures,
-      (select group_concat(kind, ' ') from (
-        select kind from history where subscription = s.id
-          and kind in ('paused', 'resumed') order by seq
-      )) as pauses
-    from health h join subscriptions s on s.id = h.subscription`).all() as {
-    name: string;
-    failing_since: number | null;
-    paused_at: number | null;
-    failures: string | null;
-    pauses: string | null;
-  }[];
-  return rows.flatMap(({ name, failing_since, paused_at, failures, pauses }) => [
-    ...turnsThatDoNotFit(name, failures, ["failing", "recovered"], failing_since !== null),
-    ...turnsThatDoNotFit(name, pauses, ["paused", "resumed"], paused_at !== null),
-  ]);
+function healthThatDoesNotFit({ health, history }: Content): string[] {
+  return [...health].flatMap(([id, { failingSince, pausedAt }]) => {
+    const kinds = history.filter(({ subscription }) => subscription === id)
+      .map(({ kind }) => kind);
+    return [
+      ...turnsThatDoNotFit(id, kinds, ["failing", "recovered"], failingSince !== undefined),
+      ...turnsThatDoNotFit(id, kinds, ["paused", "resumed"], pausedAt !== undefined),
+    ];
+  });
 }
 
 function turnsThatDoNotFit(
   name: string,
-  turns: string | null,
+  kinds: readonly string[],
   [on, off]: [string, string],
   isOn: boolean,
 ): string[] {
-  const taken = turns === null ? [] : turns.split(" ");
+  const taken = kinds.filter((kind) => kind === on || kind === off);
   const wrong = taken.some((turn, index) => turn !== (index % 2 === 0 ? on : off));
-  if (wrong) return [`the history of ${name} is ${turns}`];
-  return (taken.at(-1) === on) === isOn ? [] : [`${name} is ${isOn ? "" : "not "}${on}: ${turns}`];
+  if (wrong) return [`the history of ${name} is ${taken.join(" ")}`];
+  return (taken.at(-1) === on) === isOn
+    ? []
+    : [`${name} is ${isOn ? "" : "not "}${on}: ${taken.join(" ")}`];
 }

@@ -1,4 +1,3 @@
-import { DatabaseSync } from "node:sqlite";
 import { monotonicFactory } from "ulid";
 import type { Config } from "../../src/config/config.ts";
 import type { Loaded } from "../../src/config/load.ts";
@@ -8,10 +7,8 @@ import { type Engine, startEngine } from "../../src/engine.ts";
 import type { Submission, Submitted } from "../../src/ingest/ingest.ts";
 import type { PostedEvent } from "../../src/ingest/posted_event.ts";
 import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
-import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import type { Log } from "../../src/runtime/log.ts";
 import type { Random } from "../../src/runtime/random.ts";
-import { inMemory } from "../support/folder_in_memory.ts";
 import { Chance } from "./chance.ts";
 import { Disk, turnOfTheLoop } from "./disk.ts";
 import {
@@ -26,6 +23,7 @@ import {
 } from "./houses.ts";
 import { inspect } from "./inspection.ts";
 import { MOODS, Network } from "./network.ts";
+import { MemoryStorage, SqliteStorage, type Storage } from "./stores.ts";
 import { Witness } from "./witness.ts";
 import { World } from "./world.ts";
 
@@ -50,27 +48,16 @@ export interface Counts {
 }
 
 /** Runs a daemon in simulated time. The seed determines everything that happens. */
-export async function simulate(seed: number, { traced = false } = {}): Promise<Outcome> {
-  const folder = Deno.makeTempDirSync(await inMemory());
+export async function simulate(
+  seed: number,
+  { traced = false, isInMemory = false } = {},
+): Promise<Outcome> {
+  const storage = isInMemory ? new MemoryStorage() : await SqliteStorage.create();
   try {
-    return await new Simulation(seed, { folder, traced, template: await template() }).run();
+    return await new Simulation(seed, { storage, traced }).run();
   } finally {
-    Deno.removeSync(folder, { recursive: true });
+    storage.remove();
   }
-}
-
-let templatePath: Promise<string> | undefined;
-
-/** An unused outbox to copy: creating one takes longer than many runs. */
-function template(): Promise<string> {
-  return templatePath ??= (async () => {
-    const path = `${Deno.makeTempDirSync(await inMemory())}/template.db`;
-    const db = await openWriter(path);
-    db.exec("pragma wal_checkpoint(truncate)");
-    db.close();
-    addEventListener("unload", () => Deno.removeSync(path.slice(0, -12), { recursive: true }));
-    return path;
-  })();
 }
 
 interface Life {
@@ -88,6 +75,7 @@ class Simulation {
   readonly #chance: Chance;
   readonly #world: World;
   readonly #network: Network;
+  readonly #storage: Storage;
   readonly #disk: Disk;
   readonly #witness: Witness;
   readonly #trace: string[] = [];
@@ -113,15 +101,19 @@ class Simulation {
 
   constructor(
     seed: number,
-    { folder, template, traced }: { folder: string; template: string; traced: boolean },
+    { storage, traced }: { readonly storage: Storage; readonly traced: boolean },
   ) {
     this.#chance = new Chance(seed);
     this.#world = new World(this.#chance);
     this.#network = new Network(this.#world, this.#chance);
-    this.#disk = new Disk(folder, template);
+    this.#storage = storage;
+    this.#disk = new Disk(storage);
     this.#traced = traced;
-    this.#witness = new Witness(this.#world, this.#random(), (line) => this.#tell(line));
-    this.#file = anyHouse(this.#chance, this.#disk.path);
+    this.#witness = new Witness({
+      ...{ world: this.#world, storage, random: this.#random() },
+      trace: (line) => this.#tell(line),
+    });
+    this.#file = anyHouse(this.#chance);
   }
 
   async run(): Promise<Outcome> {
@@ -179,7 +171,8 @@ class Simulation {
           this.#disk.open({
             isAlive,
             onDeath: () => void (life.isAlive = false),
-            onCommit: (...commit) => this.#witness.committed(...commit),
+            onCommit: () => void this.#witness.commits++,
+            onDone: (done) => this.#witness.done(done),
             onRender: (claim) => this.#witness.rendered(claim),
           }),
         reload: () => Promise.resolve(this.#readFile(life)),
@@ -524,14 +517,12 @@ class Simulation {
     if (this.#isOver) return;
     await this.#restart();
     const { engine } = this.#life;
-    const db = new DatabaseSync(this.#disk.path, { readOnly: true });
-    const found = inspect(db, this.#witness, {
+    const found = inspect(this.#storage.content(), this.#witness, {
       accepted: this.#accepted,
       refused: this.#refused,
       mayGet: this.#mayGet,
       replays: this.#replays,
     });
-    db.close();
     for (const sentence of found) this.#accuse(sentence);
     const { faults, notes } = await engine!.outbox.audit();
     for (const fault of faults) this.#accuse(`audit: ${fault}`);
@@ -584,15 +575,9 @@ class Simulation {
   }
 
   #pending() {
-    const db = new DatabaseSync(this.#disk.path, { readOnly: true });
-    const rows = db.prepare("select seq, due_at from deliveries_now where state = 0").all() as {
-      seq: number;
-      due_at: number;
-    }[];
-    db.close();
-    return rows.map(({ seq, due_at }) => {
+    return this.#storage.pending().map(({ seq, dueAt }) => {
       const known = this.#witness.bySeq(seq);
-      return { id: known.id, known, dueMs: this.#witness.dueMs(due_at) };
+      return { id: known.id, known, dueMs: this.#witness.dueMs(dueAt) };
     });
   }
 

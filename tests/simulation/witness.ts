@@ -1,4 +1,3 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Config } from "../../src/config/config.ts";
 import { Notices } from "../../src/dispatch/notices.ts";
 import type { Outcome } from "../../src/domain/attempt.ts";
@@ -6,13 +5,13 @@ import type { DeliveryCause, DeliveryState } from "../../src/domain/delivery.ts"
 import type { Instant } from "../../src/domain/instant.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import type { PostedEvent } from "../../src/ingest/posted_event.ts";
-import type { Claim, Enqueued, Recording } from "../../src/outbox/outbox.ts";
-import { deliveryId } from "../../src/outbox/ids.ts";
-import type { Answer, Operation } from "../../src/outbox/sqlite/operations.ts";
+import type { Claim, Recording } from "../../src/outbox/outbox.ts";
 import type { TimeMark } from "../../src/runtime/boot_time.ts";
 import type { Random } from "../../src/runtime/random.ts";
+import type { Done } from "./disk.ts";
 import { TOTALS } from "./houses.ts";
 import type { Sent } from "./network.ts";
+import type { Storage, StoredRow } from "./stores.ts";
 import { BOOTED_BEFORE_MS, type World } from "./world.ts";
 
 /** A delivery as the witness knows it, from what was committed and what was sent. */
@@ -54,12 +53,12 @@ export class Witness {
   requests = 0;
   commits = 0;
   readonly #world: World;
+  readonly #storage: Storage;
   readonly #random: Random;
   readonly #trace: (line: string) => void;
   #config: Config | undefined;
   #channels: Notices | undefined;
   #lastSeq = 0;
-  readonly #newDeliveries = new WeakMap<DatabaseSync, StatementSync>();
   #rendered: Claim | undefined;
   readonly #bodies = new Map<string, string>();
   readonly #dedupeIds = new Map<string, string>();
@@ -72,8 +71,16 @@ export class Witness {
   /** How far clocks were set in all, either way. */
   steppedMs = 0;
 
-  constructor(world: World, random: Random, trace: (line: string) => void) {
+  constructor(
+    { world, storage, random, trace }: {
+      readonly world: World;
+      readonly storage: Storage;
+      readonly random: Random;
+      readonly trace: (line: string) => void;
+    },
+  ) {
     this.#world = world;
+    this.#storage = storage;
     this.#random = random;
     this.#trace = trace;
   }
@@ -168,12 +175,10 @@ export class Witness {
     this.#open.delete(sent);
   }
 
-  committed(operations: readonly Operation[], answers: readonly Answer[], db: DatabaseSync): void {
-    this.commits++;
-    for (const [index, operation] of operations.entries()) {
-      this.#apply(operation, answers[index]!);
-    }
-    if (operations.some(createsDeliveries)) this.#readNew(db);
+  /** Something came about that the process had asked for. */
+  done(done: Done): void {
+    this.#apply(done);
+    this.#readNew();
   }
 
   /** What a cancel answered has reached who asked for it. */
@@ -184,34 +189,35 @@ export class Witness {
     } else known.isCancelKnown = true;
   }
 
-  #apply({ kind, request }: Operation, answer: Answer): void {
-    switch (kind) {
+  #apply({ name, given, answer }: Done): void {
+    switch (name) {
       case "enqueue":
-        this.#trace(`stored ${(answer as Enqueued).kind}`);
+        this.#trace(`stored ${answer.kind}`);
         return;
       case "record":
-        return this.#recorded(request, answer as boolean);
+        return this.#recorded(given[0], answer);
       case "hasten": {
-        const known = this.deliveries.get(request.deliveryId);
-        if (answer !== true || !known) return;
+        const known = this.deliveries.get(given[0]);
+        if (!answer || !known) return;
         known.notBeforeMs = -Infinity;
         known.notAfterMs = Math.min(known.notAfterMs, this.#world.nowMs);
         return;
       }
       case "cancel":
-        for (const id of request.deliveryIds) {
+        for (const id of given[0]) {
           const known = this.deliveries.get(id);
           if (known?.state === "pending") this.#finish(known, "cancelled");
         }
         return;
-      case "setHealth":
-        return this.#setPaused(request.subscription, request.health.pausedAt !== undefined);
+      case "pause":
+      case "resume":
+        return this.#setPaused(given[0].subscription, name === "pause");
       case "shiftDue":
-        this.#trace(`due times shifted by ${request.byMs}`);
-        this.#scaleMs! += request.byMs;
+        this.#trace(`due times shifted by ${given[1]}`);
+        this.#scaleMs! += given[1];
         return;
       case "keepTime":
-        return this.#goesOn(request);
+        return this.#goesOn(given[0]);
     }
   }
 
@@ -359,35 +365,30 @@ export class Witness {
     }
   }
 
-  #readNew(db: DatabaseSync): void {
-    let statement = this.#newDeliveries.get(db);
-    if (!statement) this.#newDeliveries.set(db, statement = db.prepare(NEW_DELIVERIES));
-    const rows = statement.all(this.#lastSeq) as unknown as NewRow[];
-    for (const row of rows) {
+  #readNew(): void {
+    for (const row of this.#storage.newDeliveries(this.#lastSeq)) {
       this.#lastSeq = row.seq;
-      const id = deliveryId({ createdAt: row.created_at, seq: row.seq });
-      const root = this.deliveries.get(row.redelivery_of ?? "")?.root ?? id;
-      this.#trace(`new ${id} ${row.event} for ${row.subscription} (${row.cause})`);
-      const known: Known = {
-        id,
-        seq: row.seq,
-        event: row.event,
-        subscription: row.subscription,
-        cause: row.cause,
-        root,
-        storedMs: this.#world.nowMs,
-        state: "pending",
-        isCancelKnown: false,
-        attempts: 0,
-        firstSentMs: undefined,
-        notBeforeMs: -Infinity,
-        notAfterMs: this.#world.nowMs,
-        open: undefined,
-      };
-      this.deliveries.set(id, known);
-      this.#bySeq.set(row.seq, known);
-      this.pending.add(known);
+      this.#stored(row);
     }
+  }
+
+  #stored({ id, seq, event, subscription, cause, redeliveryOf }: StoredRow): void {
+    const root = this.deliveries.get(redeliveryOf ?? "")?.root ?? id;
+    this.#trace(`new ${id} ${event} for ${subscription} (${cause})`);
+    const known: Known = {
+      ...{ id, seq, event, subscription, cause, root },
+      storedMs: this.#world.nowMs,
+      state: "pending",
+      isCancelKnown: false,
+      attempts: 0,
+      firstSentMs: undefined,
+      notBeforeMs: -Infinity,
+      notAfterMs: this.#world.nowMs,
+      open: undefined,
+    };
+    this.deliveries.set(id, known);
+    this.#bySeq.set(seq, known);
+    this.pending.add(known);
   }
 
   #find(id: string): Subscription | undefined {
@@ -429,25 +430,3 @@ function askedFor(outcome: Outcome): { leastMs: number; mostMs: number } {
   const askedMs = Math.min(Number(value) * 1_000, DAY_MS);
   return { leastMs: askedMs, mostMs: askedMs };
 }
-
-function createsDeliveries(operation: Operation): boolean {
-  return operation.kind === "enqueue" || operation.kind === "redeliver" ||
-    operation.kind === "stepReplay" || operation.kind === "tellExhausted" ||
-    (operation.kind === "record" &&
-      (operation.request.healthNotices?.length ?? 0) > 0);
-}
-
-interface NewRow {
-  readonly seq: number;
-  readonly created_at: Instant;
-  readonly cause: DeliveryCause;
-  readonly redelivery_of: string | null;
-  readonly event: string;
-  readonly subscription: string;
-}
-
-const NEW_DELIVERIES = `
-  select d.seq, d.created_at, d.cause, d.redelivery_of,
-    cast(e.id as text) as event, cast(s.name as text) as subscription
-  from deliveries d join events e on e.seq = d.event join subscriptions s on s.id = d.subscription
-  where d.seq > ? order by d.seq`;

@@ -1,6 +1,6 @@
 import type { Event } from "../../domain/event.ts";
 import type { Enqueue, Enqueued, NewEvent, Receipt } from "../outbox.ts";
-import { type EventRow, idOf, type Rows } from "./rows.ts";
+import { type DeliveryRow, type EventRow, idOf, type Rows } from "./rows.ts";
 
 /** What is to be stored of a request, or why it is refused. */
 type Sorted =
@@ -18,7 +18,7 @@ export function enqueue(
   const key = idempotency && rows.keys.get(String(idempotency.key));
   if (key && !isSame(key.content, idempotency!.content)) return { kind: "keyConflict" };
   if (key) {
-    const receipts = key.events.map(({ id, seq }) => receiptOf(id, rows.events.get(seq)));
+    const receipts = key.events.map(({ id, seq }) => firstReceipt(id, rows.events.get(seq)));
     return { kind: "accepted", stored: 0, receipts, claims: [], unclaimed: [] };
   }
   const sorted = sort(rows, events);
@@ -50,7 +50,11 @@ export function enqueue(
   return {
     kind: "accepted",
     stored: stored.filter(isNew).length,
-    receipts: stored.map((row) => receiptOf(row.event.id, row)),
+    receipts: stored.map((row, index) =>
+      sorted[index]!.kind === "known"
+        ? firstReceipt(row.event.id, row)
+        : receiptOf(row.event.id, row.deliveries)
+    ),
     claims: [],
     unclaimed: [],
   };
@@ -115,8 +119,11 @@ function pendingOf(rows: Rows, publisher: string): number {
 }
 
 /** What a publisher was told when it first posted an event; without deliveries that are pruned. */
-function receiptOf(id: string, row: EventRow | undefined): Receipt {
-  const deliveries = row?.deliveries.filter(({ cause }) => cause === "event") ?? [];
+function firstReceipt(id: string, row: EventRow | undefined): Receipt {
+  return receiptOf(id, row?.deliveries.filter(({ cause }) => cause === "event") ?? []);
+}
+
+function receiptOf(id: string, deliveries: readonly DeliveryRow[]): Receipt {
   return {
     id,
     deliveries: deliveries.map((each) => ({ id: idOf(each), subscription: each.subscription })),

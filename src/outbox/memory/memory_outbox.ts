@@ -22,6 +22,7 @@ import {
   type OutboxReader,
   OutboxUnavailable,
   type PacedStart,
+  type Pausing,
   type Pruned,
   type PruneRequest,
   type Recording,
@@ -30,6 +31,7 @@ import {
   type ReplayFilter,
   type ReplayLimits,
   type ReplayStep,
+  type Resuming,
   type TimedCommit,
 } from "../outbox.ts";
 import { enqueue } from "./enqueueing.ts";
@@ -57,6 +59,8 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
   #timed: TimedCommit = (commit) => commit();
   #lastToken = 0;
+  /** Commits that have begun. */
+  readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
   /** What the operation under way changes. */
   #touched = new Set<DeliveryRow>();
@@ -156,10 +160,33 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
     });
   }
 
-  setHealth(subscription: string, health: Health, history?: HistoryEntry): Promise<void> {
+  pause({ subscription, at, reason, entry, notices }: Pausing): Promise<boolean> {
     return this.#commit(() => {
-      this.#setHealth(subscription, health);
-      if (history) this.#remember(history);
+      const health = this.#healthOf(subscription);
+      if (health.pausedAt !== undefined) return false;
+      const paused = { pausedAt: at, pausedReason: reason, changedAt: at };
+      this.#setHealth(subscription, { ...health, ...paused });
+      this.#remember(entry);
+      for (const notice of notices) this.#insert(notice, at);
+      return true;
+    });
+  }
+
+  resume({ subscription, at, entry }: Resuming): Promise<boolean> {
+    return this.#commit(() => {
+      const { pausedAt, pausedReason: _, ...health } = this.#healthOf(subscription);
+      if (pausedAt === undefined) return false;
+      this.#setHealth(subscription, { ...health, changedAt: at });
+      this.#remember(entry);
+      return true;
+    });
+  }
+
+  noteSwitched(subscriptions: readonly string[], at: Instant): Promise<void> {
+    return this.#commit(() => {
+      for (const id of subscriptions) {
+        this.#setHealth(id, { ...this.#healthOf(id), changedAt: at });
+      }
     });
   }
 
@@ -187,8 +214,11 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
     });
   }
 
-  remember(entry: HistoryEntry): Promise<void> {
-    return this.#commit(() => this.#remember(entry));
+  remember(entries: readonly HistoryEntry[], notices: readonly NewEvent[] = []): Promise<void> {
+    return this.#commit(() => {
+      for (const entry of entries) this.#remember(entry);
+      for (const notice of notices) this.#insert(notice, notice.event.occurredAt);
+    });
   }
 
   startReplay(
@@ -286,13 +316,14 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    await Promise.allSettled(this.#underWay);
   }
 
   // What the operations have in common.
 
   async #commit<Value>(change: () => Value, about?: { readonly ofEvents: number }): Promise<Value> {
     this.#assertOpen();
-    return await this.#timed(() => {
+    const committing = this.#timed(() => {
       this.#touched = new Set();
       this.#turned = new Set();
       const answer = change();
@@ -300,6 +331,12 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
       this.#tell();
       return Promise.resolve(answer);
     }, about);
+    this.#underWay.add(committing);
+    try {
+      return await committing;
+    } finally {
+      this.#underWay.delete(committing);
+    }
   }
 
   #assertOpen(): void {
@@ -418,8 +455,12 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
     this.#touched.add(row);
   }
 
+  #healthOf(subscription: string): Health {
+    return this.#rows.health.get(subscription) ?? UNTRIED;
+  }
+
   #setHealth(subscription: string, health: Health): void {
-    const before = this.#rows.health.get(subscription) ?? UNTRIED;
+    const before = this.#healthOf(subscription);
     // Enabled or disabled, it is another from then on; when it is met first nothing has changed.
     const isSwitched = before.changedAt !== undefined && before.changedAt !== health.changedAt;
     const isTurning = isSwitched || before.failingSince !== health.failingSince ||

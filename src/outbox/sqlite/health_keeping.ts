@@ -1,8 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type Health, isAnswering } from "../../domain/health.ts";
+import { type Health, isAnswering, UNTRIED } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Changes } from "./changes.ts";
-import { LAST_SUCCESSES } from "./reading.ts";
+import { healthFromRow, type HealthRow, LAST_SUCCESSES } from "./reading.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
 /**
@@ -16,6 +16,12 @@ export class HealthKeeping {
 
   constructor(db: DatabaseSync) {
     this.#sql = prepareAll(db, HEALTH_SQL);
+  }
+
+  /** What is stored of a subscription, as the open transaction leaves it so far. */
+  of(subscription: number, { health }: Changes): Health {
+    const row = this.#sql.stored.get(subscription) as unknown as HealthRow | undefined;
+    return health.get(subscription) ?? (row ? healthFromRow(row) : UNTRIED);
   }
 
   /** Whether there is more to write than when the last success was. */
@@ -87,6 +93,12 @@ function wasAnswering(row: StoredTurn | undefined): boolean {
 
 /** The statements by name; the tests ask SQLite how it would run each. */
 export const HEALTH_SQL = {
+  // Successes that are not rolled up are added when they are, and to whatever is read.
+  stored: `
+    select failing_since, paused_at, paused_reason, last_success_at, consecutive_failures,
+      failures_since, changed_at, last_result_at, last_status, last_error_kind, last_error_message
+    from health where subscription = ?`,
+
   before: `
     select failing_since, paused_at, changed_at, consecutive_failures, last_success_at
     from health where subscription = ?`,

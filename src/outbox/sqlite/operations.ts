@@ -1,5 +1,4 @@
 import type { Delivery } from "../../domain/delivery.ts";
-import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
 import type {
@@ -9,12 +8,14 @@ import type {
   HistoryEntry,
   NewEvent,
   PacedStart,
+  Pausing,
   Pruned,
   PruneRequest,
   Recording,
   Replay,
   ReplayEntry,
   ReplayStep,
+  Resuming,
 } from "../outbox.ts";
 import type { Changes } from "./changes.ts";
 import type { Grant } from "./claims.ts";
@@ -56,20 +57,48 @@ export const OPERATIONS = {
     rows: ({ deliveryIds }) => deliveryIds.length,
     isDispensable: true,
   }),
-  setHealth: kind<
-    {
-      readonly subscription: string;
-      readonly health: Health;
-      readonly history: HistoryEntry | undefined;
-    },
-    void
-  >({
-    run({ names, history }, request, changes) {
-      changes.health.set(names.subscriptions.intern(request.subscription), request.health);
-      if (request.history) history.remember(request.history);
+  pause: kind<Pausing, boolean>({
+    run({ names, health, history, insertion }, pausing, changes) {
+      const { subscription, at, reason, entry, notices } = pausing;
+      const number = names.subscriptions.intern(subscription);
+      const before = health.of(number, changes);
+      if (before.pausedAt !== undefined) return false;
+      const paused = { pausedAt: at, pausedReason: reason, changedAt: at };
+      changes.health.set(number, { ...before, ...paused });
+      history.remember(entry);
+      for (const notice of notices) insertion.event(notice, at, changes);
+      return true;
     },
   }),
-  remember: kind<HistoryEntry, void>({ run: ({ history }, entry) => history.remember(entry) }),
+  resume: kind<Resuming, boolean>({
+    run({ names, health, history }, { subscription, at, entry }, changes) {
+      const number = names.subscriptions.intern(subscription);
+      const { pausedAt, pausedReason: _, ...rest } = health.of(number, changes);
+      if (pausedAt === undefined) return false;
+      changes.health.set(number, { ...rest, changedAt: at });
+      history.remember(entry);
+      return true;
+    },
+  }),
+  noteSwitched: kind<{ readonly subscriptions: readonly string[]; readonly at: Instant }, void>({
+    run({ names, health }, { subscriptions, at }, changes) {
+      for (const subscription of subscriptions) {
+        const number = names.subscriptions.intern(subscription);
+        changes.health.set(number, { ...health.of(number, changes), changedAt: at });
+      }
+    },
+    rows: ({ subscriptions }) => subscriptions.length,
+  }),
+  remember: kind<
+    { readonly entries: readonly HistoryEntry[]; readonly notices: readonly NewEvent[] },
+    void
+  >({
+    run({ history, insertion }, { entries, notices }, changes) {
+      for (const entry of entries) history.remember(entry);
+      for (const notice of notices) insertion.event(notice, notice.event.occurredAt, changes);
+    },
+    rows: ({ entries, notices }) => entries.length + notices.length,
+  }),
   /** Answers the subscriptions that have a delivery of the notice. */
   tellExhausted: kind<
     {

@@ -248,7 +248,7 @@ export interface HealthRow extends LastResultRow {
   readonly changed_at: Instant | null;
 }
 
-export function healthFromRow(row: HealthRow): Health {
+export function healthFromRow(row: Omit<HealthRow, "subscription">): Health {
   const lastResult = lastResultFromRow(row);
   return {
     ...(row.failing_since === null ? {} : { failingSince: row.failing_since }),

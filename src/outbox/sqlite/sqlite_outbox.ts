@@ -34,6 +34,7 @@ import type {
   OutboxReader,
   PacedStart,
   Page,
+  Pausing,
   Pruned,
   PrunedKind,
   PruneRequest,
@@ -44,6 +45,7 @@ import type {
   ReplayFilter,
   ReplayLimits,
   ReplayStep,
+  Resuming,
   SeenTypes,
   Space,
   StoredDelivery,
@@ -137,22 +139,30 @@ export class SqliteOutbox implements Outbox, OutboxReader {
   }
 
   async cancel(deliveryIds: readonly string[], reason: string, now: Instant): Promise<number> {
-    const cancelled: Promise<number>[] = [];
-    for (let from = 0; from < deliveryIds.length; from += COMMIT_ROWS) {
-      const some = deliveryIds.slice(from, from + COMMIT_ROWS);
-      cancelled.push(
-        this.#commits.submit({ kind: "cancel", request: { deliveryIds: some, reason, now } }),
-      );
-    }
+    const cancelled = inParts(deliveryIds).map((some) =>
+      this.#commits.submit({ kind: "cancel", request: { deliveryIds: some, reason, now } })
+    );
     return (await Promise.all(cancelled)).reduce((sum, count) => sum + count, 0);
   }
 
-  setHealth(subscription: string, health: Health, history?: HistoryEntry): Promise<void> {
-    return this.#commits.submit({ kind: "setHealth", request: { subscription, health, history } });
+  pause(pausing: Pausing): Promise<boolean> {
+    return this.#commits.submit({ kind: "pause", request: pausing });
   }
 
-  remember(entry: HistoryEntry): Promise<void> {
-    return this.#commits.submit({ kind: "remember", request: entry });
+  resume(resuming: Resuming): Promise<boolean> {
+    return this.#commits.submit({ kind: "resume", request: resuming });
+  }
+
+  async noteSwitched(subscriptions: readonly string[], at: Instant): Promise<void> {
+    await Promise.all(
+      inParts(subscriptions).map((some) =>
+        this.#commits.submit({ kind: "noteSwitched", request: { subscriptions: some, at } })
+      ),
+    );
+  }
+
+  remember(entries: readonly HistoryEntry[], notices: readonly NewEvent[] = []): Promise<void> {
+    return this.#commits.submit({ kind: "remember", request: { entries, notices } });
   }
 
   tellExhausted(
@@ -395,4 +405,12 @@ export class SqliteOutbox implements Outbox, OutboxReader {
       lock: this.#lock,
     });
   }
+}
+
+/** As many rows as a commit takes, and the rest in others. */
+function inParts<Row>(rows: readonly Row[]): Row[][] {
+  return Array.from(
+    { length: Math.ceil(rows.length / COMMIT_ROWS) },
+    (_, part) => rows.slice(part * COMMIT_ROWS, (part + 1) * COMMIT_ROWS),
+  );
 }
