@@ -6,12 +6,7 @@ import type { Subscription } from "../../src/domain/subscription.ts";
 import { type Engine, startEngine } from "../../src/engine.ts";
 import type { EnginePorts } from "../../src/parts.ts";
 import type { Submitted } from "../../src/ingest/ingest.ts";
-import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
-import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import type { TimedCommit } from "../../src/outbox/outbox.ts";
-import type { Operation } from "../../src/outbox/sqlite/operations.ts";
-import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
-import { type Applied, Store } from "../../src/outbox/sqlite/store.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import { silentLog } from "../../src/runtime/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
@@ -19,6 +14,7 @@ import type { OutgoingRequest } from "../../src/transport/transport.ts";
 import { aConfig } from "../support/a_config.ts";
 import { A_SECRET, aSubscription } from "../support/a_subscription.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { aStorage, failing, openWithin } from "../support/storages.ts";
 
 /** One request that a receiver got and has not answered. */
 export interface Unanswered {
@@ -50,6 +46,7 @@ export async function anEngine(
 ): Promise<TestEngine & { config: Config }> {
   const clock = new FakeClock();
   const disk = { isFull: false, isBroken: false };
+  const storage = await aStorage();
   const requests: OutgoingRequest[] = [];
   const unanswered: Unanswered[] = [];
   const config = aConfig({
@@ -78,13 +75,7 @@ export async function anEngine(
       },
       close: () => Promise.resolve(),
     },
-    async openOutbox(path) {
-      const db = await openWriter(path);
-      return new SqliteOutbox(path, {
-        store: new FillingStore(db, disk),
-        reader: new SqliteReader(db, clock),
-      });
-    },
+    openOutbox: () => openWithin(storage, () => true, (timed) => failing(disk, timed)),
     reload: () =>
       Promise.resolve(
         file ? { ok: true, config: file, warnings: [] } : {
@@ -117,6 +108,7 @@ export async function anEngine(
       await settled();
       clock.advance(0);
       await stopped;
+      storage.remove();
     },
   };
 }
@@ -124,32 +116,6 @@ export async function anEngine(
 /** Lets everything run that does not wait for time to pass. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
-}
-
-class FillingStore extends Store {
-  readonly #disk: TestEngine["disk"];
-
-  constructor(db: ConstructorParameters<typeof Store>[0], disk: TestEngine["disk"]) {
-    super(db);
-    this.#disk = disk;
-  }
-
-  override apply(operations: readonly Operation[], how?: { watched?: boolean }): Applied {
-    if (this.#disk.isFull) throw new DiskFull();
-    if (this.#disk.isBroken) throw new DiskBroken();
-    return super.apply(operations, how);
-  }
-}
-
-/** What SQLite throws. */
-class DiskFull extends Error {
-  readonly errcode = 13;
-  readonly errstr = "database or disk is full";
-}
-
-class DiskBroken extends Error {
-  readonly errcode = 10;
-  readonly errstr = "disk I/O error";
 }
 
 function answered(status: number, body: Uint8Array = new Uint8Array()): Outcome {
@@ -161,15 +127,22 @@ function answered(status: number, body: Uint8Array = new Uint8Array()): Outcome 
  * Every attempt fails with 500 unless there is a rate limit.
  */
 export async function anEngineOnDisk(clock: FakeClock, overrides: Partial<Subscription>) {
-  const folder = await Deno.makeTempDir();
+  const storage = await aStorage();
   const config = aConfig({
     server: { ...aConfig().server, shutdownGraceMs: 0 },
     subscriptions: [aSubscription(overrides)],
   });
   const requests: OutgoingRequest[] = [], requestsAtMs: number[] = [];
-  let generation = 0;
   let engine: Engine | undefined;
   let life = { isOver: false };
+  const slowly = (timed: TimedCommit): TimedCommit => (commit, about) =>
+    timed(async () => {
+      const answer = await commit();
+      if (house.commitTakesMs > 0) {
+        await new Promise<void>((resolve) => clock.after(house.commitTakesMs, resolve));
+      }
+      return answer;
+    }, about);
   const house = {
     clock,
     requests,
@@ -192,27 +165,7 @@ export async function anEngineOnDisk(clock: FakeClock, overrides: Partial<Subscr
           },
           close: () => Promise.resolve(),
         },
-        async openOutbox() {
-          const path = `${folder}/${generation}.db`;
-          const db = await openWriter(path);
-          const reader = new SqliteReader(openReading(path));
-          const lock = { release() {} };
-          const outbox = new SqliteOutbox(path, { store: new Store(db), reader, lock });
-          const slow = async <Value>(commit: () => Promise<Value>): Promise<Value> => {
-            const value = await commit();
-            if (house.commitTakesMs > 0) {
-              await new Promise<void>((resolve) => clock.after(house.commitTakesMs, resolve));
-            }
-            return value;
-          };
-          return Object.assign(outbox, {
-            timeCommits: (timed: TimedCommit) =>
-              SqliteOutbox.prototype.timeCommits.call(
-                outbox,
-                (commit) => timed(() => slow(commit)),
-              ),
-          });
-        },
+        openOutbox: () => openWithin(storage, () => !own.isOver, slowly),
       });
       await settled();
     },
@@ -234,14 +187,7 @@ export async function anEngineOnDisk(clock: FakeClock, overrides: Partial<Subscr
     /** What has not been committed is gone, and nothing of the process goes on. */
     async kill() {
       life.isOver = true;
-      generation++;
-      for (const end of ["", "-wal"]) {
-        await Deno.copyFile(
-          `${folder}/${generation - 1}.db${end}`,
-          `${folder}/${generation}.db${end}`,
-        );
-      }
-      await engine!.outbox.close();
+      storage.crash();
       await settled();
     },
     async stop() {
@@ -253,7 +199,7 @@ export async function anEngineOnDisk(clock: FakeClock, overrides: Partial<Subscr
     },
     async [Symbol.asyncDispose]() {
       if (!life.isOver) await house.stop();
-      await Deno.remove(folder, { recursive: true });
+      storage.remove();
     },
   };
   return house;

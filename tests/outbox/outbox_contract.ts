@@ -17,7 +17,7 @@ import type {
   Replay,
   Tally,
 } from "../../src/outbox/outbox.ts";
-import { InvalidCursorError, OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { InvalidCursorError, OutboxFailed, OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { fc } from "../support/properties.ts";
 import { totalsOf } from "./totals.ts";
 import {
@@ -1424,6 +1424,47 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     const deliveries = subscriptions.map((subscription) => aDelivery({ subscription }));
     await outbox.enqueue({ events: [aNewEvent({ deliveries })], at: NOON });
     assertEquals([...(await reader.due(NOON)).keys()].sort(), subscriptions.sort());
+  });
+
+  story("a commit that can't be carried out stores nothing, and says why until one can", async ({
+    outbox,
+    reader,
+  }) => {
+    let isFull = true;
+    outbox.timeCommits((commit) => {
+      if (isFull) throw new OutboxUnavailable("the disk is full");
+      return commit();
+    });
+    const post = () => outbox.enqueue({ events: [aNewEvent()], at: NOON });
+    const refused = [post(), outbox.remember([anEntry()]), outbox.shiftDue(NOON, 9), post()];
+    for (const each of refused) await assertRejects(() => each, OutboxUnavailable);
+    assertMatch((await outbox.unavailableBecause())!, /the disk is full/);
+    assertEquals((await reader.audit()).events, 0);
+    isFull = false;
+    assertEquals(await outbox.unavailableBecause(), undefined);
+    assertEquals((await post()).kind, "accepted");
+    assertEquals((await reader.history({ limit: 9 })).items, []);
+  });
+
+  Deno.test(`${name}: once a commit has failed for good nothing is answered as if it were stored`, async () => {
+    const { outbox, forget } = await open();
+    await outbox.enqueue({ events: [aNewEvent()], at: NOON });
+    const broken = new OutboxFailed("the disk is broken");
+    outbox.timeCommits(() => {
+      throw broken;
+    });
+    const post = () => outbox.enqueue({ events: [aNewEvent()], at: NOON });
+    await assertRejects(post, OutboxFailed);
+    assertEquals(await outbox.failed, broken);
+    outbox.timeCommits((commit) => commit());
+    await assertRejects(post, OutboxFailed);
+    await assertRejects(
+      () => outbox.claim({ subscription: "crm", now: NOON, limit: 1 }),
+      OutboxFailed,
+    );
+    assertMatch((await outbox.unavailableBecause())!, /the disk is broken/);
+    await outbox.close();
+    await forget?.();
   });
 
   story("unavailableBecause() has nothing to say while all is well", async ({ outbox }) => {

@@ -1,11 +1,10 @@
-import { setImmediate } from "node:timers";
 import {
   type Claim,
   OutboxUnavailable,
   type TimedCommit,
   type WholeOutbox,
 } from "../../src/outbox/outbox.ts";
-import type { Storage } from "./stores.ts";
+import { openWithin, type Storage, turnOfTheLoop } from "../support/storages.ts";
 
 /** What the disk knows of a process. */
 export interface Owner {
@@ -45,8 +44,11 @@ export class Disk {
   async open(owner: Owner): Promise<WholeOutbox> {
     if (this.#isLocked) throw new Error("two processes have opened one outbox");
     this.#isLocked = true;
-    const outbox = await this.#storage.open(() => owner.isAlive());
-    outbox.timeCommits(this.#committing(owner));
+    const outbox = await openWithin(
+      this.#storage,
+      () => owner.isAlive(),
+      (timed) => this.#committing(owner, timed),
+    );
     return this.#gated(outbox, owner);
   }
 
@@ -71,16 +73,15 @@ export class Disk {
   }
 
   /** A commit is refused where there is no room, and kills its process when its time has come. */
-  #committing(owner: Owner, timed: TimedCommit = (commit) => commit()): TimedCommit {
+  #committing(owner: Owner, timed: TimedCommit): TimedCommit {
     return (commit, about) =>
       timed(async () => {
-        if (this.#storage.isInstant) await turnOfTheLoop();
         if (!owner.isAlive()) throw new OutboxUnavailable("the process is dead");
         if (this.isFull) throw new OutboxUnavailable("the disk is full");
-        const committing = commit();
+        const answer = commit();
         owner.onCommit();
         if (--this.commitsToLive <= 0) owner.onDeath();
-        return await committing;
+        return await answer;
       }, about);
   }
 
@@ -89,9 +90,6 @@ export class Disk {
     return new Proxy(outbox, {
       get: (target, name: keyof WholeOutbox) => {
         const value = Reflect.get(target, name, target);
-        if (name === "timeCommits") {
-          return (timed: TimedCommit) => target.timeCommits(this.#committing(owner, timed));
-        }
         if (typeof value !== "function") return value;
         return (...given: unknown[]) => {
           if (!owner.isAlive()) return new Promise(() => {});
@@ -136,9 +134,4 @@ export class Disk {
       answer.then((value) => hear(() => resolve(value)), (error) => hear(() => reject(error)));
     });
   }
-}
-
-/** One turn of the real event loop: what was put off to it before runs first. */
-export function turnOfTheLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,4 +1,4 @@
-import type { Content } from "./stores.ts";
+import type { Content } from "../support/storages.ts";
 import type { Witness } from "./witness.ts";
 
 /** What publishers and operators were told, to be compared with the database. */

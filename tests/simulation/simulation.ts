@@ -10,7 +10,7 @@ import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import type { Log } from "../../src/runtime/log.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import { Chance } from "./chance.ts";
-import { Disk, turnOfTheLoop } from "./disk.ts";
+import { Disk } from "./disk.ts";
 import {
   anyHouse,
   CHANNEL,
@@ -23,7 +23,7 @@ import {
 } from "./houses.ts";
 import { inspect } from "./inspection.ts";
 import { MOODS, Network } from "./network.ts";
-import { MemoryStorage, SqliteStorage, type Storage } from "./stores.ts";
+import { aStorage, type Storage, turnOfTheLoop } from "../support/storages.ts";
 import { Witness } from "./witness.ts";
 import { World } from "./world.ts";
 
@@ -52,7 +52,7 @@ export async function simulate(
   seed: number,
   { traced = false, isInMemory = false } = {},
 ): Promise<Outcome> {
-  const storage = isInMemory ? new MemoryStorage() : await SqliteStorage.create();
+  const storage = await aStorage(isInMemory);
   try {
     return await new Simulation(seed, { storage, traced }).run();
   } finally {

@@ -12,3 +12,7 @@ Deno.test("simulation: the same seed gives the same run", async () => {
 Deno.test(`simulation: seeds 1 to ${SEEDS / 2} keep every law`, async () => {
   await assertLawsKept({ from: 1, to: SEEDS / 2 });
 });
+
+Deno.test(`simulation: seeds 1 to ${SEEDS} keep every law on the outbox in memory`, async () => {
+  await assertLawsKept({ from: 1, to: SEEDS }, { isInMemory: true });
+});

@@ -11,7 +11,7 @@ import type { Random } from "../../src/runtime/random.ts";
 import type { Done } from "./disk.ts";
 import { TOTALS } from "./houses.ts";
 import type { Sent } from "./network.ts";
-import type { Storage, StoredRow } from "./stores.ts";
+import type { Storage, StoredRow } from "../support/storages.ts";
 import { BOOTED_BEFORE_MS, type World } from "./world.ts";
 
 /** A delivery as the witness knows it, from what was committed and what was sent. */

@@ -18,7 +18,7 @@ import {
   type HistoryEntry,
   type NewEvent,
   type Outbox,
-  type OutboxFailed,
+  OutboxFailed,
   type OutboxReader,
   OutboxUnavailable,
   type PacedStart,
@@ -48,7 +48,7 @@ const MOST_NAMED = 10;
  * carried out when it is asked for. What outlives the process is in its rows, and claims are not.
  */
 export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
-  readonly failed = new Promise<OutboxFailed>(() => {});
+  readonly failed: Promise<OutboxFailed>;
   commits = 0;
   readonly #rows: Rows;
   readonly #pruning: Pruning;
@@ -62,6 +62,9 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
   /** Commits that have begun. */
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
+  /** Why the last commit could not be carried out. */
+  #refused: OutboxFailed | OutboxUnavailable | undefined;
+  readonly #fail: (failure: OutboxFailed) => void;
   /** What the operation under way changes. */
   #touched = new Set<DeliveryRow>();
   #turned = new Set<string>();
@@ -70,6 +73,9 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
     super(rows);
     this.#rows = rows;
     this.#pruning = new Pruning(rows);
+    const { promise, resolve } = Promise.withResolvers<OutboxFailed>();
+    this.failed = promise;
+    this.#fail = resolve;
   }
 
   timeCommits(timed: TimedCommit): void {
@@ -304,7 +310,13 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
   }
 
   async unavailableBecause(): Promise<string | undefined> {
-    return this.#isClosed ? CLOSED : undefined;
+    if (!this.#refused && !this.#isClosed) return undefined;
+    try {
+      await this.#commit(() => {});
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
   }
 
   watch(listener: (changes: readonly Change[]) => void): () => void {
@@ -323,7 +335,23 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
 
   async #commit<Value>(change: () => Value, about?: { readonly ofEvents: number }): Promise<Value> {
     this.#assertOpen();
-    const committing = this.#timed(() => {
+    const committing = this.#carryOut(change, about);
+    this.#underWay.add(committing);
+    try {
+      const answer = await committing;
+      this.#refused = undefined;
+      return answer;
+    } catch (error) {
+      if (error instanceof OutboxFailed) this.#fail(this.#refused = error);
+      if (error instanceof OutboxUnavailable) this.#refused = error;
+      throw error;
+    } finally {
+      this.#underWay.delete(committing);
+    }
+  }
+
+  async #carryOut<Value>(change: () => Value, about?: { readonly ofEvents: number }) {
+    return await this.#timed(() => {
       this.#touched = new Set();
       this.#turned = new Set();
       const answer = change();
@@ -331,15 +359,10 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
       this.#tell();
       return Promise.resolve(answer);
     }, about);
-    this.#underWay.add(committing);
-    try {
-      return await committing;
-    } finally {
-      this.#underWay.delete(committing);
-    }
   }
 
   #assertOpen(): void {
+    if (this.#refused instanceof OutboxFailed) throw this.#refused;
     if (this.#isClosed) throw new OutboxUnavailable(CLOSED);
   }
 

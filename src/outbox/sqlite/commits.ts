@@ -175,7 +175,8 @@ export class Commits {
     const isRefused = isDamage && (batch.length > 1 || isDispensable(batch[0]!.operation));
     const judged = isRefused ? new DataDamaged(UNREADABLE, { cause: error }) : trust.judge(error);
     if (judged instanceof OutboxUnavailable) trust.unavailable = judged;
-    const isOfOne = isRefused || judged === error && judged !== trust.failure;
+    const isOfOne = isRefused || judged === error && !(judged instanceof OutboxUnavailable) &&
+        judged !== trust.failure;
     // One that can't be stored, by a fault of ours or a damaged row, must not take its neighbours
     // along. What is committed all the same must not be done twice.
     if (isOfOne && isUndone && batch.length > 1) {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { DeliveryCause, DeliveryState } from "../../src/domain/delivery.ts";
 import type { Health } from "../../src/domain/health.ts";
@@ -5,15 +6,21 @@ import type { Instant } from "../../src/domain/instant.ts";
 import { deliveryId } from "../../src/outbox/ids.ts";
 import { MemoryOutbox } from "../../src/outbox/memory/memory_outbox.ts";
 import { idOf, Rows } from "../../src/outbox/memory/rows.ts";
-import type { HistoryEntry, WholeOutbox } from "../../src/outbox/outbox.ts";
+import {
+  type HistoryEntry,
+  OutboxFailed,
+  OutboxUnavailable,
+  type TimedCommit,
+  type WholeOutbox,
+} from "../../src/outbox/outbox.ts";
 import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { Store } from "../../src/outbox/sqlite/store.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { inMemory } from "../support/folder_in_memory.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { inMemory } from "./folder_in_memory.ts";
 
-/** Where an outbox keeps what outlives its process. The simulation looks at that itself. */
+/** Where an outbox keeps what outlives its process. Tests look at that themselves. */
 export interface Storage {
   /** Whether its commits are over before anything else can happen, as they are on no disk. */
   readonly isInstant: boolean;
@@ -27,6 +34,52 @@ export interface Storage {
   content(): Content;
   /** Takes away what is stored. */
   remove(): void;
+}
+
+/** What the next storage is: tests that are run on both set it. */
+export const chosen = { isInMemory: false };
+
+export async function aStorage(isInMemory = chosen.isInMemory): Promise<Storage> {
+  return isInMemory ? new MemoryStorage() : await SqliteStorage.create();
+}
+
+/** What a disk can do to commits. */
+export interface DiskFaults {
+  isFull: boolean;
+  isBroken?: boolean;
+}
+
+/** Commits as such a disk lets them pass. */
+export function failing(faults: DiskFaults, timed: TimedCommit): TimedCommit {
+  return (commit, about) =>
+    timed(() => {
+      if (faults.isFull) throw new OutboxUnavailable("the disk is full");
+      if (faults.isBroken) throw new OutboxFailed("the disk is broken");
+      return commit();
+    }, about);
+}
+
+/** Opens an outbox whose commits are carried out within something of a test's as well. */
+export async function openWithin(
+  storage: Storage,
+  isAlive: () => boolean,
+  within: (timed: TimedCommit) => TimedCommit,
+): Promise<WholeOutbox> {
+  const outbox = await storage.open(isAlive), { timeCommits } = outbox;
+  const inTurn = (timed: TimedCommit): TimedCommit => (commit, about) =>
+    timed(async () => {
+      if (storage.isInstant) await turnOfTheLoop();
+      return await commit();
+    }, about);
+  outbox.timeCommits(within(inTurn((commit) => commit())));
+  return Object.assign(outbox, {
+    timeCommits: (timed: TimedCommit) => timeCommits.call(outbox, within(inTurn(timed))),
+  });
+}
+
+/** One turn of the real event loop: what was put off to it before runs first. */
+export function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A delivery as it was stored. */
