@@ -10,12 +10,12 @@ import type { Ingest } from "./ingest/ingest.ts";
 import { PatternWatch } from "./ingest/unmatched_patterns.ts";
 import { start, stop } from "./life.ts";
 import type { WholeOutbox } from "./outbox/outbox.ts";
-import { Interrupted } from "./outbox/sqlite/sqlite_thread.ts";
-import { openSqliteOutbox } from "./outbox/sqlite/opening.ts";
+import { openOutbox } from "./outbox/opening.ts";
 import { type EnginePorts, type Parts, partsOf } from "./parts.ts";
 import type { ReloadRequest } from "./reloading.ts";
 import { SteadyClock } from "./runtime/steady_clock.ts";
 import { Turn } from "./runtime/turn.ts";
+import { Interrupted } from "./runtime/long_work.ts";
 
 /** Everything of a daemon but its socket. */
 export interface Engine {
@@ -34,18 +34,10 @@ export interface Engine {
 
 /** Opens the outbox and sets going what works on it. Throws Interrupted at the signal. */
 export async function startEngine(config: Config, ports: EnginePorts): Promise<Engine> {
-  const { path } = config.storage;
-  const { log, signal } = ports;
-  const outbox = await (ports.openOutbox?.(path) ?? openSqliteOutbox(path, {
-    clock: ports.clock,
-    onOutdated: (outdated) => log.databaseOutdated({ database: path, ...outdated }),
-    onCopied: (copied) => log.copiedBeforeMigration({ database: path, ...copied }),
-    onProgress: ports.onUpgrading,
-    signal,
-  }));
+  const { clock, log, signal, onUpgrading: onProgress, openOutbox: open = openOutbox } = ports;
+  const outbox = await open(config.storage, { clock, log, signal, onProgress });
   try {
     const health = new HealthBoard(outbox, await outbox.health());
-    const { clock } = ports;
     const [last, boot] = [await outbox.timeMark(), await clock.boot?.()];
     const steady = SteadyClock.carriedOn(clock, last, boot);
     const commits = () => outbox.commits;

@@ -9,8 +9,8 @@ import { ChangeFeed } from "./http/change_feed.ts";
 import { Admission } from "./ingest/admission.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { tracedOutbox } from "./ingest/traced_outbox.ts";
+import type { openOutbox } from "./outbox/opening.ts";
 import type { HistoryEntry, TimedCommit, WholeOutbox } from "./outbox/outbox.ts";
-import type { Step } from "./outbox/sqlite/copy.ts";
 import { LiveConfig } from "./live_config.ts";
 import { operatingWith } from "./operating.ts";
 import { Reloading } from "./reloading.ts";
@@ -28,6 +28,7 @@ import { Turn } from "./runtime/turn.ts";
 import { OpenStreams } from "./open_streams.ts";
 import { sendingWith } from "./sending.ts";
 import type { Transport } from "./transport/transport.ts";
+import type { Step } from "./runtime/long_work.ts";
 
 /** The world, as the engine meets it. */
 export interface EnginePorts {
@@ -38,8 +39,8 @@ export interface EnginePorts {
   readonly descriptors?: DescriptorShares;
   /** HTTP/1.1 on connections of its own, unless another is given. */
   readonly transport?: Transport;
-  /** Opens the file, unless another is given. */
-  readonly openOutbox?: (path: string) => Promise<WholeOutbox>;
+  /** Opens what the config names, unless another is given. */
+  readonly openOutbox?: typeof openOutbox;
   /** The process's own, unless another is given. */
   readonly environment?: Environment;
   /** Called every so often while the scheduler goes its rounds. */

@@ -1,6 +1,6 @@
-import type { Working } from "../outbox/sqlite/copy.ts";
 import { progressBar } from "./progress_bar.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
+import type { Working } from "../runtime/long_work.ts";
 
 /** Does long work beneath a progress bar. At SIGINT or SIGTERM it throws Interrupted. */
 export async function longWork<Value>(

@@ -4,7 +4,6 @@ import { ConfigMemory } from "../config/memory.ts";
 import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { Interrupted } from "../outbox/sqlite/sqlite_thread.ts";
 import { openFilesLimit, sharesOf } from "../runtime/descriptors.ts";
 import { droppedLine, lineLog, LOG_FORMATS, type LogFormat } from "../runtime/log_lines.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
@@ -19,6 +18,7 @@ import { ignoredProxies } from "./ignored_proxies.ts";
 import { serviceManager } from "./service_manager.ts";
 import type { Shell } from "./shell.ts";
 import { upgradeReport } from "./upgrade_report.ts";
+import { Interrupted } from "../runtime/long_work.ts";
 
 /** `bellhook serve`: the daemon, until a signal or a failed database ends it. */
 export function addServe(program: Command, shell: Shell): void {

@@ -1,7 +1,7 @@
-import type { Step } from "../outbox/sqlite/copy.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { ServiceManager } from "./service_manager.ts";
+import type { Step } from "../runtime/long_work.ts";
 
 const EVERY_MS = 5_000;
 /** How long the service manager may hear nothing before it doubts that the start goes on. */

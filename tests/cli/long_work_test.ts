@@ -6,7 +6,6 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { Interrupted } from "../../src/outbox/sqlite/sqlite_thread.ts";
 import { aConfig } from "../support/a_config.ts";
 import { aDaemon } from "../support/a_daemon.ts";
 import { aSubscription } from "../support/a_subscription.ts";
@@ -15,6 +14,7 @@ import { bellhook, freePort, kill, startServe } from "../support/processes.ts";
 import { startRawServer } from "../support/raw_server.ts";
 import { until } from "../support/until.ts";
 import { aDirectory, finish } from "./captured.ts";
+import { Interrupted } from "../../src/runtime/long_work.ts";
 
 /** Enough for each step to take longer than a look at the folder does. */
 const ROWS = 20_000;

@@ -65,7 +65,7 @@ Deno.test("herds: 10 000 deliveries that failed for ten minutes come back spread
 });
 
 /** The real one, but that a commit waits for no thread: it takes one turn of the loop. */
-async function openOutbox(path: string): Promise<SqliteOutbox> {
+async function openOutbox({ path }: { readonly path: string }): Promise<SqliteOutbox> {
   const store = new Store(await openWriter(path));
   const reader = new SqliteReader(openReading(path));
   return new SqliteOutbox(path, { store, reader, lock: { release() {} } });

@@ -164,7 +164,7 @@ Deno.test("metrics: count refusals by reason", async () => {
 
 Deno.test("metrics: a database that can't be written shows as refusals and as not ready", async () => {
   await using daemon = await aDaemon(aConfig(), {
-    openOutbox: async (path) =>
+    openOutbox: async ({ path }) =>
       Object.assign(await openSqliteOutbox(path), {
         enqueue: () => Promise.reject(new OutboxUnavailable("the disk is full")),
         unavailableBecause: () => Promise.resolve("the disk is full"),
@@ -180,7 +180,7 @@ Deno.test("metrics: a database that can't be written shows as refusals and as no
 Deno.test("metrics: failed commits are counted and measured like others", async () => {
   let commits: TimedCommit = (commit) => commit();
   await using daemon = await aDaemon(aConfig(), {
-    openOutbox: async (path) =>
+    openOutbox: async ({ path }) =>
       Object.assign(await openSqliteOutbox(path), {
         timeCommits: (timed: typeof commits) => commits = timed,
       }),

@@ -3,13 +3,14 @@ import { DatabaseSync } from "node:sqlite";
 import { auditFile } from "../../src/outbox/sqlite/audit_file.ts";
 import { backup } from "../../src/outbox/sqlite/backup.ts";
 import { compact } from "../../src/outbox/sqlite/compact.ts";
-import { assertRoom, NoRoomError, type Step } from "../../src/outbox/sqlite/copy.ts";
+import { assertRoom, NoRoomError } from "../../src/outbox/sqlite/copy.ts";
 import { OutboxLocked } from "../../src/outbox/sqlite/lock.ts";
 import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
-import { Interrupted, SqliteThread } from "../../src/outbox/sqlite/sqlite_thread.ts";
+import { SqliteThread } from "../../src/outbox/sqlite/sqlite_thread.ts";
 import { writeLargeDatabase } from "../support/a_large_database.ts";
 import { accepted, aDelivery, aNewEvent, delivered, NOON } from "./building.ts";
+import { Interrupted, type Step } from "../../src/runtime/long_work.ts";
 
 function story(what: string, tell: (path: string, folder: string) => Promise<void>): void {
   Deno.test(`long work: ${what}`, async () => {

@@ -20,11 +20,11 @@ import {
   type Answered,
   answerTo,
   type Asked,
-  type Progress,
   type Row,
   type SqliteThread,
 } from "./sqlite_thread.ts";
 import { unreadableRows } from "./unreadable_rows.ts";
+import type { Progress } from "../../runtime/long_work.ts";
 
 /** Holds the promises against the rows of a connection, on this thread. */
 export function auditDatabase(db: DatabaseSync): Audit {

@@ -1,9 +1,10 @@
 import type { Audit } from "../outbox.ts";
 import { auditOn } from "./audit.ts";
 import { openReading } from "./connection.ts";
-import { closing, type Working } from "./copy.ts";
+import { closing } from "./copy.ts";
 import { faultOf } from "./faults.ts";
 import { SqliteThread } from "./sqlite_thread.ts";
+import type { Working } from "../../runtime/long_work.ts";
 
 /**
  * Holds the promises against the rows of a file, beside a running daemon or without one.

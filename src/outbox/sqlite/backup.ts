@@ -1,8 +1,9 @@
 import type { Audit } from "../outbox.ts";
 import { auditOn, DAMAGED, DamagedCopyError } from "./audit.ts";
 import { openReading } from "./connection.ts";
-import { copyDatabase, type Working } from "./copy.ts";
+import { copyDatabase } from "./copy.ts";
 import { copyLive } from "./live_copy.ts";
+import type { Working } from "../../runtime/long_work.ts";
 
 /**
  * Copies a database to a new file, as of one moment, beside a running daemon or without one, and

@@ -3,13 +3,14 @@ import { dirname } from "node:path";
 import type { Space } from "../outbox.ts";
 import { assertSound } from "./audit.ts";
 import { openReading } from "./connection.ts";
-import { assertRoom, closing, sync, type Working } from "./copy.ts";
+import { assertRoom, closing, sync } from "./copy.ts";
 import { faultOf } from "./faults.ts";
 import { DatabaseLock } from "./lock.ts";
 import { beginPartial } from "./partial.ts";
 import { spaceOf } from "./space.ts";
 import { type Key, SqliteThread } from "./sqlite_thread.ts";
 import { removeRemains } from "./upgrade.ts";
+import type { Working } from "../../runtime/long_work.ts";
 
 /**
  * Writes what a database holds to a new file, packed, and puts that in its place. Nobody else may have

@@ -2,7 +2,8 @@ import { statfs } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { faultOf } from "./faults.ts";
 import { beginPartial } from "./partial.ts";
-import { Interrupted, type Progress, SqliteThread } from "./sqlite_thread.ts";
+import { SqliteThread } from "./sqlite_thread.ts";
+import { Interrupted, type Progress, type Working } from "../../runtime/long_work.ts";
 
 /** Thrown where something stands already at the name that a backup was to get. */
 export class BackupExistsError extends Error {
@@ -16,17 +17,6 @@ export class BackupExistsError extends Error {
 /** Thrown where a disk has less room than a file will take. */
 export class NoRoomError extends Error {
   override readonly name = "NoRoomError";
-}
-
-/** Long work on a file: who is told how far it is, and what ends it before it is done. */
-export interface Working {
-  readonly onProgress?: ((step: Step) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What long work is doing, and how much of that is done; nothing is said of what can't be known. */
-export interface Step extends Partial<Progress> {
-  readonly doing: "copying" | "checking" | "changing" | "indexing";
 }
 
 /**

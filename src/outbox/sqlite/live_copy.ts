@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
-import { Interrupted, type Progress } from "./sqlite_thread.ts";
 import { WalFollower } from "./wal_follower.ts";
+import { Interrupted, type Progress } from "../../runtime/long_work.ts";
 
 const CHUNK_BYTES = 1 << 20;
 /** How often it begins anew where it could not read along, before another way is taken. */

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { Interrupted, type Progress } from "../../runtime/long_work.ts";
 
 /** A statement with its parameters; what it answers with is read as a whole. */
 export interface Asked {
@@ -31,21 +32,6 @@ export function answerTo(
     const { errcode = 0, errstr, code } = error as Failure;
     if ((errcode & 0xff) !== CORRUPT && code !== TOO_LARGE) throw error;
     return { damage: errstr ?? "a number is larger than any that is stored" };
-  }
-}
-
-/** How much of a piece of work is done. */
-export interface Progress {
-  readonly done: number;
-  readonly total: number;
-}
-
-/** Thrown where work was given up because somebody asked for that. */
-export class Interrupted extends Error {
-  override readonly name = "Interrupted";
-
-  constructor() {
-    super("interrupted before it was done; nothing was changed");
   }
 }
 

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { Interrupted } from "./sqlite_thread.ts";
+import { Interrupted } from "../../runtime/long_work.ts";
 
 /** An error of the system on opening a file of the outbox, in words that name it and what to do. */
 export function unopened(error: Error, path: string): Error {

@@ -7,12 +7,12 @@ import {
   copyDatabase,
   freeBytesIn,
   isCopyBeforeMigration,
-  type Working,
 } from "./copy.ts";
 import { removePartials } from "./partial.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { versionMark } from "./schema.ts";
-import { Interrupted, SqliteThread } from "./sqlite_thread.ts";
+import { SqliteThread } from "./sqlite_thread.ts";
+import { Interrupted, type Working } from "../../runtime/long_work.ts";
 
 /** A database that is about to be copied and brought up to date. */
 export interface Outdated {
