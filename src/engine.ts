@@ -9,7 +9,7 @@ import type { ReloadReport } from "./http/reload.ts";
 import type { Ingest } from "./ingest/ingest.ts";
 import { PatternWatch } from "./ingest/unmatched_patterns.ts";
 import { start, stop } from "./life.ts";
-import type { WholeOutbox } from "./outbox/outbox.ts";
+import type { WholeOutbox } from "./outbox/reader.ts";
 import { openOutbox } from "./outbox/opening.ts";
 import { type EnginePorts, type Parts, partsOf } from "./parts.ts";
 import type { ReloadRequest } from "./reloading.ts";

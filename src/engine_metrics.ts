@@ -3,12 +3,8 @@ import { dirname } from "node:path";
 import { type Health, type HealthState, healthState, isAnswering } from "./domain/health.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Registry } from "./ingest/registry.ts";
-import {
-  type KeptTimes,
-  type LongJournal,
-  type OutboxReader,
-  PRUNED_KINDS,
-} from "./outbox/outbox.ts";
+import { type KeptTimes, PRUNED_KINDS } from "./outbox/outbox.ts";
+import type { LongJournal, OutboxReader } from "./outbox/reader.ts";
 import type { Metrics, Reading } from "./runtime/metrics.ts";
 import { VERSION } from "./version.ts";
 

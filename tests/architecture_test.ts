@@ -17,7 +17,7 @@ const ARROWS: Record<string, readonly string[]> = {
 
 /** Files that a folder outside may import of a folder: its port, not its adapters. */
 const DOORS: Record<string, RegExp> = {
-  outbox: /^src\/outbox\/outbox\.ts$/,
+  outbox: /^src\/outbox\/(outbox|reader|errors)\.ts$/,
   server: /^src\/server\/answer\.ts$/,
   transport: /^src\/transport\/(transport|address_guard)\.ts$/,
 };

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Audit } from "../outbox/outbox.ts";
+import type { Audit } from "../outbox/reader.ts";
 import { auditFile } from "../outbox/sqlite/audit_file.ts";
 import { existingDatabase } from "./config_file.ts";
 import { EXIT } from "./exit_code.ts";

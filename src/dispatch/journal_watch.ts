@@ -1,4 +1,4 @@
-import { type LongJournal, type OutboxReader, readersText } from "../outbox/outbox.ts";
+import { type LongJournal, type OutboxReader, readersText } from "../outbox/reader.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 

@@ -1,4 +1,5 @@
-import type { Outbox, OutboxReader, Replay } from "../outbox/outbox.ts";
+import type { Outbox, Replay } from "../outbox/outbox.ts";
+import type { OutboxReader } from "../outbox/reader.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";

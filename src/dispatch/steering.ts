@@ -2,14 +2,8 @@ import { type Actor, actorName, credit } from "../domain/actor.ts";
 import type { Steered } from "../domain/delivery.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type {
-  HistoryEntry,
-  NewEvent,
-  Outbox,
-  OutboxReader,
-  Replay,
-  ReplayFilter,
-} from "../outbox/outbox.ts";
+import type { HistoryEntry, NewEvent, Outbox, Replay, ReplayFilter } from "../outbox/outbox.ts";
+import type { OutboxReader } from "../outbox/reader.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import type { HealthAction, HealthBoard } from "./health_board.ts";
 import type { Scheduler } from "./scheduler.ts";

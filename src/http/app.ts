@@ -7,13 +7,12 @@ import type { Registry } from "../ingest/registry.ts";
 import type { UnmatchedPattern } from "../ingest/unmatched_patterns.ts";
 import {
   DataDamaged,
-  type HistoryEntry,
   InvalidCursorError,
-  type LongJournal,
   OutboxFailed,
-  type OutboxReader,
   OutboxUnavailable,
-} from "../outbox/outbox.ts";
+} from "../outbox/errors.ts";
+import type { HistoryEntry } from "../outbox/outbox.ts";
+import type { LongJournal, OutboxReader } from "../outbox/reader.ts";
 import type { Log } from "../runtime/log.ts";
 import { type Answer, toResponse } from "../server/answer.ts";
 import type { Random } from "../runtime/random.ts";

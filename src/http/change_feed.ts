@@ -1,4 +1,4 @@
-import type { Change, OutboxReader } from "../outbox/outbox.ts";
+import type { Change, OutboxReader } from "../outbox/reader.ts";
 import type { Clock } from "../runtime/clock.ts";
 
 /** How many changes are kept for clients that reconnect with a `Last-Event-ID`. */

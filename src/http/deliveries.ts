@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import type { Steered } from "../domain/delivery.ts";
 import { diagnose } from "../domain/diagnosis.ts";
 import { parseInstant } from "../domain/instant.ts";
-import type { OutboxReader, StoredDelivery } from "../outbox/outbox.ts";
+import type { OutboxReader, StoredDelivery } from "../outbox/reader.ts";
 import { renderBody } from "../profiles/render.ts";
 import { type AccessVariables, actorOf } from "./access.ts";
 import { type BodyPorts, bodyText, query } from "./input.ts";

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { OutboxReader } from "../outbox/outbox.ts";
+import type { OutboxReader } from "../outbox/reader.ts";
 import type { AccessVariables } from "./access.ts";
 import { defined, instants } from "./deliveries.ts";
 import { query } from "./input.ts";

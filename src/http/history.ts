@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { formatInstant } from "../domain/instant.ts";
-import type { OutboxReader, RememberedEntry } from "../outbox/outbox.ts";
+import type { OutboxReader, RememberedEntry } from "../outbox/reader.ts";
 import type { AccessVariables } from "./access.ts";
 import { defined } from "./deliveries.ts";
 import { query } from "./input.ts";

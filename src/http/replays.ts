@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { formatInstant, type Instant, parseInstant } from "../domain/instant.ts";
-import type { OutboxReader, Replay } from "../outbox/outbox.ts";
+import type { Replay } from "../outbox/outbox.ts";
+import type { OutboxReader } from "../outbox/reader.ts";
 import { type AccessVariables, actorOf } from "./access.ts";
 import { defined } from "./deliveries.ts";
 import { type BodyPorts, bodyText, jsonBody } from "./input.ts";

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { Health } from "../domain/health.ts";
 import { membersOf } from "../domain/json_text.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import type { OutboxReader } from "../outbox/outbox.ts";
+import type { OutboxReader } from "../outbox/reader.ts";
 import { type AccessVariables, actorOf } from "./access.ts";
 import { type BodyPorts, bodyText, jsonBody, query } from "./input.ts";
 import { type NearSubscriptionPorts, noSuchSubscription } from "./near_subscription.ts";

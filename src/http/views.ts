@@ -21,7 +21,7 @@ import {
 } from "../domain/json_text.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Operator, Subscription, ValueTest } from "../domain/subscription.ts";
-import type { Page, StoredEvent } from "../outbox/outbox.ts";
+import type { Page, StoredEvent } from "../outbox/reader.ts";
 
 /** The API's JSON for domain objects. Built as text where numbers must keep their digits. */
 

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { nearest } from "../config/suggestion.ts";
 import type { Instant } from "../domain/instant.ts";
 import { quoted } from "../domain/quoted.ts";
-import type { OutboxReader } from "../outbox/outbox.ts";
+import type { OutboxReader } from "../outbox/reader.ts";
 import type { Turn } from "../runtime/turn.ts";
 
 const DAY_MS = 86_400_000;

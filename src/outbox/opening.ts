@@ -1,7 +1,7 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Working } from "../runtime/long_work.ts";
-import type { WholeOutbox } from "./outbox.ts";
+import type { WholeOutbox } from "./reader.ts";
 import { openSqliteOutbox } from "./sqlite/opening.ts";
 
 /** Who is told what is done before an outbox is open, and what ends that. */

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Replayer } from "../../src/dispatch/replayer.ts";
-import type { Outbox, OutboxReader, Replay } from "../../src/outbox/outbox.ts";
+import type { Outbox, Replay } from "../../src/outbox/outbox.ts";
+import type { OutboxReader } from "../../src/outbox/reader.ts";
 import { silentLog } from "../../src/runtime/log.ts";
 import { SteadyClock } from "../../src/runtime/steady_clock.ts";
 import { FakeClock } from "../support/fake_clock.ts";

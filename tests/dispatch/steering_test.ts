@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { OutboxUnavailable } from "../../src/outbox/errors.ts";
 import { anEngine, settled } from "./an_engine.ts";
 
 Deno.test("pause: refused by the disk together with a resume, it leaves nothing paused", async () => {

@@ -3,7 +3,7 @@ import type { Config } from "../../src/config/config.ts";
 import type { DaemonPorts } from "../../src/daemon.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
-import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { OutboxUnavailable } from "../../src/outbox/errors.ts";
 import type { TimedCommit } from "../../src/outbox/outbox.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { VERSION } from "../../src/version.ts";

@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/errors.ts";
 import { faultOf, NoRoom } from "../../src/outbox/sqlite/faults.ts";
 
 Deno.test("faultOf(): a write that failed before room was made is excused once", async () => {

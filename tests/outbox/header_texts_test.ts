@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Headers } from "../../src/domain/attempt.ts";
-import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { OutboxUnavailable } from "../../src/outbox/errors.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { JournalWatch } from "../../src/dispatch/journal_watch.ts";
-import { LONG_JOURNAL_BYTES, readersText } from "../../src/outbox/outbox.ts";
+import { LONG_JOURNAL_BYTES, readersText } from "../../src/outbox/reader.ts";
 import { readLocks } from "../../src/outbox/sqlite/journal_readers.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { silentLog } from "../../src/runtime/log.ts";

@@ -5,7 +5,7 @@ import { backup } from "../../src/outbox/sqlite/backup.ts";
 import { compact } from "../../src/outbox/sqlite/compact.ts";
 import { assertRoom, NoRoomError } from "../../src/outbox/sqlite/copy.ts";
 import { OutboxLocked } from "../../src/outbox/sqlite/lock.ts";
-import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { OutboxUnavailable } from "../../src/outbox/errors.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { SqliteThread } from "../../src/outbox/sqlite/sqlite_thread.ts";
 import { writeLargeDatabase } from "../support/a_large_database.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { MemoryOutbox } from "../../src/outbox/memory/memory_outbox.ts";
-import type { WholeOutbox } from "../../src/outbox/outbox.ts";
+import type { WholeOutbox } from "../../src/outbox/reader.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { fc } from "../support/properties.ts";
 import { NOON } from "./building.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import type { FoundEvent } from "../../src/outbox/outbox.ts";
+import type { FoundEvent } from "../../src/outbox/reader.ts";
 import { auditDatabase } from "../../src/outbox/sqlite/audit.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";

@@ -6,18 +6,15 @@ import type { LastResult } from "../../src/domain/attempt.ts";
 import { type Health, healthAfter, UNTRIED } from "../../src/domain/health.ts";
 import { GONE } from "../../src/domain/verdict.ts";
 import type {
-  Change,
   Claim,
-  Counts,
   HistoryEntry,
   Outbox,
-  OutboxReader,
   PruneRequest,
   Recording,
   Replay,
-  Tally,
 } from "../../src/outbox/outbox.ts";
-import { InvalidCursorError, OutboxFailed, OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import type { Change, Counts, OutboxReader, Tally } from "../../src/outbox/reader.ts";
+import { InvalidCursorError, OutboxFailed, OutboxUnavailable } from "../../src/outbox/errors.ts";
 import { fc } from "../support/properties.ts";
 import { totalsOf } from "./totals.ts";
 import {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { setImmediate } from "node:timers";
-import type { DeliveryFilter, EventFilter, OutboxReader } from "../../src/outbox/outbox.ts";
-import { InvalidCursorError } from "../../src/outbox/outbox.ts";
+import type { DeliveryFilter, EventFilter, OutboxReader } from "../../src/outbox/reader.ts";
+import { InvalidCursorError } from "../../src/outbox/errors.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";

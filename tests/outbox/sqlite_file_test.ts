@@ -9,7 +9,7 @@ import {
 import { DatabaseSync } from "node:sqlite";
 import { type Health, healthAfter, UNTRIED } from "../../src/domain/health.ts";
 import type { Claim, Recording } from "../../src/outbox/outbox.ts";
-import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/errors.ts";
 import { openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { Journal } from "../../src/outbox/sqlite/journal.ts";
 import { faultOf } from "../../src/outbox/sqlite/faults.ts";

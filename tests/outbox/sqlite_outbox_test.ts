@@ -5,7 +5,7 @@ import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
 import { type Applied, Store } from "../../src/outbox/sqlite/store.ts";
-import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { OutboxUnavailable } from "../../src/outbox/errors.ts";
 import { outboxContract } from "./outbox_contract.ts";
 
 outboxContract("SqliteOutbox in memory", async () => {

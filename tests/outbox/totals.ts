@@ -1,4 +1,4 @@
-import type { OutboxReader } from "../../src/outbox/outbox.ts";
+import type { OutboxReader } from "../../src/outbox/reader.ts";
 
 /** All that an outbox adds up, in an order that does not depend on how it is kept. */
 export async function totalsOf(

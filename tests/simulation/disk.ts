@@ -1,9 +1,6 @@
-import {
-  type Claim,
-  OutboxUnavailable,
-  type TimedCommit,
-  type WholeOutbox,
-} from "../../src/outbox/outbox.ts";
+import { OutboxUnavailable } from "../../src/outbox/errors.ts";
+import type { Claim, TimedCommit } from "../../src/outbox/outbox.ts";
+import type { WholeOutbox } from "../../src/outbox/reader.ts";
 import { openWithin, type Storage, turnOfTheLoop } from "../support/storages.ts";
 
 /** What the disk knows of a process. */

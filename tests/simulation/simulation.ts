@@ -6,7 +6,7 @@ import { channelId } from "../../src/dispatch/channels.ts";
 import { type Engine, startEngine } from "../../src/engine.ts";
 import type { Submission, Submitted } from "../../src/ingest/ingest.ts";
 import type { PostedEvent } from "../../src/ingest/posted_event.ts";
-import { OutboxUnavailable } from "../../src/outbox/outbox.ts";
+import { OutboxUnavailable } from "../../src/outbox/errors.ts";
 import type { Log } from "../../src/runtime/log.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import { Chance } from "./chance.ts";

@@ -6,13 +6,9 @@ import type { Instant } from "../../src/domain/instant.ts";
 import { deliveryId } from "../../src/outbox/ids.ts";
 import { MemoryOutbox } from "../../src/outbox/memory/memory_outbox.ts";
 import { idOf, Rows } from "../../src/outbox/memory/rows.ts";
-import {
-  type HistoryEntry,
-  OutboxFailed,
-  OutboxUnavailable,
-  type TimedCommit,
-  type WholeOutbox,
-} from "../../src/outbox/outbox.ts";
+import { OutboxFailed, OutboxUnavailable } from "../../src/outbox/errors.ts";
+import type { HistoryEntry, TimedCommit } from "../../src/outbox/outbox.ts";
+import type { WholeOutbox } from "../../src/outbox/reader.ts";
 import { openReading, openWriter } from "../../src/outbox/sqlite/connection.ts";
 import { SqliteReader } from "../../src/outbox/sqlite/reader.ts";
 import { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";

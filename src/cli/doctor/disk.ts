@@ -5,7 +5,7 @@ import {
   LONG_JOURNAL_BYTES,
   readersText,
   type Space,
-} from "../../outbox/outbox.ts";
+} from "../../outbox/reader.ts";
 import { journalReaders } from "../../outbox/sqlite/journal_readers.ts";
 import { openReader } from "../../outbox/sqlite/reader.ts";
 import type { Clock } from "../../runtime/clock.ts";

@@ -8,7 +8,7 @@ import {
   type OutboxReader,
   readersText,
   type RememberedEntry,
-} from "../../outbox/outbox.ts";
+} from "../../outbox/reader.ts";
 import { whyFailing } from "./failing.ts";
 import { ActionButton, When } from "./parts.tsx";
 import {

@@ -1,7 +1,8 @@
 import type { Context } from "hono";
 import { formatDuration } from "../../domain/duration.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
-import type { OutboxReader, Replay, ReplayFilter } from "../../outbox/outbox.ts";
+import type { Replay, ReplayFilter } from "../../outbox/outbox.ts";
+import type { OutboxReader } from "../../outbox/reader.ts";
 import { actorOf } from "../access.ts";
 import type { Operations } from "../operations.ts";
 import { ProblemError } from "../problem.ts";

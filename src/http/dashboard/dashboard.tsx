@@ -6,14 +6,9 @@ import type { Health } from "../../domain/health.ts";
 import type { NoticeChannel } from "../../domain/notice.ts";
 import type { Registry } from "../../ingest/registry.ts";
 import type { UnmatchedPattern } from "../../ingest/unmatched_patterns.ts";
-import {
-  type HistoryEntry,
-  InvalidCursorError,
-  type LongJournal,
-  OutboxFailed,
-  type OutboxReader,
-  OutboxUnavailable,
-} from "../../outbox/outbox.ts";
+import { InvalidCursorError, OutboxFailed, OutboxUnavailable } from "../../outbox/errors.ts";
+import type { HistoryEntry } from "../../outbox/outbox.ts";
+import type { LongJournal, OutboxReader } from "../../outbox/reader.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";

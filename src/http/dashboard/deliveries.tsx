@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { Delivery } from "../../domain/delivery.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { OutboxReader, Page } from "../../outbox/outbox.ts";
+import type { OutboxReader, Page } from "../../outbox/reader.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { sayWhatIsWrong } from "../input.ts";
 import { deliveriesQuery } from "../schemas.ts";

@@ -6,7 +6,7 @@ import { endReason, failedForGood } from "../../domain/delivery.ts";
 import { diagnose } from "../../domain/diagnosis.ts";
 import { type Health, healthState } from "../../domain/health.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { OutboxReader, StoredDelivery } from "../../outbox/outbox.ts";
+import type { OutboxReader, StoredDelivery } from "../../outbox/reader.ts";
 import { renderBody } from "../../profiles/render.ts";
 import { ProblemError } from "../problem.ts";
 import type { IsHeld } from "../views.ts";

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { formatInstant } from "../../domain/instant.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { Namesake, OutboxReader } from "../../outbox/outbox.ts";
+import type { Namesake, OutboxReader } from "../../outbox/reader.ts";
 import { ProblemError } from "../problem.ts";
 import { type IsHeld } from "../views.ts";
 import { EventDeliveries } from "./event_deliveries.tsx";

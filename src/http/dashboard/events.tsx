@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import type { Config } from "../../config/config.ts";
 import type { Subscription } from "../../domain/subscription.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { OutboxReader, Page, StoredEvent } from "../../outbox/outbox.ts";
+import type { OutboxReader, Page, StoredEvent } from "../../outbox/reader.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { SAMPLES } from "../../profiles/samples/samples.ts";
 import { defined, instants } from "../deliveries.ts";

@@ -1,5 +1,5 @@
 import { diagnose } from "../../domain/diagnosis.ts";
-import type { OutboxReader } from "../../outbox/outbox.ts";
+import type { OutboxReader } from "../../outbox/reader.ts";
 
 /** What a subscription began to fail with. */
 export interface Failing {

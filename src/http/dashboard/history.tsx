@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { OutboxReader } from "../../outbox/outbox.ts";
+import type { OutboxReader } from "../../outbox/reader.ts";
 import { renderPage } from "./frame.tsx";
 import { Empty, History } from "./parts.tsx";
 import { HISTORY, OVERVIEW, withQuery } from "./paths.ts";

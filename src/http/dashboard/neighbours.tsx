@@ -1,4 +1,4 @@
-import type { OutboxReader } from "../../outbox/outbox.ts";
+import type { OutboxReader } from "../../outbox/reader.ts";
 import { deliveriesQuery } from "../schemas.ts";
 import { askedFor, readerFilter } from "./delivery_filter.ts";
 import { deliveriesPath, deliveryPath, withQuery } from "./paths.ts";

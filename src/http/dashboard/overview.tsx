@@ -1,6 +1,7 @@
 import type { Health } from "../../domain/health.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { RememberedEntry, Replay } from "../../outbox/outbox.ts";
+import type { Replay } from "../../outbox/outbox.ts";
+import type { RememberedEntry } from "../../outbox/reader.ts";
 import { type AttentionPorts, concernsOf, isFailing, NeedsAttention } from "./attention.tsx";
 import { Chart, chartChoice } from "./chart.tsx";
 import { type Figure, Figures } from "./figures.tsx";

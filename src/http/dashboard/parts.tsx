@@ -1,7 +1,7 @@
 import type { Child } from "hono/jsx";
 import type { Condition } from "../../domain/health.ts";
 import { formatInstant, type Instant } from "../../domain/instant.ts";
-import type { RememberedEntry } from "../../outbox/outbox.ts";
+import type { RememberedEntry } from "../../outbox/reader.ts";
 import { Hidden } from "./hidden.tsx";
 import { deliveryPath, subscriptionPath } from "./paths.ts";
 import { prettyJson } from "./pretty_json.ts";

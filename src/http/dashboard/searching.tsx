@@ -1,6 +1,6 @@
 import { formatInstant, type Instant } from "../../domain/instant.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { OutboxReader, Page, PageRequest, StoredEvent } from "../../outbox/outbox.ts";
+import type { OutboxReader, Page, PageRequest, StoredEvent } from "../../outbox/reader.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { When } from "./parts.tsx";
 import { DELIVERIES, eventPath, EVENTS, subscriptionPath, withQuery } from "./paths.ts";

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers";
 import { answerTimeQuantile } from "../../domain/answer_time.ts";
 import type { Instant } from "../../domain/instant.ts";
-import type { AnswerCount, OutboxReader, Tally, TallyRequest } from "../../outbox/outbox.ts";
+import type { AnswerCount, OutboxReader, Tally, TallyRequest } from "../../outbox/reader.ts";
 
 export type SpanName = "hour" | "day" | "week" | "month";
 

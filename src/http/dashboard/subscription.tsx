@@ -6,14 +6,14 @@ import { conditionOf, type Health } from "../../domain/health.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
 import { resultWords } from "../../domain/result_words.ts";
 import type { Subscription } from "../../domain/subscription.ts";
+import type { Replay } from "../../outbox/outbox.ts";
 import type {
   AnswerCount,
   Backlog,
   Counts,
   OutboxReader,
   RememberedEntry,
-  Replay,
-} from "../../outbox/outbox.ts";
+} from "../../outbox/reader.ts";
 import { type NearSubscriptionPorts, noSuchSubscription } from "../near_subscription.ts";
 import { ProblemError } from "../problem.ts";
 import { subscriptionView } from "../views.ts";

@@ -1,7 +1,7 @@
 import { diagnoseResult } from "../../domain/diagnosis.ts";
 import type { Condition, Health } from "../../domain/health.ts";
 import type { Subscription } from "../../domain/subscription.ts";
-import type { Backlog } from "../../outbox/outbox.ts";
+import type { Backlog } from "../../outbox/reader.ts";
 import { bulkOf } from "./bulk.tsx";
 import type { Failing } from "./failing.ts";
 import { ActionButton, State, When } from "./parts.tsx";

@@ -3,7 +3,7 @@ import { resultWords } from "../../domain/result_words.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { isChannelId } from "../../domain/notice.ts";
 import type { Subscription } from "../../domain/subscription.ts";
-import type { Backlog, OutboxReader } from "../../outbox/outbox.ts";
+import type { Backlog, OutboxReader } from "../../outbox/reader.ts";
 import { Cell, Row, State, Table, When } from "./parts.tsx";
 import { deliveriesPath, subscriptionPath } from "./paths.ts";
 import { type Statistics, statisticsOf } from "./statistics.ts";

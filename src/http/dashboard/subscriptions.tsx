@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { Health } from "../../domain/health.ts";
 import type { Registry } from "../../ingest/registry.ts";
-import type { OutboxReader } from "../../outbox/outbox.ts";
+import type { OutboxReader } from "../../outbox/reader.ts";
 import { renderPage } from "./frame.tsx";
 import { Empty } from "./parts.tsx";
 import { SUBSCRIPTIONS, withQuery } from "./paths.ts";

@@ -7,33 +7,31 @@ import type { Instant } from "../../domain/instant.ts";
 import { isChannelId } from "../../domain/notice.ts";
 import type { Verdict } from "../../domain/verdict.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
-import {
-  type Change,
-  type Claim,
-  type Claimed,
-  type ClaimRequest,
-  type Enqueue,
-  type Enqueued,
-  type ExhaustedDigest,
-  type HistoryEntry,
-  type NewEvent,
-  type Outbox,
-  OutboxFailed,
-  type OutboxReader,
-  OutboxUnavailable,
-  type PacedStart,
-  type Pausing,
-  type Pruned,
-  type PruneRequest,
-  type Recording,
-  type Replay,
-  type ReplayEntry,
-  type ReplayFilter,
-  type ReplayLimits,
-  type ReplayStep,
-  type Resuming,
-  type TimedCommit,
+import { OutboxFailed, OutboxUnavailable } from "../errors.ts";
+import type {
+  Claim,
+  Claimed,
+  ClaimRequest,
+  Enqueue,
+  Enqueued,
+  ExhaustedDigest,
+  HistoryEntry,
+  NewEvent,
+  Outbox,
+  PacedStart,
+  Pausing,
+  Pruned,
+  PruneRequest,
+  Recording,
+  Replay,
+  ReplayEntry,
+  ReplayFilter,
+  ReplayLimits,
+  ReplayStep,
+  Resuming,
+  TimedCommit,
 } from "../outbox.ts";
+import type { Change, OutboxReader } from "../reader.ts";
 import { enqueue } from "./enqueueing.ts";
 import { MemoryReader } from "./memory_reader.ts";
 import { Pruning } from "./pruning.ts";

@@ -6,33 +6,30 @@ import { scopeText } from "../../domain/event.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { decodePosition, encodePosition, type Position } from "../ids.ts";
-import {
-  type AnswerCount,
-  type Audit,
-  type Backlog,
-  type Counts,
-  type DeliveryFilter,
-  type DueBacklog,
-  type EventFilter,
-  type FoundEvent,
-  type HistoryFilter,
-  InvalidCursorError,
-  type KeptTimes,
-  type LongJournal,
-  type OutboxReader,
-  type Page,
-  type PageRequest,
-  type PrunedKind,
-  type RememberedEntry,
-  type Replay,
-  type ReplayFilter,
-  type SeenTypes,
-  type Space,
-  type StoredDelivery,
-  type StoredEvent,
-  type Tally,
-  type TallyRequest,
-} from "../outbox.ts";
+import { InvalidCursorError } from "../errors.ts";
+import type { KeptTimes, PrunedKind, Replay, ReplayFilter } from "../outbox.ts";
+import type {
+  AnswerCount,
+  Audit,
+  Backlog,
+  Counts,
+  DeliveryFilter,
+  DueBacklog,
+  EventFilter,
+  FoundEvent,
+  HistoryFilter,
+  LongJournal,
+  OutboxReader,
+  Page,
+  PageRequest,
+  RememberedEntry,
+  SeenTypes,
+  Space,
+  StoredDelivery,
+  StoredEvent,
+  Tally,
+  TallyRequest,
+} from "../reader.ts";
 import { spellingsOf } from "../spellings.ts";
 import { Pruning } from "./pruning.ts";
 import { fitting } from "./replaying.ts";

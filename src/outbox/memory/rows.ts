@@ -5,7 +5,8 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
 import { deliveryId, parseDeliveryId } from "../ids.ts";
-import type { ExhaustedDigest, RememberedEntry, Replay, StoredEvent } from "../outbox.ts";
+import type { ExhaustedDigest, Replay } from "../outbox.ts";
+import type { RememberedEntry, StoredEvent } from "../reader.ts";
 import { Tallies } from "./tallies.ts";
 
 /** What is kept of an event. */

@@ -2,7 +2,7 @@ import { answerTimeBucket } from "../../domain/answer_time.ts";
 import { type Attempt, responseOf } from "../../domain/attempt.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Verdict } from "../../domain/verdict.ts";
-import type { AnswerCount, Tally, TallyRequest } from "../outbox.ts";
+import type { AnswerCount, Tally, TallyRequest } from "../reader.ts";
 
 const MINUTE_MS = 60_000, HOUR_MS = 60 * MINUTE_MS;
 /** How far back there are minutes. */

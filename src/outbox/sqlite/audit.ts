@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Audit } from "../outbox.ts";
+import type { Audit } from "../reader.ts";
 import {
   type Check,
   CLOCK_CHECKS,

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { Turn } from "../../runtime/turn.ts";
-import type { Backlog, DueBacklog } from "../outbox.ts";
+import type { Backlog, DueBacklog } from "../reader.ts";
 import { type Bytes, toText } from "./bytes.ts";
 import type { Names } from "./names.ts";
 import { prepareAll, type Statements } from "./statements.ts";

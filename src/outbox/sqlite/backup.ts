@@ -1,4 +1,4 @@
-import type { Audit } from "../outbox.ts";
+import type { Audit } from "../reader.ts";
 import { auditOn, DAMAGED, DamagedCopyError } from "./audit.ts";
 import { openReading } from "./connection.ts";
 import { copyDatabase } from "./copy.ts";

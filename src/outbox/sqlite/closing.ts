@@ -1,4 +1,4 @@
-import { OutboxUnavailable } from "../outbox.ts";
+import { OutboxUnavailable } from "../errors.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { Journal } from "./journal.ts";
 import type { Lock } from "./lock.ts";

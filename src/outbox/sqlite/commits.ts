@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers";
-import { DataDamaged, OutboxUnavailable, type TimedCommit } from "../outbox.ts";
+import { DataDamaged, OutboxUnavailable } from "../errors.ts";
+import type { TimedCommit } from "../outbox.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { UNREADABLE } from "./damage.ts";
 import type { Journal } from "./journal.ts";

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { dirname } from "node:path";
-import type { Space } from "../outbox.ts";
+import type { Space } from "../reader.ts";
 import { assertSound } from "./audit.ts";
 import { openReading } from "./connection.ts";
 import { assertRoom, closing, sync } from "./copy.ts";

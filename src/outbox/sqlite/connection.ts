@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { OutboxFailed } from "../outbox.ts";
+import { OutboxFailed } from "../errors.ts";
 import { sync } from "./copy.ts";
 import { faultOf } from "./faults.ts";
 import { isHeldHere } from "./lock.ts";

@@ -1,4 +1,4 @@
-import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
+import { OutboxFailed, OutboxUnavailable } from "../errors.ts";
 import { isNoRoom, reasonOf } from "./system_errors.ts";
 import { probeWriting } from "./write_probe.ts";
 

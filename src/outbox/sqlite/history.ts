@@ -1,7 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
-import { InvalidCursorError } from "../outbox.ts";
-import type { HistoryEntry, HistoryFilter, Page, RememberedEntry } from "../outbox.ts";
+import { InvalidCursorError } from "../errors.ts";
+import type { HistoryEntry } from "../outbox.ts";
+import type { HistoryFilter, Page, RememberedEntry } from "../reader.ts";
 import { type Bytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import { decodePosition, encodePosition, type Position } from "../ids.ts";
 import type { Names } from "./names.ts";

@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { OutboxFailed } from "../outbox.ts";
+import { OutboxFailed } from "../errors.ts";
 import { DiskThread } from "./disk_thread.ts";
 
 /** The files by their numbers in the thread. */

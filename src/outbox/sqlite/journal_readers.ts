@@ -1,5 +1,5 @@
 import { procText } from "../../runtime/proc_text.ts";
-import type { JournalReader } from "../outbox.ts";
+import type { JournalReader } from "../reader.ts";
 
 /**
  * The bytes of the `-shm` file that SQLite's readers lock (walformat.html, section 2.3): each stands for

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Namesake } from "../outbox.ts";
+import type { Namesake } from "../reader.ts";
 import { type Bytes, equalBytes, toBytes, toNullableBytes, toText } from "./bytes.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 

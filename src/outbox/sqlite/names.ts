@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { DataDamaged } from "../outbox.ts";
+import { DataDamaged } from "../errors.ts";
 import { type Bytes, toBytes, toText } from "./bytes.ts";
 import { UNREADABLE } from "./damage.ts";
 

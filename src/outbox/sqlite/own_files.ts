@@ -1,4 +1,4 @@
-import { OutboxFailed, OutboxUnavailable } from "../outbox.ts";
+import { OutboxFailed, OutboxUnavailable } from "../errors.ts";
 import { type DatabasePages, FRAME_HEAD_BYTES, JOURNAL_HEAD_BYTES } from "./database_pages.ts";
 
 /** Thrown where another program has taken the files of an open database away, or cut them short. */

@@ -5,7 +5,8 @@ import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { Turn } from "../../runtime/turn.ts";
-import { DataDamaged } from "../outbox.ts";
+import { DataDamaged } from "../errors.ts";
+import type { KeptTimes, PrunedKind, Replay, ReplayFilter } from "../outbox.ts";
 import type {
   AnswerCount,
   Audit,
@@ -16,20 +17,16 @@ import type {
   EventFilter,
   FoundEvent,
   HistoryFilter,
-  KeptTimes,
   OutboxReader,
   Page,
-  PrunedKind,
   RememberedEntry,
-  Replay,
-  ReplayFilter,
   SeenTypes,
   Space,
   StoredDelivery,
   StoredEvent,
   Tally,
   TallyRequest,
-} from "../outbox.ts";
+} from "../reader.ts";
 import { auditDatabase } from "./audit.ts";
 import { Backlogs } from "./backlogs.ts";
 import { type Bytes, toText } from "./bytes.ts";

@@ -11,7 +11,7 @@ import type { Event, Scope } from "../../domain/event.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { JsonText } from "../../domain/json_text.ts";
-import type { StoredEvent } from "../outbox.ts";
+import type { StoredEvent } from "../reader.ts";
 import { type Bytes, bytesToScope, toText } from "./bytes.ts";
 import { DAMAGED, isJson } from "./damage.ts";
 import { GONE } from "../../domain/verdict.ts";

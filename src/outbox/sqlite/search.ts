@@ -1,6 +1,6 @@
 import type { Instant } from "../../domain/instant.ts";
-import type { DeliveryFilter, EventFilter, Searched } from "../outbox.ts";
-import { InvalidCursorError } from "../outbox.ts";
+import type { DeliveryFilter, EventFilter, Searched } from "../reader.ts";
+import { InvalidCursorError } from "../errors.ts";
 import { toBytes } from "./bytes.ts";
 import { decodePosition, encodePosition, type Position } from "../ids.ts";
 import type { Names } from "./names.ts";

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { Turn } from "../../runtime/turn.ts";
-import type { SeenTypes } from "../outbox.ts";
+import type { SeenTypes } from "../reader.ts";
 import { type Bytes, toText } from "./bytes.ts";
 import { prepareAll } from "./statements.ts";
 

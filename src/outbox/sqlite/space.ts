@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Space } from "../outbox.ts";
+import type { Space } from "../reader.ts";
 
 /** Asks a database that is open how large it is. */
 export function spaceOf(db: DatabaseSync): Space {

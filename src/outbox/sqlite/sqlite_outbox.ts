@@ -3,57 +3,55 @@ import type { Delivery } from "../../domain/delivery.ts";
 import type { Health } from "../../domain/health.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
-import {
-  DataDamaged,
-  LONG_JOURNAL_BYTES,
-  type OutboxFailed,
-  OutboxUnavailable,
-} from "../outbox.ts";
+import { DataDamaged, type OutboxFailed, OutboxUnavailable } from "../errors.ts";
+import { LONG_JOURNAL_BYTES } from "../reader.ts";
 import type {
-  AnswerCount,
-  Audit,
-  Backlog,
-  Change,
   Claim,
   Claimed,
   ClaimRequest,
-  Counts,
-  DeliveryFilter,
-  DueBacklog,
   Enqueue,
   Enqueued,
-  EventFilter,
   ExhaustedDigest,
-  FoundEvent,
   HistoryEntry,
-  HistoryFilter,
   KeptTimes,
-  LongJournal,
   NewEvent,
   Outbox,
-  OutboxReader,
   PacedStart,
-  Page,
   Pausing,
   Pruned,
   PrunedKind,
   PruneRequest,
   Recording,
-  RememberedEntry,
   Replay,
   ReplayEntry,
   ReplayFilter,
   ReplayLimits,
   ReplayStep,
   Resuming,
+  TimedCommit,
+} from "../outbox.ts";
+import type {
+  AnswerCount,
+  Audit,
+  Backlog,
+  Change,
+  Counts,
+  DeliveryFilter,
+  DueBacklog,
+  EventFilter,
+  FoundEvent,
+  HistoryFilter,
+  LongJournal,
+  OutboxReader,
+  Page,
+  RememberedEntry,
   SeenTypes,
   Space,
   StoredDelivery,
   StoredEvent,
   Tally,
   TallyRequest,
-  TimedCommit,
-} from "../outbox.ts";
+} from "../reader.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { COMMIT_ROWS, Commits } from "./commits.ts";
 import { letGo } from "./closing.ts";

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { answerTimeBucket } from "../../domain/answer_time.ts";
 import type { Instant } from "../../domain/instant.ts";
-import type { AnswerCount, Tally } from "../outbox.ts";
+import type { AnswerCount, Tally } from "../reader.ts";
 import { prepareAll, type Statements } from "./statements.ts";
 
 /** All subscriptions together, by the hour; a subscription's own series has its number. */

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { AnswerCount, Counts, Tally, TallyRequest } from "../outbox.ts";
+import type { AnswerCount, Counts, Tally, TallyRequest } from "../reader.ts";
 import { type Bytes, toText } from "./bytes.ts";
 import type { Names } from "./names.ts";
 import { prepareAll, type Statements } from "./statements.ts";

@@ -1,5 +1,5 @@
 import type { Clock } from "../../runtime/clock.ts";
-import { OutboxFailed, type OutboxUnavailable } from "../outbox.ts";
+import { OutboxFailed, type OutboxUnavailable } from "../errors.ts";
 import { isCorrupt } from "./damage.ts";
 import { faultOf } from "./faults.ts";
 import type { DatabaseLock } from "./lock.ts";

@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Instant } from "../../domain/instant.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { Turn } from "../../runtime/turn.ts";
-import { DataDamaged } from "../outbox.ts";
+import { DataDamaged } from "../errors.ts";
 import { UNREADABLE } from "./damage.ts";
 import type { Position } from "../ids.ts";
 import type { ReadingThread } from "./reading_thread.ts";

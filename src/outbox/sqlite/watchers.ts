@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import type { Change } from "../outbox.ts";
+import type { Change } from "../reader.ts";
 import type { Applied, Store } from "./store.ts";
 import type { Trust } from "./trust.ts";
 
