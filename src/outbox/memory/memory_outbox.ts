@@ -1,13 +1,9 @@
 // Asynchronous as the port is.
 // deno-lint-ignore-file require-await
-import { type Attempt, responseOf } from "../../domain/attempt.ts";
-import type { Delivery, DeliveryCause } from "../../domain/delivery.ts";
-import { type Health, isAnswering, UNTRIED } from "../../domain/health.ts";
+import type { Delivery } from "../../domain/delivery.ts";
 import type { Instant } from "../../domain/instant.ts";
-import { isChannelId } from "../../domain/notice.ts";
-import type { Verdict } from "../../domain/verdict.ts";
 import type { TimeMark } from "../../runtime/boot_time.ts";
-import { OutboxFailed, OutboxUnavailable } from "../errors.ts";
+import type { OutboxFailed } from "../errors.ts";
 import type {
   Claim,
   Claimed,
@@ -32,11 +28,14 @@ import type {
   TimedCommit,
 } from "../outbox.ts";
 import type { Change, OutboxReader } from "../reader.ts";
+import { Changing } from "./changing.ts";
+import { Claims } from "./claims.ts";
+import { Commits } from "./commits.ts";
 import { enqueue } from "./enqueueing.ts";
 import { MemoryReader } from "./memory_reader.ts";
 import { Pruning } from "./pruning.ts";
 import { openReplay, startReplay, stepReplay } from "./replaying.ts";
-import { deliveryOf, type DeliveryRow, type EventRow, idOf, Rows } from "./rows.ts";
+import { deliveryOf, Rows } from "./rows.ts";
 
 /** So many subscriptions are named in a digest. */
 const MOST_NAMED = 10;
@@ -46,47 +45,40 @@ const MOST_NAMED = 10;
  * carried out when it is asked for. What outlives the process is in its rows, and claims are not.
  */
 export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
-  readonly failed: Promise<OutboxFailed>;
-  commits = 0;
   readonly #rows: Rows;
+  readonly #claims: Claims;
+  readonly #changing: Changing;
   readonly #pruning: Pruning;
-  /** The token of each claim, by its delivery's number. */
-  readonly #claims = new Map<number, number>();
-  /** The same of deliveries that were cancelled while claimed: their attempts are still to come. */
-  readonly #cancelled = new Map<number, number>();
+  readonly #commits = new Commits();
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
-  #timed: TimedCommit = (commit) => commit();
-  #lastToken = 0;
-  /** Commits that have begun. */
-  readonly #underWay = new Set<Promise<unknown>>();
-  #isClosed = false;
-  /** Why the last commit could not be carried out. */
-  #refused: OutboxFailed | OutboxUnavailable | undefined;
-  readonly #fail: (failure: OutboxFailed) => void;
-  /** What the operation under way changes. */
-  #touched = new Set<DeliveryRow>();
-  #turned = new Set<string>();
 
   constructor(rows = new Rows()) {
     super(rows);
     this.#rows = rows;
+    this.#claims = new Claims(rows);
+    this.#changing = new Changing(rows, this.#claims);
     this.#pruning = new Pruning(rows);
-    const { promise, resolve } = Promise.withResolvers<OutboxFailed>();
-    this.failed = promise;
-    this.#fail = resolve;
+  }
+
+  get failed(): Promise<OutboxFailed> {
+    return this.#commits.failed;
+  }
+
+  get commits(): number {
+    return this.#commits.count;
   }
 
   timeCommits(timed: TimedCommit): void {
-    this.#timed = timed;
+    this.#commits.timed = timed;
   }
 
   enqueue(request: Enqueue): Promise<Enqueued> {
     return this.#commit(() => {
       const claims: Claim[] = [], unclaimed = new Set<string>();
       const answer = enqueue(this.#rows, request, (incoming) => {
-        const event = this.#insert(incoming, request.at);
+        const event = this.#changing.insert(incoming, request.at);
         for (const [index, row] of event.deliveries.entries()) {
-          if (incoming.deliveries[index]!.claim) claims.push(this.#claim(row));
+          if (incoming.deliveries[index]!.claim) claims.push(this.#claims.claim(row));
           else unclaimed.add(row.subscription);
         }
         return event;
@@ -96,54 +88,46 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
   }
 
   async claim({ subscription, now, limit, testsOnly = false }: ClaimRequest): Promise<Claimed> {
-    this.#assertOpen();
-    const free = this.#unclaimed().filter((row) =>
+    this.#commits.assertOpen();
+    const free = this.#claims.unclaimed().filter((row) =>
       row.subscription === subscription && (!testsOnly || row.cause === "test")
     ).sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);
     const taken = free.slice(0, limit).filter(({ dueAt }) => dueAt <= now);
     const next = free[taken.length];
-    const claims = taken.map((row) => this.#claim(row));
+    const claims = taken.map((row) => this.#claims.claim(row));
     return { claims, ...(next && { nextDueAt: next.dueAt }) };
   }
 
   record(recording: Recording): Promise<boolean> {
     return this.#commit(() => {
-      const { claim: { delivery: { id }, token }, attempt, verdict, at } = recording;
-      const row = this.#rows.delivery(id);
-      const isHeld = row !== undefined && this.#claims.get(row.seq) === token;
-      const isLate = row !== undefined && this.#cancelled.get(row.seq) === token;
-      if (!isHeld && !isLate) return false;
-      this.#claims.delete(row.seq);
-      this.#cancelled.delete(row.seq);
-      this.#addAttempt(row, attempt, isHeld ? verdict.kind : undefined);
+      const { claim, attempt, verdict, at } = recording;
+      const ended = this.#claims.end(claim);
+      if (!ended) return false;
+      const { row, isLate } = ended;
+      this.#changing.addAttempt(row, attempt, isLate ? undefined : verdict.kind);
       // Rounded up: never early.
-      if (isHeld && verdict.kind === "retry") row.dueAt = Math.ceil(verdict.dueAt);
-      else if (isHeld && verdict.kind !== "retry") {
-        this.#finish(row, { state: verdict.kind, reason: verdict.reason, at });
+      if (!isLate && verdict.kind === "retry") row.dueAt = Math.ceil(verdict.dueAt);
+      else if (!isLate && verdict.kind !== "retry") {
+        this.#changing.finish(row, { state: verdict.kind, reason: verdict.reason, at });
       }
       const { health, healthNotices = [], history = [] } = recording;
-      if (health) this.#setHealth(row.subscription, health);
-      for (const notice of healthNotices) this.#insert(notice, at);
-      for (const entry of history) this.#remember(entry);
-      return isHeld;
+      if (health) this.#changing.setHealth(row.subscription, health);
+      for (const notice of healthNotices) this.#changing.insert(notice, at);
+      for (const entry of history) this.#changing.remember(entry);
+      return !isLate;
     });
   }
 
   async release(claims: readonly Claim[]): Promise<void> {
-    this.#assertOpen();
-    for (const { delivery: { id }, token } of claims) {
-      const seq = this.#rows.delivery(id)?.seq ?? 0;
-      for (const held of [this.#claims, this.#cancelled]) {
-        if (held.get(seq) === token) held.delete(seq);
-      }
-    }
+    this.#commits.assertOpen();
+    for (const claim of claims) this.#claims.end(claim);
   }
 
   hasten(deliveryId: string, now: Instant): Promise<boolean> {
     return this.#commit(() => {
       const row = this.#rows.delivery(deliveryId);
       if (row?.state !== "pending") return false;
-      this.#hasten(row, now);
+      this.#changing.hasten(row, now);
       return true;
     });
   }
@@ -151,7 +135,9 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
   redeliver(deliveryId: string, now: Instant): Promise<Delivery | undefined> {
     return this.#commit(() => {
       const row = this.#rows.delivery(deliveryId);
-      return row && row.state !== "pending" ? deliveryOf(this.#sendAgain(row, now)) : undefined;
+      return row && row.state !== "pending"
+        ? deliveryOf(this.#changing.sendAgain(row, now))
+        : undefined;
     });
   }
 
@@ -159,29 +145,29 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
     return this.#commit(() => {
       const rows = new Set(deliveryIds.flatMap((id) => this.#rows.delivery(id) ?? []));
       const pending = [...rows].filter(({ state }) => state === "pending");
-      for (const row of pending) this.#cancel(row, reason, now);
+      for (const row of pending) this.#changing.cancel(row, reason, now);
       return pending.length;
     });
   }
 
   pause({ subscription, at, reason, entry, notices }: Pausing): Promise<boolean> {
     return this.#commit(() => {
-      const health = this.#healthOf(subscription);
+      const health = this.#changing.healthOf(subscription);
       if (health.pausedAt !== undefined) return false;
       const paused = { pausedAt: at, pausedReason: reason, changedAt: at };
-      this.#setHealth(subscription, { ...health, ...paused });
-      this.#remember(entry);
-      for (const notice of notices) this.#insert(notice, at);
+      this.#changing.setHealth(subscription, { ...health, ...paused });
+      this.#changing.remember(entry);
+      for (const notice of notices) this.#changing.insert(notice, at);
       return true;
     });
   }
 
   resume({ subscription, at, entry }: Resuming): Promise<boolean> {
     return this.#commit(() => {
-      const { pausedAt, pausedReason: _, ...health } = this.#healthOf(subscription);
+      const { pausedAt, pausedReason: _, ...health } = this.#changing.healthOf(subscription);
       if (pausedAt === undefined) return false;
-      this.#setHealth(subscription, { ...health, changedAt: at });
-      this.#remember(entry);
+      this.#changing.setHealth(subscription, { ...health, changedAt: at });
+      this.#changing.remember(entry);
       return true;
     });
   }
@@ -189,7 +175,7 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
   noteSwitched(subscriptions: readonly string[], at: Instant): Promise<void> {
     return this.#commit(() => {
       for (const id of subscriptions) {
-        this.#setHealth(id, { ...this.#healthOf(id), changedAt: at });
+        this.#changing.setHealth(id, { ...this.#changing.healthOf(id), changedAt: at });
       }
     });
   }
@@ -214,14 +200,16 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
         most: most.slice(0, MOST_NAMED).map(({ since: _, ...row }) => row),
       });
       this.#rows.exhausted.clear();
-      return notice ? this.#insert(notice, at).deliveries.map((row) => row.subscription) : [];
+      return notice
+        ? this.#changing.insert(notice, at).deliveries.map((row) => row.subscription)
+        : [];
     });
   }
 
   remember(entries: readonly HistoryEntry[], notices: readonly NewEvent[] = []): Promise<void> {
     return this.#commit(() => {
-      for (const entry of entries) this.#remember(entry);
-      for (const notice of notices) this.#insert(notice, notice.event.occurredAt);
+      for (const entry of entries) this.#changing.remember(entry);
+      for (const notice of notices) this.#changing.insert(notice, notice.event.occurredAt);
     });
   }
 
@@ -235,7 +223,7 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
   ): Promise<Replay> {
     return this.#commit(() => {
       const replay = startReplay(this.#rows, beginning);
-      if (beginning.entry) this.#remember(beginning.entry(replay));
+      if (beginning.entry) this.#changing.remember(beginning.entry(replay));
       return replay;
     });
   }
@@ -248,7 +236,7 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
       const row = openReplay(this.#rows, id);
       if (!row) return false;
       row.replay = { ...row.replay, finishedAt: Math.round(at), state: "stopped" };
-      if (entry) this.#remember(entry(row.replay));
+      if (entry) this.#changing.remember(entry(row.replay));
       return true;
     });
   }
@@ -257,9 +245,9 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
     const { at } = limits;
     return this.#commit(() =>
       stepReplay(this.#rows, { id, ...limits }, {
-        sendAgain: (row) => this.#sendAgain(row, at),
-        hasten: (row) => this.#hasten(row, at),
-        cancel: (row, reason) => this.#cancel(row, reason, at),
+        sendAgain: (row) => this.#changing.sendAgain(row, at),
+        hasten: (row) => this.#changing.hasten(row, at),
+        cancel: (row, reason) => this.#changing.cancel(row, reason, at),
       })
     );
   }
@@ -297,7 +285,7 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
 
   async nextDue(): Promise<ReadonlyMap<string, Instant>> {
     const next = new Map<string, Instant>();
-    for (const { subscription, dueAt } of this.#unclaimed()) {
+    for (const { subscription, dueAt } of this.#claims.unclaimed()) {
       next.set(subscription, Math.min(next.get(subscription) ?? Infinity, dueAt));
     }
     return next;
@@ -307,14 +295,8 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
     return this.#commit(() => this.#pruning.batch(request));
   }
 
-  async unavailableBecause(): Promise<string | undefined> {
-    if (!this.#refused && !this.#isClosed) return undefined;
-    try {
-      await this.#commit(() => {});
-      return undefined;
-    } catch (error) {
-      return (error as Error).message;
-    }
+  unavailableBecause(): Promise<string | undefined> {
+    return this.#commits.unavailableBecause();
   }
 
   watch(listener: (changes: readonly Change[]) => void): () => void {
@@ -324,59 +306,19 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
     return () => void this.#listeners.delete(own);
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await Promise.allSettled(this.#underWay);
+  close(): Promise<void> {
+    return this.#commits.close();
   }
 
-  // What the operations have in common.
-
-  async #commit<Value>(change: () => Value, about?: { readonly ofEvents: number }): Promise<Value> {
-    this.#assertOpen();
-    const committing = this.#carryOut(change, about);
-    this.#underWay.add(committing);
-    try {
-      const answer = await committing;
-      this.#refused = undefined;
-      return answer;
-    } catch (error) {
-      if (error instanceof OutboxFailed) this.#fail(this.#refused = error);
-      if (error instanceof OutboxUnavailable) this.#refused = error;
-      throw error;
-    } finally {
-      this.#underWay.delete(committing);
-    }
-  }
-
-  async #carryOut<Value>(change: () => Value, about?: { readonly ofEvents: number }) {
-    return await this.#timed(() => {
-      this.#touched = new Set();
-      this.#turned = new Set();
+  #commit<Value>(change: () => Value, about?: { readonly ofEvents: number }): Promise<Value> {
+    return this.#commits.run(() => {
       const answer = change();
-      this.commits++;
-      this.#tell();
-      return Promise.resolve(answer);
+      this.#tell(this.#changing.take());
+      return answer;
     }, about);
   }
 
-  #assertOpen(): void {
-    if (this.#refused instanceof OutboxFailed) throw this.#refused;
-    if (this.#isClosed) throw new OutboxUnavailable(CLOSED);
-  }
-
-  #tell(): void {
-    const changes: Change[] = [
-      ...[...this.#touched].map((row) => ({
-        kind: "delivery" as const,
-        delivery: deliveryOf(row),
-      })),
-      ...[...this.#turned].map((subscription) => ({
-        kind: "subscription" as const,
-        subscription,
-        health: this.#rows.health.get(subscription)!,
-        pending: this.#rows.pending().filter((row) => row.subscription === subscription).length,
-      })),
-    ];
+  #tell(changes: readonly Change[]): void {
     for (const listener of changes.length > 0 ? [...this.#listeners] : []) {
       try {
         listener(changes);
@@ -385,138 +327,7 @@ export class MemoryOutbox extends MemoryReader implements Outbox, OutboxReader {
       }
     }
   }
-
-  #insert({ event, publisher, contentHash, source, deliveries }: NewEvent, at: Instant): EventRow {
-    const row: EventRow = {
-      seq: ++this.#rows.last.event,
-      event: { ...event, occurredAt: Math.round(event.occurredAt) },
-      ...{ publisher, contentHash, source },
-      acceptedAt: Math.round(at),
-      deliveries: [],
-    };
-    this.#rows.events.set(row.seq, row);
-    for (const { subscription, format, cause } of deliveries) {
-      this.#insertDelivery({ event: row, subscription, format, cause }, at);
-    }
-    return row;
-  }
-
-  #insertDelivery(
-    delivery: Pick<DeliveryRow, "event" | "subscription" | "format"> & {
-      readonly cause: DeliveryCause;
-      readonly redeliveryOf?: string;
-    },
-    at: Instant,
-  ): DeliveryRow {
-    const row: DeliveryRow = {
-      redeliveryOf: undefined,
-      ...delivery,
-      seq: ++this.#rows.last.delivery,
-      createdAt: Math.round(at),
-      dueAt: Math.round(at),
-      state: "pending",
-      attempts: [],
-    };
-    this.#rows.deliveries.set(row.seq, row);
-    row.event.deliveries.push(row);
-    this.#touched.add(row);
-    return row;
-  }
-
-  #sendAgain(row: DeliveryRow, at: Instant): DeliveryRow {
-    const { event, subscription, format } = row;
-    const again = { event, subscription, format, redeliveryOf: idOf(row) };
-    return this.#insertDelivery({ ...again, cause: "redelivery" }, at);
-  }
-
-  #hasten(row: DeliveryRow, now: Instant): void {
-    row.dueAt = Math.min(row.dueAt, Math.round(now));
-    this.#touched.add(row);
-  }
-
-  /** Whoever has claimed it may have an attempt under way. */
-  #cancel(row: DeliveryRow, reason: string, at: Instant): void {
-    const token = this.#claims.get(row.seq);
-    if (token !== undefined) this.#cancelled.set(row.seq, token);
-    this.#claims.delete(row.seq);
-    this.#finish(row, { state: "cancelled", reason, at });
-  }
-
-  #finish(
-    row: DeliveryRow,
-    { state, reason, at }: {
-      readonly state: Exclude<Verdict["kind"], "retry">;
-      readonly reason: string | undefined;
-      readonly at: Instant;
-    },
-  ): void {
-    const finishedAt = Math.round(at), finishedAfter = this.#rows.last.replay;
-    Object.assign(row, { state, reason, finishedAt, finishedAfter });
-    this.#touched.add(row);
-    if (state !== "exhausted" || isChannelId(row.subscription)) return;
-    const { exhausted } = this.#rows, { subscription } = row;
-    const first = exhausted.get(subscription) ?? {
-      ...{ since: finishedAt, subscription, deliveries: 0 },
-      example: { delivery: idOf(row), reason: reason! },
-    };
-    exhausted.set(subscription, { ...first, deliveries: first.deliveries + 1 });
-  }
-
-  #addAttempt(row: DeliveryRow, attempt: Attempt, verdict: Verdict["kind"] | undefined): void {
-    const kept: Attempt = {
-      ...attempt,
-      number: row.attempts.length + 1,
-      startedAt: Math.round(attempt.startedAt),
-      // The clock may be set back while an attempt runs.
-      durationMs: Math.max(0, Math.round(attempt.durationMs)),
-    };
-    row.attempts.push(kept);
-    row.lastStatus = responseOf(attempt.outcome)?.status;
-    if (row.cause !== "notice") this.#rows.tallies.add(row.subscription, kept, verdict);
-    this.#touched.add(row);
-  }
-
-  #healthOf(subscription: string): Health {
-    return this.#rows.health.get(subscription) ?? UNTRIED;
-  }
-
-  #setHealth(subscription: string, health: Health): void {
-    const before = this.#healthOf(subscription);
-    // Enabled or disabled, it is another from then on; when it is met first nothing has changed.
-    const isSwitched = before.changedAt !== undefined && before.changedAt !== health.changedAt;
-    const isTurning = isSwitched || before.failingSince !== health.failingSince ||
-      before.pausedAt !== health.pausedAt || isAnswering(before) !== isAnswering(health);
-    if (isTurning) this.#turned.add(subscription);
-    this.#rows.health.set(subscription, health);
-  }
-
-  #remember(entry: HistoryEntry): void {
-    this.#rows.history.push({ ...entry, seq: ++this.#rows.last.entry });
-  }
-
-  #unclaimed(): DeliveryRow[] {
-    return this.#rows.pending().filter(({ seq }) => !this.#claims.has(seq));
-  }
-
-  #claim(row: DeliveryRow): Claim {
-    const { subscription, cause, createdAt, redeliveryOf, attempts, event, format } = row;
-    const token = ++this.#lastToken;
-    this.#claims.set(row.seq, token);
-    return {
-      delivery: {
-        id: idOf(row),
-        ...{ subscription, cause, attemptCount: attempts.length, createdAt },
-        ...(redeliveryOf !== undefined && { redeliveryOf }),
-      },
-      event: event.event,
-      format,
-      ...(attempts[0] && { firstAttemptAt: attempts[0].startedAt }),
-      token,
-    };
-  }
 }
-
-const CLOSED = "the outbox in memory is closed: Bellhook is stopping";
 
 function rounded(mark: TimeMark): TimeMark {
   return { ...mark, reachedAt: Math.round(mark.reachedAt) };
