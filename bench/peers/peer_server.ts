@@ -40,7 +40,7 @@ export const CONCURRENCY = 160;
 
 /** Accepts events over HTTP, with the same framework and server as Bellhook. */
 export function servePeer(queue: Queue): void {
-  const subscriptions = SubscriptionIndex.of(
+  const subscriptions = new ByType(
     JSON.parse(Deno.readTextFileSync(Deno.env.get("SUBSCRIPTIONS")!)),
   );
   const app = new Hono();
@@ -89,7 +89,8 @@ interface Posted {
   readonly data: unknown;
 }
 
-class SubscriptionIndex {
+/** Who gets an event of a type. */
+class ByType {
   readonly #byType = new Map<string, Subscribed[]>();
   readonly #ofAll: Subscribed[] = [];
 
