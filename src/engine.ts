@@ -87,6 +87,7 @@ function appOf(parts: Parts): Engine["app"] {
     remember: (entry) => parts.remember({ at: steady.now(), ...entry }),
     onShutdown: (end) => streams.add(end),
     reload: (request) => reloading.reload(request),
+    origins: parts.origins ?? (() => Promise.resolve(undefined)),
   });
 }
 

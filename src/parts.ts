@@ -1,5 +1,6 @@
 import type { Config } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
+import type { LookUpOrigins } from "./config/origins.ts";
 import { HealthBoard } from "./dispatch/health_board.ts";
 import { JournalWatch } from "./dispatch/journal_watch.ts";
 import { Retention } from "./dispatch/retention.ts";
@@ -56,6 +57,8 @@ export interface EnginePorts {
   readonly tracing?: Tracing | undefined;
   /** How many lines of the log were dropped since nobody read it. */
   readonly droppedLogLines?: () => number;
+  /** Looks up where a subscription's settings stand in the config. */
+  readonly origins?: LookUpOrigins;
   /** Reads the config anew, in slices; without it a reload is refused. */
   readonly reload?: (turn: Turn) => Promise<Loaded>;
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { ConfigMemory } from "../config/memory.ts";
+import { readOrigins } from "../config/origins.ts";
 import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -86,6 +87,12 @@ export function addServe(program: Command, shell: Shell): void {
           descriptors: sharesOf(await openFilesLimit() ?? USUAL_LIMIT),
           watchLoop: (tell) => watchLoop(systemClock, tell),
           reload: load,
+          origins: (of) =>
+            readOrigins(of, {
+              path: configPath(options, environment),
+              memory,
+              read: Deno.readTextFile,
+            }),
           onBeat: () => manager.alive(),
           onUpgrading: upgrading.onStep,
           signal: stopStarting.signal,

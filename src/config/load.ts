@@ -288,11 +288,11 @@ async function readFile(
   surroundings.findings.warn(...findings.warnings);
   const isLasting = findings.problems.length === 0 &&
     reads.every(({ subscription }) => !subscription?.previousSecret);
+  const { warnings } = findings;
+  const known = { reads, warnings: listOf(warnings), secrets: listOf([...used]) };
   // Its stamp is older than what was read: what was written meanwhile shows the next time.
-  if (isLasting && folder?.canKeep(file.at)) {
-    const { warnings } = findings;
-    folder.keep(file.at, { reads, warnings: listOf(warnings), secrets: listOf([...used]) });
-  }
+  if (isLasting && folder?.canKeep(file.at)) folder.keep(file.at, known);
+  else folder?.note(known);
   return reads;
 }
 

@@ -80,6 +80,15 @@ export class ConfigMemory {
     return secrets;
   }
 
+  /** The included file that a subscription is in; undefined where it is in none that is remembered. */
+  fileOf(id: string): string | undefined {
+    for (const folder of this.#folders.values()) {
+      const file = folder.fileOf(id);
+      if (file !== undefined) return file;
+    }
+    return undefined;
+  }
+
   /** What was not kept this time is forgotten. */
   end(): void {
     this.#folders = this.#next;
@@ -95,6 +104,8 @@ export class ConfigMemory {
 export class FolderMemory {
   readonly #listing: Listing;
   readonly #files: (KnownFile | undefined)[];
+  /** Those that are not to be known by their places. */
+  readonly #passing: KnownFile[] = [];
   #before: FolderMemory | undefined;
   /** Where the next file was before, unless some have come or gone. */
   #next = 0;
@@ -123,6 +134,11 @@ export class FolderMemory {
     this.#files[at] = file;
   }
 
+  /** What came of a file that is to be read anew the next time. */
+  note(file: KnownFile): void {
+    this.#passing.push(file);
+  }
+
   /** Whether what is read of a file now tells what it is the next time. */
   canKeep(at: number): boolean {
     return this.#listing.stamps.text(at) !== undefined;
@@ -131,6 +147,14 @@ export class FolderMemory {
   forgetBefore(): void {
     this.#before = undefined;
     this.#next = 0;
+  }
+
+  fileOf(id: string): string | undefined {
+    for (const file of [...this.#files, ...this.#passing]) {
+      const read = file?.reads.find((read) => read.id === id);
+      if (read) return read.at.file;
+    }
+    return undefined;
   }
 
   addSecretsTo(all: Set<UsedSecret>): void {

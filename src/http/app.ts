@@ -1,5 +1,6 @@
 import { type Context, type Env, Hono, type MiddlewareHandler } from "hono";
 import type { Config } from "../config/config.ts";
+import type { LookUpOrigins } from "../config/origins.ts";
 import type { Health } from "../domain/health.ts";
 import type { NoticeChannel } from "../domain/notice.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -73,6 +74,7 @@ export interface AppPorts extends PublishPorts, StreamPorts, MetricsPorts {
   /** Patterns that have matched no event for a long time. */
   readonly unmatched: () => Promise<readonly UnmatchedPattern[]>;
   readonly reload: Reload;
+  readonly origins: LookUpOrigins;
   readonly onAccessRefused: RefusalsPorts["onAccessRefused"];
   /** Adds an entry to the history. Never rejects. */
   readonly remember: (entry: Omit<HistoryEntry, "at">) => Promise<void>;

@@ -164,7 +164,7 @@ export function healthView(
 }
 
 /** All settings of a subscription, with defaults. Shows only whether there is a secret. */
-function settingsView(subscription: Subscription) {
+export function settingsView(subscription: Subscription) {
   const { ladder, rateLimit, previousSecret } = subscription;
   return {
     ...given("contact", subscription.contact),

@@ -1,5 +1,7 @@
 /** A daemon with a past: real config, real database, real receivers, and everything going on. */
 import { loadConfig } from "../../src/config/load.ts";
+import { ConfigMemory } from "../../src/config/memory.ts";
+import { readOrigins } from "../../src/config/origins.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import type { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
@@ -34,16 +36,21 @@ export async function aHouse({ hours = 3 }: { hours?: number } = {}): Promise<Ho
   const receivers = startReceivers(received);
   const configPath = `${directory}/config.json`;
   await Deno.writeTextFile(configPath, JSON.stringify(words(receivers.addr.port), null, 2));
-  const load = () =>
-    loadConfig(configPath, {
-      env: (name) => SECRETS[name],
-      file: () => Promise.reject(new Error("no files here")),
-      credential: () => Promise.resolve(undefined),
-    });
+  const memory = new ConfigMemory();
+  const sources = {
+    env: (name: string) => SECRETS[name],
+    file: () => Promise.reject(new Error("no files here")),
+    credential: () => Promise.resolve(undefined),
+  };
+  const load = () => loadConfig(configPath, sources, { memory });
+  const read = (path: string) => Deno.readTextFile(path);
   const loaded = await load();
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   await seed(loaded.config, { now: systemClock.wall(), hours });
-  const daemon = await aDaemon(loaded.config, { reload: load });
+  const daemon = await aDaemon(loaded.config, {
+    reload: load,
+    origins: (of) => readOrigins(of, { path: configPath, memory, read }),
+  });
   const call: TestDaemon["call"] = (method, path, body) =>
     daemon.call(method, path, body, { authorization: `Bearer ${TOKEN}` });
   await call("POST", "/v1/subscriptions/pms-sync/pause");

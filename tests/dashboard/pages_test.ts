@@ -349,6 +349,23 @@ Deno.test("subscription: a failing one says what is wrong, and leads to the deli
   assert(page.links.includes(`/dashboard/deliveries/${body.items[0].id}`));
 });
 
+Deno.test("subscription: each setting says where it comes from", async () => {
+  await using house = await aHouse();
+  const visitor = await signedIn(house);
+  const lines = (await Deno.readTextFile(house.configPath)).split("\n");
+  const id = "guest-app", idAt = lines.findIndex((line) => line.includes(`"id": "${id}"`));
+  const url = 1 + lines.findIndex((line, index) => index > idAt && line.includes('"url"'));
+  const { text } = await visitor.open(`/dashboard/subscriptions/${id}`);
+  assertMatch(text, new RegExp(`url\\s+http\\S+\\s+config\\.json:${url}\\b`));
+  assertMatch(text, /jitter\s+0\.1\s+default/);
+  assertMatch(text, /timeout\s+\w+\s+profile \w+/);
+  assertMatch(text, /secret\s+\[redacted\]\s+config\.json:\d+/);
+  await Deno.remove(house.configPath);
+  const without = (await visitor.open(`/dashboard/subscriptions/${id}`)).text;
+  assertMatch(without, /jitter\s+0\.1\s/);
+  assertEquals(/config\.json:\d/.test(without), false);
+});
+
 Deno.test("history: who did what, of all or of one subscription", async () => {
   await using house = await aHouse();
   const visitor = await signedIn(house);

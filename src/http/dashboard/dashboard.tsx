@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
 import type { Config } from "../../config/config.ts";
+import type { LookUpOrigins } from "../../config/origins.ts";
 import { credit } from "../../domain/actor.ts";
 import type { Health } from "../../domain/health.ts";
 import type { NoticeChannel } from "../../domain/notice.ts";
@@ -79,6 +80,7 @@ export interface DashboardPorts {
   readonly channels: () => ReadonlyMap<string, NoticeChannel>;
   readonly unmatched: () => Promise<readonly UnmatchedPattern[]>;
   readonly reload: Reload;
+  readonly origins: LookUpOrigins;
   readonly feed: ChangeFeed;
   readonly onShutdown: (end: () => void) => () => void;
   readonly refusals: Refusals;

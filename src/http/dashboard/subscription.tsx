@@ -1,6 +1,7 @@
 // deno-lint-ignore-file jsx-key
 import type { Context } from "hono";
 import type { Config } from "../../config/config.ts";
+import type { LookUpOrigins } from "../../config/origins.ts";
 import type { NoticeChannel } from "../../domain/notice.ts";
 import { conditionOf, type Health } from "../../domain/health.ts";
 import { formatInstant, parseInstant } from "../../domain/instant.ts";
@@ -16,17 +17,17 @@ import type {
 } from "../../outbox/reader.ts";
 import { type NearSubscriptionPorts, noSuchSubscription } from "../near_subscription.ts";
 import { ProblemError } from "../problem.ts";
-import { subscriptionView } from "../views.ts";
 import { Chart, chartChoice } from "./chart.tsx";
 import { forInput, inUtc } from "./form_instants.ts";
 import { exampleEvent, exampleTypes, testType } from "./examples.ts";
 import { whyFailing } from "./failing.ts";
 import { renderPage } from "./frame.tsx";
 import { Hidden } from "./hidden.tsx";
-import { ActionButton, Cell, Code, Facts, History, Notice, Row, Table, When } from "./parts.tsx";
+import { ActionButton, Cell, Facts, History, Notice, Row, Table, When } from "./parts.tsx";
 import { deliveriesPath, HISTORY, subscriptionPath, SUBSCRIPTIONS, withQuery } from "./paths.ts";
 import { prettyJson } from "./pretty_json.ts";
 import { answersByStatus, type SpanName, statisticsOf } from "./statistics.ts";
+import { SubscriptionSettings } from "./subscription_settings.tsx";
 import { SubscriptionHeader, type SubscriptionStanding } from "./subscription_header.tsx";
 import type { DashboardEnv, Viewer } from "./viewer.ts";
 import { WhoIsTold } from "./who_is_told.tsx";
@@ -35,6 +36,7 @@ import { count, counted, percent, visible } from "./words.ts";
 export interface SubscriptionPagePorts extends NearSubscriptionPorts {
   readonly reader: OutboxReader;
   readonly config: () => Config;
+  readonly origins: LookUpOrigins;
   readonly health: (subscription: string) => Health;
   readonly channels: () => ReadonlyMap<string, NoticeChannel>;
 }
@@ -136,7 +138,11 @@ export async function subscriptionPage(
           </p>
         )}
         {subscription && (
-          <ConfigTable subscription={subscription} counts={counts} health={health} />
+          <SubscriptionSettings
+            subscription={subscription}
+            origins={await ports.origins({ id, profile: subscription.profile.name })}
+            path={config().path}
+          />
         )}
       </>
     ),
@@ -374,27 +380,4 @@ async function countFailed(
     until: Number.MAX_SAFE_INTEGER,
   } as const;
   return { since: formatInstant(since), count: await reader.countReplay(filter) };
-}
-
-function ConfigTable(
-  { subscription, counts, health }: {
-    subscription: Subscription;
-    counts: Counts;
-    health: Health;
-  },
-) {
-  const { url, profile, events, enabled, config } = subscriptionView(subscription, {
-    health,
-    counts,
-  });
-  const settings = { url, profile, events, enabled, ...config };
-  return (
-    <>
-      <h2>Config</h2>
-      <p class="muted">
-        From the file, defaults filled in. It is changed there, and put in force by a reload.
-      </p>
-      <Code text={JSON.stringify(settings, null, 2)} label="The subscription's config" />
-    </>
-  );
 }
