@@ -10,10 +10,24 @@ export interface MetricsPorts {
 export function metricsRoutes(ports: MetricsPorts): Hono<{ Variables: AccessVariables }> {
   const routes = new Hono<{ Variables: AccessVariables }>();
   routes.get("/", (context) => {
-    const pieces = ReadableStream.from(ports.metrics()).pipeThrough(new TextEncoderStream());
-    return context.body(pieces, 200, {
+    return context.body(streamOf(ports.metrics()), 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
     });
   });
   return routes;
+}
+
+/** Nothing is read before somebody wants it: to HEAD nobody does. */
+function streamOf(pieces: AsyncIterable<string>): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder(), iterator = pieces[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await iterator.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  }, { highWaterMark: 0 });
 }

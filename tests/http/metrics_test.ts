@@ -4,6 +4,7 @@ import type { DaemonPorts } from "../../src/daemon.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { Subscription } from "../../src/domain/subscription.ts";
 import { OutboxUnavailable } from "../../src/outbox/errors.ts";
+import { metricsRoutes } from "../../src/http/metrics.ts";
 import type { TimedCommit } from "../../src/outbox/outbox.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import { VERSION } from "../../src/version.ts";
@@ -309,4 +310,19 @@ Deno.test("metrics: contain nothing of a subscription's URL, secret and headers"
   await using daemon = await aDaemon(aConfig({ subscriptions: [receiver] }));
   const { body } = await daemon.call("GET", "/metrics");
   for (const hidden of ["t0ken", "r.example", "c2Vjcm"]) assert(!body.includes(hidden), hidden);
+});
+
+Deno.test("metrics: nothing is read for HEAD", async () => {
+  let begun = 0;
+  const routes = metricsRoutes({
+    async *metrics() {
+      begun++;
+      yield await Promise.resolve("a 1\n");
+    },
+  });
+  const { status, headers } = await routes.request("/", { method: "HEAD" });
+  assertEquals([status, headers.get("content-type")?.slice(0, 10)], [200, "text/plain"]);
+  assertEquals(begun, 0);
+  assertEquals(await (await routes.request("/")).text(), "a 1\n");
+  assertEquals(begun, 1);
 });
