@@ -98,8 +98,9 @@ export interface Tally {
   readonly lost: number;
 }
 
-/** How many answers of one kind came in one bucket of time. */
+/** How many answers of one kind came within a minute, or an hour, and took about as long. */
 export interface AnswerCount {
+  readonly startsAt: Instant;
   /** Undefined: none came. */
   readonly status?: number;
   /** As `answerTimeBucket` has it. */

@@ -1,5 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
+import { roundUp } from "../../src/http/dashboard/answer_times.tsx";
 import { chartChoice, scaleFor } from "../../src/http/dashboard/chart.tsx";
+import { statisticsOf } from "../../src/http/dashboard/statistics.ts";
+import { MemoryOutbox } from "../../src/outbox/memory/memory_outbox.ts";
+import { accepted, aDelivery, aNewEvent, delivered, NOON } from "../outbox/building.ts";
 import { fc } from "../support/properties.ts";
 
 Deno.test("scaleFor(): round numbers from 0, in few equal steps, and the highest bar fits", () => {
@@ -25,4 +29,37 @@ Deno.test("chartChoice(): what the address asks for, as far as it makes sense", 
   const preset = { span: "day" as const, kinds: ["delivered", "retrying", "failed"] as const };
   assertEquals(chartChoice({ span: "hour", show: "nothing" }, spans), preset);
   assertEquals(chartChoice({}, spans), preset);
+});
+
+Deno.test("roundUp(): the next of 1, 2, 5 and their tenfolds", () => {
+  assertEquals([0, 1, 1.5, 12, 47, 200, 201, 7_300].map(roundUp), [
+    1,
+    1,
+    2,
+    20,
+    50,
+    200,
+    500,
+    10_000,
+  ]);
+});
+
+Deno.test("statisticsOf(): each bar has the answer times of its own slots", async () => {
+  const outbox = new MemoryOutbox();
+  for (const [at, durationMs] of [[0, 10], [0, 20], [5, 400]] as const) {
+    const deliveries = [aDelivery({ claim: true })];
+    const startedAt = NOON + at * 3_600_000;
+    const enqueued = await outbox.enqueue({ events: [aNewEvent({ deliveries })], at: startedAt });
+    const recording = delivered(accepted(enqueued).claims[0]!, startedAt + durationMs);
+    await outbox.record({
+      ...recording,
+      attempt: { ...recording.attempt, startedAt, durationMs },
+    });
+  }
+  const { bars, p95 } = await statisticsOf(outbox, { span: "day", now: NOON + 6 * 3_600_000 });
+  const timed = bars.filter((bar) => bar.p95 !== undefined);
+  assertEquals(timed.map(({ startsAt }) => startsAt - NOON), [0, 5 * 3_600_000]);
+  assert(timed[0]!.p95! <= 25 && timed[1]!.p50! > 350, JSON.stringify(timed));
+  assert(p95! > 300);
+  await outbox.close();
 });

@@ -1,5 +1,6 @@
 // deno-lint-ignore-file jsx-key
 import { formatInstant, type Instant } from "../../domain/instant.ts";
+import { AnswerTimes } from "./answer_times.tsx";
 import { Cell, Row, Table } from "./parts.tsx";
 import { withQuery } from "./paths.ts";
 import { type Bar, type SpanName, SPANS, type Statistics, total } from "./statistics.ts";
@@ -68,6 +69,7 @@ export function Chart(
         </ol>
         <Bars bars={shown} top={scale.at(-1)!} steps={scale.length - 1} {...{ title, barMs }} />
       </div>
+      <AnswerTimes statistics={statistics} saysOf={(bar) => saysOf(bar, barMs)} />
       <p class="axis" aria-hidden="true">
         {marksOn(statistics).map((mark) => <span>{mark}</span>)}
         <span>now</span>
@@ -91,7 +93,7 @@ export function Chart(
 function keep(bar: Bar, kinds: readonly Kind[]): Bar {
   const of = (kind: Kind) => kinds.includes(kind) ? bar[kind] : 0;
   return {
-    startsAt: bar.startsAt,
+    ...bar,
     delivered: of("delivered"),
     retrying: of("retrying"),
     failed: of("failed"),
@@ -179,7 +181,11 @@ function stackOf(bar: Bar, top: number) {
 
 function saysOf(bar: Bar, barMs: number): string {
   const numbers = KINDS.map((kind) => `${count(bar[kind])} ${kind}`).join(", ");
-  return `${instantText(bar.startsAt, barMs)}: ${numbers}`;
+  const { p50, p95 } = bar;
+  const times = p50 === undefined || p95 === undefined
+    ? ""
+    : `; answers p50 ${length(p50)}, p95 ${length(p95)}`;
+  return `${instantText(bar.startsAt, barMs)}: ${numbers}${times}`;
 }
 
 /** As much of an instant as tells bars of that length apart. */
@@ -230,28 +236,34 @@ function Legend(
         </div>
         <div>
           <dt>Answers p50</dt>
-          <dd>{p50 === undefined ? "–" : length(p50)}</dd>
+          <dd>{timeText(p50)}</dd>
         </div>
         <div>
           <dt>p95</dt>
-          <dd>{p95 === undefined ? "–" : length(p95)}</dd>
+          <dd>{timeText(p95)}</dd>
         </div>
       </dl>
     </div>
   );
 }
 
+function timeText(ms: number | undefined): string {
+  return ms === undefined ? "–" : length(ms);
+}
+
 function BarsTable({ bars, label }: { bars: readonly Bar[]; label: string }) {
   const some = bars.filter((bar) => total(bar) > 0).toReversed();
   if (some.length === 0) return <p class="muted">Nothing was attempted.</p>;
   return (
-    <Table label={label} columns={["From", "Delivered", "Retrying", "Failed"]}>
+    <Table label={label} columns={["From", "Delivered", "Retrying", "Failed", "p50", "p95"]}>
       {some.map((bar) => (
         <Row>
           <Cell label="From">{formatInstant(bar.startsAt)}</Cell>
           <Cell label="Delivered" kind="number">{count(bar.delivered)}</Cell>
           <Cell label="Retrying" kind="number">{count(bar.retrying)}</Cell>
           <Cell label="Failed" kind="number">{count(bar.failed)}</Cell>
+          <Cell label="p50" kind="number">{timeText(bar.p50)}</Cell>
+          <Cell label="p95" kind="number">{timeText(bar.p95)}</Cell>
         </Row>
       ))}
     </Table>

@@ -29,6 +29,9 @@ export interface Bar {
   readonly delivered: number;
   readonly retrying: number;
   readonly failed: number;
+  /** How long answers took, in milliseconds; undefined where none came. */
+  readonly p50?: number;
+  readonly p95?: number;
 }
 
 /** What a span of the past came to. */
@@ -68,19 +71,21 @@ export async function statisticsOf(
     retrying: 0,
     failed: 0,
   }));
+  // A clock that was set back may have left slots that are yet to come.
+  const barAt = (at: Instant) => Math.min(barCount - 1, Math.floor((at - since) / barMs));
   for (const { startsAt, delivered, retrying, lost } of tallies) {
-    // A clock that was set back may have left slots that are yet to come.
-    const bar = bars[Math.min(barCount - 1, Math.floor((startsAt - since) / barMs))]!;
+    const bar = bars[barAt(startsAt)]!;
     bar.delivered += delivered;
     bar.retrying += retrying;
     bar.failed += lost;
   }
+  const answersOf = Map.groupBy(answers, (answer) => barAt(answer.startsAt));
   return {
     name: span,
     title,
     since,
     barMs,
-    bars,
+    bars: bars.map((bar, index) => ({ ...bar, ...answerTimes(answersOf.get(index) ?? []) })),
     delivered: sum(tallies, "delivered"),
     retrying: sum(tallies, "retrying"),
     failed: sum(tallies, "lost"),

@@ -33,12 +33,8 @@ export class Tallies {
   }
 
   answers(request: TallyRequest): AnswerCount[] {
-    const counts = new Map<string, AnswerCount>();
-    for (const answer of this.#wanted(request).flatMap(({ answers }) => [...answers.values()])) {
-      const key = `${answer.status} ${answer.took}`, before = counts.get(key)?.count ?? 0;
-      counts.set(key, { ...answer, count: before + answer.count });
-    }
-    return [...counts.values()];
+    return this.#wanted(request).sort((a, b) => a.startsAt - b.startsAt)
+      .flatMap(({ answers }) => [...answers.values()]);
   }
 
   get oldest(): Instant | undefined {
@@ -99,7 +95,8 @@ class Slot {
     const status = outcome.kind === "answered" ? responseOf(outcome)?.status : undefined;
     const took = answerTimeBucket(durationMs), key = `${status} ${took}`;
     const count = (this.answers.get(key)?.count ?? 0) + 1;
-    this.answers.set(key, { ...(status !== undefined && { status }), took, count });
+    const { startsAt } = this;
+    this.answers.set(key, { startsAt, ...(status !== undefined && { status }), took, count });
   }
 }
 

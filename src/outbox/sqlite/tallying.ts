@@ -161,6 +161,7 @@ export interface TallyRow {
 
 /** Counts by status and bucket in one number, as JSON of pairs. */
 export interface AnswersRow {
+  readonly starts_at: Instant;
   readonly answers: string;
 }
 
@@ -209,20 +210,31 @@ function sumOf(stored: Tally, more: Counted): Tally {
   return sum;
 }
 
-/** The answers of several slots added up, with those of attempts that no tally has yet. */
+/** The answers of each slot: what is stored, and what attempts add that no tally has yet. */
 export function answersFromRows(
   rows: readonly AnswersRow[],
   attempts: readonly TalliedAttempt[],
   wanted: Wanted,
 ): AnswerCount[] {
-  const stored = rows.flatMap((row) => JSON.parse(row.answers) as [number, number][]);
-  const more = wantedSlots(attempts, wanted).flatMap(({ answers }) => [...answers]);
-  const sums = new Map<number, number>();
-  for (const [key, count] of [...stored, ...more]) sums.set(key, (sums.get(key) ?? 0) + count);
-  return [...sums].map(([key, count]) => {
-    const status = Math.floor(key / BUCKETS);
-    return { ...(status === NO_ANSWER ? {} : { status }), took: key % BUCKETS, count };
-  });
+  const slots = new Map(
+    rows.map((row) => [row.starts_at, new Map(JSON.parse(row.answers) as [number, number][])]),
+  );
+  for (const { startsAt, answers } of wantedSlots(attempts, wanted)) {
+    const sums = slots.get(startsAt) ?? new Map<number, number>();
+    for (const [key, count] of answers) sums.set(key, (sums.get(key) ?? 0) + count);
+    slots.set(startsAt, sums);
+  }
+  return [...slots].sort(([a], [b]) => a - b).flatMap(([startsAt, answers]) =>
+    [...answers].map(([key, count]) => {
+      const status = Math.floor(key / BUCKETS);
+      return {
+        startsAt,
+        ...(status === NO_ANSWER ? {} : { status }),
+        took: key % BUCKETS,
+        count,
+      };
+    })
+  );
 }
 
 /** The statements that keep tallies; the tests ask SQLite how it would run each. */

@@ -85,5 +85,6 @@ export const TOTALS_SQL = {
     from tallies where series = :series and starts_at >= :since order by starts_at`,
 
   answers: `
-    select answers from tallies where series = :series and starts_at >= :since`,
+    select starts_at, answers from tallies where series = :series and starts_at >= :since
+    order by starts_at`,
 } as const;
