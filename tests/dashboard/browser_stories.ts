@@ -330,7 +330,7 @@ story("a chart tells its numbers under the pointer and by keys", async (browser,
   await bars.first().hover();
   assertEquals(await says.innerText(), first!);
   await page.reload();
-  await page.locator("[data-chart]").focus();
+  await page.locator("[data-chart]").first().focus();
   await page.keyboard.press("ArrowRight");
   assertEquals(await says.innerText(), last!);
   await page.keyboard.press("ArrowLeft");
@@ -445,14 +445,31 @@ story("a request is copied as curl, and a sample as code", async (browser, house
   const { body } = await house.call("GET", "/v1/deliveries?subscription=erp&limit=1");
   await page.goto(`${house.url}/dashboard/deliveries/${body.items[0].id}`);
   await page.getByText("As curl").first().click();
-  await page.getByRole("button", { name: "Copy" }).first().click();
+  await page.getByRole("button", { name: "Copy", exact: true }).first().click();
   await page.getByRole("button", { name: "Copied" }).waitFor();
   const copied = String(await page.evaluate("navigator.clipboard.readText()"));
   assertMatch(copied, /^curl --request POST --globoff http:\/\/127\.0\.0\.1:\d+\/erp/);
   await page.goto(`${house.url}/dashboard/receivers/erp`);
-  await page.getByRole("button", { name: "Copy" }).first().click();
+  await page.getByRole("button", { name: "Copy", exact: true }).first().click();
   await page.getByRole("button", { name: "Copied" }).waitFor();
   assertMatch(String(await page.evaluate("navigator.clipboard.readText()")), /createHmac/);
+});
+
+story("an id is copied whole by a click, from a row and from its page", async (browser, house) => {
+  const page = await aPage(browser, house, { permissions: ["clipboard-read", "clipboard-write"] });
+  const { body } = await house.call("GET", "/v1/deliveries?subscription=erp&limit=1");
+  const [{ id, event }] = body.items;
+  const copied = async (what: string) => {
+    await page.getByRole("button", { name: `Copy ${what}`, exact: true }).first().click({
+      timeout: 5_000,
+    });
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    return await page.evaluate("navigator.clipboard.readText()");
+  };
+  await page.goto(`${house.url}/dashboard/deliveries/${id}`);
+  assertEquals(await copied(id), id);
+  await page.goto(`${house.url}/dashboard/deliveries?subscription=erp`);
+  assertEquals(await copied(event), event);
 });
 
 story("what a receiver answered can't act on the page that shows it", async (browser, house) => {

@@ -286,6 +286,27 @@ function onClick(event) {
   if (shows) document.getElementById(shows.dataset.shows).showModal();
   const copies = event.target.closest("[data-copies]");
   if (copies) copy(copies);
+  const copiesText = event.target.closest("[data-copies-text]");
+  if (copiesText) copyText(copiesText);
+}
+
+/** Where copying is not allowed the text is shown whole and selected, to be copied by hand. */
+async function copyText(button) {
+  const { copiesText: text } = button.dataset;
+  const sign = button.textContent, label = button.getAttribute("aria-label");
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    button.textContent = text;
+    getSelection().selectAllChildren(button);
+    return;
+  }
+  button.textContent = "✓";
+  button.setAttribute("aria-label", "Copied");
+  setTimeout(() => {
+    button.textContent = sign;
+    button.setAttribute("aria-label", label);
+  }, 2_000);
 }
 
 async function copy(button) {

@@ -18,6 +18,7 @@ import {
   ActionButton,
   Code,
   CopyButton,
+  CopyId,
   Facts,
   History,
   Notice,
@@ -210,8 +211,19 @@ function DeliveryFacts({ delivery, viewer }: { delivery: StoredDelivery; viewer:
   return (
     <Facts
       facts={[
-        ["Delivery", <code>{id}</code>],
-        ["Event", <a href={eventPath(event.sentAs ?? event.id)}>{visible(event.id)}</a>],
+        [
+          "Delivery",
+          <>
+            <code>{id}</code> <CopyId id={id} />
+          </>,
+        ],
+        [
+          "Event",
+          <>
+            <a href={eventPath(event.sentAs ?? event.id)}>{visible(event.id)}</a>{" "}
+            <CopyId id={event.id} />
+          </>,
+        ],
         ["Sent as", event.sentAs],
         ["Because of", CAUSES[cause]],
         ["Created", <When at={createdAt} now={viewer.now} />],

@@ -3,7 +3,7 @@ import type { Delivery } from "../../domain/delivery.ts";
 import { resultWords, rowReason } from "../../domain/result_words.ts";
 import type { IsHeld } from "../views.ts";
 import { listedPath } from "./neighbours.tsx";
-import { Cell, Row, State, Table, When } from "./parts.tsx";
+import { Cell, CopyId, Row, State, Table, When } from "./parts.tsx";
 import { eventPath, subscriptionPath } from "./paths.ts";
 import type { Viewer } from "./viewer.ts";
 import { shownState, visible } from "./words.ts";
@@ -69,9 +69,12 @@ function DeliveryRow(
         {delivery.cause !== "event" && <span class="tag">{delivery.cause}</span>}
       </Cell>
       <Cell label="Event id">
-        <a class="id" href={eventPath(eventSentAs ?? eventId)} title={visible(eventId)}>
-          {visible(inTheMiddle(eventId))}
-        </a>
+        <span class="beside">
+          <a class="id" href={eventPath(eventSentAs ?? eventId)} title={visible(eventId)}>
+            {visible(inTheMiddle(eventId))}
+          </a>
+          <CopyId id={eventId} />
+        </span>
       </Cell>
       <Cell label="Subscription">
         <a href={subscriptionPath(subscription)} title={visible(subscription)}>

@@ -7,7 +7,7 @@ import { ProblemError } from "../problem.ts";
 import { type IsHeld } from "../views.ts";
 import { EventDeliveries } from "./event_deliveries.tsx";
 import { renderPage } from "./frame.tsx";
-import { Cell, Code, Empty, Facts, Payload, Row, Table, When } from "./parts.tsx";
+import { Cell, Code, CopyId, Empty, Facts, Payload, Row, Table, When } from "./parts.tsx";
 import { eventPath, EVENTS, subscriptionPath } from "./paths.ts";
 import type { DashboardEnv } from "./viewer.ts";
 import { count, visible } from "./words.ts";
@@ -55,7 +55,12 @@ export async function eventPage(
         <h1>{visible(type)}</h1>
         <Facts
           facts={[
-            ["Event", <a href={eventPath(sentAs ?? id)}>{visible(id)}</a>],
+            [
+              "Event",
+              <>
+                <a href={eventPath(sentAs ?? id)}>{visible(id)}</a> <CopyId id={id} />
+              </>,
+            ],
             ["Sent as", sentAs],
             ["Happened", <When at={occurredAt} now={viewer.now} />],
             ["Accepted", <When at={acceptedAt} now={viewer.now} />],

@@ -147,6 +147,22 @@ export function CopyButton({ from, what }: { from: string; what: string }) {
   );
 }
 
+/** Copies an id, all of it, also where it is shown without its middle. */
+export function CopyId({ id }: { id: string }) {
+  return (
+    <button
+      type="button"
+      class="quiet copies-id needs-script"
+      data-copies-text={id}
+      aria-label={`Copy ${visible(id)}`}
+      title="Copy"
+      hidden
+    >
+      ⧉
+    </button>
+  );
+}
+
 /** A body: its size, pretty and as it went over the wire. */
 export function Payload(
   { text, size, label, id, viewer, truncated = false }: {
