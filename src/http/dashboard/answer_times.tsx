@@ -15,7 +15,10 @@ export function AnswerTimes(
   const top = roundUp(slowest), width = WIDTH / bars.length;
   return (
     <>
-      <h3>Answer times</h3>
+      <h3>
+        Answer times <span class="line-p50" title="Half were faster">p50</span>{" "}
+        <span class="line-p95" title="One in twenty was slower">p95</span>
+      </h3>
       <div class="plot">
         <ol class="scale" aria-hidden="true">
           <li>{length(top)}</li>
@@ -52,10 +55,6 @@ export function AnswerTimes(
           ))}
         </svg>
       </div>
-      <p class="legend">
-        <span class="line-p50">p50: half were faster</span>
-        <span class="line-p95">p95: one in twenty was slower</span>
-      </p>
     </>
   );
 }
