@@ -323,7 +323,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "outbox/sqlite/connection.ts",
     text: "await removeRemains(path);",
     replacement: "",
-    tests: ["cli/long_work_test.ts"],
+    tests: ["outbox/long_work_test.ts"],
   },
   {
     defence: "the stop that is heeded before anything is sent",
@@ -342,9 +342,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the sync that closes no descriptor of the database",
-    file: "outbox/sqlite/disk_thread.ts",
-    text: "file.syncDataSync();",
-    replacement: "void file.syncData();",
+    file: "outbox/sqlite/journal.ts",
+    text: "await this.#disk.sync(DATABASE);",
+    replacement: "using file = await Deno.open(this.#path); await file.syncData();",
     tests: ["disk/locks_test.ts"],
   },
   {

@@ -277,3 +277,17 @@ Deno.test("a thread that is interrupted answers at once, and says what SQLite sa
   await assertRejects(() => thread.exec("select 1"), Interrupted);
   thread.abandon();
 });
+
+Deno.test("start: what a killed process left of a copy or a compaction is removed, and no other file", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/bellhook.db`;
+  await (await openSqliteOutbox(path)).close();
+  const left = [".bellhook.db.4242.partial", ".bellhook.db-v2-backup.4242.partial"];
+  const others = [".other.db.4242.partial", "bellhook.db-v2-backup"];
+  for (const name of [...left, ...others]) await Deno.writeTextFile(`${folder}/${name}`, "half");
+  await (await openSqliteOutbox(path)).close();
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  assertEquals(left.filter((name) => names.includes(name)), []);
+  assertEquals(others.filter((name) => !names.includes(name)), []);
+  await Deno.remove(folder, { recursive: true });
+});
