@@ -6,30 +6,18 @@ import type { NoticeChannel } from "../domain/notice.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Registry } from "../ingest/registry.ts";
 import type { UnmatchedPattern } from "../ingest/unmatched_patterns.ts";
-import {
-  DataDamaged,
-  InvalidCursorError,
-  OutboxFailed,
-  OutboxUnavailable,
-} from "../outbox/errors.ts";
 import type { HistoryEntry } from "../outbox/outbox.ts";
 import type { LongJournal, OutboxReader } from "../outbox/reader.ts";
 import type { Log } from "../runtime/log.ts";
 import { type Answer, toResponse } from "../server/answer.ts";
 import type { Random } from "../runtime/random.ts";
-import {
-  access,
-  AccessRefused,
-  type AccessVariables,
-  assertOwnPage,
-  operatorsOnly,
-  requestAddress,
-} from "./access.ts";
+import { access, type AccessVariables, assertOwnPage, operatorsOnly } from "./access.ts";
 import { allowedMethods } from "./allowed_methods.ts";
 import type { DashboardPorts } from "./dashboard/dashboard.tsx";
 import type { DashboardEnv } from "./dashboard/viewer.ts";
 import { shownUnder, withoutBasePath } from "./base_path.ts";
 import { deliveriesRoutes } from "./deliveries.ts";
+import { problemsFor } from "./error_problems.ts";
 import { eventsRoutes } from "./events.ts";
 import { historyRoutes } from "./history.ts";
 import { assertAddressed } from "./host.ts";
@@ -46,7 +34,6 @@ import {
   publishing,
   type PublishPorts,
   RETRY_AFTER_SECONDS,
-  unavailable,
 } from "./publish.ts";
 import { Refusals, type RefusalsPorts } from "./refusals.ts";
 import { type Reload, reloadRoutes } from "./reload.ts";
@@ -103,42 +90,39 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
     refusals: new Refusals(given),
   };
   const app = new Hono<{ Variables: AccessVariables }>();
-  const problemOf = async (error: Error, request: Pick<Posting, "method" | "url" | "headers">) => {
-    const { method, url } = request;
-    if (error instanceof AccessRefused) {
-      const address = requestAddress(request, ports.config());
-      const { reason } = error;
-      const waitSeconds = await ports.refusals.note({ address, reason });
-      return problem(
-        waitSeconds === undefined ? error.problem : tooManyRefused(error, waitSeconds),
-      );
-    }
-    if (error instanceof InvalidCursorError) {
-      return problem({
-        status: 422,
-        title: "Unprocessable Content",
-        detail: "the query is not valid",
-        errors: [{ path: "cursor", message: error.message }],
-      });
-    }
-    if (error instanceof ProblemError) return problem(error.problem);
-    if (error instanceof OutboxFailed || error instanceof OutboxUnavailable) {
-      return problem(unavailable(error.message));
-    }
-    if (error instanceof DataDamaged) {
-      return problem({ status: 500, title: "Internal Server Error", detail: error.message });
-    }
-    ports.log.requestBroke({ method, path: URL.parse(url)?.pathname ?? url }, error);
-    return problem({
-      status: 500,
-      title: "Internal Server Error",
-      detail: "a fault inside bellhook; its log says more",
-    });
-  };
+  const problemOf = problemsFor(ports);
   const publish = publishing(ports, problemOf);
   app.onError((error, context) => problemOf(error, context.req.raw));
   app.notFound((context) => nothingFound(app, context));
   app.post(EVENTS_PATH, async (context) => toResponse(await publish(context.req.raw)));
+  addRoutes(app, ports);
+  function answer(request: Request | Incoming): Response | Promise<Response> {
+    try {
+      assertOwnPage(request.headers, ports.config());
+      assertAddressed(request);
+      return app.fetch(requestOf(request, ports.config().server.basePath));
+    } catch (error) {
+      return problemOf(error as Error, request);
+    }
+  }
+
+  function fetch(request: Request): Response | Promise<Response>;
+  function fetch(request: Request | Incoming): Answer | Promise<Answer>;
+  function fetch(request: Request | Incoming): Answer | Promise<Answer> {
+    if (!postsEvents(request)) return answer(request);
+    return request instanceof Request ? publish(request).then(toResponse) : publish(request);
+  }
+
+  return { routes: app.routes, fetch };
+}
+
+type Routes = Hono<{ Variables: AccessVariables }>;
+
+/** All but that which takes events. */
+function addRoutes(
+  app: Routes,
+  ports: AppPorts & { readonly intake: Intake; readonly refusals: Refusals },
+): void {
   app.use(notCached);
   app.get("/-/healthy", (context) => context.json({ status: "healthy" }));
   app.get("/-/ready", async (context) => {
@@ -183,24 +167,6 @@ export function createApp(given: Omit<AppPorts, "intake">): App {
       return await shownUnder(ports.config().server.basePath, answer);
     });
   }
-  function answer(request: Request | Incoming): Response | Promise<Response> {
-    try {
-      assertOwnPage(request.headers, ports.config());
-      assertAddressed(request);
-      return app.fetch(requestOf(request, ports.config().server.basePath));
-    } catch (error) {
-      return problemOf(error as Error, request);
-    }
-  }
-
-  function fetch(request: Request): Response | Promise<Response>;
-  function fetch(request: Request | Incoming): Answer | Promise<Answer>;
-  function fetch(request: Request | Incoming): Answer | Promise<Answer> {
-    if (!postsEvents(request)) return answer(request);
-    return request instanceof Request ? publish(request).then(toResponse) : publish(request);
-  }
-
-  return { routes: app.routes, fetch };
 }
 
 /** Paths below `/v1` that only operators may use. Publishers' `POST /v1/events` is handled before. */
@@ -237,16 +203,6 @@ const NO_REQUESTS = /^(CONNECT|TRACE|TRACK)$/i;
 function at(url: string, { method, headers, body }: Request): Request {
   const options: RequestInit & { duplex: "half" } = { method, headers, body, duplex: "half" };
   return new Request(url, options);
-}
-
-function tooManyRefused({ problem }: AccessRefused, retryAfterSeconds: number) {
-  return {
-    status: 429,
-    title: "Too Many Requests",
-    detail: `${problem.detail}; too many requests from this address were refused. ` +
-      `Wait ${retryAfterSeconds} s; a correct token is accepted at once`,
-    retryAfterSeconds,
-  } as const;
 }
 
 /** Adds the NOT_CACHED headers to answers that don't set their own, as the dashboard's do. */
