@@ -16,7 +16,7 @@ import { sayNoneFit } from "./none_fit.ts";
 import type { GlobalOptions, Shell } from "./shell.ts";
 import { printLine } from "./table.ts";
 
-interface SteeringOptions extends DeliveryFilter {
+interface RetryOptions extends DeliveryFilter {
   readonly yes?: boolean;
 }
 
@@ -34,7 +34,7 @@ export function addRetryAndCancel(program: Command, shell: Shell): void {
     addFilterOptions(command, { states, preset, clock: shell.terminal.clock })
       .addOption(new Option("--yes", "don't ask"))
       .addHelpText("after", examples)
-      .action(shell.does<SteeringOptions, [string[]]>(async (options, ids) => {
+      .action(shell.does<RetryOptions, [string[]]>(async (options, ids) => {
         if ((ids.length > 0) === isGiven(options)) {
           throw new CommandError(
             EXIT.notValid,
