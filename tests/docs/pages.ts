@@ -4,8 +4,10 @@ export const PAGES: readonly string[] = [
   "CHANGELOG.md",
   "bench/README.md",
   "src/README.md",
-  ...[...Deno.readDirSync("docs")].map(({ name }) => `docs/${name}`)
-    .filter((path) => path.endsWith(".md")).sort(),
+  ...["docs", "docs/decisions"].flatMap((folder) =>
+    [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`)
+      .filter((path) => path.endsWith(".md")).sort()
+  ),
 ];
 
 /** A fenced block: its language as it is named, its text without the indentation of its fence. */
