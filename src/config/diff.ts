@@ -1,5 +1,4 @@
-import { formatStatusRanges } from "../domain/attempt.ts";
-import { formatDuration, formatRate, formatSize } from "../domain/duration.ts";
+import { formatDuration, formatSize } from "../domain/duration.ts";
 import { formatInstant } from "../domain/instant.ts";
 import { NumberText } from "../domain/json_text.ts";
 import { channelSecrets, type NoticeChannel } from "../domain/notice.ts";
@@ -10,6 +9,7 @@ import type { Steps, Turn } from "../runtime/turn.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import type { Config, Listen, Operator, Publisher } from "./config.ts";
 import { formatPath } from "./problem.ts";
+import { shownSettings } from "./settings.ts";
 
 /** What a reload changes. Of a secret it tells that it changed, and nothing else. */
 export interface ConfigDiff {
@@ -199,7 +199,7 @@ function plain(value: unknown): string {
 }
 
 function subscriptionFacets(subscription: Subscription): Facets {
-  const { profile, secret, previousSecret, headers, rateLimit } = subscription;
+  const { profile, secret, previousSecret, headers } = subscription;
   const values = headers.map(([, value]) => value);
   const facets: [string, Facet | undefined][] = [
     ["url", shown(subscription.url)],
@@ -235,24 +235,10 @@ function subscriptionFacets(subscription: Subscription): Facets {
     ["enabled", json(subscription.enabled)],
     ["settings", nonEmpty(subscription.settings.size, hidden(subscription.settings))],
     ["permissions", nonEmpty(subscription.permissions.length, json(subscription.permissions))],
-    ["timeout", shown(formatDuration(subscription.timeoutMs))],
-    ["retry", shownLadder(subscription.ladder)],
-    ["jitter", json(subscription.jitter)],
-    ["success", shown(formatStatusRanges(subscription.success))],
-    ["waitForConfirmation", json(subscription.waitForConfirmation)],
-    ["concurrency", json(subscription.concurrency)],
-    [
-      "rateLimit",
-      optional(
-        rateLimit,
-        (rate) => shown(formatRate(rate)),
-      ),
-    ],
-    ["keepResponse", shown(formatSize(subscription.keepResponseBytes))],
-    ["standardHeaders", json(subscription.standardHeaders)],
-    ["traceparent", json(subscription.traceparent)],
-    ["allowHttp", json(subscription.allowHttp)],
-    ["allowNetworks", json(subscription.allowNetworks)],
+    ...Object.entries(shownSettings(subscription)).map(([key, value]): [string, Facet] => [
+      key,
+      typeof value === "string" ? shown(value) : json(value),
+    ]),
   ];
   return present(facets);
 }
@@ -319,12 +305,6 @@ function optional<T>(value: T | undefined, facet: (value: T) => Facet): Facet | 
 
 function nonEmpty(size: number, facet: Facet): Facet | undefined {
   return size === 0 ? undefined : facet;
-}
-
-function shownLadder({ waitsMs, thenEveryMs, forMs }: Subscription["ladder"]): Facet {
-  const waits = plain(waitsMs.map(formatDuration));
-  const then = thenEveryMs === undefined ? "" : ` then every ${formatDuration(thenEveryMs)}`;
-  return shown(`${waits}${then}${forMs === undefined ? "" : ` for ${formatDuration(forMs)}`}`);
 }
 
 function formatListen(listen: Listen): string {

@@ -4,9 +4,9 @@ import { BUILT_IN } from "../profiles/table.ts";
 import { type RawProfile, rawProfile } from "../profiles/raw_profile.ts";
 import { resolveProfile } from "../profiles/resolve_profile.ts";
 import { type Findings } from "./problem.ts";
-import { nameFault } from "./schema.ts";
 import type { Place } from "./source.ts";
 import { suggestion } from "./suggestion.ts";
+import { nameFault } from "./value_schemas.ts";
 
 /** Profiles by name; undefined stands for one that is declared, but in words that are wrong. */
 export type Profiles = ReadonlyMap<string, Profile | undefined>;

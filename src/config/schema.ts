@@ -3,18 +3,30 @@
  * from. Only what one value shows by itself is said here; what takes two is checked after it.
  */
 import * as z from "zod";
-import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
-import { LONGEST_MS, parseDuration, parseRate, parseSize } from "../domain/duration.ts";
-import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
-import { parseInstant } from "../domain/instant.ts";
 import { isChannelId } from "../domain/notice.ts";
 import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
-import { rawProfile, successProblem } from "../profiles/raw_profile.ts";
-import { parseNetwork } from "../transport/address_guard.ts";
-import { splitFix } from "./problem.ts";
+import { rawProfile } from "../profiles/raw_profile.ts";
+import { settingSchemas } from "./settings.ts";
+import {
+  basePath,
+  count,
+  duration,
+  eventName,
+  hasControl,
+  instant,
+  line,
+  nameFault,
+  pattern,
+  proxy,
+  rateLimit,
+  size,
+  socketGroup,
+  socketMode,
+  text,
+} from "./value_schemas.ts";
 
-/** What holds where the file says nothing. */
+/** What holds where the file says nothing, but for a subscription's settings. */
 export const DEFAULTS = {
   listen: "127.0.0.1:8420",
   maxBody: "256KiB",
@@ -26,9 +38,6 @@ export const DEFAULTS = {
   keepExhausted: "90d",
   totalConcurrency: 256,
   profile: "standard",
-  jitter: 0.1,
-  concurrency: 16,
-  keepResponse: "4KiB",
 } as const;
 
 /** The kinds of notice, in the order they are documented in. */
@@ -42,166 +51,6 @@ export const NOTICE_KINDS = [
 
 /** What a channel gets that names none: what is exhausted is only told where it is asked for. */
 export const DEFAULT_NOTICES = NOTICE_KINDS.filter((kind) => kind !== "delivery.exhausted");
-
-interface Fault {
-  readonly message: string;
-  readonly fix?: string;
-}
-
-/** A text of a certain form; `pattern` tells editors what `fault` tells people. */
-function text(fault: (text: string) => Fault | undefined, pattern?: RegExp) {
-  // Not superRefine(), which makes a function anew for each text, tens of thousands of times.
-  const schema = z.string().check(({ value, issues }) => {
-    const found = fault(value);
-    if (found === undefined) return;
-    const { message, fix } = found;
-    issues.push({ code: "custom", message, params: { fix }, input: value, continue: true });
-  });
-  return pattern ? schema.meta({ pattern: pattern.source }) : schema;
-}
-
-/** A text that says something, on one line. */
-const line = text((value) => nameFault(value, "text"));
-
-/** What is wrong with a name, which `what` calls it: it says something, on one line. */
-export function nameFault(name: string, what: string): Fault | undefined {
-  if (name === "") return { message: `the ${what} is empty` };
-  if (hasControl(name)) return { message: `the ${what} holds a control character` };
-  // The database has no place for it: what is stored would be another name.
-  if (name.isWellFormed()) return undefined;
-  return { message: `the ${what} holds half a character: a surrogate without its partner` };
-}
-
-function length({ aboveZero }: { aboveZero: boolean }) {
-  return text((value) => {
-    const ms = parseDuration(value);
-    if (ms === undefined) {
-      return {
-        message: `${quoted(value)} is no length of time`,
-        fix: 'write it as "500ms", "30s", "5m", "2h" or "30d"',
-      };
-    }
-    if (ms > LONGEST_MS) {
-      const message = `${quoted(value)} is longer than ten years`;
-      return { message, fix: 'give "3650d" at most' };
-    }
-    if (ms > 0 || !aboveZero) return undefined;
-    return { message: `${quoted(value)} is no time at all`, fix: "give more than zero" };
-  }, /^\d{1,9}(ms|s|m|h|d)$/);
-}
-
-const duration = length({ aboveZero: false }).meta({ id: "Duration", examples: ["30s"] });
-const deadline = length({ aboveZero: true }).meta({ id: "Deadline", examples: ["30s"] });
-
-const size = text((value) => {
-  const bytes = parseSize(value);
-  if (bytes === undefined) {
-    return {
-      message: `${quoted(value)} is no size`,
-      fix: 'write it as "512B", "64KiB" or "1MiB"',
-    };
-  }
-  if (bytes > 0 && bytes <= 256 * 1024 ** 2) return undefined;
-  return { message: `${quoted(value)} is not between "1B" and "256MiB"` };
-}, /^\d{1,9}(B|KiB|MiB|GiB)$/);
-
-/** How much of a response may be kept; nothing at all can be wanted. */
-const keptSize = text((value) => {
-  const bytes = parseSize(value);
-  if (bytes !== undefined && bytes <= MAX_RESPONSE_BYTES) return undefined;
-  return {
-    message: bytes === undefined
-      ? `${quoted(value)} is no size`
-      : `${quoted(value)} is more than can be kept of a response`,
-    fix: 'write it as "512B" or "4KiB"; "64KiB" is the most, "0B" keeps none',
-  };
-}, /^\d{1,9}(B|KiB)$/);
-
-const pattern = text((value) => {
-  if (value === "") return { message: "the pattern is empty", fix: 'write "*" for all types' };
-  if (value.length > LONGEST_TYPE) {
-    return { message: `the pattern has more than ${LONGEST_TYPE} characters` };
-  }
-  if (isEventType(value)) return undefined;
-  const reason = "none has white space or a control character";
-  const message = `${quoted(value)} fits no event type: ${reason}`;
-  return { message, fix: "write the type as it is posted" };
-});
-
-/** The receiver's name of an event. */
-const eventName = text((value) => {
-  const fault = nameFault(value, "name");
-  if (fault) return { ...fault, fix: "give the receiver's name of the event, or take this out" };
-  return value.length > LONGEST_TYPE
-    ? { message: `the name has more than ${LONGEST_TYPE} characters` }
-    : undefined;
-});
-
-const network = text((value) =>
-  parseNetwork(value) === undefined
-    ? {
-      message: `${quoted(value)} is no network`,
-      fix: 'write it as "10.0.0.0/8", "fd00::/8" or a single address',
-    }
-    : undefined
-);
-
-const proxy = text((value) =>
-  value === "unix" || parseNetwork(value) !== undefined ? undefined : {
-    message: `${quoted(value)} is no network`,
-    fix: 'write it as "10.0.0.0/8", "fd00::/8", a single address, or "unix"',
-  }
-);
-
-const socketMode = text((value) =>
-  /^0?[0-7]{3}$/.test(value) ? undefined : {
-    message: `${quoted(value)} is no file mode`,
-    fix: 'write it as "0660", "0600" or "0666"',
-  }, /^0?[0-7]{3}$/);
-
-const socketGroup = text((value) =>
-  /^[\w.][\w.@-]{0,254}\$?$/.test(value) ? undefined : {
-    message: `${quoted(value)} is no group's name or number`,
-    fix: 'write it as "www-data" or "33"',
-  }
-);
-
-/** Segments that no browser and no proxy reads as anything else. */
-const BASE_PATH = /^((\/(?!\.{1,2}(\/|$))[\w.~-]+)+)?$/;
-
-const basePath = text((value) => {
-  if (value.length <= 200 && BASE_PATH.test(value)) return undefined;
-  return {
-    message: `${quoted(value)} is no path that a daemon can be served under`,
-    fix: 'write it as "/bellhook" or "/internal/bellhook", without a slash at the end',
-  };
-}, BASE_PATH);
-
-const instant = text((value) =>
-  parseInstant(value) === undefined
-    ? {
-      message: `${quoted(value)} is no instant`,
-      fix: 'write it in RFC 3339: "2026-01-31T12:00:00Z"',
-    }
-    : undefined
-).meta({ format: "date-time" });
-
-const success = text((value) => {
-  const problem = successProblem(value);
-  return problem === undefined ? undefined : splitFix(problem);
-}).meta({ examples: ["2xx", "200", "200-204,409"] });
-
-const rateLimit = text((value) =>
-  parseRate(value) ? undefined : {
-    message: `${quoted(value)} is no rate`,
-    fix: 'write it as "10/s", "600/m", "1000/h" or "5000/d"',
-  }, /^0*[1-9]\d{0,6}\/[smhd]$/);
-
-/** Whether a text holds what no name or header may: control characters, line breaks. */
-function hasControl(value: string): boolean {
-  // deno-lint-ignore no-control-regex
-  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(value);
-}
 
 const SECRET_IN_FILE = {
   error: (issue: { input?: unknown }) =>
@@ -262,51 +111,10 @@ const match = z.record(
   z.union([scalar, operators, z.array(z.union([scalar, operators])).min(1)]),
 );
 
-const count = (most: number) => z.int().min(1).max(most);
-
-/** What both a subscription and the `delivery` block may set; the first of them wins. */
-const SETTINGS = {
-  profile: z.string().min(1).optional().describe(
-    "The wire format and delivery rules: standard, bookingsync, booking-experts, bookingshake, " +
-      "bookingscheduler, roostsync, or one of `profiles`",
-  ).meta({ default: DEFAULTS.profile, examples: [...BUILT_IN.keys()] }),
-  waitForConfirmation: z.boolean().optional().describe(
-    "Booking Experts' choice: true repeats until the receiver confirms, false sends once and " +
-      "records the answer without acting on it",
-  ),
-  timeout: deadline.optional().describe(
-    "The deadline of one attempt: resolving, connecting, request and response together",
-  ),
-  retry: z.array(duration).max(1_000).optional().describe(
-    "The waits between attempts, each from the end of the one before; an empty list: one attempt",
-  ),
-  jitter: z.number().min(0).max(1).optional()
-    .describe("The greatest share of a wait that is added to it by chance; 0 turns it off")
-    .meta({ default: DEFAULTS.jitter }),
-  success: success.optional().describe(
-    "The statuses that count as success (never 1xx, 3xx or 410)",
-  ),
-  concurrency: count(10_000).optional()
-    .describe("How many attempts of one subscription may be under way at once")
-    .meta({ default: DEFAULTS.concurrency }),
-  rateLimit: rateLimit.optional().describe("How many attempts may start in a length of time")
-    .meta({ examples: ["10/s"] }),
-  keepResponse: keptSize.optional().describe(
-    "How much of a successful response's body is kept, at most `64KiB`; of any other, 64KiB are kept",
-  ).meta({ default: DEFAULTS.keepResponse }),
-  standardHeaders: z.boolean().optional().describe(
-    "Whether webhook-id, webhook-timestamp and webhook-signature go out beside the profile's own",
-  ),
-  traceparent: z.boolean().optional().describe(
-    "Whether requests carry a traceparent header (W3C Trace Context) that names their attempt's span, " +
-      "where traces are on",
-  ).meta({ default: false }),
-  allowHttp: z.boolean().optional().describe("Lets the URL be http instead of https")
-    .meta({ default: false }),
-  allowNetworks: z.array(network).optional().describe(
-    "Networks (CIDR) that requests may go to although they are not public",
-  ).meta({ default: [], examples: [["10.0.0.0/8"]] }),
-};
+const profile = z.string().min(1).optional().describe(
+  "The wire format and delivery rules: standard, bookingsync, booking-experts, bookingshake, " +
+    "bookingscheduler, roostsync, or one of `profiles`",
+).meta({ default: DEFAULTS.profile, examples: [...BUILT_IN.keys()] });
 
 const contact = text((value) =>
   /^https?:\/\//i.test(value) || /^[^\s@<>,;:"/]+@[^\s@<>,;:"/]+$/.test(value) ? undefined : {
@@ -357,7 +165,8 @@ export const subscriptionWords = z.strictObject({
   permissions: z.array(line).optional().describe(
     "The resources this subscription may read, where the profile asks for them",
   ),
-  ...SETTINGS,
+  profile,
+  ...settingSchemas,
 }).meta({ id: "Subscription" });
 
 /** A subscription that is a file of its own: it may name its schema. */
@@ -475,7 +284,8 @@ export const configWords = z.strictObject({
       .meta({ default: DEFAULTS.keepExhausted }),
   }).optional().describe("The database"),
   delivery: z.strictObject({
-    ...SETTINGS,
+    profile,
+    ...settingSchemas,
     totalConcurrency: count(100_000).optional()
       .describe("How many attempts may be under way at once in the whole process")
       .meta({ default: DEFAULTS.totalConcurrency }),

@@ -1,6 +1,4 @@
 import { createHash } from "node:crypto";
-import { parseStatusRanges } from "../domain/attempt.ts";
-import { parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
 import type { JsonText } from "../domain/json_text.ts";
 import { compilePattern } from "../domain/pattern.ts";
@@ -10,15 +8,17 @@ import { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Steps } from "../runtime/turn.ts";
 import { headerNameProblem, headerValueProblem } from "../profiles/header.ts";
+import { BUILT_IN } from "../profiles/table.ts";
 import { readMatch, readScope } from "./conditions.ts";
 import { readContacts } from "./contacts.ts";
 import { checkEvents, checkRename } from "./event_names.ts";
 import { type Profiles, unknownProfile } from "./own_profiles.ts";
 import { type Findings, splitFix } from "./problem.ts";
-import { type Allowed, receiverUrlProblem } from "./receiver_url.ts";
+import { receiverUrlProblem } from "./receiver_url.ts";
 import { type ConfigWords, DEFAULTS, type SubscriptionWords } from "./schema.ts";
 import { secretFormProblem } from "./secret_form.ts";
 import type { SecretReader } from "./secrets.ts";
+import { settingsOf } from "./settings.ts";
 import type { Sound } from "./shape.ts";
 import type { Problem } from "./config.ts";
 import { type Read, where } from "./memory.ts";
@@ -117,6 +117,9 @@ function workOf({ url, events, scope, match, profile }: Entry["words"]): string 
   return createHash("sha256").update(work).digest("base64");
 }
 
+/** Settings are read with it where the profile isn't known: what else is wrong is found all the same. */
+const STANDARD = BUILT_IN.get(DEFAULTS.profile)!;
+
 async function readSubscription(
   { place, words }: Entry,
   surroundings: Surroundings,
@@ -132,7 +135,8 @@ async function readSubscription(
   checkScope(place.at("scope"), profile, surroundings);
   const settings = readSettings(place.at("settings"), profile, findings);
   const match = readMatch(place.at("match"), findings);
-  const allowed = allowedBy(words, defaults, profile);
+  const inForce = settingsOf({ own: words, delivery: defaults, profile: profile ?? STANDARD });
+  const allowed = { http: inForce.allowHttp, networks: inForce.allowNetworks, where: "" };
   if (words.url !== undefined) {
     const problem = receiverUrlProblem(words.url, allowed, place.at("url"));
     if (problem) findings.add(problem);
@@ -143,12 +147,9 @@ async function readSubscription(
   const means = { allowed, secret, hasMail: surroundings.hasMail };
   const contact = readContacts(place.at("contact"), means, findings);
   const headers = await readHeaders(place.at("headers"), { words, profile }, surroundings);
-  const traceparent = words.traceparent ?? defaults.traceparent ?? false;
-  if (traceparent) checkTraceparent(place.at("headers"), profile, findings);
+  if (inForce.traceparent) checkTraceparent(place.at("headers"), profile, findings);
   if (profile === undefined || words.id === undefined || words.url === undefined) return undefined;
-  const standardHeaders = words.standardHeaders ?? defaults.standardHeaders ??
-    profile.standardHeaders;
-  if (secret !== undefined && !standardHeaders && profile.signature === undefined) {
+  if (secret !== undefined && !inForce.standardHeaders && profile.signature === undefined) {
     findings.warn(
       place.at(words.standardHeaders === undefined ? "id" : "standardHeaders").problem(
         `without the standard headers nothing is signed: profile ${quoted(profile.name)} has no ` +
@@ -157,7 +158,6 @@ async function readSubscription(
       ),
     );
   }
-  const rate = words.rateLimit ?? defaults.rateLimit;
   return {
     id: words.id,
     url: words.url,
@@ -174,21 +174,7 @@ async function readSubscription(
     enabled: words.enabled ?? true,
     settings,
     permissions: (words.permissions ?? []).filter((one) => one !== undefined),
-    timeoutMs: msOf(words.timeout ?? defaults.timeout) ?? profile.timeoutMs,
-    ladder: ladderOf(words.retry ?? defaults.retry) ?? profile.ladder,
-    jitter: words.jitter ?? defaults.jitter ?? DEFAULTS.jitter,
-    success: parseStatusRanges(words.success ?? defaults.success ?? "") ?? profile.success,
-    waitForConfirmation: profile.waitForConfirmation === undefined ||
-      (words.waitForConfirmation ?? defaults.waitForConfirmation ?? profile.waitForConfirmation),
-    concurrency: words.concurrency ?? defaults.concurrency ?? DEFAULTS.concurrency,
-    ...(rate !== undefined && { rateLimit: parseRate(rate)! }),
-    keepResponseBytes: parseSize(
-      words.keepResponse ?? defaults.keepResponse ?? DEFAULTS.keepResponse,
-    )!,
-    standardHeaders,
-    traceparent,
-    allowHttp: allowed.http,
-    allowNetworks: allowed.networks,
+    ...inForce,
   };
 }
 
@@ -323,24 +309,6 @@ function settingsIn(shape: BodyShape): string[] {
       ? [value.source.slice("settings.".length)]
       : [];
   });
-}
-
-const NO_NETWORKS: readonly string[] = [];
-
-function allowedBy(
-  words: Entry["words"],
-  defaults: Surroundings["defaults"],
-  profile: Profile | undefined,
-): Allowed {
-  const networks = words.allowNetworks ?? defaults.allowNetworks ?? NO_NETWORKS;
-  return {
-    http: words.allowHttp ?? defaults.allowHttp ?? profile?.httpsRequired === false,
-    // The defaults' own list where nothing is to be left out of it.
-    networks: networks.every((network) => network !== undefined)
-      ? networks
-      : networks.filter((network) => network !== undefined),
-    where: "",
-  };
 }
 
 function checkConfirmation(
@@ -489,12 +457,4 @@ function checkTraceparent(headers: Place, profile: Profile | undefined, findings
     const message = `profile ${quoted(profile.name)} writes the header "traceparent" itself`;
     findings.add(headers.problem(message, 'take "traceparent": true out'));
   }
-}
-
-function msOf(duration: string | undefined): number | undefined {
-  return duration === undefined ? undefined : parseDuration(duration);
-}
-
-function ladderOf(waits: readonly (string | undefined)[] | undefined) {
-  return waits && { waitsMs: waits.map((wait) => msOf(wait) ?? 0) };
 }

@@ -1,0 +1,237 @@
+import * as z from "zod";
+import { formatStatusRanges, parseStatusRanges } from "../domain/attempt.ts";
+import {
+  formatDuration,
+  formatRate,
+  formatSize,
+  parseDuration,
+  parseRate,
+  parseSize,
+} from "../domain/duration.ts";
+import type { Ladder } from "../domain/ladder.ts";
+import type { Profile } from "../domain/profile.ts";
+import type { Subscription } from "../domain/subscription.ts";
+import {
+  count,
+  deadline,
+  duration,
+  keptSize,
+  network,
+  rateLimit,
+  success,
+} from "./value_schemas.ts";
+
+/** A key that a subscription may set for itself, and the `delivery` block for all subscriptions. */
+interface Setting<Raw, Value> {
+  /** What the file may say. Its description is the documentation of the key. */
+  readonly schema: z.ZodType<Raw>;
+  /** The default of the profile. */
+  readonly ofProfile?: (profile: Profile) => Value | undefined;
+  /** The default where the profile has none, as the file would say it. */
+  readonly builtIn?: Raw;
+}
+
+/** How a value is read from what the file says, and shown as the file would say it. */
+interface Spelling<Raw, Value> {
+  readonly parse: (said: Raw, profile: Profile) => Value;
+  readonly show: (value: Value) => unknown;
+}
+
+/** A value that the file says as it is needs no spelling. */
+type SettingOf<Raw, Value> =
+  & Setting<Raw, Value>
+  & ([Raw] extends [Value] ? Partial<Spelling<Raw, Value>> : Spelling<Raw, Value>);
+
+/** `field` is what the rest of the code knows the setting by. */
+function setting<Raw, Field extends keyof Subscription>(
+  field: Field,
+  settingOf: SettingOf<Raw, NonNullable<Subscription[Field]>>,
+) {
+  return { field, ...settingOf };
+}
+
+/**
+ * The settings of a subscription, by key. The config file's schema, its documentation, the API, the
+ * dashboard and `bellhook diff` are made from this table. None of the settings is a secret, and a
+ * reload changes any of them.
+ *
+ * To add one, add it here, and its field to `Subscription` where it is used.
+ */
+export const SETTINGS = {
+  waitForConfirmation: setting("waitForConfirmation", {
+    schema: z.boolean().describe(
+      "Booking Experts' choice: true repeats until the receiver confirms, false sends once and " +
+        "records the answer without acting on it",
+    ),
+    // Without that choice, a profile always waits.
+    parse: (said, profile) => profile.waitForConfirmation === undefined || said,
+    ofProfile: (profile) => profile.waitForConfirmation ?? true,
+  }),
+  timeout: setting("timeoutMs", {
+    schema: deadline.describe(
+      "The deadline of one attempt: resolving, connecting, request and response together",
+    ),
+    parse: (said) => parseDuration(said)!,
+    show: formatDuration,
+    ofProfile: (profile) => profile.timeoutMs,
+  }),
+  retry: setting("ladder", {
+    schema: z.array(duration).max(1_000).describe(
+      "The waits between attempts, each from the end of the one before; an empty list: one attempt",
+    ),
+    parse: (said) => ({ waitsMs: said.map((wait) => parseDuration(wait)!) }),
+    show: shownLadder,
+    ofProfile: (profile) => profile.ladder,
+  }),
+  jitter: setting("jitter", {
+    schema: z.number().min(0).max(1).describe(
+      "The greatest share of a wait that is added to it by chance; 0 turns it off",
+    ),
+    builtIn: 0.1,
+  }),
+  success: setting("success", {
+    schema: success.describe("The statuses that count as success (never 1xx, 3xx or 410)"),
+    parse: (said) => parseStatusRanges(said)!,
+    show: formatStatusRanges,
+    ofProfile: (profile) => profile.success,
+  }),
+  concurrency: setting("concurrency", {
+    schema: count(10_000).describe(
+      "How many attempts of one subscription may be under way at once",
+    ),
+    builtIn: 16,
+  }),
+  rateLimit: setting("rateLimit", {
+    schema: rateLimit.describe("How many attempts may start in a length of time")
+      .meta({ examples: ["10/s"] }),
+    parse: (said) => parseRate(said)!,
+    show: formatRate,
+  }),
+  keepResponse: setting("keepResponseBytes", {
+    schema: keptSize.describe(
+      "How much of a successful response's body is kept, at most `64KiB`; of any other, 64KiB are kept",
+    ),
+    parse: (said) => parseSize(said)!,
+    show: formatSize,
+    builtIn: "4KiB",
+  }),
+  standardHeaders: setting("standardHeaders", {
+    schema: z.boolean().describe(
+      "Whether webhook-id, webhook-timestamp and webhook-signature go out beside the profile's own",
+    ),
+    ofProfile: (profile) => profile.standardHeaders,
+  }),
+  traceparent: setting("traceparent", {
+    schema: z.boolean().describe(
+      "Whether requests carry a traceparent header (W3C Trace Context) that names their attempt's span, " +
+        "where traces are on",
+    ),
+    builtIn: false,
+  }),
+  allowHttp: setting("allowHttp", {
+    schema: z.boolean().describe("Lets the URL be http instead of https"),
+    ofProfile: (profile) => profile.httpsRequired ? undefined : true,
+    builtIn: false,
+  }),
+  allowNetworks: setting("allowNetworks", {
+    schema: z.array(network).describe(
+      "Networks (CIDR) that requests may go to although they are not public",
+    ).meta({ examples: [["10.0.0.0/8"]] }),
+    builtIn: [],
+  }),
+};
+
+function shownLadder({ waitsMs, thenEveryMs, forMs }: Ladder): string[] {
+  const waits = waitsMs.map(formatDuration);
+  if (thenEveryMs === undefined) return waits;
+  return [...waits, `then every ${formatDuration(thenEveryMs)} for ${formatDuration(forMs!)}`];
+}
+
+type Table = typeof SETTINGS;
+
+/** The settings of a subscription, with all defaults. */
+export type Settings = Pick<Subscription, Table[keyof Table]["field"]>;
+
+/** What a part of the file says of the settings. Values that are not valid have been taken out. */
+type Said = { readonly [Key in keyof Table]?: unknown };
+
+type AnySetting =
+  & Setting<unknown, unknown>
+  & Partial<Spelling<unknown, unknown>>
+  & { readonly field: keyof Settings };
+
+const ENTRIES = Object.entries(SETTINGS) as unknown as readonly [keyof Table, AnySetting][];
+
+/** The keys of the settings, for the schema of a subscription and that of `delivery`. */
+export const settingSchemas = Object.fromEntries(
+  ENTRIES.map(([key, { schema, builtIn }]) => [
+    key,
+    builtIn === undefined ? schema.optional() : schema.optional().meta({ default: builtIn }),
+  ]),
+) as { [Key in keyof Table]: z.ZodOptional<Table[Key]["schema"]> };
+
+/**
+ * The settings in force for a subscription: what it says itself comes first, then what `delivery`
+ * says, then the default of the profile, then the built-in one.
+ */
+export function settingsOf(
+  { own = {}, delivery = {}, profile }: {
+    readonly own?: Said;
+    readonly delivery?: Said;
+    readonly profile: Profile;
+  },
+): Settings {
+  const settings: Partial<Record<keyof Settings, unknown>> = {};
+  for (const [key, setting] of ENTRIES) {
+    const value = valueOf(setting, own[key] ?? delivery[key], profile);
+    if (value !== undefined) settings[setting.field] = value;
+  }
+  return settings as Settings;
+}
+
+function valueOf(
+  { parse = asItIs, ofProfile, builtIn }: AnySetting,
+  said: unknown,
+  profile: Profile,
+): unknown {
+  if (said !== undefined) return parse(withoutGaps(said), profile);
+  return ofProfile?.(profile) ?? (builtIn === undefined ? undefined : parse(builtIn, profile));
+}
+
+function asItIs(value: unknown): unknown {
+  return value;
+}
+
+/** A list without the elements that were taken out. Without any gap, it is the list itself. */
+function withoutGaps(said: unknown): unknown {
+  if (!Array.isArray(said) || !said.includes(undefined)) return said;
+  return said.filter((element) => element !== undefined);
+}
+
+/** The settings by key, as the file would say them. One that has no value is left out. */
+export function shownSettings(settings: Settings): Record<string, unknown> {
+  return Object.fromEntries(
+    ENTRIES.flatMap(([key, { field, show = asItIs }]) => {
+      const value = settings[field];
+      return value === undefined ? [] : [[key, show(value)]];
+    }),
+  );
+}
+
+/** A subscription with all defaults, that matches no event yet. */
+export function bareSubscription(id: string, url: string, profile: Profile): Subscription {
+  return {
+    id,
+    url,
+    events: [],
+    profile,
+    scope: new Map(),
+    match: [],
+    headers: [],
+    rename: new Map(),
+    enabled: true,
+    settings: new Map(),
+    permissions: [],
+    ...settingsOf({ profile }),
+  };
+}
