@@ -7,13 +7,13 @@ import type { Config, Operator, Publisher } from "./config.ts";
 import { readScope } from "./conditions.ts";
 import { undeclared } from "./event_names.ts";
 import { type Findings } from "./problem.ts";
-import type { ConfigWords } from "./schema.ts";
+import type { RawConfig } from "./schema.ts";
 import { where } from "./memory.ts";
 import type { SecretReader } from "./secrets.ts";
-import type { Sound } from "./shape.ts";
+import type { PartlyValid } from "./shape.ts";
 import type { Place } from "./source.ts";
 
-type AuthWords = NonNullable<Sound<ConfigWords>["auth"]>;
+type AuthWords = NonNullable<PartlyValid<RawConfig>["auth"]>;
 
 interface Surroundings {
   readonly secrets: SecretReader;

@@ -8,9 +8,9 @@ import { nearestOf, suggestion } from "./suggestion.ts";
 
 /** What the names of a subscription are checked against. */
 export interface Names {
-  /** The publisher's types; undefined where any is taken. */
+  /** The publisher's event types. Undefined if any type is accepted. */
   readonly declared: ReadonlySet<string> | undefined;
-  /** The receiver's; undefined where the profile is not known. */
+  /** Its events are the receiver's. Undefined if the profile isn't known. */
   readonly profile: Profile | undefined;
   /** The receiver's name by the publisher's. */
   readonly rename: ReadonlyMap<string, string>;

@@ -3,13 +3,13 @@ import type { Problem } from "./config.ts";
 import type { Listing } from "./listing.ts";
 import type { Subscription } from "../domain/subscription.ts";
 
-/** What was read of one entry of a config: all that is needed of it once its text is gone. */
-export interface Read {
+/** What was read of a subscription in a file: all that is needed of it once the text is gone. */
+export interface ReadEntry {
   readonly subscription: Subscription | undefined;
   readonly id: string | undefined;
   /** Where its id stands. */
   readonly idAt: Mark;
-  /** Equal to another's where both send the same events to the same URL; undefined where that is not known. */
+  /** Equal for subscriptions that send the same events to the same URL. Undefined if it isn't known. */
   readonly work: string | undefined;
   readonly at: Mark;
 }
@@ -34,7 +34,7 @@ export interface UsedSecret {
 /** What came of an included file in which nothing is wrong. */
 export interface KnownFile {
   readonly secrets: readonly UsedSecret[];
-  readonly reads: readonly Read[];
+  readonly reads: readonly ReadEntry[];
   readonly warnings: readonly Problem[];
 }
 

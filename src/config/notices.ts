@@ -3,13 +3,13 @@ import { Secret } from "../domain/secret.ts";
 import type { Problem } from "./config.ts";
 import type { Findings } from "./problem.ts";
 import { type Allowed, receiverUrlProblem } from "./receiver_url.ts";
-import { type ConfigWords, DEFAULT_NOTICES } from "./schema.ts";
+import { DEFAULT_NOTICES, type RawConfig } from "./schema.ts";
 import { secretFormProblem } from "./secret_form.ts";
 import type { SecretReader } from "./secrets.ts";
-import type { Sound } from "./shape.ts";
+import type { PartlyValid } from "./shape.ts";
 import type { Place } from "./source.ts";
 
-type Channels = NonNullable<Sound<ConfigWords>["notify"]>;
+type Channels = NonNullable<PartlyValid<RawConfig>["notify"]>;
 type ChannelWords = Exclude<Channels[number], undefined>;
 type Words<Name extends Channel["kind"]> =
   Extract<ChannelWords, { readonly [_ in Name]?: unknown }> extends
@@ -17,7 +17,7 @@ type Words<Name extends Channel["kind"]> =
 
 interface Surroundings {
   /** The `delivery` block: notices go where its defaults let requests go. */
-  readonly defaults: NonNullable<Sound<ConfigWords>["delivery"]>;
+  readonly defaults: NonNullable<PartlyValid<RawConfig>["delivery"]>;
   readonly secrets: SecretReader;
   readonly findings: Findings;
 }

@@ -124,7 +124,7 @@ const contact = text((value) =>
 );
 
 /** One entry of `subscriptions`, also in an included file. */
-export const subscriptionWords = z.strictObject({
+export const rawSubscription = z.strictObject({
   id: line.max(200)
     // No address could name them: clients resolve these two away.
     .refine((text) => text !== "." && text !== "..", "the id must not be . or ..")
@@ -170,7 +170,7 @@ export const subscriptionWords = z.strictObject({
 }).meta({ id: "Subscription" });
 
 /** A subscription that is a file of its own: it may name its schema. */
-export const includedWords = subscriptionWords.extend({
+export const rawIncluded = rawSubscription.extend({
   $schema: z.string().optional().describe("For editors; not read"),
 });
 
@@ -244,7 +244,7 @@ const notify = z.union([
 ]).meta({ id: "Notify" });
 
 /** The config file. */
-export const configWords = z.strictObject({
+export const rawConfig = z.strictObject({
   $schema: z.string().optional().describe("For editors; not read"),
   server: z.strictObject({
     listen: line.optional().describe(
@@ -312,20 +312,20 @@ export const configWords = z.strictObject({
   profiles: z.record(z.string(), rawProfile.meta({ id: "Profile" })).optional().describe(
     "Wire formats of one's own, by name, in the words of the built-in ones",
   ),
-  subscriptions: z.array(subscriptionWords).optional().describe("Who wants events"),
+  subscriptions: z.array(rawSubscription).optional().describe("Who wants events"),
   include: z.array(line).optional().describe(
     "Globs relative to this file, as shells have them (`*`, `?`, `[a-z]`, `[!a-z]` and `{ab,cd}`; " +
       "`**` for any folders): further files, each one subscription or a list of them",
   ).meta({ examples: [["customers/*.json"]] }),
 }).meta({ title: "Bellhook's config file" });
 
-/** The words of one subscription, as they stand in a file. */
-export type SubscriptionWords = z.infer<typeof subscriptionWords>;
+/** A subscription as it is written in a file. */
+export type RawSubscription = z.infer<typeof rawSubscription>;
 
-/** The words of the whole file. */
-export type ConfigWords = z.infer<typeof configWords>;
+/** The config file as it is written. */
+export type RawConfig = z.infer<typeof rawConfig>;
 
 /** The JSON Schema (draft 2020-12) of the config file, for editors. */
 export function configJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(configWords, { io: "input", unrepresentable: "any" });
+  return z.toJSONSchema(rawConfig, { io: "input", unrepresentable: "any" });
 }

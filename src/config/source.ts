@@ -1,31 +1,32 @@
-import { createScanner, type ParseError, printParseErrorCode, visit } from "jsonc-parser";
-import { compact, type JsonText, JsonTextError, MAX_DEPTH } from "../domain/json_text.ts";
-import { quoted } from "../domain/quoted.ts";
+import { createScanner } from "jsonc-parser";
+import { compact, type JsonText, JsonTextError } from "../domain/json_text.ts";
 import type { Turn } from "../runtime/turn.ts";
 import type { Problem } from "./config.ts";
-import { type Ends, surveySound } from "./sound_survey.ts";
 import type { Mark } from "./memory.ts";
-import { formatPath, type Path } from "./problem.ts";
+import type { Path } from "./problem.ts";
+import { SourceText } from "./source_text.ts";
+import { checkSyntax, type Ends } from "./syntax_check.ts";
+import { findSyntaxProblems } from "./syntax_problems.ts";
 
 /**
- * Reads JSONC: a place for its root, or what is wrong with the syntax. Repeated keys are found. A
- * text of which `known` has been found out has no fault of either kind.
+ * Parses JSONC. Returns a place for its root, or what is wrong with the syntax. It also reports keys that
+ * are given twice. With the `ends` of `checkSyntax`, the text is known to be valid.
  */
 export function parseSource(
   file: string,
   text: string,
-  known?: Ends,
+  ends?: Ends,
 ): { root?: Place; problems: Problem[] } {
-  const source = new Source(file, withoutMark(text), known);
-  const { isSound, problems } = known ? { isSound: true, problems: [] } : survey(source);
-  if (!isSound) return { problems };
+  const source = new Source(file, withoutMark(text), ends);
+  const { isValid, problems } = ends ? { isValid: true, problems: [] } : findSyntaxProblems(source);
+  if (!isValid) return { problems };
   const node = source.nodeFrom(0);
   return { root: new Place({ source, path: [], steps: [], node, anchor: node }), problems };
 }
 
-/** As parseSource; in slices, where there are any. */
+/** Like parseSource, but in slices if there is a turn. */
 export async function readSource(file: string, text: string, turn: Turn | undefined) {
-  return parseSource(file, text, turn && await surveySound(withoutMark(text), turn));
+  return parseSource(file, text, turn && await checkSyntax(withoutMark(text), turn));
 }
 
 /** Without the byte order mark that editors put before a text. */
@@ -180,19 +181,13 @@ export function safeName(name: string): string {
   return /^__proto__\0*$/.test(name) ? `${name}\0` : name;
 }
 
-/** A file's text, and where its lines begin. */
-class Source {
-  readonly file: string;
-  readonly text: string;
-  /** Found when somebody asks for a line, which hardly ever happens. */
-  #lineStarts: readonly number[] | undefined;
+/** The text of a valid file, and a scanner that finds the values in it. */
+class Source extends SourceText {
   readonly #scanner: ReturnType<typeof createScanner>;
-
   readonly #ends: Ends | undefined;
 
   constructor(file: string, text: string, ends: Ends | undefined) {
-    this.file = file;
-    this.text = text;
+    super(file, text);
     this.#ends = ends;
     this.#scanner = createScanner(text, true);
   }
@@ -262,30 +257,6 @@ class Source {
   #tokenText(): string {
     const offset = this.#scanner.getTokenOffset();
     return this.text.slice(offset, offset + this.#scanner.getTokenLength());
-  }
-
-  /** Line and column of an offset, from 1. */
-  position(offset: number): { line: number; column: number } {
-    const starts = this.#lineStarts ??= [
-      0,
-      ...[...this.text.matchAll(/\r\n|\r|\n/g)].map((m) => m.index + m[0].length),
-    ];
-    let low = 0, high = starts.length - 1;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if (starts[middle]! <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return { line: low + 1, column: offset - starts[low]! + 1 };
-  }
-
-  problem(
-    offset: number,
-    path: Path,
-    { message, fix }: { message: string; fix?: string | undefined },
-  ): Problem {
-    const place = { file: this.file, ...this.position(offset), path: formatPath(path) };
-    return { ...place, message, ...(fix !== undefined && { fix }) };
   }
 }
 
@@ -399,105 +370,3 @@ class Node {
     return this.#source.text.slice(this.offset, this.end);
   }
 }
-
-/** What one look over the whole text finds: faults of syntax, nesting too deep, keys given twice. */
-function survey(source: Source): { isSound: boolean; problems: Problem[] } {
-  const errors: ParseError[] = [];
-  const problems: Problem[] = [];
-  // By depth, and used again: where each name of the objects around the spot stands first.
-  const firsts: Map<string, number>[] = [];
-  let depth = 0, hasValue = false;
-  const begin = (offset: number) => {
-    hasValue = true;
-    // The parser is recursive: it must not follow what nests too deep for it.
-    if (++depth > 2 * MAX_DEPTH) throw new TooDeep(offset);
-    (firsts[depth] ??= new Map()).clear();
-  };
-  const end = () => void depth--;
-  try {
-    visit(source.text, {
-      onObjectBegin: begin,
-      onObjectEnd: end,
-      onArrayBegin: begin,
-      onArrayEnd: end,
-      onLiteralValue: () => void (hasValue = true),
-      onObjectProperty(name, offset, _length, _line, _column, pathOf) {
-        const first = firsts[depth]!;
-        const earlier = first.get(name);
-        if (earlier === undefined) return void first.set(name, offset);
-        const { line } = source.position(earlier);
-        problems.push(source.problem(offset, [...pathOf(), name], {
-          message: `the key ${quoted(name)} is given twice, first on line ${line}`,
-          fix: "keep one of them",
-        }));
-      },
-      onError: (error, offset, length) => void errors.push({ error, offset, length }),
-    }, { allowTrailingComma: true });
-  } catch (error) {
-    if (!(error instanceof TooDeep)) throw error;
-    const message = `nested deeper than ${2 * MAX_DEPTH} levels`;
-    return { isSound: false, problems: [source.problem(error.offset, [], { message })] };
-  }
-  const isSound = errors.length === 0 && hasValue;
-  return { isSound, problems: isSound ? problems : syntaxProblems(source, errors) };
-}
-
-class TooDeep extends Error {
-  constructor(readonly offset: number) {
-    super();
-  }
-}
-
-function syntaxProblems(source: Source, errors: readonly ParseError[]): Problem[] {
-  if (errors.length === 0) {
-    return [source.problem(0, [], { message: "the file is empty", fix: "write at least {}" })];
-  }
-  // The parser stumbles on after a fault; what it says of the same spot again is an echo.
-  const first = new Map(errors.toReversed().map((error) => [error.offset, error]));
-  return [...first.values()].toReversed().map(({ error, offset }) =>
-    source.problem(offset, [], SYNTAX[printParseErrorCode(error)] ?? { message: "this is no JSON" })
-  );
-}
-
-/** By the parser's names of its errors. */
-const SYNTAX: Readonly<Record<string, { message: string; fix?: string }>> = {
-  InvalidSymbol: {
-    message: "this is no JSON value",
-    fix: 'put texts and keys in double quotes: "…"',
-  },
-  InvalidNumberFormat: { message: "this is no JSON number" },
-  PropertyNameExpected: {
-    message: "a key is expected here",
-    fix: 'write "key": value',
-  },
-  ValueExpected: { message: "a value is expected here" },
-  ColonExpected: { message: 'a ":" is expected here' },
-  CommaExpected: { message: 'a "," is expected before this' },
-  CloseBraceExpected: { message: 'a "}" is expected here' },
-  CloseBracketExpected: { message: 'a "]" is expected here' },
-  EndOfFileExpected: {
-    message: "the file goes on after its value",
-    fix: "keep one value: { … }",
-  },
-  InvalidCommentToken: { message: "this is no comment" },
-  UnexpectedEndOfComment: {
-    message: "the comment has no end",
-    fix: 'close it with "*/"',
-  },
-  UnexpectedEndOfString: {
-    message: "the text has no end on this line",
-    fix: "close it with a double quote",
-  },
-  UnexpectedEndOfNumber: { message: "the number has no end" },
-  InvalidUnicode: {
-    message: "the text holds a \\u without four hexadecimal digits",
-  },
-  InvalidEscapeCharacter: {
-    message: "the text holds a \\ before a character that knows none",
-    fix: 'write "\\\\" for a backslash',
-  },
-  InvalidCharacter: {
-    message: "the text holds a control character",
-    fix: "write it as an escape such as \\t",
-  },
-};
