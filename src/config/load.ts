@@ -15,7 +15,7 @@ import {
   systemFiles,
 } from "./include.ts";
 import { isLocal, parseListen } from "./listen.ts";
-import type { Looking } from "./listing.ts";
+import type { ListingOptions } from "./listing.ts";
 import type { ConfigMemory, FolderMemory, ReadEntry, UsedSecret } from "./memory.ts";
 import { readNotices } from "./notices.ts";
 import { type Profiles, readProfiles, unknownProfile } from "./own_profiles.ts";
@@ -239,7 +239,7 @@ const FILES_A_LOOK = 256;
 interface IncludedContext {
   readonly memory: ConfigMemory | undefined;
   readonly files: ConfigFiles;
-  readonly how: Looking;
+  readonly how: ListingOptions;
   readonly context: SubscriptionContext;
 }
 

@@ -22,7 +22,7 @@ interface Surroundings {
   readonly findings: Findings;
 }
 
-/** How each kind of channel is read; undefined where it is not sound, and that is found. */
+/** Reads each kind of channel. Returns undefined if the channel is invalid, and reports why. */
 const READERS: {
   readonly [Kind in Channel["kind"]]: (
     place: Place,
@@ -31,7 +31,7 @@ const READERS: {
   ) => Promise<Channel & { kind: Kind } | undefined>;
 } = { webhook: readWebhook, email: readMail, command: readCommand, slack: readSlack };
 
-/** Where notices go; channels that are not sound are left out, and found. */
+/** The channels for notices. Invalid ones are reported, and left out. */
 export async function readNotices(
   place: Place,
   words: Channels,

@@ -34,14 +34,14 @@ function withoutMark(text: string): string {
   return text.replace(/^\ufeff/, "");
 }
 
-/** A value of a config file, or the lack of one, and where it stands. */
+/** A place in a config file, with its value if there is one. */
 export class Place {
   readonly #source: Source;
   readonly #node: Node | undefined;
-  /** What a problem points at: the value, or the nearest one around it. */
+  /** What a problem points at: the value, or else the nearest one around the place. */
   readonly #anchor: Node;
   #path: Path;
-  /** What is to be added to #path: most places are never told of. */
+  /** The end of #path, which is only added when needed: most places have no problem. */
   #steps: Path;
 
   constructor({ source, path, steps, node, anchor }: {
@@ -90,7 +90,7 @@ export class Place {
     return this.#place(steps, node, anchor);
   }
 
-  /** The members of an object in their order, the first of each name; none where it is no object. */
+  /** The members of an object in their order. Of several with one name, only the first. */
   members(): [name: string, value: Place][] {
     if (this.kind !== "object") return [];
     const seen = new Map<string, Place>();
@@ -100,12 +100,12 @@ export class Place {
     return [...seen];
   }
 
-  /** The elements of a list; none where it is no list. */
+  /** The elements of a list. */
   elements(): Place[] {
     return [...this.eachElement()];
   }
 
-  /** As elements(), each made when it is asked for: what was read of it goes when it goes. */
+  /** Like elements(), but makes them one at a time, so that each can be freed before the next. */
   *eachElement(): Generator<Place> {
     let index = 0;
     for (const node of this.#node?.eachElement() ?? []) {
@@ -114,30 +114,30 @@ export class Place {
   }
 
   /**
-   * The value, numbers as JavaScript reads them. A key that would be a prototype gets a NUL at its
-   * end, so that no library loses or obeys it; `ownName` takes it off again.
+   * The value, with JavaScript's numbers. The key `__proto__` gets a NUL at its end, so that no
+   * library drops it or sets a prototype. `ownName` removes it again.
    */
   value(): unknown {
     return this.#node?.valueWith(safeName);
   }
 
-  /** As value(), of an object whose list of that name stands there without its elements. */
+  /** Like value(), but the list of that name has no elements. */
   valueEmptied(name: string): unknown {
     return this.#node?.valueWith(safeName, name);
   }
 
-  /** As value(), with every key as it stands in the file. */
+  /** Like value(), but every key is as in the file. */
   plainValue(): unknown {
     return this.#node?.valueWith((name) => name);
   }
 
-  /** The source text of the value without comments, every number by its digits. */
+  /** The source text of the value, without comments. Numbers keep their digits. */
   json(): JsonText {
-    // What the parser took for a value is one; compact() adds the limit of depth.
+    // It is valid JSON; compact() also checks the depth.
     return compact(this.#node!.json());
   }
 
-  /** As json(); a Problem where no receiver could read the value. */
+  /** Like json(), or a Problem if receivers couldn't parse the value. */
   tryJson(): JsonText | Problem {
     try {
       return this.json();
@@ -151,14 +151,14 @@ export class Place {
     return this.#source.problem(this.#anchor.offset, this.path, { message, fix });
   }
 
-  /** A problem with the member of that name that points at the name instead of the value. */
+  /** A problem that points at the name of a member instead of its value. */
   problemAtKey(name: string, message: string, fix?: string): Problem {
     const key = this.#node?.members.find((member) => member.name === name)?.keyOffset;
     const path = [...this.path, name];
     return this.#source.problem(key ?? this.#anchor.offset, path, { message, fix });
   }
 
-  /** Where it is, to be told of later: it keeps nothing of what was read there. */
+  /** Its position, for a problem that is reported later. Unlike the place, it keeps no text in memory. */
   mark(): Mark {
     const { message: _, ...mark } = this.problem("");
     return mark;
@@ -171,17 +171,17 @@ export class Place {
 
 const NO_STEPS: Path = [];
 
-/** The name as it stands in the file, of a key of `Place.value()`. */
+/** The name in the file, for a key of `Place.value()`. */
 export function ownName(name: string): string {
   return /^__proto__\0+$/.test(name) ? name.slice(0, -1) : name;
 }
 
-/** The key of `Place.value()` for a name as it stands in the file. */
+/** The key of `Place.value()`, for a name in the file. */
 export function safeName(name: string): string {
   return /^__proto__\0*$/.test(name) ? `${name}\0` : name;
 }
 
-/** The text of a valid file, and a scanner that finds the values in it. */
+/** The text of a valid file, with a scanner that finds its values. */
 class Source extends SourceText {
   readonly #scanner: ReturnType<typeof createScanner>;
   readonly #ends: Ends | undefined;
@@ -213,7 +213,7 @@ class Source extends SourceText {
     return members;
   }
 
-  /** Found one by one: whoever asks may read in each before the next is looked for. */
+  /** Finds them one at a time. The caller may look into each before it takes the next. */
   *elementsOf(list: Node): Generator<Node> {
     for (let from = list.offset + 1;;) {
       this.#scanner.setPosition(from);
@@ -225,7 +225,7 @@ class Source extends SourceText {
     }
   }
 
-  /** The value that begins with the token at hand; the scanner stands at its end then. */
+  /** The value that begins with the current token. Moves the scanner to its end. */
   #takeNode(): Node {
     const offset = this.#scanner.getTokenOffset();
     const kind = KINDS.get(this.#token()) ?? "number";
@@ -249,7 +249,7 @@ class Source extends SourceText {
     return this.#token();
   }
 
-  /** Tokens are told by their first character: a bracket begins no other. */
+  /** The first character of the current token, which tells its kind. */
   #token(): number {
     return this.text.charCodeAt(this.#scanner.getTokenOffset());
   }
@@ -265,7 +265,7 @@ type Kind = "object" | "array" | "string" | "number" | "boolean" | "null";
 const OPEN_BRACE = 0x7b, CLOSE_BRACE = 0x7d, OPEN_BRACKET = 0x5b, CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
 
-/** By the first character; all others begin a number. */
+/** By the first character. All other characters begin a number. */
 const KINDS: ReadonlyMap<number, Kind> = new Map([
   [OPEN_BRACE, "object"],
   [OPEN_BRACKET, "array"],
@@ -282,8 +282,8 @@ interface Member {
 }
 
 /**
- * A value of a text that is sound, by where it stands. What is in it is read when it is asked for,
- * so that a file of tens of thousands of subscriptions takes little more room than its text.
+ * A value in a valid text, by its position. Its content is only read when needed, so that a file with
+ * tens of thousands of subscriptions takes little more memory than its text.
  */
 class Node {
   readonly #source: Source;
@@ -300,7 +300,7 @@ class Node {
     this.end = end;
   }
 
-  /** Of an object, those with a repeated name too. */
+  /** The members of an object, including those with a repeated name. */
   get members(): readonly Member[] {
     if (this.kind !== "object") return [];
     return this.#members ??= this.#source.membersOf(this);
@@ -310,7 +310,7 @@ class Node {
     return this.kind === "array" ? this.#source.elementsOf(this) : [];
   }
 
-  /** A node of its own each time: the list does not keep what is read of its elements. */
+  /** A new node each time, so that the list does not keep the content of its elements. */
   element(index: number): Node | undefined {
     return this.#listed[index]?.unread();
   }
@@ -319,7 +319,7 @@ class Node {
     return new Node(this.#source, this.kind, this.offset, this.end);
   }
 
-  /** `emptied` names a list of this object that is to be without its elements. */
+  /** `emptied` is the name of a member: if it's a list, its elements are left out. */
   valueWith(nameOf: (name: string) => string, emptied?: string): unknown {
     switch (this.kind) {
       case "object": {
@@ -330,13 +330,13 @@ class Node {
           const isEmptied = name === emptied && value.kind === "array";
           first.set(key, isEmptied ? [] : value.valueWith(nameOf));
         }
-        // fromEntries makes a key of its own even of `__proto__`, where an assignment would not.
+        // Unlike an assignment, fromEntries makes an own key even of `__proto__`.
         return Object.fromEntries(first);
       }
       case "array":
         return this.#listed.map((_, index) => this.element(index)!.valueWith(nameOf));
       case "number": {
-        // Infinity is no number to a schema; where the size matters, the greatest is too great as well.
+        // Schemas refuse Infinity. The greatest number exceeds their limits as well.
         const value = Number(this.#text);
         return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value));
       }

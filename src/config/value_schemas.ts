@@ -1,4 +1,4 @@
-/** The kinds of values in the config file: how each is checked, and what is wrong with one that is not valid. */
+/** The kinds of values in the config file, and how each is checked. */
 import * as z from "zod";
 import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { LONGEST_MS, parseDuration, parseRate, parseSize } from "../domain/duration.ts";
@@ -14,9 +14,9 @@ interface Fault {
   readonly fix?: string;
 }
 
-/** A text of a certain form; `pattern` tells editors what `fault` tells people. */
+/** A text of a certain form. Editors check it by `pattern`, and Bellhook by `fault`. */
 export function text(fault: (text: string) => Fault | undefined, pattern?: RegExp) {
-  // Not superRefine(), which makes a function anew for each text, tens of thousands of times.
+  // superRefine() would make a new function for each of tens of thousands of texts.
   const schema = z.string().check(({ value, issues }) => {
     const found = fault(value);
     if (found === undefined) return;
@@ -26,14 +26,14 @@ export function text(fault: (text: string) => Fault | undefined, pattern?: RegEx
   return pattern ? schema.meta({ pattern: pattern.source }) : schema;
 }
 
-/** A text that says something, on one line. */
+/** A text of one line that is not empty. */
 export const line = text((value) => nameFault(value, "text"));
 
-/** What is wrong with a name, which `what` calls it: it says something, on one line. */
+/** What is wrong with a name, which must be one line and not empty. Messages call it `what`. */
 export function nameFault(name: string, what: string): Fault | undefined {
   if (name === "") return { message: `the ${what} is empty` };
   if (hasControl(name)) return { message: `the ${what} holds a control character` };
-  // The database has no place for it: what is stored would be another name.
+  // The database can't store half a character, so that it would store a different name.
   if (name.isWellFormed()) return undefined;
   return { message: `the ${what} holds half a character: a surrogate without its partner` };
 }
@@ -71,7 +71,7 @@ export const size = text((value) => {
   return { message: `${quoted(value)} is not between "1B" and "256MiB"` };
 }, /^\d{1,9}(B|KiB|MiB|GiB)$/);
 
-/** How much of a response may be kept; nothing at all can be wanted. */
+/** How much of a response is kept. It may be nothing. */
 export const keptSize = text((value) => {
   const bytes = parseSize(value);
   if (bytes !== undefined && bytes <= MAX_RESPONSE_BYTES) return undefined;
@@ -132,7 +132,7 @@ export const socketGroup = text((value) =>
   }
 );
 
-/** Segments that no browser and no proxy reads as anything else. */
+/** Only segments that all browsers and proxies leave unchanged. */
 const BASE_PATH = /^((\/(?!\.{1,2}(\/|$))[\w.~-]+)+)?$/;
 
 export const basePath = text((value) => {
@@ -163,7 +163,7 @@ export const rateLimit = text((value) =>
     fix: 'write it as "10/s", "600/m", "1000/h" or "5000/d"',
   }, /^0*[1-9]\d{0,6}\/[smhd]$/);
 
-/** Whether a text holds what no name or header may: control characters, line breaks. */
+/** Whether a text has control characters or line breaks, which no name or header may have. */
 export function hasControl(value: string): boolean {
   // deno-lint-ignore no-control-regex
   return /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(value);
