@@ -1,6 +1,6 @@
 /**
- * Every key of the config file, once: what the file is checked against and what editors complete
- * from. Only what one value shows by itself is said here; what takes two is checked after it.
+ * The schema of the config file, for checking it and for editors. It covers each value by itself. What
+ * depends on several values is checked afterwards.
  */
 import * as z from "zod";
 import { isChannelId } from "../domain/notice.ts";
@@ -26,7 +26,7 @@ import {
   text,
 } from "./value_schemas.ts";
 
-/** What holds where the file says nothing, but for a subscription's settings. */
+/** The defaults of the file. Those of a subscription's settings are in `settings.ts`. */
 export const DEFAULTS = {
   listen: "127.0.0.1:8420",
   maxBody: "256KiB",
@@ -49,7 +49,7 @@ export const NOTICE_KINDS = [
   "config.rejected",
 ] as const;
 
-/** What a channel gets that names none: what is exhausted is only told where it is asked for. */
+/** The notices of a channel without `on`. Exhausted deliveries must be asked for. */
 export const DEFAULT_NOTICES = NOTICE_KINDS.filter((kind) => kind !== "delivery.exhausted");
 
 const SECRET_IN_FILE = {
@@ -76,10 +76,10 @@ const reference = z.union([
   z.strictObject({ credential: REFERENCES.credential }),
 ], SECRET_IN_FILE).meta({
   id: "Reference",
-  description: "Where a secret is to be found; a secret written into the file is an error",
+  description: "Where to find a secret. A secret in the config file itself is an error",
 });
 
-const until = instant.describe("Until when it signs as well");
+const until = instant.describe("Until when it also signs");
 const previousSecret = z.union([
   z.strictObject({ env: REFERENCES.env, until }),
   z.strictObject({ file: REFERENCES.file, until }),
@@ -91,8 +91,8 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const scope = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)])).meta({
   id: "Scope",
   description:
-    'By key: the value that the scope must hold, a list of which any will do, or "*": any ' +
-    "value, as long as there is one",
+    'By key: the value that the event\'s scope must have, a list of allowed values, or "*" for any ' +
+    "value",
 });
 
 const operators = z.strictObject({
@@ -100,10 +100,10 @@ const operators = z.strictObject({
   ">=": z.union([z.number(), z.string()]).optional().describe("Greater or equal"),
   "<": z.union([z.number(), z.string()]).optional().describe("Less; numbers or texts"),
   "<=": z.union([z.number(), z.string()]).optional().describe("Less or equal"),
-  "!=": scalar.optional().describe("Anything but this, also nothing at all"),
+  "!=": scalar.optional().describe("Any other value, or none at all"),
   exists: z.boolean().optional().describe("Whether there is a value at the path"),
-  prefix: z.string().optional().describe("A text that begins so"),
-  suffix: z.string().optional().describe("A text that ends so"),
+  prefix: z.string().optional().describe("A text that begins with this"),
+  suffix: z.string().optional().describe("A text that ends with this"),
 }).meta({ id: "Operators", description: "Operators, all of which must hold", minProperties: 1 });
 
 const match = z.record(
@@ -126,7 +126,7 @@ const contact = text((value) =>
 /** One entry of `subscriptions`, also in an included file. */
 export const rawSubscription = z.strictObject({
   id: line.max(200)
-    // No address could name them: clients resolve these two away.
+    // Clients remove these two from URLs, so that the API could not be asked about them.
     .refine((text) => text !== "." && text !== "..", "the id must not be . or ..")
     .refine((text) => !isChannelId(text), 'the id must not begin with "notify:"')
     .describe("Unique; history is stored under this id, so don't rename it"),
@@ -136,8 +136,8 @@ export const rawSubscription = z.strictObject({
   ).meta({ examples: [["booking.*"]] }),
   description: z.string().optional().describe("For people"),
   contact: z.union([contact, z.array(contact).min(1).max(10)]).optional().describe(
-    "Who owns the receiver: mail addresses and URLs that are told when it fails, recovers or is " +
-      "paused. Mail goes out as that of the first `email` in `notify`; what is posted to a URL is " +
+    "Who owns the receiver: mail addresses and URLs that are notified when it fails, recovers or is " +
+      "paused. Mail is sent through the first `email` channel of `notify`. Posts to a URL are " +
       "signed with the subscription's secret",
   ).meta({ examples: [["webhooks@customer.example", "https://customer.example/status"]] }),
   secret: reference.optional().describe("The signing secret"),
@@ -145,25 +145,27 @@ export const rawSubscription = z.strictObject({
     "The secret before this one, for a rotation: both sign where the format has room for several",
   ),
   scope: scope.optional().describe(
-    'What the event\'s scope must hold; every key must equal, a list means any of its values, "*" any ' +
-      "value that is there",
+    "Conditions on the event's scope by key, all of which must hold: a value, a list of allowed " +
+      'values, or "*" for any value',
   ),
   match: match.optional().describe(
     "Conditions on the event's data by dotted path: values, or operators, any of which must hold",
   ).meta({ examples: [{ status: ["CONFIRMED"], total: [{ ">=": 1000 }] }] }),
   headers: z.record(z.string(), z.union([z.string(), ...reference.options], SECRET_IN_FILE))
-    .optional().describe("Headers beside the profile's own; a secret value is a reference"),
+    .optional().describe(
+      "Headers in addition to the profile's own. A secret value is given by reference",
+    ),
   rename: z.record(z.string(), eventName).optional().describe(
-    "The name this receiver knows an event by, by the publisher's name",
+    "The receiver's names of events, by the publisher's names",
   ).meta({ examples: [{ "booking.cancelled": "booking_destroyed" }] }),
-  enabled: z.boolean().optional().describe("False: its deliveries are held").meta({
+  enabled: z.boolean().optional().describe("If false, its deliveries are held").meta({
     default: true,
   }),
   settings: z.record(z.string(), z.unknown()).optional().describe(
-    "What the profile's body takes from here; any JSON, numbers keep their digits",
+    "Values for the profile's body: any JSON. Numbers keep their digits",
   ),
   permissions: z.array(line).optional().describe(
-    "The resources this subscription may read, where the profile asks for them",
+    "The resources that this subscription may read, if its profile asks for them",
   ),
   profile,
   ...settingSchemas,
@@ -177,8 +179,8 @@ export const rawIncluded = rawSubscription.extend({
 const publisher = z.strictObject({
   name: line.describe("Who it is, in the log and the history"),
   token: reference.describe("The bearer token"),
-  types: z.array(pattern).min(1).optional().describe("The types it may post; left out: any"),
-  scope: scope.optional().describe("What the scope of its events must hold"),
+  types: z.array(pattern).min(1).optional().describe("The types it may post; by default any"),
+  scope: scope.optional().describe("Conditions on the scope of its events"),
   rate: rateLimit.optional().describe(
     "How many events it may post in a second, minute, hour or day; more are answered 429",
   ).meta({ examples: ["200/s"] }),
@@ -251,49 +253,53 @@ export const rawConfig = z.strictObject({
       "Where the daemon listens: `127.0.0.1:8420`, `[::1]:8420`, `unix:/run/bellhook.sock`; " +
         "anything but loopback or a socket needs `auth`",
     ).meta({ default: DEFAULTS.listen }),
-    maxBody: size.optional().describe("The largest request body that is taken")
+    maxBody: size.optional().describe("The largest request body that is accepted")
       .meta({ default: DEFAULTS.maxBody }),
-    shutdownGrace: duration.optional().describe("What running attempts get when the daemon stops")
+    shutdownGrace: duration.optional().describe(
+      "How long running attempts may still take when the daemon stops",
+    )
       .meta({ default: DEFAULTS.shutdownGrace }),
     trustProxy: z.array(proxy).optional().describe(
-      "Proxies whose `X-Forwarded-For` is believed: addresses, networks (CIDR), or `unix` for a " +
+      "Proxies whose `X-Forwarded-For` is trusted: addresses, networks (CIDR), or `unix` for a " +
         "proxy that connects by the Unix socket",
     ).meta({ default: [] }),
     socketMode: socketMode.optional().describe(
-      "The file mode of a Unix socket, which says who may connect; the umask does not change it",
+      "The file mode of a Unix socket, which decides who may connect. The umask does not change it",
     ).meta({ default: DEFAULTS.socketMode }),
     socketGroup: socketGroup.optional().describe(
-      "The group that a Unix socket belongs to; left out: the own group of the daemon's user, who " +
-        "must be a member. A name or a number",
+      "The group of a Unix socket, by name or number. The daemon's user must be a member. By default " +
+        "it's that user's own group",
     ).meta({ examples: ["www-data"] }),
     basePath: basePath.optional().describe(
-      "The path under which a proxy serves the daemon: links, forms and cookies begin with it, and " +
-        "requests are taken with it and without it",
+      "The path under which a proxy serves the daemon. Links, forms and cookies use it, and requests " +
+        "are accepted with it and without it",
     ).meta({ default: DEFAULTS.basePath, examples: ["/bellhook"] }),
   }).optional().describe("The daemon's own HTTP server"),
   auth: z.strictObject({
     publishers: z.array(publisher).optional().describe("Who may post events"),
-    operators: z.array(operator).optional().describe("Who may run the daemon"),
-  }).optional().describe("Who may call; left out: anybody on this machine, and nobody else"),
+    operators: z.array(operator).optional().describe("Who may operate the daemon"),
+  }).optional().describe("Who may call. Without it, anybody on this machine may, and nobody else"),
   storage: z.strictObject({
     url: line.optional().describe("`sqlite:` and a path relative to the config file")
       .meta({ default: DEFAULTS.storageUrl }),
-    keepDelivered: duration.optional().describe("How long delivered deliveries stay")
+    keepDelivered: duration.optional().describe("How long delivered deliveries are kept")
       .meta({ default: DEFAULTS.keepDelivered }),
-    keepExhausted: duration.optional().describe("How long exhausted and cancelled deliveries stay")
+    keepExhausted: duration.optional().describe(
+      "How long exhausted and cancelled deliveries are kept",
+    )
       .meta({ default: DEFAULTS.keepExhausted }),
   }).optional().describe("The database"),
   delivery: z.strictObject({
     profile,
     ...settingSchemas,
     totalConcurrency: count(100_000).optional()
-      .describe("How many attempts may be under way at once in the whole process")
+      .describe("How many attempts may run at once in the whole process")
       .meta({ default: DEFAULTS.totalConcurrency }),
   }).optional().describe(
-    "The defaults of every subscription's settings. A subscription's own value goes first, then " +
+    "The defaults of every subscription's settings. A subscription's own value comes first, then " +
       "this block, then the profile's, then the built-in default",
   ),
-  notify: z.array(notify).optional().describe("Where operators are told of trouble"),
+  notify: z.array(notify).optional().describe("Where operators are notified of trouble"),
   eventTypes: z.record(
     z.string(),
     z.strictObject({
@@ -301,21 +307,21 @@ export const rawConfig = z.strictObject({
       example: z.unknown().optional().describe("What the data of such an event looks like"),
     }).meta({ id: "EventType" }),
   ).optional().describe(
-    "The catalogue by type; where it is given, an event of another type is refused",
+    "The catalogue of event types. If there is one, an event of another type is refused",
   ),
   tenancy: z.strictObject({
     key: line.describe(
-      "The key of an event's scope that says whose it is: every event must have it (422), and every " +
-        'subscription must name it in its `scope`, or say "*" there',
+      "The key of an event's scope that names the customer. Every event must have it (422), and every " +
+        'subscription must name it in its `scope`, with a value or with "*"',
     ).meta({ examples: ["account_id"] }),
-  }).optional().describe("Keeps the events of one customer from another's receivers"),
+  }).optional().describe("Keeps the events of one customer away from the receivers of another"),
   profiles: z.record(z.string(), rawProfile.meta({ id: "Profile" })).optional().describe(
-    "Wire formats of one's own, by name, in the words of the built-in ones",
+    "Your own wire formats by name, described like the built-in ones",
   ),
   subscriptions: z.array(rawSubscription).optional().describe("Who wants events"),
   include: z.array(line).optional().describe(
-    "Globs relative to this file, as shells have them (`*`, `?`, `[a-z]`, `[!a-z]` and `{ab,cd}`; " +
-      "`**` for any folders): further files, each one subscription or a list of them",
+    "Further files, each with one subscription or a list of them. They are named by globs relative to " +
+      "this file, as in shells: `*`, `?`, `[a-z]`, `[!a-z]`, `{ab,cd}`, and `**` for any folders",
   ).meta({ examples: [["customers/*.json"]] }),
 }).meta({ title: "Bellhook's config file" });
 

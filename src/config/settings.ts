@@ -77,7 +77,8 @@ export const SETTINGS = {
   }),
   retry: setting("ladder", {
     schema: z.array(duration).max(1_000).describe(
-      "The waits between attempts, each from the end of the one before; an empty list: one attempt",
+      "The waits between attempts, each from the end of the attempt before. An empty list means that " +
+        "there is only one attempt",
     ),
     parse: (said) => ({ waitsMs: said.map((wait) => parseDuration(wait)!) }),
     show: shownLadder,
@@ -85,7 +86,7 @@ export const SETTINGS = {
   }),
   jitter: setting("jitter", {
     schema: z.number().min(0).max(1).describe(
-      "The greatest share of a wait that is added to it by chance; 0 turns it off",
+      "The largest random addition to a wait, as a share of it; 0 turns it off",
     ),
     builtIn: 0.1,
   }),
@@ -97,19 +98,19 @@ export const SETTINGS = {
   }),
   concurrency: setting("concurrency", {
     schema: count(10_000).describe(
-      "How many attempts of one subscription may be under way at once",
+      "How many attempts of one subscription may run at once",
     ),
     builtIn: 16,
   }),
   rateLimit: setting("rateLimit", {
-    schema: rateLimit.describe("How many attempts may start in a length of time")
+    schema: rateLimit.describe("How many attempts may start per second, minute, hour or day")
       .meta({ examples: ["10/s"] }),
     parse: (said) => parseRate(said)!,
     show: formatRate,
   }),
   keepResponse: setting("keepResponseBytes", {
     schema: keptSize.describe(
-      "How much of a successful response's body is kept, at most `64KiB`; of any other, 64KiB are kept",
+      "How much of a successful response's body is kept, at most `64KiB`. Of others, 64KiB are kept",
     ),
     parse: (said) => parseSize(said)!,
     show: formatSize,
@@ -117,19 +118,19 @@ export const SETTINGS = {
   }),
   standardHeaders: setting("standardHeaders", {
     schema: z.boolean().describe(
-      "Whether webhook-id, webhook-timestamp and webhook-signature go out beside the profile's own",
+      "Whether webhook-id, webhook-timestamp and webhook-signature are sent in addition to the profile's own headers",
     ),
     ofProfile: (profile) => profile.standardHeaders,
   }),
   traceparent: setting("traceparent", {
     schema: z.boolean().describe(
-      "Whether requests carry a traceparent header (W3C Trace Context) that names their attempt's span, " +
-        "where traces are on",
+      "Whether requests have a traceparent header (W3C Trace Context) with their attempt's span, if " +
+        "tracing is on",
     ),
     builtIn: false,
   }),
   allowHttp: setting("allowHttp", {
-    schema: z.boolean().describe("Lets the URL be http instead of https"),
+    schema: z.boolean().describe("Whether the URL may be http instead of https"),
     ofProfile: (profile) => profile.httpsRequired ? undefined : true,
     builtIn: false,
   }),
