@@ -7,6 +7,7 @@ import {
   parseDuration,
   parseRate,
   parseSize,
+  type Rate,
 } from "../domain/duration.ts";
 import type { Ladder } from "../domain/ladder.ts";
 import type { Profile } from "../domain/profile.ts";
@@ -25,37 +26,30 @@ import {
 interface Setting<Raw, Value> {
   /** What the file may say. Its description is the documentation of the key. */
   readonly schema: z.ZodType<Raw>;
+  /** The value for what the file says. */
+  readonly parse: (said: Raw, profile: Profile) => Value;
+  /** What the file would say for a value, if that isn't the value itself. */
+  readonly show?: (value: Exclude<Value, undefined>) => unknown;
   /** The default of the profile. */
   readonly ofProfile?: (profile: Profile) => Value | undefined;
-  /** The default where the profile has none, as the file would say it. */
+  /** The default if the profile has none, as the file would say it. */
   readonly builtIn?: Raw;
 }
 
-/** How a value is read from what the file says, and shown as the file would say it. */
-interface Spelling<Raw, Value> {
-  readonly parse: (said: Raw, profile: Profile) => Value;
-  readonly show: (value: Value) => unknown;
-}
-
-/** A value that the file says as it is needs no spelling. */
-type SettingOf<Raw, Value> =
-  & Setting<Raw, Value>
-  & ([Raw] extends [Value] ? Partial<Spelling<Raw, Value>> : Spelling<Raw, Value>);
-
-/** `field` is what the rest of the code knows the setting by. */
-function setting<Raw, Field extends keyof Subscription>(
+/** `field` is the setting's name in `Subscription`. */
+function setting<const Field extends string, Raw, Value>(
   field: Field,
-  settingOf: SettingOf<Raw, NonNullable<Subscription[Field]>>,
+  setting: Setting<Raw, Value>,
 ) {
-  return { field, ...settingOf };
+  return { field, ...setting };
 }
 
 /**
- * The settings of a subscription, by key. The config file's schema, its documentation, the API, the
- * dashboard and `bellhook diff` are made from this table. None of the settings is a secret, and a
- * reload changes any of them.
+ * The settings of a subscription, by key. Everything that knows all settings is made from this table:
+ * the type `Subscription`, the schema and the reference of the config file, the API, the dashboard and
+ * `bellhook diff`. None of the settings is a secret, and a reload changes any of them.
  *
- * To add one, add it here, and its field to `Subscription` where it is used.
+ * To add a setting, add it here, and use its field.
  */
 export const SETTINGS = {
   waitForConfirmation: setting("waitForConfirmation", {
@@ -80,7 +74,7 @@ export const SETTINGS = {
       "The waits between attempts, each from the end of the attempt before. An empty list means that " +
         "there is only one attempt",
     ),
-    parse: (said) => ({ waitsMs: said.map((wait) => parseDuration(wait)!) }),
+    parse: (said): Ladder => ({ waitsMs: said.map((wait) => parseDuration(wait)!) }),
     show: shownLadder,
     ofProfile: (profile) => profile.ladder,
   }),
@@ -88,6 +82,7 @@ export const SETTINGS = {
     schema: z.number().min(0).max(1).describe(
       "The largest random addition to a wait, as a share of it; 0 turns it off",
     ),
+    parse: asSaid,
     builtIn: 0.1,
   }),
   success: setting("success", {
@@ -100,12 +95,14 @@ export const SETTINGS = {
     schema: count(10_000).describe(
       "How many attempts of one subscription may run at once",
     ),
+    parse: asSaid,
     builtIn: 16,
   }),
   rateLimit: setting("rateLimit", {
     schema: rateLimit.describe("How many attempts may start per second, minute, hour or day")
       .meta({ examples: ["10/s"] }),
-    parse: (said) => parseRate(said)!,
+    // Without a default there may be no limit.
+    parse: (said): Rate | undefined => parseRate(said),
     show: formatRate,
   }),
   keepResponse: setting("keepResponseBytes", {
@@ -120,6 +117,7 @@ export const SETTINGS = {
     schema: z.boolean().describe(
       "Whether webhook-id, webhook-timestamp and webhook-signature are sent in addition to the profile's own headers",
     ),
+    parse: asSaid,
     ofProfile: (profile) => profile.standardHeaders,
   }),
   traceparent: setting("traceparent", {
@@ -127,10 +125,12 @@ export const SETTINGS = {
       "Whether requests have a traceparent header (W3C Trace Context) with their attempt's span, if " +
         "tracing is on",
     ),
+    parse: asSaid,
     builtIn: false,
   }),
   allowHttp: setting("allowHttp", {
     schema: z.boolean().describe("Whether the URL may be http instead of https"),
+    parse: asSaid,
     ofProfile: (profile) => profile.httpsRequired ? undefined : true,
     builtIn: false,
   }),
@@ -138,6 +138,7 @@ export const SETTINGS = {
     schema: z.array(network).describe(
       "Networks (CIDR) that requests may go to although they are not public",
     ).meta({ examples: [["10.0.0.0/8"]] }),
+    parse: asSaid,
     builtIn: [],
   }),
 };
@@ -148,18 +149,27 @@ function shownLadder({ waitsMs, thenEveryMs, forMs }: Ladder): string[] {
   return [...waits, `then every ${formatDuration(thenEveryMs)} for ${formatDuration(forMs!)}`];
 }
 
+/** The value is what the file says. */
+function asSaid<Raw>(said: Raw): Readonly<Raw> {
+  return said;
+}
+
 type Table = typeof SETTINGS;
 
 /** The settings of a subscription, with all defaults. */
-export type Settings = Pick<Subscription, Table[keyof Table]["field"]>;
+export type Settings = {
+  readonly [Key in keyof Table as Table[Key]["field"]]: ReturnType<Table[Key]["parse"]>;
+};
+
+declare module "../domain/subscription.ts" {
+  /** A subscription has a field for each setting of the table. */
+  interface Subscription extends Settings {}
+}
 
 /** What a part of the file says of the settings. Values that are not valid have been taken out. */
 type Said = { readonly [Key in keyof Table]?: unknown };
 
-type AnySetting =
-  & Setting<unknown, unknown>
-  & Partial<Spelling<unknown, unknown>>
-  & { readonly field: keyof Settings };
+type AnySetting = Setting<unknown, unknown> & { readonly field: keyof Settings };
 
 const ENTRIES = Object.entries(SETTINGS) as unknown as readonly [keyof Table, AnySetting][];
 
@@ -184,23 +194,18 @@ export function settingsOf(
 ): Settings {
   const settings: Partial<Record<keyof Settings, unknown>> = {};
   for (const [key, setting] of ENTRIES) {
-    const value = valueOf(setting, own[key] ?? delivery[key], profile);
-    if (value !== undefined) settings[setting.field] = value;
+    settings[setting.field] = valueOf(setting, own[key] ?? delivery[key], profile);
   }
   return settings as Settings;
 }
 
 function valueOf(
-  { parse = asItIs, ofProfile, builtIn }: AnySetting,
+  { parse, ofProfile, builtIn }: AnySetting,
   said: unknown,
   profile: Profile,
 ): unknown {
   if (said !== undefined) return parse(withoutGaps(said), profile);
   return ofProfile?.(profile) ?? (builtIn === undefined ? undefined : parse(builtIn, profile));
-}
-
-function asItIs(value: unknown): unknown {
-  return value;
 }
 
 /** A list without the elements that were taken out. Without any gap, it is the list itself. */
@@ -211,12 +216,11 @@ function withoutGaps(said: unknown): unknown {
 
 /** The settings by key, as the file would say them. One that has no value is left out. */
 export function shownSettings(settings: Settings): Record<string, unknown> {
-  return Object.fromEntries(
-    ENTRIES.flatMap(([key, { field, show = asItIs }]) => {
-      const value = settings[field];
-      return value === undefined ? [] : [[key, show(value)]];
-    }),
-  );
+  const shown = ENTRIES.map(([key, { field, show }]) => {
+    const value = settings[field];
+    return [key, value === undefined || show === undefined ? value : show(value)];
+  });
+  return Object.fromEntries(shown.filter(([, value]) => value !== undefined));
 }
 
 /** A subscription with all defaults, that matches no event yet. */
