@@ -223,7 +223,7 @@ async function formatted(text: string): Promise<string> {
 
 const INTRODUCTION = `# The config file
 
-<!-- Made by packaging/configuration_reference.ts; change it there, or in src/config/schema.ts. -->
+<!-- Made by packaging/configuration_reference.ts; change it there, or in src/config/. -->
 
 This page lists every key. It is made from the schema that the file is checked against.
 [config.example.json](../config.example.json) uses all of them; \`bellhook init\` writes a small file to

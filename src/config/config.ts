@@ -15,7 +15,7 @@ export interface Config {
     readonly listen: Listen;
     readonly maxBodyBytes: number;
     readonly shutdownGraceMs: number;
-    /** Networks of proxies whose `X-Forwarded-For` is trusted; `unix` stands for peers on a Unix socket. */
+    /** Networks of proxies whose `X-Forwarded-For` is trusted, or `unix` for peers on a Unix socket. */
     readonly trustProxy?: readonly string[];
     /** The file mode of a Unix socket. */
     readonly socketMode: number;

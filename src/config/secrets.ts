@@ -11,7 +11,7 @@ export interface SecretSources {
   env(name: string): string | undefined;
   /** Rejects where the file cannot be read. */
   file(path: string): Promise<string>;
-  /** A credential of systemd; undefined where there is none of that name. */
+  /** A credential of systemd. Resolves to undefined if there is none of that name. */
   credential(name: string): Promise<string | undefined>;
 }
 

@@ -77,7 +77,7 @@ export class Place {
     return this.#node?.kind;
   }
 
-  /** The place that the steps lead to, whether a value stands there or not. */
+  /** The place that the steps lead to, whether it has a value or not. */
   at(...steps: Path): Place {
     let node = this.#node;
     let anchor = this.#anchor;

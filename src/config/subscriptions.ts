@@ -24,7 +24,7 @@ import { readSigningSecrets } from "./signing_secrets.ts";
 import type { Place } from "./source.ts";
 import { nearest } from "./suggestion.ts";
 
-/** A subscription as it is written in a file: where it stands, and the valid parts of it. */
+/** A subscription as it is written in a file: its place, and the valid parts of it. */
 export interface Entry {
   readonly place: Place;
   readonly raw: PartlyValid<RawSubscription>;
