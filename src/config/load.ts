@@ -116,7 +116,7 @@ async function build(
   const auth = raw.auth &&
     await readAuth(root.at("auth"), raw.auth, { secrets, declared, findings });
   const notify = await readNotices(root.at("notify"), raw.notify ?? [], {
-    defaults: delivery,
+    delivery,
     secrets,
     findings,
   });

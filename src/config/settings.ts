@@ -12,6 +12,7 @@ import {
 import type { Ladder } from "../domain/ladder.ts";
 import type { Profile } from "../domain/profile.ts";
 import type { Subscription } from "../domain/subscription.ts";
+import { BUILT_IN } from "../profiles/table.ts";
 import {
   count,
   deadline,
@@ -24,15 +25,15 @@ import {
 
 /** A key that a subscription may set for itself, and the `delivery` block for all subscriptions. */
 interface Setting<Raw, Value> {
-  /** What the file may say. Its description is the documentation of the key. */
+  /** What may be written in the file. Its description documents the key. */
   readonly schema: z.ZodType<Raw>;
-  /** The value for what the file says. */
-  readonly parse: (said: Raw, profile: Profile) => Value;
-  /** What the file would say for a value, if that isn't the value itself. */
+  /** Turns what is written into the value. */
+  readonly parse: (written: Raw, profile: Profile) => Value;
+  /** Turns a value into what would be written, unless that is the value itself. */
   readonly show?: (value: Exclude<Value, undefined>) => unknown;
   /** The default of the profile. */
   readonly ofProfile?: (profile: Profile) => Value | undefined;
-  /** The default if the profile has none, as the file would say it. */
+  /** The default if the profile has none, as it would be written. */
   readonly builtIn?: Raw;
 }
 
@@ -58,14 +59,14 @@ export const SETTINGS = {
         "records the answer without acting on it",
     ),
     // Without that choice, a profile always waits.
-    parse: (said, profile) => profile.waitForConfirmation === undefined || said,
+    parse: (written, profile) => profile.waitForConfirmation === undefined || written,
     ofProfile: (profile) => profile.waitForConfirmation ?? true,
   }),
   timeout: setting("timeoutMs", {
     schema: deadline.describe(
       "The deadline of one attempt: resolving, connecting, request and response together",
     ),
-    parse: (said) => parseDuration(said)!,
+    parse: (written) => parseDuration(written)!,
     show: formatDuration,
     ofProfile: (profile) => profile.timeoutMs,
   }),
@@ -74,7 +75,7 @@ export const SETTINGS = {
       "The waits between attempts, each from the end of the attempt before. An empty list means that " +
         "there is only one attempt",
     ),
-    parse: (said): Ladder => ({ waitsMs: said.map((wait) => parseDuration(wait)!) }),
+    parse: (written): Ladder => ({ waitsMs: written.map((wait) => parseDuration(wait)!) }),
     show: shownLadder,
     ofProfile: (profile) => profile.ladder,
   }),
@@ -82,12 +83,12 @@ export const SETTINGS = {
     schema: z.number().min(0).max(1).describe(
       "The largest random addition to a wait, as a share of it; 0 turns it off",
     ),
-    parse: asSaid,
+    parse: asWritten,
     builtIn: 0.1,
   }),
   success: setting("success", {
     schema: success.describe("The statuses that count as success (never 1xx, 3xx or 410)"),
-    parse: (said) => parseStatusRanges(said)!,
+    parse: (written) => parseStatusRanges(written)!,
     show: formatStatusRanges,
     ofProfile: (profile) => profile.success,
   }),
@@ -95,21 +96,21 @@ export const SETTINGS = {
     schema: count(10_000).describe(
       "How many attempts of one subscription may run at once",
     ),
-    parse: asSaid,
+    parse: asWritten,
     builtIn: 16,
   }),
   rateLimit: setting("rateLimit", {
     schema: rateLimit.describe("How many attempts may start per second, minute, hour or day")
       .meta({ examples: ["10/s"] }),
     // Without a default there may be no limit.
-    parse: (said): Rate | undefined => parseRate(said),
+    parse: (written): Rate | undefined => parseRate(written),
     show: formatRate,
   }),
   keepResponse: setting("keepResponseBytes", {
     schema: keptSize.describe(
       "How much of a successful response's body is kept, at most `64KiB`. Of others, 64KiB are kept",
     ),
-    parse: (said) => parseSize(said)!,
+    parse: (written) => parseSize(written)!,
     show: formatSize,
     builtIn: "4KiB",
   }),
@@ -117,7 +118,7 @@ export const SETTINGS = {
     schema: z.boolean().describe(
       "Whether webhook-id, webhook-timestamp and webhook-signature are sent in addition to the profile's own headers",
     ),
-    parse: asSaid,
+    parse: asWritten,
     ofProfile: (profile) => profile.standardHeaders,
   }),
   traceparent: setting("traceparent", {
@@ -125,12 +126,12 @@ export const SETTINGS = {
       "Whether requests have a traceparent header (W3C Trace Context) with their attempt's span, if " +
         "tracing is on",
     ),
-    parse: asSaid,
+    parse: asWritten,
     builtIn: false,
   }),
   allowHttp: setting("allowHttp", {
     schema: z.boolean().describe("Whether the URL may be http instead of https"),
-    parse: asSaid,
+    parse: asWritten,
     ofProfile: (profile) => profile.httpsRequired ? undefined : true,
     builtIn: false,
   }),
@@ -138,7 +139,7 @@ export const SETTINGS = {
     schema: z.array(network).describe(
       "Networks (CIDR) that requests may go to although they are not public",
     ).meta({ examples: [["10.0.0.0/8"]] }),
-    parse: asSaid,
+    parse: asWritten,
     builtIn: [],
   }),
 };
@@ -149,9 +150,9 @@ function shownLadder({ waitsMs, thenEveryMs, forMs }: Ladder): string[] {
   return [...waits, `then every ${formatDuration(thenEveryMs)} for ${formatDuration(forMs!)}`];
 }
 
-/** The value is what the file says. */
-function asSaid<Raw>(said: Raw): Readonly<Raw> {
-  return said;
+/** For a value that is used as it is written. */
+function asWritten<Raw>(written: Raw): Readonly<Raw> {
+  return written;
 }
 
 type Table = typeof SETTINGS;
@@ -166,8 +167,8 @@ declare module "../domain/subscription.ts" {
   interface Subscription extends Settings {}
 }
 
-/** What a part of the file says of the settings. Values that are not valid have been taken out. */
-type Said = { readonly [Key in keyof Table]?: unknown };
+/** The settings that are written in a part of the file. Invalid values have been removed. */
+type Written = { readonly [Key in keyof Table]?: unknown };
 
 type AnySetting = Setting<unknown, unknown> & { readonly field: keyof Settings };
 
@@ -182,14 +183,15 @@ export const settingSchemas = Object.fromEntries(
 ) as { [Key in keyof Table]: z.ZodOptional<Table[Key]["schema"]> };
 
 /**
- * The settings in force for a subscription: what it says itself comes first, then what `delivery`
- * says, then the default of the profile, then the built-in one.
+ * The settings of a subscription. Its own value comes first, then that of `delivery`, then the
+ * default of the profile, then the built-in one. Without a known profile, those of the
+ * standard one are used, so that the rest can still be checked.
  */
 export function settingsOf(
-  { own = {}, delivery = {}, profile }: {
-    readonly own?: Said;
-    readonly delivery?: Said;
-    readonly profile: Profile;
+  { own = {}, delivery = {}, profile = STANDARD }: {
+    readonly own?: Written;
+    readonly delivery?: Written;
+    readonly profile?: Profile | undefined;
   },
 ): Settings {
   const settings: Partial<Record<keyof Settings, unknown>> = {};
@@ -199,22 +201,24 @@ export function settingsOf(
   return settings as Settings;
 }
 
+const STANDARD = BUILT_IN.get("standard")!;
+
 function valueOf(
   { parse, ofProfile, builtIn }: AnySetting,
-  said: unknown,
+  written: unknown,
   profile: Profile,
 ): unknown {
-  if (said !== undefined) return parse(withoutGaps(said), profile);
+  if (written !== undefined) return parse(withoutGaps(written), profile);
   return ofProfile?.(profile) ?? (builtIn === undefined ? undefined : parse(builtIn, profile));
 }
 
-/** A list without the elements that were taken out. Without any gap, it is the list itself. */
-function withoutGaps(said: unknown): unknown {
-  if (!Array.isArray(said) || !said.includes(undefined)) return said;
-  return said.filter((element) => element !== undefined);
+/** A list without the elements that were removed. A list without gaps is returned as it is. */
+function withoutGaps(written: unknown): unknown {
+  if (!Array.isArray(written) || !written.includes(undefined)) return written;
+  return written.filter((element) => element !== undefined);
 }
 
-/** The settings by key, as the file would say them. One that has no value is left out. */
+/** The settings by key, as they would be written in the file. One without a value is left out. */
 export function shownSettings(settings: Settings): Record<string, unknown> {
   const shown = ENTRIES.map(([key, { field, show }]) => {
     const value = settings[field];

@@ -5,7 +5,6 @@ import { compilePattern } from "../domain/pattern.ts";
 import type { BodyShape, Profile } from "../domain/profile.ts";
 import { quoted } from "../domain/quoted.ts";
 import type { Subscription } from "../domain/subscription.ts";
-import { BUILT_IN } from "../profiles/table.ts";
 import type { Steps } from "../runtime/turn.ts";
 import { readMatch, readScope } from "./conditions.ts";
 import type { Problem } from "./config.ts";
@@ -129,8 +128,7 @@ async function readSubscription(
 ): Promise<Subscription | undefined> {
   const { declared, delivery, hasMail, secrets, now, findings } = context;
   const profile = profileOf(raw, place, context);
-  // With an unknown profile there will be no subscription, but the rest of it is still checked.
-  const settings = settingsOf({ own: raw, delivery, profile: profile ?? STANDARD });
+  const settings = settingsOf({ own: raw, delivery, profile });
   const allowed = { http: settings.allowHttp, networks: settings.allowNetworks, where: "" };
   const names = { declared, profile, rename: readRename(place.at("rename")) };
   const patterns = (raw.events ?? []).filter((pattern) => pattern !== undefined);
@@ -171,8 +169,6 @@ async function readSubscription(
     ...settings,
   };
 }
-
-const STANDARD = BUILT_IN.get(DEFAULTS.profile)!;
 
 function checkUrl({ place, raw }: Entry, allowed: Allowed, findings: Findings): void {
   if (raw.url === undefined) return;
