@@ -1,6 +1,6 @@
 /** Generates docs/configuration.md from the config file's schema. */
 import { join } from "node:path";
-import { configJsonSchema, DEFAULTS, NOTICE_KINDS } from "../src/config/schema.ts";
+import { configJsonSchema, NOTICE_KINDS } from "../src/config/schema.ts";
 import { ROOT } from "./bundle.ts";
 
 /** The page, formatted by `deno fmt`. */
@@ -223,19 +223,20 @@ async function formatted(text: string): Promise<string> {
 
 const INTRODUCTION = `# The config file
 
-<!-- Made by packaging/configuration_reference.ts; change it there, or in src/config/schema.ts. -->
+<!-- Made by packaging/configuration_reference.ts; change it there, or in src/config/. -->
 
-Every key, made from the schema that the file is checked against. [config.example.json](../config.example.json)
-shows all of them at work; \`bellhook init\` writes a small one to start from.
+This page lists every key. It is made from the schema that the file is checked against.
+[config.example.json](../config.example.json) uses all of them; \`bellhook init\` writes a small file to
+start from.
 
-One file of JSON; comments and commas at the end are allowed, unknown keys are errors. An editor
-completes it with \`"$schema": "./config.schema.json"\` (\`bellhook schema\` prints that file).
-The file is the one that \`-c\` names, else \`$BELLHOOK_CONFIG\`, else \`config.json\` in the folder
-one is in.
+The config is one JSON file. Comments and trailing commas are allowed, unknown keys are errors. With
+\`"$schema": "./config.schema.json"\`, editors complete its keys; \`bellhook schema\` prints that file.
+Commands use the file that \`-c\` names, or else \`$BELLHOOK_CONFIG\`, or else \`config.json\` in the
+working directory.
 
 \`\`\`sh
 bellhook check     # all problems at once, each with line, path and fix
-bellhook diff      # what a reload would change in the daemon that runs
+bellhook diff      # what a reload would change in the running daemon
 bellhook reload    # applies the file atomically; a bad one changes nothing
 \`\`\`
 
@@ -247,33 +248,34 @@ How values are written:
 | size | \`"512B"\`, \`"64KiB"\`, \`"1MiB"\`; at most \`"256MiB"\` |
 | rate | \`"10/s"\`, \`"600/m"\`, \`"1000/h"\`, \`"5000/d"\` |
 | instant | \`"2026-01-31T12:00:00Z"\` (RFC 3339) |
-| pattern | \`"booking.*"\`: \`*\` stands for any run of characters, all else for itself |
+| pattern | \`"booking.*"\`: \`*\` matches any characters, everything else matches itself |
 | scalar | a text, a number, true, false or null |
 
 ## Secrets
 
-A secret is never written into the file, which is an error. It is named by a reference, one of:
+A secret is never written into the file: that is an error. The file says where to find it, in one of
+these ways:
 
 | reference | the secret is |
 | --- | --- |
 | \`{"env": "NAME"}\` | the value of an environment variable of the daemon |
-| \`{"file": "/run/secrets/name"}\` | the content of a file, without the line end at its end; relative to the config file |
-| \`{"credential": "name"}\` | a credential that systemd hands over (\`LoadCredential=\`) |
+| \`{"file": "/run/secrets/name"}\` | the content of a file, without line ends at its end; the path is relative to the config file |
+| \`{"credential": "name"}\` | a credential from systemd (\`LoadCredential=\`) |
 
-A reference that leads to nothing is an error. \`bellhook secret --profile NAME\` makes a secret in
+A secret that can't be found is an error. \`bellhook secret --profile NAME\` makes a secret in
 a profile's form.`;
 
 const AUTH = `## \`auth\`
 
-Who may call, by \`Authorization: Bearer TOKEN\`. Without this block the daemon serves anybody on
-this machine and nobody else: it takes no other address for \`server.listen\` than loopback or a
-socket, and refuses a foreign \`Host\` or \`Origin\`.`;
+Who may call, with \`Authorization: Bearer TOKEN\`. Without this block, the daemon serves anybody on
+this machine and nobody else: \`server.listen\` must be loopback or a socket, and requests with
+another \`Host\` or \`Origin\` are refused.`;
 
 const DELIVERY = `## \`delivery\`
 
-The defaults of every subscription: all [settings](#settings) may stand here. A subscription's own
-value goes first, then this block, then the profile's, then the built-in default. So a \`timeout\` or
-a \`retry\` here holds for the platforms' profiles as well. Beside them:`;
+The defaults of all subscriptions: every [setting](#settings) may be given here. A subscription's own
+value comes first, then this block, then the profile's default, then the built-in one. So a \`timeout\` or
+a \`retry\` here also applies to the platforms' profiles. One more key is:`;
 
 const SUBSCRIPTIONS = `## \`subscriptions[]\`
 
@@ -281,15 +283,15 @@ Who wants events, and where they go.`;
 
 const SETTINGS = `### Settings
 
-A subscription may say these for itself, and \`delivery\` for all. Where both leave one out that has
-no default here, the profile's holds.`;
+A subscription may give these for itself, and \`delivery\` for all. If neither does, and there is no
+default in this table, the profile's default applies.`;
 
 const MATCH = `## \`match\`
 
-Maps a dotted path into the event's data to what may stand there: a scalar, an object of operators,
-or a list of these, any of which will do. All paths have to hold. A list in the data stands for each
-of its elements. Numbers compare exactly, whatever their digits; texts compare as texts, so ISO
-dates work.
+Maps dotted paths into the event's data to the values that are wanted there: a scalar, an object of
+operators, or a list of these, one of which must hold. The conditions of all paths must hold. For a
+list in the data, it is enough if one of its elements matches. Numbers are compared exactly, however
+many digits they have. Texts are compared as texts, which works for ISO dates.
 
 \`\`\`jsonc
 "subscriptions": [
@@ -307,33 +309,33 @@ dates work.
 ]
 \`\`\`
 
-All operators in one object have to hold:`;
+All operators in one object must hold:`;
 
 const NOTIFY = `## \`notify[]\`
 
-Where operators are told of trouble. Each entry is one channel: a \`webhook\`, an \`email\`, a
-\`command\` or a \`slack\` channel, and beside it \`on\`, the list of the kinds of notice that it gets:
-${NOTICE_KINDS.map((kind) => `\`${kind}\``).join(", ")}. Left out, it gets all but
+Where operators are notified of trouble. Each entry is one channel: a \`webhook\`, an \`email\`, a
+\`command\` or a \`slack\` channel, and beside it \`on\`, the kinds of notice that it gets:
+${NOTICE_KINDS.map((kind) => `\`${kind}\``).join(", ")}. Without \`on\`, it gets all but
 \`delivery.exhausted\`. [What they say](operations.md#notices).`;
 
 const COMMAND =
-  "It has 30 seconds, and nothing of the daemon's environment but `PATH` and the like.";
+  "It may take 30 seconds. Of the daemon's environment it gets only `PATH` and the like.";
 
 const EVENT_TYPES = `## \`eventTypes\`
 
-The catalogue of the publisher's event types, by name. Where it is given, an event of another type
-is refused with 422, and a subscription that names one is an error.`;
+The catalogue of the publisher's event types, by name. If there is one, an event of another type is
+refused with 422, and a subscription to such a type is an error.`;
 
 const PROFILES = `## \`profiles\`
 
-Wire formats of one's own, by name, in the words of the built-in ones ([how](profiles.md#your-own)).
-Where a profile extends another, each word replaces the other's as a whole, of \`secret\` each of its
-two. What neither says: the default retry schedule, a deadline of 30 s, 2xx, https, a secret of either form,
-Standard Webhooks headers.`;
+Your own wire formats by name, described like the built-in ones ([how](profiles.md#your-own)). If a
+profile extends another, each of its keys replaces the other's as a whole; of \`secret\`, each of the
+two keys does. The defaults are: the default retry schedule, a deadline of 30 s, success by 2xx, https,
+a secret of either form, Standard Webhooks headers.`;
 
 const BODY = `### \`body\` of a profile
 
-The members of the body in their order. Each is one of \`from\`, \`value\` and \`members\`.`;
+The members of the body in their order. Each has one of \`from\`, \`value\` and \`members\`.`;
 
 const RETRY = `### \`retry\` of a profile
 
@@ -345,15 +347,15 @@ Rules that hold events back from a subscription; each is either \`{"permission":
 \`when\` and \`require\`. \`bellhook match\` says which rule held an event back.`;
 
 const INCLUDE =
-  "So a script, or the application, can keep one file a customer and call for a reload. " +
-  "Problems name the file; an id that stands twice is one.";
+  "So a script or the application can keep one file for each customer, and reload. Problems name " +
+  "the file. An id that is used twice is a problem.";
 
 const RELOAD = `## What a reload changes
 
-Everything but \`server.listen\` and \`storage.url\`, which need a restart: \`${DEFAULTS.listen}\` and
-the database are opened once. Deliveries keep the body that they were accepted with; their address,
-secret, headers and ladder are those in force when an attempt is made. Deliveries of a subscription
-that is taken out of the file are held until it comes back or an operator cancels them.`;
+Everything but \`server.listen\`, \`server.socketMode\`, \`server.socketGroup\` and \`storage.url\`, which
+need a restart: sockets and the database are opened once. Deliveries keep the body that they were
+accepted with. Each attempt uses the URL, secret, headers and settings of its time. If a subscription is
+removed from the file, its deliveries are held until it comes back or an operator cancels them.`;
 
 if (import.meta.main) {
   const path = join(ROOT, "docs", "configuration.md");

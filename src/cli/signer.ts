@@ -1,8 +1,8 @@
-import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { systemSecretSources } from "../config/secrets.ts";
+import { bareSubscription } from "../config/settings.ts";
 import { suggestion } from "../config/suggestion.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
 import { compact, type JsonText } from "../domain/json_text.ts";
@@ -61,29 +61,9 @@ export async function signerOf(
   const profile = await profileNamed(options.profile ?? "standard", options, environment);
   const secret = secretEnv === undefined ? undefined : secretIn(secretEnv, environment);
   return {
-    id: "from-the-command-line",
-    url: "https://receiver.example/",
-    events: [],
-    profile,
+    ...bareSubscription("from-the-command-line", "https://receiver.example/", profile),
     ...(secret && { secret }),
-    scope: new Map(),
-    match: [],
-    headers: [],
-    rename: new Map(),
-    enabled: true,
     settings,
-    permissions: [],
-    timeoutMs: profile.timeoutMs,
-    success: profile.success,
-    ladder: profile.ladder,
-    jitter: 0,
-    waitForConfirmation: profile.waitForConfirmation ?? true,
-    concurrency: 1,
-    keepResponseBytes: MAX_RESPONSE_BYTES,
-    standardHeaders: profile.standardHeaders,
-    traceparent: false,
-    allowHttp: false,
-    allowNetworks: [],
   };
 }
 

@@ -7,28 +7,28 @@ import type { Config, Operator, Publisher } from "./config.ts";
 import { readScope } from "./conditions.ts";
 import { undeclared } from "./event_names.ts";
 import { type Findings } from "./problem.ts";
-import type { ConfigWords } from "./schema.ts";
+import type { RawConfig } from "./schema.ts";
 import { where } from "./memory.ts";
 import type { SecretReader } from "./secrets.ts";
-import type { Sound } from "./shape.ts";
+import type { PartlyValid } from "./shape.ts";
 import type { Place } from "./source.ts";
 
-type AuthWords = NonNullable<Sound<ConfigWords>["auth"]>;
+type RawAuth = NonNullable<PartlyValid<RawConfig>["auth"]>;
 
-interface Surroundings {
+interface Context {
   readonly secrets: SecretReader;
-  /** The publisher's types; undefined where any is taken. */
+  /** The publisher's event types. Undefined if any type is accepted. */
   readonly declared: ReadonlySet<string> | undefined;
   readonly findings: Findings;
 }
 
-/** Who may call, with their tokens; what is not sound is left out, and found. */
+/** The callers, with their tokens. Invalid ones are reported, and left out. */
 export async function readAuth(
   place: Place,
-  words: AuthWords,
-  surroundings: Surroundings,
+  raw: RawAuth,
+  context: Context,
 ): Promise<NonNullable<Config["auth"]>> {
-  const { findings } = surroundings;
+  const { findings } = context;
   checkNames(place.at("publishers"), findings);
   checkNames(place.at("operators"), findings);
   if (place.at("publishers").elements().length + place.at("operators").elements().length === 0) {
@@ -39,17 +39,17 @@ export async function readAuth(
   }
   const tokens: Tokens = new Map();
   const publishers: Publisher[] = [];
-  for (const [index, one] of (words.publishers ?? []).entries()) {
+  for (const [index, one] of (raw.publishers ?? []).entries()) {
     if (!one) continue;
     const at = place.at("publishers", index);
     const token = await readToken(
-      { words: one.token, place: at.at("token"), tokens },
-      surroundings,
+      { raw: one.token, place: at.at("token"), tokens },
+      context,
     );
     for (const type of at.at("types").elements()) {
       const text = type.value();
       const problem = typeof text === "string" && isEventType(text) &&
-        undeclared(text, type, surroundings.declared);
+        undeclared(text, type, context.declared);
       if (problem) findings.add(problem);
     }
     if (token === undefined || one.name === undefined) continue;
@@ -65,10 +65,10 @@ export async function readAuth(
     });
   }
   const operators: Operator[] = [];
-  for (const [index, one] of (words.operators ?? []).entries()) {
+  for (const [index, one] of (raw.operators ?? []).entries()) {
     if (!one) continue;
     const at = place.at("operators", index, "token");
-    const token = await readToken({ words: one.token, place: at, tokens }, surroundings);
+    const token = await readToken({ raw: one.token, place: at, tokens }, context);
     if (token !== undefined && one.name !== undefined) operators.push({ name: one.name, token });
   }
   return { publishers, operators };
@@ -92,18 +92,18 @@ function checkNames(list: Place, findings: Findings): void {
   }
 }
 
-/** Whose each token is, to tell callers apart by it. */
+/** The place of each token, since callers are recognised by their token. */
 type Tokens = Map<string, Place>;
 
 async function readToken(
-  { words, place, tokens }: {
-    words: Parameters<SecretReader["read"]>[0];
+  { raw, place, tokens }: {
+    raw: Parameters<SecretReader["read"]>[0];
     place: Place;
     tokens: Tokens;
   },
-  { secrets, findings }: Surroundings,
+  { secrets, findings }: Context,
 ): Promise<Secret | undefined> {
-  const token = await secrets.read(words, place);
+  const token = await secrets.read(raw, place);
   if (token === undefined) return undefined;
   if (!(token instanceof Secret)) {
     findings.add(token);

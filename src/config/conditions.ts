@@ -5,7 +5,7 @@ import type { DataCondition, Operator, ValueTest } from "../domain/subscription.
 import { type Findings } from "./problem.ts";
 import type { Place } from "./source.ts";
 
-/** What a scope has to hold, values by their digits; what the schema refused is left out. */
+/** The conditions on an event's scope. Numbers keep their digits; invalid values are left out. */
 export function readScope(place: Place): ScopeCondition {
   if (!place.exists) return ANY_SCOPE;
   return new Map(
@@ -16,10 +16,10 @@ export function readScope(place: Place): ScopeCondition {
   );
 }
 
-/** One for all: most subscriptions have no scope, and there may be tens of thousands. */
+/** Shared by all subscriptions without a scope, since there may be tens of thousands. */
 const ANY_SCOPE: ScopeCondition = new Map();
 
-/** The conditions on an event's data; what the schema refused is left out. */
+/** The conditions on an event's data. Invalid ones are left out. */
 export function readMatch(place: Place, findings: Findings): DataCondition[] {
   return place.members().map(([path, value]) => {
     if (path.split(".").includes("")) {

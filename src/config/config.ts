@@ -7,24 +7,24 @@ import type { Profile } from "../domain/profile.ts";
 import type { Secret } from "../domain/secret.ts";
 import type { Subscription } from "../domain/subscription.ts";
 
-/** A config file that was read, checked and filled in: nothing in it can be wrong any more. */
+/** A config that has been read and checked, with all defaults. */
 export interface Config {
-  /** The file it came from, absolute. */
+  /** The absolute path of its file. */
   readonly path: string;
   readonly server: {
     readonly listen: Listen;
     readonly maxBodyBytes: number;
     readonly shutdownGraceMs: number;
-    /** Networks of proxies whose `X-Forwarded-For` is believed; `unix` for a Unix socket's peers. */
+    /** Networks of proxies whose `X-Forwarded-For` is trusted, or `unix` for peers on a Unix socket. */
     readonly trustProxy?: readonly string[];
-    /** The rights of a Unix socket, as `chmod` has them. */
+    /** The file mode of a Unix socket. */
     readonly socketMode: number;
-    /** The group of a Unix socket, by name or number; undefined: the process's own. */
+    /** The group of a Unix socket, by name or number. By default that of the process. */
     readonly socketGroup?: string;
-    /** What a proxy takes off the paths it passes on, as in `/bellhook`; empty: nothing. */
+    /** What a proxy removes from the paths that it forwards, as in `/bellhook`. May be empty. */
     readonly basePath: string;
   };
-  /** Undefined: no tokens, loopback alone. */
+  /** Without it nobody needs a token, and only this machine may call. */
   readonly auth?: {
     readonly publishers: readonly Publisher[];
     readonly operators: readonly Operator[];
@@ -38,11 +38,11 @@ export interface Config {
   /** Attempts under way at once, in the whole process. */
   readonly totalConcurrency: number;
   readonly notify: readonly NoticeChannel[];
-  /** The catalogue of the publisher's event types; undefined where any type is taken. */
+  /** The catalogue of the publisher's event types. Undefined if any type is accepted. */
   readonly eventTypes?: ReadonlyMap<string, EventType>;
-  /** The key of an event's scope that says whose it is; undefined: events belong to nobody. */
+  /** The key of an event's scope that names its customer. */
   readonly tenancy?: { readonly key: string };
-  /** Built-in profiles and the file's own, by name. */
+  /** The built-in profiles and those of the file, by name. */
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly subscriptions: readonly Subscription[];
 }
@@ -55,11 +55,11 @@ export type Listen =
 export interface Publisher {
   readonly name: string;
   readonly token: Secret;
-  /** The types it may post; undefined: any. */
+  /** The types it may post. By default any. */
   readonly types?: readonly Pattern[];
-  /** What the scope of its events must hold; undefined: anything. */
+  /** The condition on the scope of its events, if there is one. */
   readonly scope?: ScopeCondition;
-  /** Events it may post per length of time. */
+  /** How many events it may post in a length of time. */
   readonly rate?: Rate;
   /** How many deliveries of its events may be pending. */
   readonly maxPending?: number;
@@ -75,10 +75,10 @@ export interface EventType {
   readonly example?: JsonText;
 }
 
-/** Something wrong, or doubtful, in a config file, and how to mend it. */
+/** An error or a warning about a config file, and how to fix it. */
 export interface Problem {
   readonly file: string;
-  /** 1 is the first; left out where the problem is the file as a whole. */
+  /** From 1. Left out if the problem is about the whole file. */
   readonly line?: number;
   readonly column?: number;
   /** As in `subscriptions[0].events[0]`; empty at the root. */

@@ -3,16 +3,16 @@ import type { Findings } from "./problem.ts";
 import { type Allowed, receiverUrlProblem } from "./receiver_url.ts";
 import type { Place } from "./source.ts";
 
-/** What contacts of a subscription go by. */
+/** How the contacts of a subscription can be reached. */
 export interface ContactMeans {
-  /** Where the subscription's own requests may go: its owner's webhooks go no further. */
+  /** The limits for the subscription's URL. They hold for its contacts' URLs as well. */
   readonly allowed: Allowed;
   readonly secret: Secret | undefined;
-  /** Whether `notify` has a mail channel, through which mail to contacts goes as well. */
+  /** Whether `notify` has a mail channel. Mail to contacts is sent through it. */
   readonly hasMail: boolean;
 }
 
-/** The contacts of a subscription, each once; what keeps one from being told is found. */
+/** The contacts of a subscription, each once. Reports those that can't be reached. */
 export function readContacts(
   place: Place,
   means: ContactMeans,

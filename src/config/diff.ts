@@ -1,5 +1,4 @@
-import { formatStatusRanges } from "../domain/attempt.ts";
-import { formatDuration, formatRate, formatSize } from "../domain/duration.ts";
+import { formatDuration, formatSize } from "../domain/duration.ts";
 import { formatInstant } from "../domain/instant.ts";
 import { NumberText } from "../domain/json_text.ts";
 import { channelSecrets, type NoticeChannel } from "../domain/notice.ts";
@@ -10,40 +9,41 @@ import type { Steps, Turn } from "../runtime/turn.ts";
 import { BUILT_IN } from "../profiles/table.ts";
 import type { Config, Listen, Operator, Publisher } from "./config.ts";
 import { formatPath } from "./problem.ts";
+import { shownSettings } from "./settings.ts";
 
-/** What a reload changes. Of a secret it tells that it changed, and nothing else. */
+/** What a reload changes. About a secret it says only that it changed. */
 export interface ConfigDiff {
   /** Subscriptions by id. */
   readonly added: readonly string[];
   readonly changed: readonly string[];
   readonly removed: readonly string[];
-  /** Keys beside subscriptions that changed, those that need a restart among them. */
+  /** Other keys that changed, including those that need a restart. */
   readonly settings: readonly string[];
-  /** Of these the ones that only a restart puts in force. */
+  /** The other keys whose change only takes effect after a restart. */
   readonly needsRestart: readonly string[];
-  /** What changed of the changed subscriptions, then of the settings. */
+  /** The changes of subscriptions, then those of other keys. */
   readonly changes: readonly Change[];
 }
 
-/** A key of the config file whose effective value changed, defaults included. */
+/** A key of the config file whose value changed. A default counts as a value. */
 export interface Change {
-  /** Whose key it is; left out for settings beside subscriptions. */
+  /** The subscription that the key belongs to, if it belongs to one. */
   readonly subscription?: string;
   readonly key: string;
-  /** As the file would say it; left out where there was none, or it must not be shown. */
+  /** As the file would say it. Left out if there was no value, or if it must not be shown. */
   readonly before?: string;
   readonly after?: string;
 }
 
-/** Which subscriptions a config has that another one has not, by identity: most are the very same. */
+/** How the subscriptions of two configs differ. Most are the same objects, so they are compared by identity. */
 export interface Replacement {
   readonly added: readonly Subscription[];
-  /** Of the same id, read again; they may say the same. */
+  /** Those that were read again. Before and after may still be equal. */
   readonly replaced: readonly { readonly before: Subscription; readonly after: Subscription }[];
   readonly removed: readonly Subscription[];
 }
 
-/** Compares what differs of two lists, which is looked for from both ends. */
+/** Compares two lists. It skips what they have in common at the start and at the end. */
 export function* replacementOf(
   before: readonly Subscription[],
   after: readonly Subscription[],
@@ -71,7 +71,7 @@ export function* replacementOf(
 
 const A_STEP = 64;
 
-/** Compares two configs by what they make the daemon do, in slices. */
+/** Compares two configs by their effect on the daemon. Works in slices. */
 export async function diffConfigs(
   before: Config,
   after: Config,
@@ -107,14 +107,14 @@ const NEED_RESTART: readonly string[] = [
   "storage.url",
 ];
 
-/** Whether there is no difference at all. */
+/** Whether nothing differs. */
 export function isUnchanged({ added, removed, changes }: ConfigDiff): boolean {
   return added.length + removed.length + changes.length === 0;
 }
 
 /**
- * A diff for people, a line for each subscription and setting; none where nothing changed. `pending`
- * are the deliveries that wait, by subscription.
+ * A diff for people: one line for each subscription or other key that changed. `pending` is the
+ * number of waiting deliveries by subscription.
  */
 export function formatDiff(
   { added, changed, removed, needsRestart, changes }: ConfigDiff,
@@ -144,7 +144,7 @@ function formatChange({ key, before, after }: Change): string {
   return `${key} ${before ?? "unset"} → ${after ?? "unset"}`;
 }
 
-/** One key's value: what is compared, and what of it may be shown. */
+/** The value of a key: the text that is compared, and what may be shown of it. */
 interface Facet {
   readonly text: string;
   readonly shown?: string;
@@ -157,7 +157,7 @@ function changesBetween(before: Facets, after: Facets): Change[] {
   const keys = [...new Set([...before.keys(), ...after.keys()])];
   return keys.filter((key) => !isSame(before.get(key), after.get(key))).map((key) => {
     const [from, to] = [before.get(key)?.shown, after.get(key)?.shown];
-    // Equal texts would say that nothing changed: what did is not to be shown.
+    // Two equal texts would look as if nothing had changed.
     if (from === to) return { key };
     return {
       key,
@@ -181,7 +181,7 @@ function json(value: unknown): Facet {
   return shown(plain(value));
 }
 
-/** Compared in full and shown by a short name, if at all. */
+/** A value that is compared in full, and shown by a short name or not at all. */
 function hidden(
   value: unknown,
   { secrets = [], name }: { secrets?: readonly Secret[]; name?: string } = {},
@@ -189,7 +189,7 @@ function hidden(
   return { text: plain(value), secrets, ...(name !== undefined && { shown: name }) };
 }
 
-/** JSON of our own values: maps as lists, numbers by their digits, patterns by their text. */
+/** A value as JSON text: maps become lists, and numbers keep their digits. */
 function plain(value: unknown): string {
   return JSON.stringify(value, (_, inner) => {
     if (inner instanceof Map) return [...inner];
@@ -199,7 +199,7 @@ function plain(value: unknown): string {
 }
 
 function subscriptionFacets(subscription: Subscription): Facets {
-  const { profile, secret, previousSecret, headers, rateLimit } = subscription;
+  const { profile, secret, previousSecret, headers } = subscription;
   const values = headers.map(([, value]) => value);
   const facets: [string, Facet | undefined][] = [
     ["url", shown(subscription.url)],
@@ -219,7 +219,7 @@ function subscriptionFacets(subscription: Subscription): Facets {
     ["match", nonEmpty(subscription.match.length, hidden(subscription.match))],
     [
       "headers",
-      // Values written into the file may be secrets all the same: only the names are shown.
+      // Only the names are shown, since even a value in the file may be a secret.
       nonEmpty(
         headers.length,
         hidden(headers, {
@@ -235,24 +235,10 @@ function subscriptionFacets(subscription: Subscription): Facets {
     ["enabled", json(subscription.enabled)],
     ["settings", nonEmpty(subscription.settings.size, hidden(subscription.settings))],
     ["permissions", nonEmpty(subscription.permissions.length, json(subscription.permissions))],
-    ["timeout", shown(formatDuration(subscription.timeoutMs))],
-    ["retry", shownLadder(subscription.ladder)],
-    ["jitter", json(subscription.jitter)],
-    ["success", shown(formatStatusRanges(subscription.success))],
-    ["waitForConfirmation", json(subscription.waitForConfirmation)],
-    ["concurrency", json(subscription.concurrency)],
-    [
-      "rateLimit",
-      optional(
-        rateLimit,
-        (rate) => shown(formatRate(rate)),
-      ),
-    ],
-    ["keepResponse", shown(formatSize(subscription.keepResponseBytes))],
-    ["standardHeaders", json(subscription.standardHeaders)],
-    ["traceparent", json(subscription.traceparent)],
-    ["allowHttp", json(subscription.allowHttp)],
-    ["allowNetworks", json(subscription.allowNetworks)],
+    ...Object.entries(shownSettings(subscription)).map(([key, value]): [string, Facet] => [
+      key,
+      typeof value === "string" ? shown(value) : json(value),
+    ]),
   ];
   return present(facets);
 }
@@ -319,12 +305,6 @@ function optional<T>(value: T | undefined, facet: (value: T) => Facet): Facet | 
 
 function nonEmpty(size: number, facet: Facet): Facet | undefined {
   return size === 0 ? undefined : facet;
-}
-
-function shownLadder({ waitsMs, thenEveryMs, forMs }: Subscription["ladder"]): Facet {
-  const waits = plain(waitsMs.map(formatDuration));
-  const then = thenEveryMs === undefined ? "" : ` then every ${formatDuration(thenEveryMs)}`;
-  return shown(`${waits}${then}${forMs === undefined ? "" : ` for ${formatDuration(forMs)}`}`);
 }
 
 function formatListen(listen: Listen): string {

@@ -6,17 +6,17 @@ import { type Findings } from "./problem.ts";
 import type { Place } from "./source.ts";
 import { nearestOf, suggestion } from "./suggestion.ts";
 
-/** What the names of a subscription are checked against. */
+/** What the event names of a subscription are checked against. */
 export interface Names {
-  /** The publisher's types; undefined where any is taken. */
+  /** The publisher's event types. Undefined if any type is accepted. */
   readonly declared: ReadonlySet<string> | undefined;
-  /** The receiver's; undefined where the profile is not known. */
+  /** Its events are the receiver's. Undefined if the profile isn't known. */
   readonly profile: Profile | undefined;
-  /** The receiver's name by the publisher's. */
+  /** The receiver's name of an event, by the publisher's name. */
   readonly rename: ReadonlyMap<string, string>;
 }
 
-/** Finds patterns that can never fit: not the publisher's types, or not the profile's events. */
+/** Reports patterns that fit no event type of the publisher, or no event of the profile. */
 export function checkEvents(events: Place, names: Names, findings: Findings): void {
   for (const place of events.elements()) {
     const pattern = place.value();
@@ -27,7 +27,7 @@ export function checkEvents(events: Place, names: Names, findings: Findings): vo
   }
 }
 
-/** A pattern that fits no declared type; undefined where it fits one, or any type is taken. */
+/** The problem with a pattern that fits no declared type. Undefined if it fits one, or if any type is accepted. */
 export function undeclared(
   pattern: string,
   place: Place,
@@ -45,7 +45,7 @@ function notInCatalogue(pattern: string, place: Place, { declared, profile, rena
   const has = (name: string) => profile.events!.some((known) => known.matches(name));
   const known = profile.events.map((event) => event.text);
   if (!pattern.includes("*")) {
-    // A name it is renamed to is checked where it is renamed.
+    // The name that it is renamed to is checked by checkRename().
     if (rename.has(pattern) || has(pattern)) return undefined;
     const message = `profile ${quoted(profile.name)} has no event ${quoted(pattern)}`;
     const fix = declared?.has(pattern)
@@ -62,7 +62,7 @@ function notInCatalogue(pattern: string, place: Place, { declared, profile, rena
   return place.problem(message, suggestion(pattern, known) ?? nearestOf(pattern, known));
 }
 
-/** Finds names that cannot be renamed, or not to that. */
+/** Reports events that can't be renamed, or not to the name that is given. */
 export function checkRename(
   place: Place,
   { patterns, names }: { patterns: readonly string[]; names: Names },

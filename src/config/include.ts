@@ -2,20 +2,20 @@ import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "no
 import { quoted } from "../domain/quoted.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { inSlices, type Steps } from "../runtime/turn.ts";
-import { listFolders, type Listing, type Looking, Stamps, stampsOf } from "./listing.ts";
+import { listFolders, type Listing, type ListingOptions, Stamps, stampsOf } from "./listing.ts";
 import type { Findings } from "./problem.ts";
 import { reasonOf } from "./secrets.ts";
 import { type Place, readSource } from "./source.ts";
 
-/** Where further config files are found and read. */
+/** How further config files are found and read. */
 export interface ConfigFiles {
-  /** Rejects where the file cannot be read. */
+  /** Rejects if the file can't be read. */
   read(path: string): Promise<string>;
-  /** What is in folders, each by itself; one that cannot be read holds no files. */
-  list(folders: readonly string[], how: Looking): Promise<readonly Listing[]>;
-  /** What tells whether files are still the same. */
-  stamps(paths: readonly string[], how: Looking): Promise<Stamps>;
-  /** Where a path leads, free of links; rejects where it leads nowhere. */
+  /** The content of each folder, without folders below it. A folder that can't be read counts as empty. */
+  list(folders: readonly string[], how: ListingOptions): Promise<readonly Listing[]>;
+  /** Stamps, which tell whether files are still the same. */
+  stamps(paths: readonly string[], how: ListingOptions): Promise<Stamps>;
+  /** The path without symbolic links. Rejects if there is nothing at the path. */
   realPath(path: string): Promise<string>;
 }
 
@@ -27,17 +27,17 @@ export const systemFiles: ConfigFiles = {
   realPath: (path) => Deno.realPath(path),
 };
 
-/** How included files are found. */
+/** What included files are looked for with. */
 export interface Including {
   readonly files: ConfigFiles;
   readonly findings: Findings;
-  readonly how: Looking;
+  readonly how: ListingOptions;
 }
 
 /** A file that the config includes, and the glob that named it. */
 export interface IncludedFile {
   readonly folder: Folder;
-  /** Its place in the folder's listing. */
+  /** Its index in the folder's listing. */
   readonly at: number;
   readonly from: Place;
 }
@@ -46,7 +46,7 @@ export function pathOf({ folder, at }: Pick<IncludedFile, "folder" | "at">): str
   return `${folder.path}${sep}${folder.names[at]}`;
 }
 
-/** All included files: in order, each file once, by whatever links its folder was reached. */
+/** All included files in order. Each comes once, even if several links lead to its folder. */
 export async function includedFiles(
   include: Place,
   { files, findings, how }: Including,
@@ -75,7 +75,7 @@ export async function includedFiles(
   return (await inSlices(eachOnce(all, real), how.turn)).slice(1);
 }
 
-/** Where folders are, free of links. */
+/** The paths of folders without symbolic links. */
 async function realPaths(
   folders: ReadonlySet<Folder>,
   files: ConfigFiles,
@@ -92,7 +92,7 @@ function* eachOnce(
   real: ReadonlyMap<Folder, string>,
 ): Steps<IncludedFile[]> {
   const met = new Map<Folder, Uint8Array>();
-  // Names are only looked at where several folders are the same one: to keep 50 000 took 8 ms.
+  // Names only matter if several folders are the same one. To keep 50 000 names took 8 ms.
   const times = Map.groupBy(real.values(), (path) => path);
   const namesIn = new Map<string, Set<string>>();
   const isNew = ({ folder, at }: IncludedFile) => {
@@ -117,7 +117,7 @@ function* eachOnce(
 
 const FILES_A_STEP = 256;
 
-/** The subscriptions in a file, a place each. */
+/** The places of the subscriptions in a file. */
 export async function readInclude(
   file: IncludedFile,
   { files, findings, how: { turn } }: Including,
@@ -137,10 +137,10 @@ export async function readInclude(
   return root.kind === "array" ? root.eachElement() : [root];
 }
 
-/** A folder that files are included from; of a path without wildcards, with that file alone. */
+/** A folder with included files. For a path without wildcards, it has only that file. */
 export interface Folder extends Listing {
   readonly path: string;
-  /** Tells it apart from the others of a config. */
+  /** Unique among the folders of a config. */
   readonly key: string;
 }
 
@@ -148,14 +148,14 @@ function folderOf(file: string, stamps: Stamps): Folder {
   return { path: dirname(file), key: file, names: [basename(file)], stamps };
 }
 
-/** Folders as they are during one reading. What is asked for in one turn is looked for together. */
+/** The folders during one reload. Folders that are asked for in the same turn are listed together. */
 class Folders {
   readonly #files: ConfigFiles;
-  readonly how: Looking;
+  readonly how: ListingOptions;
   readonly #known = new Map<string, Promise<Folder>>();
   #asked: { readonly paths: string[]; readonly listings: Promise<readonly Listing[]> } | undefined;
 
-  constructor(files: ConfigFiles, how: Looking) {
+  constructor(files: ConfigFiles, how: ListingOptions) {
     this.#files = files;
     this.how = how;
   }
@@ -170,7 +170,7 @@ class Folders {
     return folder;
   }
 
-  /** A folder with nothing but a file of that name, which may not be there. */
+  /** A folder with only that file, which need not exist. */
   async around(file: string): Promise<Folder> {
     return folderOf(file, await this.#files.stamps([file], { ...this.how, isMany: false }));
   }
@@ -194,11 +194,11 @@ class Folders {
 /** What a glob is looked up with. */
 interface Lookup {
   readonly folders: Folders;
-  /** Where the glob stands. */
+  /** The place of the glob. */
   readonly from: Place;
 }
 
-/** The files that a glob stands for, sorted; a path without wildcards stands for itself. */
+/** The files that a glob matches, sorted. A path without wildcards matches itself. */
 async function expand(
   glob: string,
   base: string,
@@ -212,12 +212,12 @@ async function expand(
       const { folders, from } = lookup;
       return [[{ folder: await folders.around(resolve(base, path)), at: 0, from }]];
     }
-    // What the config's own folder is called is no glob, whatever it holds.
+    // The config's own folder may have a name that looks like a glob.
     const start = join(isAbsolute(path) ? "/" : base, ...segments.slice(0, wild));
     return walk(start, segments.slice(wild), lookup);
   }));
   const [first = [], ...others] = found.flat().filter((files) => files.length > 0);
-  // A folder's own are in order.
+  // The files of one folder are already in order.
   return others.length === 0 ? first : sorted([first, ...others].flat());
 }
 
@@ -226,7 +226,7 @@ function sorted(found: readonly IncludedFile[]): readonly IncludedFile[] {
   return byPath.sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0).map(([, file]) => file);
 }
 
-/** As shells do: `{a,b}` makes two texts of one, and braces without a comma stand for themselves. */
+/** Like a shell: `{a,b}` expands to two texts, and braces without a comma are taken literally. */
 function withoutBraces(text: string): string[] {
   for (let open = text.indexOf("{"); open >= 0; open = text.indexOf("{", open + 1)) {
     const choice = choiceAt(text, open);
@@ -239,7 +239,7 @@ function withoutBraces(text: string): string[] {
   return [text];
 }
 
-/** What stands between the commas of a brace, and where it ends; undefined where it has none. */
+/** The options in a pair of braces, and where it ends. Undefined if it has no comma. */
 function choiceAt(
   text: string,
   open: number,
@@ -258,7 +258,7 @@ function choiceAt(
   return undefined;
 }
 
-/** The files of each folder that has any. */
+/** The matching files, by folder. */
 async function walk(
   directory: string,
   segments: readonly string[],
@@ -293,7 +293,7 @@ function* fittingIn(
   return found;
 }
 
-/** A folder and all below it, each once: a link may lead back to a folder that it is in. */
+/** A folder and all folders below it. Each comes once, since links may form a circle. */
 async function foldersFrom(start: string, folders: Folders): Promise<string[]> {
   const found = new Map<string, string>();
   let level = [start];
@@ -322,12 +322,12 @@ function nameFitting(segment: string): RegExp {
   return new RegExp(`^${source}$`, "u");
 }
 
-/** `[a-z]` or `[!a-z]`; a `]` that comes first is one of the characters (POSIX 1003.1, 2.13.1). */
+/** `[a-z]` or `[!a-z]`. A `]` in first position is one of the characters (POSIX 1003.1, 2.13.1). */
 const SET = String.raw`\[([!^]|(?![!^]))(\][^\]]*|[^\]]+)\]`;
 const WILD = new RegExp(String.raw`[*?]|${SET}`, "u");
 const TOKENS = new RegExp(String.raw`(\*+)|(\?)|${SET}|[^]`, "gu");
 
-/** What stands in brackets, for a RegExp; a range from behind holds nothing. */
+/** The content of brackets, for a RegExp. A reversed range such as `z-a` matches nothing. */
 function rangesOf(set: string): string {
   return set.replace(/([^])-([^])|[^]/gu, (token, from, to) => {
     if (from === undefined) return escaped(token);

@@ -6,7 +6,7 @@ import type { Listen } from "./config.ts";
 /** The longest path a Unix socket can have on Linux, in bytes. */
 const LONGEST_SOCKET_PATH = 107;
 
-/** Reads `host:port`, `[address]:port` or `unix:/path`; a relative path starts in `directory`. */
+/** Parses `host:port`, `[address]:port` or `unix:/path`. A relative path starts in `directory`. */
 export function parseListen(
   text: string,
   directory: string,
@@ -33,14 +33,14 @@ export function parseListen(
   return { kind: "tcp", host: boundHost(host), port };
 }
 
-/** No name server decides where localhost and the names below it are: what is local is bound as such. */
+/** Names such as localhost always mean loopback. No name server is asked about them. */
 function boundHost(host: string): string {
   const kind = hostKind(host);
   if (kind.kind === "loopbackName") return "127.0.0.1";
   return kind.kind === "address" ? kind.address : host;
 }
 
-/** Whether only this machine can reach it. */
+/** Whether only this machine can connect to it. */
 export function isLocal(listen: Listen): boolean {
   if (listen.kind === "unix") return true;
   const host = hostKind(listen.host);

@@ -1,33 +1,33 @@
 import { inSlices, type Steps, type Turn } from "../runtime/turn.ts";
 
-/** The files of a folder, and what tells whether each is still the same. */
+/** The files of a folder, and the stamps that tell whether they are still the same. */
 export interface Listing {
-  /** In the order of their characters; without hidden ones, for editors put unfinished copies there. */
+  /** Sorted. Without hidden files, because editors keep unfinished copies in those. */
   readonly names: readonly string[];
   readonly stamps: Stamps;
 }
 
-/** How folders are looked into. */
-export interface Looking {
-  /** Where others need the loop meanwhile. */
+/** How folders are listed. */
+export interface ListingOptions {
+  /** With it, the work is done in slices. */
   readonly turn: Turn | undefined;
-  /** Whether tens of thousands of files are to be expected. */
+  /** Whether tens of thousands of files are expected. */
   readonly isMany: boolean;
 }
 
-/** Folder or not, size, mtime, ctime, inode and device. */
+/** The numbers of one stamp: folder or not, size, mtime, ctime, inode and device. */
 const NUMBERS = 6;
 
-/** What tells of files whether they are still the same, each by its place in a list. */
+/** Stamps of files, by their index in a list. Equal stamps mean that a file has not changed. */
 export class Stamps {
   readonly #numbers: Float64Array;
 
-  /** `numbers` has NaN where it can't be told whether a file is the same, or not yet. */
+  /** A NaN in `numbers` means that a later change of the file might not show. */
   constructor(numbers: Float64Array) {
     this.#numbers = numbers;
   }
 
-  /** Of files, each of which has a number that tells, or none. */
+  /** Stamps made from version numbers. Without a version, a later change might not show. */
   static of(versions: readonly { readonly isFolder: boolean; readonly version?: number }[]) {
     return new Stamps(
       new Float64Array(
@@ -40,44 +40,44 @@ export class Stamps {
     return this.#numbers[at * NUMBERS] === 1;
   }
 
-  /** Whether it is the same file as one in another list, and has not changed. */
+  /** Whether it is the same file as the one in the other list, and unchanged. */
   isSame(at: number, others: Stamps, otherAt: number): boolean {
     const mine = this.#numbers, theirs = others.#numbers;
     for (let i = at * NUMBERS, j = otherAt * NUMBERS; i < (at + 1) * NUMBERS; i++, j++) {
-      // NaN is equal to nothing.
+      // NaN is never equal.
       if (mine[i] !== theirs[j]) return false;
     }
     return true;
   }
 
-  /** All of it as a text, to be kept alone; undefined where it can't be told, or not yet. */
+  /** A single stamp as text. Undefined if a later change of the file might not show. */
   text(at: number): string | undefined {
     const numbers = this.#numbers.subarray(at * NUMBERS, (at + 1) * NUMBERS);
     return numbers.some(Number.isNaN) ? undefined : numbers.join(":");
   }
 }
 
-/** So long after its last change a file may change again and look the same: clocks have a grain. */
+/** Within this time after a change, another change may leave the same times: clocks are coarse. */
 const SETTLED_MS = 2_000;
 
-/** Looks into folders of this machine, each by itself. One that cannot be read holds no files. */
+/** Lists folders of this machine, without those below. A folder that can't be read counts as empty. */
 export async function listFolders(
   folders: readonly string[],
-  how: Looking,
+  how: ListingOptions,
   now: number,
 ): Promise<readonly Listing[]> {
   const found = await look({ folders, settledBefore: now - SETTLED_MS }, how);
   return found.map(({ names, numbers }) => ({
-    // No name has a NUL in it.
+    // A NUL can't be part of a name.
     names: names === "" ? [] : names.split("\0"),
     stamps: new Stamps(numbers),
   }));
 }
 
-/** The stamps of files, wherever they are. */
+/** The stamps of files, which may be in different folders. */
 export async function stampsOf(
   files: readonly string[],
-  how: Looking,
+  how: ListingOptions,
   now: number,
 ): Promise<Stamps> {
   const settledBefore = now - SETTLED_MS;
@@ -85,28 +85,28 @@ export async function stampsOf(
   return new Stamps(found!.numbers);
 }
 
-/** What is looked for: what is in folders, or files. */
+/** What to look at: the content of folders, or files. */
 interface Asked {
   readonly folders?: readonly string[];
   readonly files?: readonly string[];
   readonly settledBefore: number;
 }
 
-/** Of a folder the names, one text to be handed over fast, and NUMBERS numbers each. */
+/** The names in a folder, as one text that a thread hands over fast, and their stamps. */
 interface Found {
   readonly names: string;
   readonly numbers: Float64Array<ArrayBuffer>;
 }
 
 /**
- * A thread is worth its start, which holds the loop for 10 ms, where there are tens of thousands of
- * files: to list 50 000 holds the loop for 50 ms, and to ask for them one by one takes 200.
+ * Uses a thread for tens of thousands of files. To start it blocks the event loop for 10 ms. To list
+ * 50 000 files would block it for 50 ms, and to list them asynchronously takes 200 ms.
  */
-async function look(asked: Asked, { turn, isMany }: Looking): Promise<Found[]> {
+async function look(asked: Asked, { turn, isMany }: ListingOptions): Promise<Found[]> {
   return turn && isMany && await inThread(asked) || await inSlices(looking(asked), turn);
 }
 
-/** Runs in a thread as well, which gets its text: nothing from outside it can be used. */
+/** A thread runs it too, from its source text. So it must not use anything from outside. */
 function* looking({ folders, files, settledBefore }: Asked): Steps<Found[]> {
   const NUMBERS = 6, FILES_A_STEP = 32;
   const put = (numbers: Float64Array, at: number, path: string) => {
@@ -121,7 +121,7 @@ function* looking({ folders, files, settledBefore }: Asked): Steps<Found[]> {
       numbers[at + 4] = ino ?? 0;
       numbers[at + 5] = dev;
     } catch {
-      numbers[at + 1] = NaN; // whoever reads it finds out why
+      numbers[at + 1] = NaN; // reading the file will show why
     }
   };
   const found: Found[] = [];
@@ -130,7 +130,7 @@ function* looking({ folders, files, settledBefore }: Asked): Steps<Found[]> {
     try {
       names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
     } catch {
-      // a folder that is not there yet holds no files
+      // a folder that doesn't exist yet counts as empty
     }
     yield;
     names = names.filter((name) => !name.startsWith(".")).sort();
@@ -153,7 +153,7 @@ function* looking({ folders, files, settledBefore }: Asked): Steps<Found[]> {
   return found;
 }
 
-/** Undefined where there can be no thread now: then whoever asks looks by itself. */
+/** Undefined if no thread can be started; then the caller does the work itself. */
 async function inThread(asked: Asked): Promise<Found[] | undefined> {
   const url = URL.createObjectURL(new Blob([THREAD], { type: "text/javascript" }));
   try {

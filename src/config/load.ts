@@ -15,26 +15,20 @@ import {
   systemFiles,
 } from "./include.ts";
 import { isLocal, parseListen } from "./listen.ts";
-import type { Looking } from "./listing.ts";
-import type { ConfigMemory, FolderMemory, Read, UsedSecret } from "./memory.ts";
+import type { ListingOptions } from "./listing.ts";
+import type { ConfigMemory, FolderMemory, ReadEntry, UsedSecret } from "./memory.ts";
 import { readNotices } from "./notices.ts";
 import { type Profiles, readProfiles, unknownProfile } from "./own_profiles.ts";
 import { Findings, inOrder } from "./problem.ts";
-import {
-  type ConfigWords,
-  configWords,
-  DEFAULTS,
-  includedWords,
-  subscriptionWords,
-} from "./schema.ts";
+import { DEFAULTS, type RawConfig, rawConfig, rawIncluded, rawSubscription } from "./schema.ts";
 import { reasonOf, SecretReader, type SecretSources } from "./secrets.ts";
-import { checkShape, type Sound } from "./shape.ts";
+import { checkShape, type PartlyValid } from "./shape.ts";
 import { type Place, readSource } from "./source.ts";
-import { allOf, readEntry, type Surroundings } from "./subscriptions.ts";
+import { readEntry, type SubscriptionContext, subscriptionsOf } from "./subscriptions.ts";
 
 export { formatProblem } from "./problem.ts";
 
-/** What came of reading a config file: a config, or everything that is wrong with it. */
+/** The result of reading a config file: a config, or everything that is wrong with it. */
 export type Loaded =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
   | {
@@ -43,9 +37,7 @@ export type Loaded =
     readonly warnings: readonly Problem[];
   };
 
-/**
- * Reads, checks and fills in a config file with all that it includes; with a turn, in slices.
- */
+/** Reads a config file and all files that it includes, checks them, and adds the defaults. */
 export async function loadConfig(
   path: string,
   sources: SecretSources,
@@ -64,32 +56,32 @@ export async function loadConfig(
   return await readConfig(request);
 }
 
-/** A config's text, and the world it is read in. */
+/** The text of a config, and the files, secrets and time that it is read with. */
 export interface ReadRequest {
-  /** Where the text is from, or would be: relative paths in it start there. */
+  /** The config file's path. Relative paths in the text start in its folder. */
   readonly path: string;
   readonly text: string;
   readonly sources: SecretSources;
-  /** For `include`; the machine's own by default. */
+  /** For `include`. By default those of this machine. */
   readonly files?: ConfigFiles;
-  /** Tells whether a rotation is over; the machine's own by default. */
+  /** Tells whether a previous secret has expired. By default that of this machine. */
   readonly clock?: Clock;
-  /** Where others need the loop meanwhile: for tens of thousands of subscriptions it takes seconds. */
+  /** With it, the config is read in slices: tens of thousands of subscriptions take seconds. */
   readonly turn?: Turn;
-  /** What was read before; none where this is the only time. */
+  /** What earlier calls have read. Left out by those that read only once. */
   readonly memory?: ConfigMemory;
 }
 
-/** As loadConfig, for a text that is at hand. */
+/** Like loadConfig, but for a text. */
 export async function readConfig(request: ReadRequest): Promise<Loaded> {
   const path = resolve(request.path);
   const findings = new Findings();
   const { root, problems } = await readSource(path, request.text, request.turn);
   findings.add(...problems);
-  // Subscriptions are checked one by one as they are read: all at once they take a lot of room.
+  // Subscriptions are checked one by one, since all at once they take a lot of memory.
   const value = root?.valueEmptied("subscriptions");
-  const words = root && checkShape({ place: root, schema: configWords, value }, findings);
-  const config = root && words && await build({ root, words, request, findings });
+  const raw = root && checkShape({ place: root, schema: rawConfig, value }, findings);
+  const config = root && raw && await build({ root, raw, request, findings });
   const warnings = inOrder(findings.warnings, path);
   if (config === undefined || findings.problems.length > 0) {
     return { ok: false, problems: inOrder(findings.problems, path), warnings };
@@ -104,9 +96,9 @@ interface Building {
   readonly findings: Findings;
 }
 
-/** The config; complete only where no problem was found. */
+/** The config. It is only complete if no problem was found. */
 async function build(
-  { root, words, request, findings }: Building & { readonly words: Sound<ConfigWords> },
+  { root, raw, request, findings }: Building & { readonly raw: PartlyValid<RawConfig> },
 ): Promise<Config> {
   const directory = dirname(root.file);
   const isReload = request.memory?.isUsed ?? false;
@@ -114,53 +106,53 @@ async function build(
     isReload,
     ...(request.memory && { stamp: (path) => stampOf(path, request.files ?? systemFiles) }),
   });
-  const defaults = words.delivery ?? {};
+  const delivery = raw.delivery ?? {};
   const profiles = readProfiles(root.at("profiles"), findings);
   checkDefaultProfile(root.at("delivery", "profile"), profiles, findings);
   const eventTypes = root.at("eventTypes").kind === "object"
     ? readEventTypes(root.at("eventTypes"), findings)
     : undefined;
   const declared = eventTypes && new Set(eventTypes.keys());
-  const auth = words.auth &&
-    await readAuth(root.at("auth"), words.auth, { secrets, declared, findings });
-  const notify = await readNotices(root.at("notify"), words.notify ?? [], {
-    defaults,
+  const auth = raw.auth &&
+    await readAuth(root.at("auth"), raw.auth, { secrets, declared, findings });
+  const notify = await readNotices(root.at("notify"), raw.notify ?? [], {
+    delivery,
     secrets,
     findings,
   });
-  const tenancyKey = words.tenancy?.key;
-  const surroundings = {
+  const tenancyKey = raw.tenancy?.key;
+  const context = {
     profiles,
-    defaults,
+    delivery,
     declared,
     ...(tenancyKey !== undefined && { tenancyKey }),
     secrets,
-    hasMail: (words.notify ?? []).some((channel) => channel && "email" in channel),
+    hasMail: (raw.notify ?? []).some((channel) => channel && "email" in channel),
     now: (request.clock ?? systemClock).wall(),
     findings,
   };
   request.memory?.begin(textsOf(root, ["delivery", "profiles", "eventTypes", "tenancy", "notify"]));
-  const reads = await readAll({ root, request, findings }, surroundings);
-  const subscriptions = await inSlices(allOf(reads, findings), request.turn);
+  const reads = await readAll({ root, request, findings }, context);
+  const subscriptions = await inSlices(subscriptionsOf(reads, findings), request.turn);
   request.memory?.end();
   return {
     path: root.file,
     server: {
-      listen: readListen(root, words, findings),
-      maxBodyBytes: parseSize(words.server?.maxBody ?? DEFAULTS.maxBody)!,
-      shutdownGraceMs: parseDuration(words.server?.shutdownGrace ?? DEFAULTS.shutdownGrace)!,
-      ...readTrustProxy(root, words, findings),
-      socketMode: parseInt(words.server?.socketMode ?? DEFAULTS.socketMode, 8),
-      ...(words.server?.socketGroup === undefined ? {} : { socketGroup: words.server.socketGroup }),
-      basePath: words.server?.basePath ?? DEFAULTS.basePath,
+      listen: readListen(root, raw, findings),
+      maxBodyBytes: parseSize(raw.server?.maxBody ?? DEFAULTS.maxBody)!,
+      shutdownGraceMs: parseDuration(raw.server?.shutdownGrace ?? DEFAULTS.shutdownGrace)!,
+      ...readTrustProxy(root, raw, findings),
+      socketMode: parseInt(raw.server?.socketMode ?? DEFAULTS.socketMode, 8),
+      ...(raw.server?.socketGroup === undefined ? {} : { socketGroup: raw.server.socketGroup }),
+      basePath: raw.server?.basePath ?? DEFAULTS.basePath,
     },
     ...(auth && { auth }),
     storage: {
       path: readStorage(root.at("storage", "url"), directory, findings),
-      keepDeliveredMs: parseDuration(words.storage?.keepDelivered ?? DEFAULTS.keepDelivered)!,
-      keepExhaustedMs: parseDuration(words.storage?.keepExhausted ?? DEFAULTS.keepExhausted)!,
+      keepDeliveredMs: parseDuration(raw.storage?.keepDelivered ?? DEFAULTS.keepDelivered)!,
+      keepExhaustedMs: parseDuration(raw.storage?.keepExhausted ?? DEFAULTS.keepExhausted)!,
     },
-    totalConcurrency: defaults.totalConcurrency ?? DEFAULTS.totalConcurrency,
+    totalConcurrency: delivery.totalConcurrency ?? DEFAULTS.totalConcurrency,
     notify,
     ...(eventTypes && { eventTypes }),
     ...(tenancyKey !== undefined && { tenancy: { key: tenancyKey } }),
@@ -196,28 +188,28 @@ function readEventTypes(place: Place, findings: Findings): ReadonlyMap<string, E
   return types;
 }
 
-/** The texts of these members, digit for digit. */
+/** The source text of these members, so that every digit counts. */
 function textsOf(root: Place, names: readonly string[]): string {
   const texts = names.map((name) => root.at(name)).map((at) => at.exists ? at.tryJson() : "");
   return JSON.stringify([root.file, ...texts]);
 }
 
-/** The file's own entries, then those of the files it includes. */
+/** Reads the subscriptions of the file itself, then those of the files that it includes. */
 async function readAll(
   { root, request, findings }: Building,
-  surroundings: Surroundings,
-): Promise<Read[]> {
+  context: SubscriptionContext,
+): Promise<ReadEntry[]> {
   const { turn, memory, files = systemFiles } = request;
-  const reads: Read[] = [];
+  const reads: ReadEntry[] = [];
   for (const place of root.at("subscriptions").eachElement()) {
-    const words = checkShape({ place, schema: subscriptionWords }, findings);
-    if (words) reads.push(await readEntry({ place, words }, surroundings));
+    const raw = checkShape({ place, schema: rawSubscription }, findings);
+    if (raw) reads.push(await readEntry({ place, raw }, context));
     if (turn?.isOver) await turn.rest();
   }
   const how = { turn, isMany: (memory?.size ?? 0) > MANY };
   const included = await includedFiles(root.at("include"), { files, findings, how });
-  const context = { memory, files, how, surroundings };
-  const unchanged = await unchangedSecrets(context);
+  const including = { memory, files, how, context };
+  const unchanged = await unchangedSecrets(including);
   for (const [index, file] of included.entries()) {
     const folder = memory?.folder(file.folder.key, file.folder);
     const known = folder?.known(file.at);
@@ -226,7 +218,7 @@ async function readAll(
       if (known.warnings.length > 0) findings.warn(...known.warnings);
       for (const read of known.reads) reads.push(read);
       if (index % FILES_A_LOOK !== 0) continue;
-    } else reads.push(...await readFile(file, { ...context, folder }));
+    } else reads.push(...await readFile(file, { ...including, folder }));
     if (turn?.isOver) await turn.rest();
   }
   return reads;
@@ -237,23 +229,23 @@ async function stampOf(path: string, files: ConfigFiles): Promise<string | undef
   return (await files.stamps([path], how)).text(0);
 }
 
-/** From so many files on they are looked at in a thread. */
+/** If there were more files than this the last time, a thread looks at them. */
 const MANY = 10_000;
 
-/** So many unchanged files between two looks at the clock. */
+/** How many unchanged files are passed between two looks at the clock. */
 const FILES_A_LOOK = 256;
 
-/** What files are read with. */
-interface Context {
+/** What included files are read with. */
+interface IncludedContext {
   readonly memory: ConfigMemory | undefined;
   readonly files: ConfigFiles;
-  readonly how: Looking;
-  readonly surroundings: Surroundings;
+  readonly how: ListingOptions;
+  readonly context: SubscriptionContext;
 }
 
-/** Of the secrets that are remembered, those that are the same now. */
+/** The secrets in memory that are still the same. */
 async function unchangedSecrets(
-  { memory, files, how, surroundings: { secrets } }: Context,
+  { memory, files, how, context: { secrets } }: IncludedContext,
 ): Promise<ReadonlySet<UsedSecret>> {
   const used = [...memory?.secrets ?? []];
   const inFiles = used.filter(({ stamp }) => stamp !== undefined);
@@ -267,44 +259,42 @@ async function unchangedSecrets(
   return unchanged;
 }
 
-/** Reads an included file, and remembers it where nothing in it is wrong or a matter of time. */
+/** Reads an included file. Remembers the result, unless it has problems or will change with time. */
 async function readFile(
   file: IncludedFile,
-  { folder, files, how, surroundings }: Context & { readonly folder: FolderMemory | undefined },
-): Promise<Read[]> {
+  { folder, files, how, context }: IncludedContext & { readonly folder: FolderMemory | undefined },
+): Promise<ReadEntry[]> {
   const { turn } = how;
   const findings = new Findings();
   const used = new Set<UsedSecret>();
-  const secrets = surroundings.secrets.telling((secret) => void used.add(secret));
-  const reads: Read[] = [];
+  const secrets = context.secrets.reporting((secret) => void used.add(secret));
+  const reads: ReadEntry[] = [];
   for (const place of await readInclude(file, { files, findings, how })) {
-    const words = checkShape({ place, schema: includedWords }, findings);
-    if (words) {
-      reads.push(await readEntry({ place, words }, { ...surroundings, secrets, findings }));
-    }
+    const raw = checkShape({ place, schema: rawIncluded }, findings);
+    if (raw) reads.push(await readEntry({ place, raw }, { ...context, secrets, findings }));
     if (turn?.isOver) await turn.rest();
   }
-  surroundings.findings.add(...findings.problems);
-  surroundings.findings.warn(...findings.warnings);
+  context.findings.add(...findings.problems);
+  context.findings.warn(...findings.warnings);
   const isLasting = findings.problems.length === 0 &&
     reads.every(({ subscription }) => !subscription?.previousSecret);
   const { warnings } = findings;
   const known = { reads, warnings: listOf(warnings), secrets: listOf([...used]) };
-  // Its stamp is older than what was read: what was written meanwhile shows the next time.
+  // Its stamp was taken before it was read: the next reload sees what was written in between.
   if (isLasting && folder?.canKeep(file.at)) folder.keep(file.at, known);
   else folder?.note(known);
   return reads;
 }
 
-/** One for all that are empty: tens of thousands are kept. */
+/** All empty lists are the same one, since tens of thousands are kept. */
 function listOf<Value>(values: readonly Value[]): readonly Value[] {
   return values.length > 0 ? values : NONE;
 }
 
 const NONE: readonly never[] = [];
 
-function readTrustProxy(root: Place, words: Sound<ConfigWords>, findings: Findings) {
-  const trustProxy = words.server?.trustProxy?.filter((one) => one !== undefined) ?? [];
+function readTrustProxy(root: Place, raw: PartlyValid<RawConfig>, findings: Findings) {
+  const trustProxy = raw.server?.trustProxy?.filter((one) => one !== undefined) ?? [];
   for (const place of root.at("server", "trustProxy").elements()) {
     if (parseNetwork(String(place.value()))?.bits !== 0) continue;
     findings.warn(place.problem(
@@ -315,9 +305,9 @@ function readTrustProxy(root: Place, words: Sound<ConfigWords>, findings: Findin
   return trustProxy.length === 0 ? {} : { trustProxy };
 }
 
-function readListen(root: Place, words: Sound<ConfigWords>, findings: Findings): Listen {
+function readListen(root: Place, raw: PartlyValid<RawConfig>, findings: Findings): Listen {
   const place = root.at("server", "listen");
-  const listen = parseListen(words.server?.listen ?? DEFAULTS.listen, dirname(root.file));
+  const listen = parseListen(raw.server?.listen ?? DEFAULTS.listen, dirname(root.file));
   if (listen.kind === "fault") {
     findings.add(place.problem(listen.message, listen.fix));
     return parseListen(DEFAULTS.listen, "") as Listen;

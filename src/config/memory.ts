@@ -3,68 +3,68 @@ import type { Problem } from "./config.ts";
 import type { Listing } from "./listing.ts";
 import type { Subscription } from "../domain/subscription.ts";
 
-/** What was read of one entry of a config: all that is needed of it once its text is gone. */
-export interface Read {
+/** What was read of a subscription in a file: all that is needed of it once the text is gone. */
+export interface ReadEntry {
   readonly subscription: Subscription | undefined;
   readonly id: string | undefined;
-  /** Where its id stands. */
+  /** The place of its id. */
   readonly idAt: Mark;
-  /** Equal to another's where both send the same events to the same URL; undefined where that is not known. */
+  /** Equal for subscriptions that send the same events to the same URL. Undefined if it isn't known. */
   readonly work: string | undefined;
   readonly at: Mark;
 }
 
-/** Where something stands, for a problem that is told of later. */
+/** The position of something, for a problem that is reported later. */
 export type Mark = Omit<Problem, "message" | "fix">;
 
-/** Where something is, in words, for a problem elsewhere that points there. */
+/** Describes a position, for a problem at another one that refers to it. */
 export function where({ file, line }: Mark, from: Mark): string {
   return file === from.file ? `on line ${line}` : `in ${file}:${line}`;
 }
 
-/** A secret that was read for entries, by where it is to be found. */
+/** A secret that subscriptions use, and where it was found. */
 export interface UsedSecret {
   readonly kind: "env" | "file" | "credential";
   readonly name: string;
   readonly found: Secret;
-  /** Of the file that it is in; undefined where it is in none, or that can't be told yet. */
+  /** That of its file. Undefined without a file, or if a later change of the file might not show. */
   readonly stamp?: string;
 }
 
-/** What came of an included file in which nothing is wrong. */
+/** What was read from an included file without problems. */
 export interface KnownFile {
   readonly secrets: readonly UsedSecret[];
-  readonly reads: readonly Read[];
+  readonly reads: readonly ReadEntry[];
   readonly warnings: readonly Problem[];
 }
 
 /**
- * What a daemon remembers of the files that its config includes, so that a reload reads only those
- * that have changed. It holds for one config file, as long as nothing in that changes what is in others.
+ * What a daemon remembers of included files, so that a reload reads only those that have changed. If
+ * the config file changes in a way that matters to included files, all of them are read again.
  */
 export class ConfigMemory {
   #context: string | undefined;
   #folders = new Map<string, FolderMemory>();
   #next = new Map<string, FolderMemory>();
 
-  /** Whether a config was read with it before: by a daemon that runs. */
+  /** Whether a config has been read with it already, which means that the daemon is running. */
   get isUsed(): boolean {
     return this.#context !== undefined;
   }
 
-  /** How many files there were the last time. */
+  /** How many files were included the last time. */
   get size(): number {
     return [...this.#folders.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Begins to read: `context` is all that files are checked against. */
+  /** Begins a reload. `context` is everything in the config file that matters to included files. */
   begin(context: string): void {
     if (context !== this.#context) this.#folders = new Map();
     this.#context = context;
     this.#next = new Map();
   }
 
-  /** What is remembered of a folder, as it is now; of one file, under that file's own path. */
+  /** The memory of a folder. A single file has its own, under its path. */
   folder(path: string, listing: Listing): FolderMemory {
     const known = this.#next.get(path);
     if (known) return known;
@@ -73,14 +73,14 @@ export class ConfigMemory {
     return folder;
   }
 
-  /** The secrets of all that is remembered, each once. */
+  /** The secrets of all remembered files, each once. */
   get secrets(): ReadonlySet<UsedSecret> {
     const secrets = new Set<UsedSecret>();
     for (const folder of this.#folders.values()) folder.addSecretsTo(secrets);
     return secrets;
   }
 
-  /** The included file that a subscription is in; undefined where it is in none that is remembered. */
+  /** The included file of a subscription. Undefined if it is in none, or in none that is remembered. */
   fileOf(id: string): string | undefined {
     for (const folder of this.#folders.values()) {
       const file = folder.fileOf(id);
@@ -89,7 +89,7 @@ export class ConfigMemory {
     return undefined;
   }
 
-  /** What was not kept this time is forgotten. */
+  /** Ends a reload. Files that were not kept during it are forgotten. */
   end(): void {
     this.#folders = this.#next;
     for (const folder of this.#folders.values()) folder.forgetBefore();
@@ -98,16 +98,16 @@ export class ConfigMemory {
 }
 
 /**
- * The files of one folder. Names are in order both times, so that the two lists are walked side by
- * side: to look each of 50 000 up by its name took 10 ms.
+ * The files of one folder, before and now. Both lists are sorted, so they are walked side by side. To
+ * look up each of 50 000 files by name took 10 ms.
  */
 export class FolderMemory {
   readonly #listing: Listing;
   readonly #files: (KnownFile | undefined)[];
-  /** Those that are not to be known by their places. */
+  /** The files that must be read again. */
   readonly #passing: KnownFile[] = [];
   #before: FolderMemory | undefined;
-  /** Where the next file was before, unless some have come or gone. */
+  /** The earlier index of the next file, unless files were added or removed in between. */
   #next = 0;
 
   constructor(listing: Listing, before: FolderMemory | undefined) {
@@ -120,7 +120,7 @@ export class FolderMemory {
     return this.#files.length;
   }
 
-  /** What came of a file before; undefined where it has changed since. */
+  /** What was read from a file before. Undefined if the file has changed since. */
   known(at: number): KnownFile | undefined {
     const before = this.#before;
     if (!before) return undefined;
@@ -134,12 +134,12 @@ export class FolderMemory {
     this.#files[at] = file;
   }
 
-  /** What came of a file that is to be read anew the next time. */
+  /** Notes what was read from a file that must be read again. */
   note(file: KnownFile): void {
     this.#passing.push(file);
   }
 
-  /** Whether what is read of a file now tells what it is the next time. */
+  /** Whether a later change of the file will show. Otherwise it must be read again. */
   canKeep(at: number): boolean {
     return this.#listing.stamps.text(at) !== undefined;
   }

@@ -3,47 +3,48 @@ import { Secret } from "../domain/secret.ts";
 import type { Problem } from "./config.ts";
 import type { Findings } from "./problem.ts";
 import { type Allowed, receiverUrlProblem } from "./receiver_url.ts";
-import { type ConfigWords, DEFAULT_NOTICES } from "./schema.ts";
+import { DEFAULT_NOTICES, type RawConfig } from "./schema.ts";
 import { secretFormProblem } from "./secret_form.ts";
 import type { SecretReader } from "./secrets.ts";
-import type { Sound } from "./shape.ts";
+import { settingsOf } from "./settings.ts";
+import type { PartlyValid } from "./shape.ts";
 import type { Place } from "./source.ts";
 
-type Channels = NonNullable<Sound<ConfigWords>["notify"]>;
-type ChannelWords = Exclude<Channels[number], undefined>;
-type Words<Name extends Channel["kind"]> =
-  Extract<ChannelWords, { readonly [_ in Name]?: unknown }> extends
-    { readonly [_ in Name]?: infer Words } ? Words : never;
+type RawChannels = NonNullable<PartlyValid<RawConfig>["notify"]>;
+type RawChannel = Exclude<RawChannels[number], undefined>;
+type Raw<Name extends Channel["kind"]> =
+  Extract<RawChannel, { readonly [_ in Name]?: unknown }> extends
+    { readonly [_ in Name]?: infer Raw } ? Raw : never;
 
-interface Surroundings {
-  /** The `delivery` block: notices go where its defaults let requests go. */
-  readonly defaults: NonNullable<Sound<ConfigWords>["delivery"]>;
+interface Context {
+  /** The `delivery` block. Notices may go where it lets requests go. */
+  readonly delivery: NonNullable<PartlyValid<RawConfig>["delivery"]>;
   readonly secrets: SecretReader;
   readonly findings: Findings;
 }
 
-/** How each kind of channel is read; undefined where it is not sound, and that is found. */
+/** Reads each kind of channel. Returns undefined if the channel is invalid, and reports why. */
 const READERS: {
   readonly [Kind in Channel["kind"]]: (
     place: Place,
-    words: Words<Kind>,
-    surroundings: Surroundings,
+    raw: Raw<Kind>,
+    context: Context,
   ) => Promise<Channel & { kind: Kind } | undefined>;
 } = { webhook: readWebhook, email: readMail, command: readCommand, slack: readSlack };
 
-/** Where notices go; channels that are not sound are left out, and found. */
+/** The channels for notices. Invalid ones are reported, and left out. */
 export async function readNotices(
   place: Place,
-  words: Channels,
-  surroundings: Surroundings,
+  raw: RawChannels,
+  context: Context,
 ): Promise<NoticeChannel[]> {
   const channels: NoticeChannel[] = [];
-  for (const [index, given] of words.entries()) {
+  for (const [index, given] of raw.entries()) {
     const at = place.at(index);
     const kind = KINDS.find((one) => at.at(one).exists);
     if (!given || kind === undefined) continue;
     const on = given.on?.filter((kind) => kind !== undefined) ?? [...DEFAULT_NOTICES];
-    const channel = await readChannel(kind, { at: at.at(kind), given, surroundings });
+    const channel = await readChannel(kind, { at: at.at(kind), given, context });
     if (channel) channels.push({ on: [...new Set(on)], ...channel });
   }
   return channels;
@@ -53,17 +54,17 @@ const KINDS = Object.keys(READERS) as Channel["kind"][];
 
 function readChannel<Kind extends Channel["kind"]>(
   kind: Kind,
-  { at, given, surroundings }: { at: Place; given: ChannelWords; surroundings: Surroundings },
+  { at, given, context }: { at: Place; given: RawChannel; context: Context },
 ): Promise<Channel | undefined> {
-  return READERS[kind](at, (given as Record<Kind, Words<Kind>>)[kind], surroundings);
+  return READERS[kind](at, (given as Record<Kind, Raw<Kind>>)[kind], context);
 }
 
 function readCommand(
   place: Place,
-  words: Words<"command">,
-  { findings }: Surroundings,
+  raw: Raw<"command">,
+  { findings }: Context,
 ): Promise<Channel & { kind: "command" }> {
-  const command = words?.filter((word) => word !== undefined) ?? [];
+  const command = raw?.filter((one) => one !== undefined) ?? [];
   if (command[0] === "") {
     const problem = place.at(0).problem("the program has no name", "give the path of a program");
     findings.add(problem);
@@ -73,66 +74,63 @@ function readCommand(
 
 async function readWebhook(
   place: Place,
-  words: Words<"webhook">,
-  { defaults, secrets, findings }: Surroundings,
+  raw: Raw<"webhook">,
+  { delivery, secrets, findings }: Context,
 ): Promise<Channel & { kind: "webhook" } | undefined> {
-  const allowed = allowedBy(defaults);
-  if (words?.url !== undefined) {
-    addFound(receiverUrlProblem(words.url, allowed, place.at("url")), findings);
+  const allowed = allowedBy(delivery);
+  if (raw?.url !== undefined) {
+    addFound(receiverUrlProblem(raw.url, allowed, place.at("url")), findings);
   }
-  const secret = await secrets.read(words?.secret, place.at("secret"));
+  const secret = await secrets.read(raw?.secret, place.at("secret"));
   if (!(secret instanceof Secret)) {
     addFound(secret, findings);
     return undefined;
   }
   const fault = secretFormProblem(secret.reveal(), { secretForm: "standard" });
   if (fault) findings.add(place.at("secret").problem(fault.message, fault.fix));
-  return words?.url === undefined
+  return raw?.url === undefined
     ? undefined
-    : { kind: "webhook", url: words.url, secret, allowNetworks: allowed.networks };
+    : { kind: "webhook", url: raw.url, secret, allowNetworks: allowed.networks };
 }
 
 async function readSlack(
   place: Place,
-  words: Words<"slack">,
-  { defaults, secrets, findings }: Surroundings,
+  raw: Raw<"slack">,
+  { delivery, secrets, findings }: Context,
 ): Promise<Channel & { kind: "slack" } | undefined> {
-  const url = await secrets.read(words?.url, place.at("url"));
+  const url = await secrets.read(raw?.url, place.at("url"));
   if (!(url instanceof Secret)) {
     addFound(url, findings);
     return undefined;
   }
-  const allowed = allowedBy(defaults);
+  const allowed = allowedBy(delivery);
   const problem = receiverUrlProblem(url.reveal(), allowed, place.at("url"));
   addFound(problem, findings);
   return problem ? undefined : { kind: "slack", url, allowNetworks: allowed.networks };
 }
 
-function allowedBy(defaults: Surroundings["defaults"]): Allowed {
-  return {
-    http: defaults.allowHttp ?? false,
-    networks: (defaults.allowNetworks ?? []).filter((network) => network !== undefined),
-    where: ' in "delivery"',
-  };
+function allowedBy(delivery: Context["delivery"]): Allowed {
+  const { allowHttp, allowNetworks } = settingsOf({ delivery });
+  return { http: allowHttp, networks: allowNetworks, where: ' in "delivery"' };
 }
 
 async function readMail(
   place: Place,
-  words: Words<"email">,
-  { secrets, findings }: Surroundings,
+  raw: Raw<"email">,
+  { secrets, findings }: Context,
 ): Promise<Channel & { kind: "email" } | undefined> {
-  if (words?.smtp !== undefined) {
-    addFound(smtpProblem(words.smtp, place.at("smtp"), place.at("password").exists), findings);
+  if (raw?.smtp !== undefined) {
+    addFound(smtpProblem(raw.smtp, place.at("smtp"), place.at("password").exists), findings);
   }
-  const password = await secrets.read(words?.password, place.at("password"));
+  const password = await secrets.read(raw?.password, place.at("password"));
   if (password !== undefined && !(password instanceof Secret)) findings.add(password);
-  if (words?.smtp === undefined || words.from === undefined) return undefined;
+  if (raw?.smtp === undefined || raw.from === undefined) return undefined;
   return {
     kind: "email",
-    smtp: words.smtp,
+    smtp: raw.smtp,
     ...(password instanceof Secret && { password }),
-    from: words.from,
-    to: (words.to ?? []).filter((address) => address !== undefined),
+    from: raw.from,
+    to: (raw.to ?? []).filter((address) => address !== undefined),
   };
 }
 

@@ -1,44 +1,36 @@
 import { BUILT_IN } from "../profiles/table.ts";
 import type { ConfigFiles } from "./include.ts";
 import type { ConfigMemory } from "./memory.ts";
+import { SETTINGS } from "./settings.ts";
 import { parseSource, type Place } from "./source.ts";
 
-/** Where a setting of a subscription stands; undefined where it is built in. */
+/** Where a value of a subscription comes from. A built-in default has no origin. */
 export type Origin =
   | { readonly kind: "file"; readonly file: string; readonly line: number }
   | { readonly kind: "profile"; readonly name: string };
 
-/** Where the settings of a subscription stand, by their keys. */
+/** Where the values of a subscription come from, by their keys. */
 export interface Origins {
   of(key: string): Origin | undefined;
 }
 
-/** Undefined where it can't be found out. */
+/** Resolves to undefined if it can't be found out. */
 export type LookUpOrigins = (
   subscription: { readonly id: string; readonly profile: string },
 ) => Promise<Origins | undefined>;
 
-/** Files beyond this are not looked through for one subscription: reading one holds the loop. */
+/** Longer files are not read for one subscription, because that would block the event loop. */
 const MOST_TEXT = 1_000_000;
 
-/** What a profile says if the config does not. */
-const OF_PROFILE: ReadonlySet<string> = new Set([
-  "timeout",
-  "retry",
-  "success",
-  "waitForConfirmation",
-]);
-
 /**
- * Looks up where a subscription's settings stand in the config as its files are now: in its own entry,
- * in `delivery`, in its profile. Undefined where that can't be found out: a file can't be read any more,
- * or is too long to be looked through for it.
+ * Looks up where the values of a subscription come from, in the files as they are now: its own entry,
+ * `delivery` or its profile. Resolves to undefined if a file can't be read any more, or is too long.
  */
 export async function readOrigins(
   { id, profile }: { readonly id: string; readonly profile: string },
   { path, memory, read }: {
     readonly path: string;
-    /** Of the config in force: it knows which included file a subscription is in. */
+    /** That of the config in force, which knows the included file of each subscription. */
     readonly memory: ConfigMemory;
     readonly read: ConfigFiles["read"];
   },
@@ -53,12 +45,10 @@ export async function readOrigins(
   return {
     of(key) {
       const inConfig = [own.at(key), root.at("delivery", key)];
-      const inProfile = OF_PROFILE.has(key) ? [root.at("profiles", profile, key)] : [];
+      const inProfile = isSetting(key) ? [root.at("profiles", profile, key)] : [];
       const found = [...inConfig, ...inProfile].find(({ exists }) => exists);
       if (found) return { kind: "file", file: found.file, line: found.mark().line! };
-      return OF_PROFILE.has(key) && BUILT_IN.has(profile)
-        ? { kind: "profile", name: profile }
-        : undefined;
+      return hasDefault(key, profile) ? { kind: "profile", name: profile } : undefined;
     },
   };
 }
@@ -66,4 +56,15 @@ export async function readOrigins(
 async function rootOf(path: string, read: ConfigFiles["read"]): Promise<Place | undefined> {
   const text = await read(path).catch(() => "");
   return text.length > MOST_TEXT ? undefined : parseSource(path, text).root;
+}
+
+function isSetting(key: string): key is keyof typeof SETTINGS {
+  return Object.hasOwn(SETTINGS, key);
+}
+
+/** Whether a built-in profile has a default of its own for a key. */
+function hasDefault(key: string, name: string): boolean {
+  const profile = BUILT_IN.get(name);
+  if (profile === undefined || !isSetting(key)) return false;
+  return SETTINGS[key].ofProfile?.(profile) !== undefined;
 }

@@ -4,14 +4,14 @@ import { BUILT_IN } from "../profiles/table.ts";
 import { type RawProfile, rawProfile } from "../profiles/raw_profile.ts";
 import { resolveProfile } from "../profiles/resolve_profile.ts";
 import { type Findings } from "./problem.ts";
-import { nameFault } from "./schema.ts";
 import type { Place } from "./source.ts";
 import { suggestion } from "./suggestion.ts";
+import { nameFault } from "./value_schemas.ts";
 
-/** Profiles by name; undefined stands for one that is declared, but in words that are wrong. */
+/** Profiles by name. Undefined stands for one that is declared, but wrong. */
 export type Profiles = ReadonlyMap<string, Profile | undefined>;
 
-/** The built-in profiles and the file's own, whose words the schema has been told of already. */
+/** The built-in profiles and those of the file. The schema has already checked the latter. */
 export function readProfiles(place: Place, findings: Findings): Profiles {
   const profiles = new Map<string, Profile | undefined>(BUILT_IN);
   const own = new Map(place.members());
@@ -34,7 +34,7 @@ export function readProfiles(place: Place, findings: Findings): Profiles {
     } else {
       const parent = typeof base === "string" ? resolve(base, [...chain, name]) : undefined;
       const lost = typeof base === "string" && parent === undefined;
-      // The circle that the parent was found in goes through this profile: it is told of.
+      // If the base has failed, that has already been reported.
       const profile = lost ? undefined : readProfile(name, { place: at, base: parent, findings });
       profiles.set(name, profile);
     }
@@ -52,7 +52,7 @@ function ownNameFault(name: string) {
   };
 }
 
-/** A name that no profile has. */
+/** The problem with a name that no profile has. */
 export function unknownProfile(name: string, place: Place, known: Iterable<string>) {
   const others = [...known].filter((one) => one !== place.path.at(-2));
   return place.problem(`there is no profile ${quoted(name)}`, suggestion(name, others));
@@ -68,13 +68,13 @@ function readProfile(
     findings.add(json);
     return undefined;
   }
-  const words = place.plainValue() as RawProfile;
-  if (words.signature?.over !== undefined && !words.signature.over.includes("{body")) {
+  const raw = place.plainValue() as RawProfile;
+  if (raw.signature?.over !== undefined && !raw.signature.over.includes("{body")) {
     const message = "the body is not signed: who changes it on its way goes unnoticed";
     const fix = 'add "{body}", unless the receiver signs without it';
     findings.warn(place.at("signature", "over").problem(message, fix));
   }
-  return resolveProfile(name, words, base, (path) => {
+  return resolveProfile(name, raw, base, (path) => {
     const at = place.at(...path);
     return at.exists ? at.json() : undefined;
   });

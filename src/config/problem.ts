@@ -3,8 +3,8 @@ import { looksSecret, quoted } from "../domain/quoted.ts";
 import type { Problem } from "./config.ts";
 
 /**
- * A problem as people read it: file (from the working directory where it lies below it, and that is
- * not the root), line, column and path, then the message, then the fix.
+ * A problem for people: file, line, column and path, then the message, then the fix. A file below
+ * the working directory is shown by its relative path.
  */
 export function formatProblem(problem: Problem): string {
   const place = [problem.line, problem.column].filter((one) => one !== undefined)
@@ -16,17 +16,17 @@ export function formatProblem(problem: Problem): string {
 }
 
 function shownFile(file: string, workingDirectory: string): string {
-  // All is below the root, where a service manager starts a daemon: nobody reads a path from there.
+  // A service manager starts daemons in the root. A path relative to that would be confusing.
   if (workingDirectory === dirname(workingDirectory)) return file;
   const below = relative(workingDirectory, file);
   const outside = below === "" || below === ".." || below.startsWith(`..${sep}`);
   return outside || isAbsolute(below) ? file : below;
 }
 
-/** Keys and indices from a file's root to a value. */
+/** The keys and indices that lead from a file's root to a value. */
 export type Path = readonly (string | number)[];
 
-/** A path as people write it: `subscriptions[0].events[0]`, `eventTypes["booking.created"]`. */
+/** A path as text: `subscriptions[0].events[0]`, `eventTypes["booking.created"]`. */
 export function formatPath(path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === "number") return `${text}[${step}]`;
@@ -35,7 +35,7 @@ export function formatPath(path: Path): string {
   }, "");
 }
 
-/** Message and fix of a sentence that tells both, as profiles do: a semicolon stands between. */
+/** Splits a sentence at its semicolon into message and fix, as in those from `profiles/`. */
 export function splitFix(sentence: string): { message: string; fix?: string } {
   const at = sentence.lastIndexOf("; ");
   const fix = sentence.slice(at + 2);
@@ -44,10 +44,10 @@ export function splitFix(sentence: string): { message: string; fix?: string } {
     : { message: sentence };
 }
 
-/** How advice begins: what follows a semicolon may also be a second half of the finding. */
+/** How a fix begins. Otherwise, the text after the semicolon belongs to the message. */
 const ADVICE = /^(add|choose|give|keep|make|name|say|set|take|there are|use|write)\b/;
 
-/** What was found wrong, or doubtful, so far. */
+/** The problems and warnings so far. */
 export class Findings {
   readonly problems: Problem[] = [];
   readonly warnings: Problem[] = [];
@@ -61,7 +61,7 @@ export class Findings {
   }
 }
 
-/** Problems by file, the config file first, then by place; each once. */
+/** Sorts problems by file, the config file first, then by position. Removes duplicates. */
 export function inOrder(problems: readonly Problem[], configFile: string): Problem[] {
   const others = new Set(problems.map((problem) => problem.file).sort());
   const rank = new Map([...new Set([configFile, ...others])].map((file, index) => [file, index]));

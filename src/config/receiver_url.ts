@@ -3,7 +3,7 @@ import { hostKind, isForbidden } from "../transport/address_guard.ts";
 import type { Problem } from "./config.ts";
 import type { Place } from "./source.ts";
 
-/** What a URL may be beside https to a public address. */
+/** What a URL may be, apart from https to a public address. */
 export interface Allowed {
   readonly http: boolean;
   readonly networks: readonly string[];
@@ -12,8 +12,8 @@ export interface Allowed {
 }
 
 /**
- * The first thing wrong with a receiver's URL, as far as it shows without asking a name server. The
- * URL itself is never repeated: a path or a query may be a secret.
+ * The first thing that is wrong with a receiver's URL, as far as can be seen without a name server. It
+ * never repeats the URL, since its path or query may be a secret.
  */
 export function receiverUrlProblem(
   text: string,
@@ -21,8 +21,8 @@ export function receiverUrlProblem(
   place: Place,
 ): Problem | undefined {
   const url = URL.parse(text);
-  // URL.parse takes white space away and finds a host elsewhere, in silence: what is sent must be
-  // what stands here.
+  // URL.parse silently removes white space, and finds a host in other places. Requests must go to
+  // exactly the URL that is written here.
   if (url === null || url.hostname === "" || /\s/.test(text) || !HOST_FIRST.test(text)) {
     return place.problem("the text is no URL", 'write it as "https://host/path"');
   }
@@ -43,7 +43,7 @@ export function receiverUrlProblem(
   return hostProblem(url.hostname, allowed, place);
 }
 
-/** `scheme://` and the host after it. */
+/** `scheme://`, and directly after it a host. */
 const HOST_FIRST = /^[a-z][a-z0-9+.-]*:\/\/[^/\\?#]/i;
 
 function hostProblem(hostname: string, allowed: Allowed, place: Place): Problem | undefined {

@@ -1,20 +1,32 @@
 /**
- * Every key of the config file, once: what the file is checked against and what editors complete
- * from. Only what one value shows by itself is said here; what takes two is checked after it.
+ * The schema of the config file, for checking it and for editors. It covers each value by itself. What
+ * depends on several values is checked afterwards.
  */
 import * as z from "zod";
-import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
-import { LONGEST_MS, parseDuration, parseRate, parseSize } from "../domain/duration.ts";
-import { isEventType, LONGEST_TYPE } from "../domain/event.ts";
-import { parseInstant } from "../domain/instant.ts";
 import { isChannelId } from "../domain/notice.ts";
 import { quoted } from "../domain/quoted.ts";
 import { BUILT_IN } from "../profiles/table.ts";
-import { rawProfile, successProblem } from "../profiles/raw_profile.ts";
-import { parseNetwork } from "../transport/address_guard.ts";
-import { splitFix } from "./problem.ts";
+import { rawProfile } from "../profiles/raw_profile.ts";
+import { settingSchemas } from "./settings.ts";
+import {
+  basePath,
+  count,
+  duration,
+  eventName,
+  hasControl,
+  instant,
+  line,
+  nameFault,
+  pattern,
+  proxy,
+  rateLimit,
+  size,
+  socketGroup,
+  socketMode,
+  text,
+} from "./value_schemas.ts";
 
-/** What holds where the file says nothing. */
+/** The defaults of the file. Those of a subscription's settings are in `settings.ts`. */
 export const DEFAULTS = {
   listen: "127.0.0.1:8420",
   maxBody: "256KiB",
@@ -26,9 +38,6 @@ export const DEFAULTS = {
   keepExhausted: "90d",
   totalConcurrency: 256,
   profile: "standard",
-  jitter: 0.1,
-  concurrency: 16,
-  keepResponse: "4KiB",
 } as const;
 
 /** The kinds of notice, in the order they are documented in. */
@@ -40,168 +49,8 @@ export const NOTICE_KINDS = [
   "config.rejected",
 ] as const;
 
-/** What a channel gets that names none: what is exhausted is only told where it is asked for. */
+/** The notices of a channel without `on`. Exhausted deliveries must be asked for. */
 export const DEFAULT_NOTICES = NOTICE_KINDS.filter((kind) => kind !== "delivery.exhausted");
-
-interface Fault {
-  readonly message: string;
-  readonly fix?: string;
-}
-
-/** A text of a certain form; `pattern` tells editors what `fault` tells people. */
-function text(fault: (text: string) => Fault | undefined, pattern?: RegExp) {
-  // Not superRefine(), which makes a function anew for each text, tens of thousands of times.
-  const schema = z.string().check(({ value, issues }) => {
-    const found = fault(value);
-    if (found === undefined) return;
-    const { message, fix } = found;
-    issues.push({ code: "custom", message, params: { fix }, input: value, continue: true });
-  });
-  return pattern ? schema.meta({ pattern: pattern.source }) : schema;
-}
-
-/** A text that says something, on one line. */
-const line = text((value) => nameFault(value, "text"));
-
-/** What is wrong with a name, which `what` calls it: it says something, on one line. */
-export function nameFault(name: string, what: string): Fault | undefined {
-  if (name === "") return { message: `the ${what} is empty` };
-  if (hasControl(name)) return { message: `the ${what} holds a control character` };
-  // The database has no place for it: what is stored would be another name.
-  if (name.isWellFormed()) return undefined;
-  return { message: `the ${what} holds half a character: a surrogate without its partner` };
-}
-
-function length({ aboveZero }: { aboveZero: boolean }) {
-  return text((value) => {
-    const ms = parseDuration(value);
-    if (ms === undefined) {
-      return {
-        message: `${quoted(value)} is no length of time`,
-        fix: 'write it as "500ms", "30s", "5m", "2h" or "30d"',
-      };
-    }
-    if (ms > LONGEST_MS) {
-      const message = `${quoted(value)} is longer than ten years`;
-      return { message, fix: 'give "3650d" at most' };
-    }
-    if (ms > 0 || !aboveZero) return undefined;
-    return { message: `${quoted(value)} is no time at all`, fix: "give more than zero" };
-  }, /^\d{1,9}(ms|s|m|h|d)$/);
-}
-
-const duration = length({ aboveZero: false }).meta({ id: "Duration", examples: ["30s"] });
-const deadline = length({ aboveZero: true }).meta({ id: "Deadline", examples: ["30s"] });
-
-const size = text((value) => {
-  const bytes = parseSize(value);
-  if (bytes === undefined) {
-    return {
-      message: `${quoted(value)} is no size`,
-      fix: 'write it as "512B", "64KiB" or "1MiB"',
-    };
-  }
-  if (bytes > 0 && bytes <= 256 * 1024 ** 2) return undefined;
-  return { message: `${quoted(value)} is not between "1B" and "256MiB"` };
-}, /^\d{1,9}(B|KiB|MiB|GiB)$/);
-
-/** How much of a response may be kept; nothing at all can be wanted. */
-const keptSize = text((value) => {
-  const bytes = parseSize(value);
-  if (bytes !== undefined && bytes <= MAX_RESPONSE_BYTES) return undefined;
-  return {
-    message: bytes === undefined
-      ? `${quoted(value)} is no size`
-      : `${quoted(value)} is more than can be kept of a response`,
-    fix: 'write it as "512B" or "4KiB"; "64KiB" is the most, "0B" keeps none',
-  };
-}, /^\d{1,9}(B|KiB)$/);
-
-const pattern = text((value) => {
-  if (value === "") return { message: "the pattern is empty", fix: 'write "*" for all types' };
-  if (value.length > LONGEST_TYPE) {
-    return { message: `the pattern has more than ${LONGEST_TYPE} characters` };
-  }
-  if (isEventType(value)) return undefined;
-  const reason = "none has white space or a control character";
-  const message = `${quoted(value)} fits no event type: ${reason}`;
-  return { message, fix: "write the type as it is posted" };
-});
-
-/** The receiver's name of an event. */
-const eventName = text((value) => {
-  const fault = nameFault(value, "name");
-  if (fault) return { ...fault, fix: "give the receiver's name of the event, or take this out" };
-  return value.length > LONGEST_TYPE
-    ? { message: `the name has more than ${LONGEST_TYPE} characters` }
-    : undefined;
-});
-
-const network = text((value) =>
-  parseNetwork(value) === undefined
-    ? {
-      message: `${quoted(value)} is no network`,
-      fix: 'write it as "10.0.0.0/8", "fd00::/8" or a single address',
-    }
-    : undefined
-);
-
-const proxy = text((value) =>
-  value === "unix" || parseNetwork(value) !== undefined ? undefined : {
-    message: `${quoted(value)} is no network`,
-    fix: 'write it as "10.0.0.0/8", "fd00::/8", a single address, or "unix"',
-  }
-);
-
-const socketMode = text((value) =>
-  /^0?[0-7]{3}$/.test(value) ? undefined : {
-    message: `${quoted(value)} is no file mode`,
-    fix: 'write it as "0660", "0600" or "0666"',
-  }, /^0?[0-7]{3}$/);
-
-const socketGroup = text((value) =>
-  /^[\w.][\w.@-]{0,254}\$?$/.test(value) ? undefined : {
-    message: `${quoted(value)} is no group's name or number`,
-    fix: 'write it as "www-data" or "33"',
-  }
-);
-
-/** Segments that no browser and no proxy reads as anything else. */
-const BASE_PATH = /^((\/(?!\.{1,2}(\/|$))[\w.~-]+)+)?$/;
-
-const basePath = text((value) => {
-  if (value.length <= 200 && BASE_PATH.test(value)) return undefined;
-  return {
-    message: `${quoted(value)} is no path that a daemon can be served under`,
-    fix: 'write it as "/bellhook" or "/internal/bellhook", without a slash at the end',
-  };
-}, BASE_PATH);
-
-const instant = text((value) =>
-  parseInstant(value) === undefined
-    ? {
-      message: `${quoted(value)} is no instant`,
-      fix: 'write it in RFC 3339: "2026-01-31T12:00:00Z"',
-    }
-    : undefined
-).meta({ format: "date-time" });
-
-const success = text((value) => {
-  const problem = successProblem(value);
-  return problem === undefined ? undefined : splitFix(problem);
-}).meta({ examples: ["2xx", "200", "200-204,409"] });
-
-const rateLimit = text((value) =>
-  parseRate(value) ? undefined : {
-    message: `${quoted(value)} is no rate`,
-    fix: 'write it as "10/s", "600/m", "1000/h" or "5000/d"',
-  }, /^0*[1-9]\d{0,6}\/[smhd]$/);
-
-/** Whether a text holds what no name or header may: control characters, line breaks. */
-function hasControl(value: string): boolean {
-  // deno-lint-ignore no-control-regex
-  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(value);
-}
 
 const SECRET_IN_FILE = {
   error: (issue: { input?: unknown }) =>
@@ -227,10 +76,10 @@ const reference = z.union([
   z.strictObject({ credential: REFERENCES.credential }),
 ], SECRET_IN_FILE).meta({
   id: "Reference",
-  description: "Where a secret is to be found; a secret written into the file is an error",
+  description: "Where to find a secret. A secret in the config file itself is an error",
 });
 
-const until = instant.describe("Until when it signs as well");
+const until = instant.describe("Until when it also signs");
 const previousSecret = z.union([
   z.strictObject({ env: REFERENCES.env, until }),
   z.strictObject({ file: REFERENCES.file, until }),
@@ -242,8 +91,8 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const scope = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)])).meta({
   id: "Scope",
   description:
-    'By key: the value that the scope must hold, a list of which any will do, or "*": any ' +
-    "value, as long as there is one",
+    'By key: the value that the event\'s scope must have, a list of allowed values, or "*" for any ' +
+    "value",
 });
 
 const operators = z.strictObject({
@@ -251,10 +100,10 @@ const operators = z.strictObject({
   ">=": z.union([z.number(), z.string()]).optional().describe("Greater or equal"),
   "<": z.union([z.number(), z.string()]).optional().describe("Less; numbers or texts"),
   "<=": z.union([z.number(), z.string()]).optional().describe("Less or equal"),
-  "!=": scalar.optional().describe("Anything but this, also nothing at all"),
+  "!=": scalar.optional().describe("Any other value, or none at all"),
   exists: z.boolean().optional().describe("Whether there is a value at the path"),
-  prefix: z.string().optional().describe("A text that begins so"),
-  suffix: z.string().optional().describe("A text that ends so"),
+  prefix: z.string().optional().describe("A text that begins with this"),
+  suffix: z.string().optional().describe("A text that ends with this"),
 }).meta({ id: "Operators", description: "Operators, all of which must hold", minProperties: 1 });
 
 const match = z.record(
@@ -262,51 +111,10 @@ const match = z.record(
   z.union([scalar, operators, z.array(z.union([scalar, operators])).min(1)]),
 );
 
-const count = (most: number) => z.int().min(1).max(most);
-
-/** What both a subscription and the `delivery` block may set; the first of them wins. */
-const SETTINGS = {
-  profile: z.string().min(1).optional().describe(
-    "The wire format and delivery rules: standard, bookingsync, booking-experts, bookingshake, " +
-      "bookingscheduler, roostsync, or one of `profiles`",
-  ).meta({ default: DEFAULTS.profile, examples: [...BUILT_IN.keys()] }),
-  waitForConfirmation: z.boolean().optional().describe(
-    "Booking Experts' choice: true repeats until the receiver confirms, false sends once and " +
-      "records the answer without acting on it",
-  ),
-  timeout: deadline.optional().describe(
-    "The deadline of one attempt: resolving, connecting, request and response together",
-  ),
-  retry: z.array(duration).max(1_000).optional().describe(
-    "The waits between attempts, each from the end of the one before; an empty list: one attempt",
-  ),
-  jitter: z.number().min(0).max(1).optional()
-    .describe("The greatest share of a wait that is added to it by chance; 0 turns it off")
-    .meta({ default: DEFAULTS.jitter }),
-  success: success.optional().describe(
-    "The statuses that count as success (never 1xx, 3xx or 410)",
-  ),
-  concurrency: count(10_000).optional()
-    .describe("How many attempts of one subscription may be under way at once")
-    .meta({ default: DEFAULTS.concurrency }),
-  rateLimit: rateLimit.optional().describe("How many attempts may start in a length of time")
-    .meta({ examples: ["10/s"] }),
-  keepResponse: keptSize.optional().describe(
-    "How much of a successful response's body is kept, at most `64KiB`; of any other, 64KiB are kept",
-  ).meta({ default: DEFAULTS.keepResponse }),
-  standardHeaders: z.boolean().optional().describe(
-    "Whether webhook-id, webhook-timestamp and webhook-signature go out beside the profile's own",
-  ),
-  traceparent: z.boolean().optional().describe(
-    "Whether requests carry a traceparent header (W3C Trace Context) that names their attempt's span, " +
-      "where traces are on",
-  ).meta({ default: false }),
-  allowHttp: z.boolean().optional().describe("Lets the URL be http instead of https")
-    .meta({ default: false }),
-  allowNetworks: z.array(network).optional().describe(
-    "Networks (CIDR) that requests may go to although they are not public",
-  ).meta({ default: [], examples: [["10.0.0.0/8"]] }),
-};
+const profile = z.string().min(1).optional().describe(
+  "The wire format and delivery rules: standard, bookingsync, booking-experts, bookingshake, " +
+    "bookingscheduler, roostsync, or one of `profiles`",
+).meta({ default: DEFAULTS.profile, examples: [...BUILT_IN.keys()] });
 
 const contact = text((value) =>
   /^https?:\/\//i.test(value) || /^[^\s@<>,;:"/]+@[^\s@<>,;:"/]+$/.test(value) ? undefined : {
@@ -316,9 +124,9 @@ const contact = text((value) =>
 );
 
 /** One entry of `subscriptions`, also in an included file. */
-export const subscriptionWords = z.strictObject({
+export const rawSubscription = z.strictObject({
   id: line.max(200)
-    // No address could name them: clients resolve these two away.
+    // Clients remove these two from URLs, so that the API could not be asked about them.
     .refine((text) => text !== "." && text !== "..", "the id must not be . or ..")
     .refine((text) => !isChannelId(text), 'the id must not begin with "notify:"')
     .describe("Unique; history is stored under this id, so don't rename it"),
@@ -328,8 +136,8 @@ export const subscriptionWords = z.strictObject({
   ).meta({ examples: [["booking.*"]] }),
   description: z.string().optional().describe("For people"),
   contact: z.union([contact, z.array(contact).min(1).max(10)]).optional().describe(
-    "Who owns the receiver: mail addresses and URLs that are told when it fails, recovers or is " +
-      "paused. Mail goes out as that of the first `email` in `notify`; what is posted to a URL is " +
+    "Who owns the receiver: mail addresses and URLs that are notified when it fails, recovers or is " +
+      "paused. Mail is sent through the first `email` channel of `notify`. Posts to a URL are " +
       "signed with the subscription's secret",
   ).meta({ examples: [["webhooks@customer.example", "https://customer.example/status"]] }),
   secret: reference.optional().describe("The signing secret"),
@@ -337,39 +145,42 @@ export const subscriptionWords = z.strictObject({
     "The secret before this one, for a rotation: both sign where the format has room for several",
   ),
   scope: scope.optional().describe(
-    'What the event\'s scope must hold; every key must equal, a list means any of its values, "*" any ' +
-      "value that is there",
+    "Conditions on the event's scope by key, all of which must hold: a value, a list of allowed " +
+      'values, or "*" for any value',
   ),
   match: match.optional().describe(
     "Conditions on the event's data by dotted path: values, or operators, any of which must hold",
   ).meta({ examples: [{ status: ["CONFIRMED"], total: [{ ">=": 1000 }] }] }),
   headers: z.record(z.string(), z.union([z.string(), ...reference.options], SECRET_IN_FILE))
-    .optional().describe("Headers beside the profile's own; a secret value is a reference"),
+    .optional().describe(
+      "Headers in addition to the profile's own. A secret value is given by reference",
+    ),
   rename: z.record(z.string(), eventName).optional().describe(
-    "The name this receiver knows an event by, by the publisher's name",
+    "The receiver's names of events, by the publisher's names",
   ).meta({ examples: [{ "booking.cancelled": "booking_destroyed" }] }),
-  enabled: z.boolean().optional().describe("False: its deliveries are held").meta({
+  enabled: z.boolean().optional().describe("If false, its deliveries are held").meta({
     default: true,
   }),
   settings: z.record(z.string(), z.unknown()).optional().describe(
-    "What the profile's body takes from here; any JSON, numbers keep their digits",
+    "Values for the profile's body: any JSON. Numbers keep their digits",
   ),
   permissions: z.array(line).optional().describe(
-    "The resources this subscription may read, where the profile asks for them",
+    "The resources that this subscription may read, if its profile asks for them",
   ),
-  ...SETTINGS,
+  profile,
+  ...settingSchemas,
 }).meta({ id: "Subscription" });
 
 /** A subscription that is a file of its own: it may name its schema. */
-export const includedWords = subscriptionWords.extend({
+export const rawIncluded = rawSubscription.extend({
   $schema: z.string().optional().describe("For editors; not read"),
 });
 
 const publisher = z.strictObject({
   name: line.describe("Who it is, in the log and the history"),
   token: reference.describe("The bearer token"),
-  types: z.array(pattern).min(1).optional().describe("The types it may post; left out: any"),
-  scope: scope.optional().describe("What the scope of its events must hold"),
+  types: z.array(pattern).min(1).optional().describe("The types it may post; by default any"),
+  scope: scope.optional().describe("Conditions on the scope of its events"),
   rate: rateLimit.optional().describe(
     "How many events it may post in a second, minute, hour or day; more are answered 429",
   ).meta({ examples: ["200/s"] }),
@@ -435,55 +246,60 @@ const notify = z.union([
 ]).meta({ id: "Notify" });
 
 /** The config file. */
-export const configWords = z.strictObject({
+export const rawConfig = z.strictObject({
   $schema: z.string().optional().describe("For editors; not read"),
   server: z.strictObject({
     listen: line.optional().describe(
       "Where the daemon listens: `127.0.0.1:8420`, `[::1]:8420`, `unix:/run/bellhook.sock`; " +
         "anything but loopback or a socket needs `auth`",
     ).meta({ default: DEFAULTS.listen }),
-    maxBody: size.optional().describe("The largest request body that is taken")
+    maxBody: size.optional().describe("The largest request body that is accepted")
       .meta({ default: DEFAULTS.maxBody }),
-    shutdownGrace: duration.optional().describe("What running attempts get when the daemon stops")
+    shutdownGrace: duration.optional().describe(
+      "How long running attempts may still take when the daemon stops",
+    )
       .meta({ default: DEFAULTS.shutdownGrace }),
     trustProxy: z.array(proxy).optional().describe(
-      "Proxies whose `X-Forwarded-For` is believed: addresses, networks (CIDR), or `unix` for a " +
+      "Proxies whose `X-Forwarded-For` is trusted: addresses, networks (CIDR), or `unix` for a " +
         "proxy that connects by the Unix socket",
     ).meta({ default: [] }),
     socketMode: socketMode.optional().describe(
-      "The file mode of a Unix socket, which says who may connect; the umask does not change it",
+      "The file mode of a Unix socket, which decides who may connect. The umask does not change it",
     ).meta({ default: DEFAULTS.socketMode }),
     socketGroup: socketGroup.optional().describe(
-      "The group that a Unix socket belongs to; left out: the own group of the daemon's user, who " +
-        "must be a member. A name or a number",
+      "The group of a Unix socket, by name or number. The daemon's user must be a member. By default " +
+        "it's that user's own group",
     ).meta({ examples: ["www-data"] }),
     basePath: basePath.optional().describe(
-      "The path under which a proxy serves the daemon: links, forms and cookies begin with it, and " +
-        "requests are taken with it and without it",
+      "The path under which a proxy serves the daemon. Links, forms and cookies use it, and requests " +
+        "are accepted with it and without it",
     ).meta({ default: DEFAULTS.basePath, examples: ["/bellhook"] }),
   }).optional().describe("The daemon's own HTTP server"),
   auth: z.strictObject({
     publishers: z.array(publisher).optional().describe("Who may post events"),
-    operators: z.array(operator).optional().describe("Who may run the daemon"),
-  }).optional().describe("Who may call; left out: anybody on this machine, and nobody else"),
+    operators: z.array(operator).optional().describe("Who may operate the daemon"),
+  }).optional().describe("Who may call. Without it, anybody on this machine may, and nobody else"),
   storage: z.strictObject({
     url: line.optional().describe("`sqlite:` and a path relative to the config file")
       .meta({ default: DEFAULTS.storageUrl }),
-    keepDelivered: duration.optional().describe("How long delivered deliveries stay")
+    keepDelivered: duration.optional().describe("How long delivered deliveries are kept")
       .meta({ default: DEFAULTS.keepDelivered }),
-    keepExhausted: duration.optional().describe("How long exhausted and cancelled deliveries stay")
+    keepExhausted: duration.optional().describe(
+      "How long exhausted and cancelled deliveries are kept",
+    )
       .meta({ default: DEFAULTS.keepExhausted }),
   }).optional().describe("The database"),
   delivery: z.strictObject({
-    ...SETTINGS,
+    profile,
+    ...settingSchemas,
     totalConcurrency: count(100_000).optional()
-      .describe("How many attempts may be under way at once in the whole process")
+      .describe("How many attempts may run at once in the whole process")
       .meta({ default: DEFAULTS.totalConcurrency }),
   }).optional().describe(
-    "The defaults of every subscription's settings. A subscription's own value goes first, then " +
+    "The defaults of every subscription's settings. A subscription's own value comes first, then " +
       "this block, then the profile's, then the built-in default",
   ),
-  notify: z.array(notify).optional().describe("Where operators are told of trouble"),
+  notify: z.array(notify).optional().describe("Where operators are notified of trouble"),
   eventTypes: z.record(
     z.string(),
     z.strictObject({
@@ -491,31 +307,31 @@ export const configWords = z.strictObject({
       example: z.unknown().optional().describe("What the data of such an event looks like"),
     }).meta({ id: "EventType" }),
   ).optional().describe(
-    "The catalogue by type; where it is given, an event of another type is refused",
+    "The catalogue of event types. If there is one, an event of another type is refused",
   ),
   tenancy: z.strictObject({
     key: line.describe(
-      "The key of an event's scope that says whose it is: every event must have it (422), and every " +
-        'subscription must name it in its `scope`, or say "*" there',
+      "The key of an event's scope that names the customer. Every event must have it (422), and every " +
+        'subscription must name it in its `scope`, with a value or with "*"',
     ).meta({ examples: ["account_id"] }),
-  }).optional().describe("Keeps the events of one customer from another's receivers"),
+  }).optional().describe("Keeps the events of one customer away from the receivers of another"),
   profiles: z.record(z.string(), rawProfile.meta({ id: "Profile" })).optional().describe(
-    "Wire formats of one's own, by name, in the words of the built-in ones",
+    "Your own wire formats by name, described like the built-in ones",
   ),
-  subscriptions: z.array(subscriptionWords).optional().describe("Who wants events"),
+  subscriptions: z.array(rawSubscription).optional().describe("Who wants events"),
   include: z.array(line).optional().describe(
-    "Globs relative to this file, as shells have them (`*`, `?`, `[a-z]`, `[!a-z]` and `{ab,cd}`; " +
-      "`**` for any folders): further files, each one subscription or a list of them",
+    "Further files, each with one subscription or a list of them. They are named by globs relative to " +
+      "this file, as in shells: `*`, `?`, `[a-z]`, `[!a-z]`, `{ab,cd}`, and `**` for any folders",
   ).meta({ examples: [["customers/*.json"]] }),
 }).meta({ title: "Bellhook's config file" });
 
-/** The words of one subscription, as they stand in a file. */
-export type SubscriptionWords = z.infer<typeof subscriptionWords>;
+/** A subscription as it is written in a file. */
+export type RawSubscription = z.infer<typeof rawSubscription>;
 
-/** The words of the whole file. */
-export type ConfigWords = z.infer<typeof configWords>;
+/** The config file as it is written. */
+export type RawConfig = z.infer<typeof rawConfig>;
 
 /** The JSON Schema (draft 2020-12) of the config file, for editors. */
 export function configJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(configWords, { io: "input", unrepresentable: "any" });
+  return z.toJSONSchema(rawConfig, { io: "input", unrepresentable: "any" });
 }

@@ -1,6 +1,6 @@
 import type { Profile } from "../domain/profile.ts";
 
-/** What is wrong with a signing secret's form, and how to mend it, without a character of it. */
+/** What is wrong with the form of a signing secret, and how to fix it. Never repeats any part of it. */
 export function secretFormProblem(
   secret: string,
   { secretForm: form, signature }: Pick<Profile, "secretForm" | "signature">,
@@ -36,7 +36,7 @@ const NO_STANDARD_SECRET = {
   fix: FRESH,
 };
 
-/** How many bytes a Base64 text stands for, padded or not; undefined where it is none. */
+/** The number of bytes in a Base64 text, with or without padding. Undefined if it isn't Base64. */
 function decodedLength(text: string): number | undefined {
   const parts = /^([A-Za-z0-9+/]+)(={0,2})$/.exec(text);
   if (!parts) return undefined;

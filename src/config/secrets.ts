@@ -11,7 +11,7 @@ export interface SecretSources {
   env(name: string): string | undefined;
   /** Rejects where the file cannot be read. */
   file(path: string): Promise<string>;
-  /** A credential of systemd; undefined where there is none of that name. */
+  /** A credential of systemd. Resolves to undefined if there is none of that name. */
   credential(name: string): Promise<string | undefined>;
 }
 
@@ -35,20 +35,20 @@ export function systemSecretSources(
   };
 }
 
-/** The text in a file, without a byte order mark. Throws NoText where the bytes are no UTF-8. */
+/** The text of a file, without a byte order mark. Throws NoText if the bytes are not UTF-8. */
 async function readText(path: string): Promise<string> {
   const bytes = await Deno.readFile(path);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new NoText(); // not its cause, which may tell of what is in the file
+    throw new NoText(); // without the cause, which may repeat parts of the file
   }
 }
 
-/** What is in a file is no UTF-8: read as if it were, it would be another secret. */
+/** A file is not UTF-8. Decoded all the same, it would give a different secret. */
 class NoText extends Error {}
 
-/** A REF as it stands in the file: one of the three. */
+/** A reference as it is written in the config file: one of the three. */
 export interface Reference {
   readonly env?: string | undefined;
   readonly file?: string | undefined;
@@ -57,7 +57,7 @@ export interface Reference {
 
 const KINDS = ["env", "file", "credential"] as const;
 
-/** Resolves references, each source asked once for each name. */
+/** Resolves references. It asks each source only once for each name. */
 export class SecretReader {
   readonly #sources: SecretSources;
   readonly #directory: string;
@@ -67,8 +67,8 @@ export class SecretReader {
   #onUsed: ((secret: UsedSecret) => void) | undefined;
 
   /**
-   * `directory` is where relative paths of secret files start; `isReload`: this process was started
-   * before the config became what it is; `stamp` tells whether a file is still the same.
+   * Relative paths of secret files start in `directory`. `isReload` means that the process was started
+   * before the config was changed. `stamp` tells whether a file is still the same.
    */
   constructor(
     sources: SecretSources,
@@ -90,12 +90,12 @@ export class SecretReader {
     this.#read = read;
   }
 
-  /** The secret, or what is wrong with the reference; undefined where it was found wrong before. */
+  /** The secret, or what is wrong with the reference. Undefined if that has been reported already. */
   async read(
     reference: Reference | undefined,
     place: Place,
   ): Promise<Secret | Problem | undefined> {
-    // What else stands there, as "until", is not the reference's.
+    // Other keys beside it, such as "until", are not part of the reference.
     const kind = KINDS.find((kind) => reference?.[kind] !== undefined);
     if (kind === undefined) return undefined;
     const name = reference![kind]!;
@@ -105,14 +105,14 @@ export class SecretReader {
     return used.found;
   }
 
-  /** Whether a secret is to be found where it was, and is the same. */
+  /** Whether a secret is still in its place, and still the same. */
   async isStill({ kind, name, found }: UsedSecret): Promise<boolean> {
     const now = await this.#found(kind, name);
     return "found" in now && now.found.equals(found);
   }
 
-  /** The same reader, which tells of each secret that it finds. */
-  telling(onUsed: (secret: UsedSecret) => void): SecretReader {
+  /** A copy of this reader that reports each secret that it finds. */
+  reporting(onUsed: (secret: UsedSecret) => void): SecretReader {
     const reader = new SecretReader(this.#sources, this.#directory, {
       isReload: this.#isReload,
       stamp: this.#stamp,
@@ -122,7 +122,7 @@ export class SecretReader {
     return reader;
   }
 
-  /** Where the file of a secret is. */
+  /** The path of a secret's file. */
   pathOf(name: string): string {
     return isAbsolute(name) ? name : resolve(this.#directory, name);
   }
@@ -135,7 +135,7 @@ export class SecretReader {
   }
 
   async #use(kind: keyof Reference, name: string): Promise<UsedSecret | Unresolved> {
-    // Before it is read: what is written meanwhile shows the next time.
+    // Taken before the file is read, so that the next reload sees what is written in between.
     const stamp = kind === "file" ? await this.#stamp(this.pathOf(name)) : undefined;
     const found = await this.#resolve(kind, name);
     if (!(found instanceof Secret)) return found;
@@ -158,7 +158,7 @@ export class SecretReader {
     try {
       value = this.#sources.env(name);
     } catch {
-      value = undefined; // a name that the system cannot even ask for
+      value = undefined; // the name can't be the name of a variable
     }
     if (value === undefined) {
       const message = `the environment variable ${quoted(name)} is not set`;
@@ -202,7 +202,7 @@ interface Unresolved {
   readonly fix: string;
 }
 
-/** Editors end a file with a newline, and people with more; none is part of the secret. */
+/** Line ends at the end of the file are not part of the secret: editors add them. */
 function inFile(text: string, what: string): Secret | Unresolved {
   const value = text.replace(/(\r?\n)+$/, "");
   if (value.trim() !== "") return new Secret(value);
@@ -219,7 +219,7 @@ function unreadable(what: string, error: unknown): Unresolved {
   return { message, fix: "make it readable to Bellhook, or name another" };
 }
 
-/** Why a file could not be read, in words that hold nothing of what is in it. */
+/** Why a file could not be read. Never repeats its content. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "there is no such file";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";

@@ -5,45 +5,45 @@ import type { Problem } from "./config.ts";
 import { ownName, type Place } from "./source.ts";
 import { suggestion } from "./suggestion.ts";
 
-/** A value of that type where anything may be missing: what was wrong is left out. */
-export type Sound<T> = unknown extends T ? T
-  : T extends readonly (infer Element)[] ? readonly (Sound<Element> | undefined)[]
-  : T extends object ? { readonly [Key in keyof T]?: Sound<T[Key]> | undefined }
+/** A value of that type in which anything may be missing: invalid parts have been taken out. */
+export type PartlyValid<T> = unknown extends T ? T
+  : T extends readonly (infer Element)[] ? readonly (PartlyValid<Element> | undefined)[]
+  : T extends object ? { readonly [Key in keyof T]?: PartlyValid<T[Key]> | undefined }
   : T;
 
 /**
- * Checks a value against its schema, tells everything that is wrong with it, and answers what is
- * sound, so that the rest can be checked all the same.
+ * Checks a value against its schema and reports everything that is wrong with it. Returns the parts
+ * that are valid, so that they can be checked further.
  */
 export function checkShape<Schema extends z.ZodType>(
   { place, schema, value = place.value() }: {
     readonly place: Place;
     readonly schema: Schema;
-    /** What is checked, where it is not all that stands there. */
+    /** What is checked, if it isn't the whole value of the place. */
     readonly value?: unknown;
   },
   findings: Findings,
-): Sound<z.infer<Schema>> | undefined {
+): PartlyValid<z.infer<Schema>> | undefined {
   const parsed = schema.safeParse(value);
-  if (parsed.success) return value as Sound<z.infer<Schema>>;
+  if (parsed.success) return value as PartlyValid<z.infer<Schema>>;
   const root = { value };
   for (const issue of leavesOf(parsed.error.issues, value)) {
     findings.add(...problemsOf(issue, place, schema));
     takeOut(root, issue);
   }
-  return root.value as Sound<z.infer<Schema>> | undefined;
+  return root.value as PartlyValid<z.infer<Schema>> | undefined;
 }
 
 type Issue = z.core.$ZodIssue;
 
-/** The issues, each union's replaced by those of the alternative that was most likely meant. */
+/** The issues. That of a union is replaced by those of the alternative that was most likely meant. */
 function leavesOf(issues: readonly Issue[], value: unknown, prefix: PropertyKey[] = []): Issue[] {
   return issues.flatMap((issue) => {
     const path = [...prefix, ...issue.path];
     const whole = { ...issue, path } as Issue;
     if (issue.code !== "invalid_union" || issue.errors.length === 0) return [whole];
     const here = valueAt(value, path);
-    // An alternative that the value is not even of the right kind for was not meant.
+    // An alternative for another kind of value was not meant.
     const meant = issue.errors
       .filter((branch) => !branch.some((one) => one.path.length === 0 && isOfOtherKind(one)))
       .sort((a, b) => a.length - b.length);
@@ -67,7 +67,7 @@ function leavesOf(issues: readonly Issue[], value: unknown, prefix: PropertyKey[
   });
 }
 
-/** A key that stands for the missing one is told of as unknown; that says it all. */
+/** Leaves out missing keys if there is an unknown one: it is most likely a misspelling of them. */
 function withoutEchoes(branch: readonly Issue[], here: unknown): Issue[] {
   return branch.some((one) => one.code === "unrecognized_keys")
     ? branch.filter((one) => !isMissing(one, here) || one.path.length !== 1)
@@ -115,7 +115,7 @@ function missingKey(path: Path, root: Place): Problem {
   return root.at(...path).problem(`the key ${name} is missing`, `add ${name}`);
 }
 
-/** An issue in our words; what a value holds is never repeated here, it may be a secret. */
+/** An issue in our words. It never repeats a value that could be a secret. */
 function explain(issue: Issue, place: Place): { message: string; fix?: string | undefined } {
   switch (issue.code) {
     case "invalid_type":
@@ -208,7 +208,7 @@ function takeOut(root: { value: unknown }, issue: Issue): void {
     if (isObject(holder)) { for (const key of issue.keys) delete holder[key]; }
     return;
   }
-  // Elements keep their index: the place of a value is found by it.
+  // Elements keep their index, because it leads to the place of a value.
   if (isObject(around)) around[path.at(-1) as string] = undefined;
 }
 
@@ -235,7 +235,7 @@ interface JsonSchema {
 
 const jsonSchemas = new WeakMap<z.ZodType, JsonSchema>();
 
-/** The keys that an object at that path may have, of all alternatives. */
+/** The keys that an object at that path may have, in any of the alternatives. */
 function knownKeys(schema: z.ZodType, path: Path): string[] {
   let root = jsonSchemas.get(schema);
   if (root === undefined) {

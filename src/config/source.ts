@@ -1,31 +1,32 @@
-import { createScanner, type ParseError, printParseErrorCode, visit } from "jsonc-parser";
-import { compact, type JsonText, JsonTextError, MAX_DEPTH } from "../domain/json_text.ts";
-import { quoted } from "../domain/quoted.ts";
+import { createScanner } from "jsonc-parser";
+import { compact, type JsonText, JsonTextError } from "../domain/json_text.ts";
 import type { Turn } from "../runtime/turn.ts";
 import type { Problem } from "./config.ts";
-import { type Ends, surveySound } from "./sound_survey.ts";
 import type { Mark } from "./memory.ts";
-import { formatPath, type Path } from "./problem.ts";
+import type { Path } from "./problem.ts";
+import { SourceText } from "./source_text.ts";
+import { checkSyntax, type Ends } from "./syntax_check.ts";
+import { findSyntaxProblems } from "./syntax_problems.ts";
 
 /**
- * Reads JSONC: a place for its root, or what is wrong with the syntax. Repeated keys are found. A
- * text of which `known` has been found out has no fault of either kind.
+ * Parses JSONC. Returns a place for its root, or what is wrong with the syntax. It also reports keys that
+ * are given twice. With the `ends` of `checkSyntax`, the text is known to be valid.
  */
 export function parseSource(
   file: string,
   text: string,
-  known?: Ends,
+  ends?: Ends,
 ): { root?: Place; problems: Problem[] } {
-  const source = new Source(file, withoutMark(text), known);
-  const { isSound, problems } = known ? { isSound: true, problems: [] } : survey(source);
-  if (!isSound) return { problems };
+  const source = new Source(file, withoutMark(text), ends);
+  const { isValid, problems } = ends ? { isValid: true, problems: [] } : findSyntaxProblems(source);
+  if (!isValid) return { problems };
   const node = source.nodeFrom(0);
   return { root: new Place({ source, path: [], steps: [], node, anchor: node }), problems };
 }
 
-/** As parseSource; in slices, where there are any. */
+/** Like parseSource, but in slices if there is a turn. */
 export async function readSource(file: string, text: string, turn: Turn | undefined) {
-  return parseSource(file, text, turn && await surveySound(withoutMark(text), turn));
+  return parseSource(file, text, turn && await checkSyntax(withoutMark(text), turn));
 }
 
 /** Without the byte order mark that editors put before a text. */
@@ -33,14 +34,14 @@ function withoutMark(text: string): string {
   return text.replace(/^\ufeff/, "");
 }
 
-/** A value of a config file, or the lack of one, and where it stands. */
+/** A place in a config file, with its value if there is one. */
 export class Place {
   readonly #source: Source;
   readonly #node: Node | undefined;
-  /** What a problem points at: the value, or the nearest one around it. */
+  /** What a problem points at: the value, or else the nearest one around the place. */
   readonly #anchor: Node;
   #path: Path;
-  /** What is to be added to #path: most places are never told of. */
+  /** The end of #path, which is only added when needed: most places have no problem. */
   #steps: Path;
 
   constructor({ source, path, steps, node, anchor }: {
@@ -76,7 +77,7 @@ export class Place {
     return this.#node?.kind;
   }
 
-  /** The place that the steps lead to, whether a value stands there or not. */
+  /** The place that the steps lead to, whether it has a value or not. */
   at(...steps: Path): Place {
     let node = this.#node;
     let anchor = this.#anchor;
@@ -89,7 +90,7 @@ export class Place {
     return this.#place(steps, node, anchor);
   }
 
-  /** The members of an object in their order, the first of each name; none where it is no object. */
+  /** The members of an object in their order. Of several with one name, only the first. */
   members(): [name: string, value: Place][] {
     if (this.kind !== "object") return [];
     const seen = new Map<string, Place>();
@@ -99,12 +100,12 @@ export class Place {
     return [...seen];
   }
 
-  /** The elements of a list; none where it is no list. */
+  /** The elements of a list. */
   elements(): Place[] {
     return [...this.eachElement()];
   }
 
-  /** As elements(), each made when it is asked for: what was read of it goes when it goes. */
+  /** Like elements(), but makes them one at a time, so that each can be freed before the next. */
   *eachElement(): Generator<Place> {
     let index = 0;
     for (const node of this.#node?.eachElement() ?? []) {
@@ -113,30 +114,30 @@ export class Place {
   }
 
   /**
-   * The value, numbers as JavaScript reads them. A key that would be a prototype gets a NUL at its
-   * end, so that no library loses or obeys it; `ownName` takes it off again.
+   * The value, with JavaScript's numbers. The key `__proto__` gets a NUL at its end, so that no
+   * library drops it or sets a prototype. `ownName` removes it again.
    */
   value(): unknown {
     return this.#node?.valueWith(safeName);
   }
 
-  /** As value(), of an object whose list of that name stands there without its elements. */
+  /** Like value(), but the list of that name has no elements. */
   valueEmptied(name: string): unknown {
     return this.#node?.valueWith(safeName, name);
   }
 
-  /** As value(), with every key as it stands in the file. */
+  /** Like value(), but every key is as in the file. */
   plainValue(): unknown {
     return this.#node?.valueWith((name) => name);
   }
 
-  /** The source text of the value without comments, every number by its digits. */
+  /** The source text of the value, without comments. Numbers keep their digits. */
   json(): JsonText {
-    // What the parser took for a value is one; compact() adds the limit of depth.
+    // It is valid JSON; compact() also checks the depth.
     return compact(this.#node!.json());
   }
 
-  /** As json(); a Problem where no receiver could read the value. */
+  /** Like json(), or a Problem if receivers couldn't parse the value. */
   tryJson(): JsonText | Problem {
     try {
       return this.json();
@@ -150,14 +151,14 @@ export class Place {
     return this.#source.problem(this.#anchor.offset, this.path, { message, fix });
   }
 
-  /** A problem with the member of that name that points at the name instead of the value. */
+  /** A problem that points at the name of a member instead of its value. */
   problemAtKey(name: string, message: string, fix?: string): Problem {
     const key = this.#node?.members.find((member) => member.name === name)?.keyOffset;
     const path = [...this.path, name];
     return this.#source.problem(key ?? this.#anchor.offset, path, { message, fix });
   }
 
-  /** Where it is, to be told of later: it keeps nothing of what was read there. */
+  /** Its position, for a problem that is reported later. Unlike the place, it keeps no text in memory. */
   mark(): Mark {
     const { message: _, ...mark } = this.problem("");
     return mark;
@@ -170,29 +171,23 @@ export class Place {
 
 const NO_STEPS: Path = [];
 
-/** The name as it stands in the file, of a key of `Place.value()`. */
+/** The name in the file, for a key of `Place.value()`. */
 export function ownName(name: string): string {
   return /^__proto__\0+$/.test(name) ? name.slice(0, -1) : name;
 }
 
-/** The key of `Place.value()` for a name as it stands in the file. */
+/** The key of `Place.value()`, for a name in the file. */
 export function safeName(name: string): string {
   return /^__proto__\0*$/.test(name) ? `${name}\0` : name;
 }
 
-/** A file's text, and where its lines begin. */
-class Source {
-  readonly file: string;
-  readonly text: string;
-  /** Found when somebody asks for a line, which hardly ever happens. */
-  #lineStarts: readonly number[] | undefined;
+/** The text of a valid file, with a scanner that finds its values. */
+class Source extends SourceText {
   readonly #scanner: ReturnType<typeof createScanner>;
-
   readonly #ends: Ends | undefined;
 
   constructor(file: string, text: string, ends: Ends | undefined) {
-    this.file = file;
-    this.text = text;
+    super(file, text);
     this.#ends = ends;
     this.#scanner = createScanner(text, true);
   }
@@ -218,7 +213,7 @@ class Source {
     return members;
   }
 
-  /** Found one by one: whoever asks may read in each before the next is looked for. */
+  /** Finds them one at a time. The caller may look into each before it takes the next. */
   *elementsOf(list: Node): Generator<Node> {
     for (let from = list.offset + 1;;) {
       this.#scanner.setPosition(from);
@@ -230,7 +225,7 @@ class Source {
     }
   }
 
-  /** The value that begins with the token at hand; the scanner stands at its end then. */
+  /** The value that begins with the current token. Moves the scanner to its end. */
   #takeNode(): Node {
     const offset = this.#scanner.getTokenOffset();
     const kind = KINDS.get(this.#token()) ?? "number";
@@ -254,7 +249,7 @@ class Source {
     return this.#token();
   }
 
-  /** Tokens are told by their first character: a bracket begins no other. */
+  /** The first character of the current token, which tells its kind. */
   #token(): number {
     return this.text.charCodeAt(this.#scanner.getTokenOffset());
   }
@@ -263,30 +258,6 @@ class Source {
     const offset = this.#scanner.getTokenOffset();
     return this.text.slice(offset, offset + this.#scanner.getTokenLength());
   }
-
-  /** Line and column of an offset, from 1. */
-  position(offset: number): { line: number; column: number } {
-    const starts = this.#lineStarts ??= [
-      0,
-      ...[...this.text.matchAll(/\r\n|\r|\n/g)].map((m) => m.index + m[0].length),
-    ];
-    let low = 0, high = starts.length - 1;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if (starts[middle]! <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return { line: low + 1, column: offset - starts[low]! + 1 };
-  }
-
-  problem(
-    offset: number,
-    path: Path,
-    { message, fix }: { message: string; fix?: string | undefined },
-  ): Problem {
-    const place = { file: this.file, ...this.position(offset), path: formatPath(path) };
-    return { ...place, message, ...(fix !== undefined && { fix }) };
-  }
 }
 
 type Kind = "object" | "array" | "string" | "number" | "boolean" | "null";
@@ -294,7 +265,7 @@ type Kind = "object" | "array" | "string" | "number" | "boolean" | "null";
 const OPEN_BRACE = 0x7b, CLOSE_BRACE = 0x7d, OPEN_BRACKET = 0x5b, CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
 
-/** By the first character; all others begin a number. */
+/** By the first character. All other characters begin a number. */
 const KINDS: ReadonlyMap<number, Kind> = new Map([
   [OPEN_BRACE, "object"],
   [OPEN_BRACKET, "array"],
@@ -311,8 +282,8 @@ interface Member {
 }
 
 /**
- * A value of a text that is sound, by where it stands. What is in it is read when it is asked for,
- * so that a file of tens of thousands of subscriptions takes little more room than its text.
+ * A value in a valid text, by its position. Its content is only read when needed, so that a file with
+ * tens of thousands of subscriptions takes little more memory than its text.
  */
 class Node {
   readonly #source: Source;
@@ -329,7 +300,7 @@ class Node {
     this.end = end;
   }
 
-  /** Of an object, those with a repeated name too. */
+  /** The members of an object, including those with a repeated name. */
   get members(): readonly Member[] {
     if (this.kind !== "object") return [];
     return this.#members ??= this.#source.membersOf(this);
@@ -339,7 +310,7 @@ class Node {
     return this.kind === "array" ? this.#source.elementsOf(this) : [];
   }
 
-  /** A node of its own each time: the list does not keep what is read of its elements. */
+  /** A new node each time, so that the list does not keep the content of its elements. */
   element(index: number): Node | undefined {
     return this.#listed[index]?.unread();
   }
@@ -348,7 +319,7 @@ class Node {
     return new Node(this.#source, this.kind, this.offset, this.end);
   }
 
-  /** `emptied` names a list of this object that is to be without its elements. */
+  /** `emptied` is the name of a member: if it's a list, its elements are left out. */
   valueWith(nameOf: (name: string) => string, emptied?: string): unknown {
     switch (this.kind) {
       case "object": {
@@ -359,13 +330,13 @@ class Node {
           const isEmptied = name === emptied && value.kind === "array";
           first.set(key, isEmptied ? [] : value.valueWith(nameOf));
         }
-        // fromEntries makes a key of its own even of `__proto__`, where an assignment would not.
+        // Unlike an assignment, fromEntries makes an own key even of `__proto__`.
         return Object.fromEntries(first);
       }
       case "array":
         return this.#listed.map((_, index) => this.element(index)!.valueWith(nameOf));
       case "number": {
-        // Infinity is no number to a schema; where the size matters, the greatest is too great as well.
+        // Schemas refuse Infinity. The greatest number exceeds their limits as well.
         const value = Number(this.#text);
         return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value));
       }
@@ -399,105 +370,3 @@ class Node {
     return this.#source.text.slice(this.offset, this.end);
   }
 }
-
-/** What one look over the whole text finds: faults of syntax, nesting too deep, keys given twice. */
-function survey(source: Source): { isSound: boolean; problems: Problem[] } {
-  const errors: ParseError[] = [];
-  const problems: Problem[] = [];
-  // By depth, and used again: where each name of the objects around the spot stands first.
-  const firsts: Map<string, number>[] = [];
-  let depth = 0, hasValue = false;
-  const begin = (offset: number) => {
-    hasValue = true;
-    // The parser is recursive: it must not follow what nests too deep for it.
-    if (++depth > 2 * MAX_DEPTH) throw new TooDeep(offset);
-    (firsts[depth] ??= new Map()).clear();
-  };
-  const end = () => void depth--;
-  try {
-    visit(source.text, {
-      onObjectBegin: begin,
-      onObjectEnd: end,
-      onArrayBegin: begin,
-      onArrayEnd: end,
-      onLiteralValue: () => void (hasValue = true),
-      onObjectProperty(name, offset, _length, _line, _column, pathOf) {
-        const first = firsts[depth]!;
-        const earlier = first.get(name);
-        if (earlier === undefined) return void first.set(name, offset);
-        const { line } = source.position(earlier);
-        problems.push(source.problem(offset, [...pathOf(), name], {
-          message: `the key ${quoted(name)} is given twice, first on line ${line}`,
-          fix: "keep one of them",
-        }));
-      },
-      onError: (error, offset, length) => void errors.push({ error, offset, length }),
-    }, { allowTrailingComma: true });
-  } catch (error) {
-    if (!(error instanceof TooDeep)) throw error;
-    const message = `nested deeper than ${2 * MAX_DEPTH} levels`;
-    return { isSound: false, problems: [source.problem(error.offset, [], { message })] };
-  }
-  const isSound = errors.length === 0 && hasValue;
-  return { isSound, problems: isSound ? problems : syntaxProblems(source, errors) };
-}
-
-class TooDeep extends Error {
-  constructor(readonly offset: number) {
-    super();
-  }
-}
-
-function syntaxProblems(source: Source, errors: readonly ParseError[]): Problem[] {
-  if (errors.length === 0) {
-    return [source.problem(0, [], { message: "the file is empty", fix: "write at least {}" })];
-  }
-  // The parser stumbles on after a fault; what it says of the same spot again is an echo.
-  const first = new Map(errors.toReversed().map((error) => [error.offset, error]));
-  return [...first.values()].toReversed().map(({ error, offset }) =>
-    source.problem(offset, [], SYNTAX[printParseErrorCode(error)] ?? { message: "this is no JSON" })
-  );
-}
-
-/** By the parser's names of its errors. */
-const SYNTAX: Readonly<Record<string, { message: string; fix?: string }>> = {
-  InvalidSymbol: {
-    message: "this is no JSON value",
-    fix: 'put texts and keys in double quotes: "…"',
-  },
-  InvalidNumberFormat: { message: "this is no JSON number" },
-  PropertyNameExpected: {
-    message: "a key is expected here",
-    fix: 'write "key": value',
-  },
-  ValueExpected: { message: "a value is expected here" },
-  ColonExpected: { message: 'a ":" is expected here' },
-  CommaExpected: { message: 'a "," is expected before this' },
-  CloseBraceExpected: { message: 'a "}" is expected here' },
-  CloseBracketExpected: { message: 'a "]" is expected here' },
-  EndOfFileExpected: {
-    message: "the file goes on after its value",
-    fix: "keep one value: { … }",
-  },
-  InvalidCommentToken: { message: "this is no comment" },
-  UnexpectedEndOfComment: {
-    message: "the comment has no end",
-    fix: 'close it with "*/"',
-  },
-  UnexpectedEndOfString: {
-    message: "the text has no end on this line",
-    fix: "close it with a double quote",
-  },
-  UnexpectedEndOfNumber: { message: "the number has no end" },
-  InvalidUnicode: {
-    message: "the text holds a \\u without four hexadecimal digits",
-  },
-  InvalidEscapeCharacter: {
-    message: "the text holds a \\ before a character that knows none",
-    fix: 'write "\\\\" for a backslash',
-  },
-  InvalidCharacter: {
-    message: "the text holds a control character",
-    fix: "write it as an escape such as \\t",
-  },
-};

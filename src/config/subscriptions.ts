@@ -1,44 +1,42 @@
 import { createHash } from "node:crypto";
-import { parseStatusRanges } from "../domain/attempt.ts";
-import { parseDuration, parseRate, parseSize } from "../domain/duration.ts";
-import { type Instant, parseInstant } from "../domain/instant.ts";
+import type { Instant } from "../domain/instant.ts";
 import type { JsonText } from "../domain/json_text.ts";
 import { compilePattern } from "../domain/pattern.ts";
 import type { BodyShape, Profile } from "../domain/profile.ts";
-import { looksSecret, quoted } from "../domain/quoted.ts";
-import { Secret } from "../domain/secret.ts";
+import { quoted } from "../domain/quoted.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Steps } from "../runtime/turn.ts";
-import { headerNameProblem, headerValueProblem } from "../profiles/header.ts";
 import { readMatch, readScope } from "./conditions.ts";
-import { readContacts } from "./contacts.ts";
-import { checkEvents, checkRename } from "./event_names.ts";
-import { type Profiles, unknownProfile } from "./own_profiles.ts";
-import { type Findings, splitFix } from "./problem.ts";
-import { type Allowed, receiverUrlProblem } from "./receiver_url.ts";
-import { type ConfigWords, DEFAULTS, type SubscriptionWords } from "./schema.ts";
-import { secretFormProblem } from "./secret_form.ts";
-import type { SecretReader } from "./secrets.ts";
-import type { Sound } from "./shape.ts";
 import type { Problem } from "./config.ts";
-import { type Read, where } from "./memory.ts";
-import { type Place, safeName } from "./source.ts";
+import { readContacts } from "./contacts.ts";
+import { checkEvents, checkRename, type Names } from "./event_names.ts";
+import { checkTraceparent, readHeaders } from "./headers.ts";
+import { type ReadEntry, where } from "./memory.ts";
+import { type Profiles, unknownProfile } from "./own_profiles.ts";
+import type { Findings } from "./problem.ts";
+import { type Allowed, receiverUrlProblem } from "./receiver_url.ts";
+import { DEFAULTS, type RawConfig, type RawSubscription } from "./schema.ts";
+import type { SecretReader } from "./secrets.ts";
+import { type Settings, settingsOf } from "./settings.ts";
+import type { PartlyValid } from "./shape.ts";
+import { readSigningSecrets } from "./signing_secrets.ts";
+import type { Place } from "./source.ts";
 import { nearest } from "./suggestion.ts";
 
-/** An entry as it stands in a file, and what of it is sound. */
+/** A subscription as it is written in a file: its place, and the valid parts of it. */
 export interface Entry {
   readonly place: Place;
-  readonly words: Sound<SubscriptionWords>;
+  readonly raw: PartlyValid<RawSubscription>;
 }
 
 /** What all subscriptions are read with. */
-export interface Surroundings {
+export interface SubscriptionContext {
   readonly profiles: Profiles;
   /** The `delivery` block. */
-  readonly defaults: NonNullable<Sound<ConfigWords>["delivery"]>;
-  /** The publisher's types; undefined where any is taken. */
+  readonly delivery: NonNullable<PartlyValid<RawConfig>["delivery"]>;
+  /** The publisher's event types. Undefined if any type is accepted. */
   readonly declared: ReadonlySet<string> | undefined;
-  /** The key that every subscription's scope must name; undefined where there is none. */
+  /** The key that the scope of every subscription must name, if there is one. */
   readonly tenancyKey?: string;
   readonly secrets: SecretReader;
   /** Whether `notify` has a mail channel. */
@@ -47,17 +45,21 @@ export interface Surroundings {
   readonly findings: Findings;
 }
 
-/** Those that are sound enough to be made; what is wrong between any two is found. */
-export function* allOf(reads: readonly Read[], findings: Findings): Steps<Subscription[]> {
+/** All subscriptions that could be made. Reports ids that are taken, and subscriptions that do the same. */
+export function* subscriptionsOf(
+  reads: readonly ReadEntry[],
+  findings: Findings,
+): Steps<Subscription[]> {
   const subscriptions: Subscription[] = [];
   const ids = new Set<string>(), works = new Set<string>();
   // Hardly ever needed.
-  let firstById: ReadonlyMap<string | undefined, Read> | undefined;
+  let firstById: ReadonlyMap<string | undefined, ReadEntry> | undefined;
   let firstByWork: typeof firstById;
   for (const [index, read] of reads.entries()) {
     if (read.subscription) subscriptions.push(read.subscription);
     if (!isFirst(read.id, ids)) {
-      findings.add(takenId(read, (firstById ??= firstOfEach(reads, ({ id }) => id)).get(read.id)!));
+      firstById ??= firstOfEach(reads, ({ id }) => id);
+      findings.add(takenId(read, firstById.get(read.id)!));
     }
     if (!isFirst(read.work, works)) {
       firstByWork ??= firstOfEach(reads, ({ work }) => work);
@@ -70,30 +72,21 @@ export function* allOf(reads: readonly Read[], findings: Findings): Steps<Subscr
 
 const READS_A_STEP = 64;
 
-/** What is not known is like nothing else. */
-function isFirst(value: string | undefined, met: Set<string>): boolean {
+/** Whether it is seen for the first time. An unknown value always is. */
+function isFirst(value: string | undefined, seen: Set<string>): boolean {
   if (value === undefined) return true;
-  const { size } = met;
-  return met.add(value).size > size;
+  const { size } = seen;
+  return seen.add(value).size > size;
 }
 
-/** Reads an entry; what is wrong with it is found. */
-export async function readEntry(entry: Entry, surroundings: Surroundings): Promise<Read> {
-  const { place, words } = entry;
-  return {
-    subscription: await readSubscription(entry, surroundings),
-    id: words.id,
-    idAt: place.at("id").mark(),
-    work: workOf(words),
-    at: place.mark(),
-  };
-}
-
-function firstOfEach<Key>(reads: readonly Read[], key: (read: Read) => Key): Map<Key, Read> {
+function firstOfEach<Key>(
+  reads: readonly ReadEntry[],
+  key: (read: ReadEntry) => Key,
+): Map<Key, ReadEntry> {
   return new Map(reads.toReversed().map((read) => [key(read), read]));
 }
 
-function takenId({ id, idAt }: Read, first: Read): Problem {
+function takenId({ id, idAt }: ReadEntry, first: ReadEntry): Problem {
   return {
     ...idAt,
     message: `the id ${quoted(id!)} is taken by another subscription, ${where(first.idAt, idAt)}`,
@@ -101,8 +94,8 @@ function takenId({ id, idAt }: Read, first: Read): Problem {
   };
 }
 
-/** Entries that differ in nothing but their id send everything twice; hardly anybody means that. */
-function doubleOf({ at }: Read, first: Read): Problem {
+/** Subscriptions that differ only in their id send every event twice, which is rarely wanted. */
+function doubleOf({ at }: ReadEntry, first: ReadEntry): Problem {
   return {
     ...at,
     message: `another subscription sends the same events to the same URL, ${where(first.at, at)}`,
@@ -110,98 +103,104 @@ function doubleOf({ at }: Read, first: Read): Problem {
   };
 }
 
-function workOf({ url, events, scope, match, profile }: Entry["words"]): string | undefined {
+/** Reads an entry, and reports what is wrong with it. */
+export async function readEntry(entry: Entry, context: SubscriptionContext): Promise<ReadEntry> {
+  const { place, raw } = entry;
+  return {
+    subscription: await readSubscription(entry, context),
+    id: raw.id,
+    idAt: place.at("id").mark(),
+    work: workOf(raw),
+    at: place.mark(),
+  };
+}
+
+function workOf({ url, events, scope, match, profile }: Entry["raw"]): string | undefined {
   if (url === undefined || events === undefined) return undefined;
   const work = JSON.stringify([url, events, scope, match, profile]);
-  // Ten thousands are remembered, and most are longer than a hash.
+  // Tens of thousands are kept in memory, and most are longer than a hash.
   return createHash("sha256").update(work).digest("base64");
 }
 
 async function readSubscription(
-  { place, words }: Entry,
-  surroundings: Surroundings,
+  { place, raw }: Entry,
+  context: SubscriptionContext,
 ): Promise<Subscription | undefined> {
-  const { findings, defaults } = surroundings;
-  const profile = profileOf(words, place, surroundings);
-  const rename = readRename(place.at("rename"));
-  const names = { declared: surroundings.declared, profile, rename };
-  const patterns = (words.events ?? []).filter((pattern) => pattern !== undefined);
+  const { declared, delivery, hasMail, secrets, now, findings } = context;
+  const profile = profileOf(raw, place, context);
+  const settings = settingsOf({ own: raw, delivery, profile });
+  const allowed = { http: settings.allowHttp, networks: settings.allowNetworks, where: "" };
+  const names = { declared, profile, rename: readRename(place.at("rename")) };
+  const patterns = (raw.events ?? []).filter((pattern) => pattern !== undefined);
   checkEvents(place.at("events"), names, findings);
   checkRename(place.at("rename"), { patterns, names }, findings);
-  checkPermissions(place, { words, profile, rename }, findings);
-  checkScope(place.at("scope"), profile, surroundings);
-  const settings = readSettings(place.at("settings"), profile, findings);
-  const match = readMatch(place.at("match"), findings);
-  const allowed = allowedBy(words, defaults, profile);
-  if (words.url !== undefined) {
-    const problem = receiverUrlProblem(words.url, allowed, place.at("url"));
-    if (problem) findings.add(problem);
-  }
-  checkConfirmation(words, profile, place, findings);
-  const secret = await readSecret({ place, words, profile }, surroundings);
-  const previousSecret = await readPreviousSecret({ place, words, profile }, surroundings);
-  const means = { allowed, secret, hasMail: surroundings.hasMail };
+  checkPermissions({ place, raw }, names, findings);
+  checkScope(place.at("scope"), profile, context);
+  checkUrl({ place, raw }, allowed, findings);
+  checkConfirmation({ place, raw }, profile, findings);
+  const keys = await readSigningSecrets(place, raw, { profile, secrets, now, findings });
+  const means = { allowed, secret: keys.secret, hasMail };
   const contact = readContacts(place.at("contact"), means, findings);
-  const headers = await readHeaders(place.at("headers"), { words, profile }, surroundings);
-  const traceparent = words.traceparent ?? defaults.traceparent ?? false;
-  if (traceparent) checkTraceparent(place.at("headers"), profile, findings);
-  if (profile === undefined || words.id === undefined || words.url === undefined) return undefined;
-  const standardHeaders = words.standardHeaders ?? defaults.standardHeaders ??
-    profile.standardHeaders;
-  if (secret !== undefined && !standardHeaders && profile.signature === undefined) {
-    findings.warn(
-      place.at(words.standardHeaders === undefined ? "id" : "standardHeaders").problem(
-        `without the standard headers nothing is signed: profile ${quoted(profile.name)} has no ` +
-          "signature of its own",
-        'take "standardHeaders": false out',
-      ),
-    );
-  }
-  const rate = words.rateLimit ?? defaults.rateLimit;
+  const headers = await readHeaders(place.at("headers"), raw.headers, {
+    profile,
+    secrets,
+    findings,
+  });
+  if (settings.traceparent) checkTraceparent(place.at("headers"), profile, findings);
+  const values = readProfileSettings(place.at("settings"), profile, findings);
+  const match = readMatch(place.at("match"), findings);
+  if (profile === undefined || raw.id === undefined || raw.url === undefined) return undefined;
+  if (keys.secret) checkIsSigned({ place, raw }, { profile, settings }, findings);
   return {
-    id: words.id,
-    url: words.url,
-    ...(words.description !== undefined && { description: words.description }),
+    id: raw.id,
+    url: raw.url,
+    ...(raw.description !== undefined && { description: raw.description }),
     ...(contact.length > 0 && { contact }),
     events: patterns.map(compilePattern),
     profile,
-    ...(secret && { secret }),
-    ...(previousSecret && { previousSecret }),
+    ...keys,
     scope: readScope(place.at("scope")),
     match,
     headers,
-    rename,
-    enabled: words.enabled ?? true,
-    settings,
-    permissions: (words.permissions ?? []).filter((one) => one !== undefined),
-    timeoutMs: msOf(words.timeout ?? defaults.timeout) ?? profile.timeoutMs,
-    ladder: ladderOf(words.retry ?? defaults.retry) ?? profile.ladder,
-    jitter: words.jitter ?? defaults.jitter ?? DEFAULTS.jitter,
-    success: parseStatusRanges(words.success ?? defaults.success ?? "") ?? profile.success,
-    waitForConfirmation: profile.waitForConfirmation === undefined ||
-      (words.waitForConfirmation ?? defaults.waitForConfirmation ?? profile.waitForConfirmation),
-    concurrency: words.concurrency ?? defaults.concurrency ?? DEFAULTS.concurrency,
-    ...(rate !== undefined && { rateLimit: parseRate(rate)! }),
-    keepResponseBytes: parseSize(
-      words.keepResponse ?? defaults.keepResponse ?? DEFAULTS.keepResponse,
-    )!,
-    standardHeaders,
-    traceparent,
-    allowHttp: allowed.http,
-    allowNetworks: allowed.networks,
+    rename: names.rename,
+    enabled: raw.enabled ?? true,
+    settings: values,
+    permissions: (raw.permissions ?? []).filter((one) => one !== undefined),
+    ...settings,
   };
 }
 
-/** The profile; undefined where there is none of that name, or its own words are wrong. */
+function checkUrl({ place, raw }: Entry, allowed: Allowed, findings: Findings): void {
+  if (raw.url === undefined) return;
+  const problem = receiverUrlProblem(raw.url, allowed, place.at("url"));
+  if (problem) findings.add(problem);
+}
+
+/** Warns of a secret that nothing is signed with. */
+function checkIsSigned(
+  { place, raw }: Entry,
+  { profile, settings }: { readonly profile: Profile; readonly settings: Settings },
+  findings: Findings,
+): void {
+  if (settings.standardHeaders || profile.signature !== undefined) return;
+  const at = place.at(raw.standardHeaders === undefined ? "id" : "standardHeaders");
+  findings.warn(at.problem(
+    `without the standard headers nothing is signed: profile ${quoted(profile.name)} has no ` +
+      "signature of its own",
+    'take "standardHeaders": false out',
+  ));
+}
+
+/** The profile. Undefined if there is none of that name, or if the profile itself is wrong. */
 function profileOf(
-  words: Entry["words"],
+  raw: Entry["raw"],
   place: Place,
-  { profiles, defaults, findings }: Surroundings,
+  { profiles, delivery, findings }: SubscriptionContext,
 ): Profile | undefined {
-  const name = words.profile ?? (place.at("profile").exists ? undefined : defaults.profile ??
-    DEFAULTS.profile);
-  if (name === undefined) return undefined;
-  if (words.profile !== undefined && !profiles.has(name)) {
+  const isWrong = raw.profile === undefined && place.at("profile").exists;
+  if (isWrong) return undefined;
+  const name = raw.profile ?? delivery.profile ?? DEFAULTS.profile;
+  if (raw.profile !== undefined && !profiles.has(name)) {
     findings.add(unknownProfile(name, place.at("profile"), profiles.keys()));
   }
   return profiles.get(name);
@@ -215,21 +214,15 @@ function readRename(place: Place): ReadonlyMap<string, string> {
   );
 }
 
-/** One for all: an empty map of its own takes more room than all else of a subscription. */
+/** All share it: an empty map of its own takes more memory than the rest of a subscription. */
 const NO_ENTRIES: ReadonlyMap<string, never> = new Map<string, never>();
 
-interface Parts {
-  readonly place: Place;
-  readonly words: Entry["words"];
-  readonly profile: Profile | undefined;
-}
-
 function checkPermissions(
-  place: Place,
-  { words, profile, rename }: Omit<Parts, "place"> & { rename: ReadonlyMap<string, string> },
+  { place, raw }: Entry,
+  { profile, rename }: Names,
   findings: Findings,
 ): void {
-  const { permissions } = words;
+  const { permissions } = raw;
   if (profile === undefined) return;
   if (!profile.admission.some((rule) => rule.kind === "permission")) {
     if (permissions === undefined) return;
@@ -248,7 +241,7 @@ function checkPermissions(
     return;
   }
   if (permissions === undefined || permissions.includes(undefined)) return;
-  for (const [index, pattern] of (words.events ?? []).entries()) {
+  for (const [index, pattern] of (raw.events ?? []).entries()) {
     if (pattern === undefined) continue;
     const resource = (rename.get(pattern) ?? pattern).split(/[:|]/, 1)[0]!;
     if (resource.includes("*") || permissions.includes(resource)) continue;
@@ -259,11 +252,11 @@ function checkPermissions(
   }
 }
 
-/** Whoever names no customer would get everybody's events: that is to be said in so many words. */
+/** A subscription that names no customer would get the events of all: it must say that this is meant. */
 function checkScope(
   place: Place,
   profile: Profile | undefined,
-  { tenancyKey, findings }: Surroundings,
+  { tenancyKey, findings }: SubscriptionContext,
 ): void {
   if (place.exists && place.kind !== "object") return;
   const fix = (key: string) =>
@@ -286,7 +279,8 @@ function checkScope(
   ));
 }
 
-function readSettings(
+/** What the profile's body takes from the subscription. */
+function readProfileSettings(
   place: Place,
   profile: Profile | undefined,
   findings: Findings,
@@ -325,176 +319,13 @@ function settingsIn(shape: BodyShape): string[] {
   });
 }
 
-const NO_NETWORKS: readonly string[] = [];
-
-function allowedBy(
-  words: Entry["words"],
-  defaults: Surroundings["defaults"],
-  profile: Profile | undefined,
-): Allowed {
-  const networks = words.allowNetworks ?? defaults.allowNetworks ?? NO_NETWORKS;
-  return {
-    http: words.allowHttp ?? defaults.allowHttp ?? profile?.httpsRequired === false,
-    // The defaults' own list where nothing is to be left out of it.
-    networks: networks.every((network) => network !== undefined)
-      ? networks
-      : networks.filter((network) => network !== undefined),
-    where: "",
-  };
-}
-
 function checkConfirmation(
-  words: Entry["words"],
+  { place, raw }: Entry,
   profile: Profile | undefined,
-  place: Place,
   findings: Findings,
 ): void {
-  if (words.waitForConfirmation === undefined || profile === undefined) return;
+  if (raw.waitForConfirmation === undefined || profile === undefined) return;
   if (profile.waitForConfirmation !== undefined) return;
   const message = `profile ${quoted(profile.name)} knows no choice of waiting for confirmation`;
   findings.add(place.at("waitForConfirmation").problem(message, "take it out"));
-}
-
-async function readSecret(
-  { place, words, profile }: Parts,
-  surroundings: Surroundings,
-): Promise<Secret | undefined> {
-  if (place.at("secret").exists) {
-    return await readKey(words.secret, place.at("secret"), { profile, surroundings });
-  }
-  if (profile?.secretRequired && !place.at("previousSecret").exists) {
-    surroundings.findings.warn(
-      place.at("secret").problem(
-        `without a secret its requests go out unsigned: profile ${
-          quoted(profile.name)
-        } has receivers check`,
-        'name where it is to be found: "secret": {"env": "NAME"}',
-      ),
-    );
-  } else if (place.at("previousSecret").exists) {
-    surroundings.findings.add(
-      place.at("secret").problem(
-        "there is a previous secret, but none that follows it",
-        'add "secret", or rename "previousSecret"',
-      ),
-    );
-  }
-  return undefined;
-}
-
-async function readPreviousSecret(
-  { place, words, profile }: Parts,
-  surroundings: Surroundings,
-): Promise<Subscription["previousSecret"]> {
-  const { findings, now } = surroundings;
-  const at = place.at("previousSecret");
-  const until = parseInstant(words.previousSecret?.until ?? "");
-  const secret = await readKey(words.previousSecret, at, { profile, surroundings });
-  if (until !== undefined && until <= now) {
-    const message = "the previous secret's time is over: it signs no more";
-    findings.warn(at.at("until").problem(message, 'take "previousSecret" out'));
-  }
-  if (at.exists && profile?.signature !== undefined && profile.signature.separator === undefined) {
-    findings.warn(at.problem(
-      `${
-        quoted(profile.signature.header)
-      } has room for one signature, so only "secret" makes it; ` +
-        "the previous one signs in webhook-signature alone",
-      "change the receiver's secret and this one at the same time",
-    ));
-  }
-  return secret && until !== undefined ? { secret, until } : undefined;
-}
-
-async function readKey(
-  reference: Parameters<SecretReader["read"]>[0],
-  place: Place,
-  { profile, surroundings }: { profile: Profile | undefined; surroundings: Surroundings },
-): Promise<Secret | undefined> {
-  const found = await surroundings.secrets.read(reference, place);
-  if (found === undefined) return undefined;
-  if (!(found instanceof Secret)) {
-    surroundings.findings.add(found);
-    return undefined;
-  }
-  const fault = profile && secretFormProblem(found.reveal(), profile);
-  if (!fault) return found;
-  surroundings.findings.add(place.problem(fault.message, fault.fix));
-  return undefined;
-}
-
-/** Names under which secrets travel; a text there is most likely one. */
-const TELLING_NAMES =
-  /^(authorization|proxy-authorization|cookie|x-api-key|api-key|x-auth-token)$/i;
-
-async function readHeaders(
-  place: Place,
-  { words, profile }: Omit<Parts, "place">,
-  { secrets, findings }: Surroundings,
-): Promise<Subscription["headers"]> {
-  const headers: [string, string | Secret][] = [];
-  const seen = new Set<string>();
-  for (const [name, at] of place.members()) {
-    const fault = headerNameProblem(name) ?? ownHeaderProblem(name, profile);
-    const found = fault !== undefined
-      ? splitFix(fault)
-      : seen.has(name.toLowerCase())
-      ? { message: `the header ${quoted(name)} is given twice`, fix: "keep one of them" }
-      : undefined;
-    if (found) findings.add(place.problemAtKey(name, found.message, found.fix));
-    seen.add(name.toLowerCase());
-    const wanted = words.headers?.[safeName(name)];
-    if (wanted === undefined) continue;
-    const value = typeof wanted === "string" ? wanted : await secrets.read(wanted, at);
-    if (value === undefined) continue;
-    if (typeof value !== "string" && !(value instanceof Secret)) {
-      findings.add(value);
-      continue;
-    }
-    const wrong = headerValueProblem(typeof value === "string" ? value : value.reveal());
-    if (typeof value === "string" && value.split(" ").some(looksSecret)) {
-      const fix = 'name where it is to be found: {"env": "NAME"}';
-      findings.add(at.problem("a secret is written into the file", fix));
-    } else if (wrong !== undefined) {
-      const { message, fix } = splitFix(wrong);
-      findings.add(at.problem(message, fix));
-    } else if (typeof value === "string" && TELLING_NAMES.test(name)) {
-      const message = `the value of ${quoted(name)} is written into the file, and shown by the API`;
-      findings.warn(at.problem(message, 'if it is a secret, write {"env": "NAME"} instead'));
-    }
-    headers.push([name, value]);
-  }
-  return headers;
-}
-
-function ownHeaderProblem(name: string, profile: Profile | undefined): string | undefined {
-  if (profile === undefined) return undefined;
-  const same = (other: string) => other.toLowerCase() === name.toLowerCase();
-  const own = profile.headers.some(([other]) => same(other)) ||
-    profile.signature !== undefined && same(profile.signature.header);
-  return own
-    ? `profile ${quoted(profile.name)} writes the header ${quoted(name)} itself; take it out`
-    : undefined;
-}
-
-/** A request has one of it: the attempt's. */
-function checkTraceparent(headers: Place, profile: Profile | undefined, findings: Findings): void {
-  const isIt = (name: string) => name.toLowerCase() === "traceparent";
-  for (const [name] of headers.members()) {
-    if (!isIt(name)) continue;
-    const message = `"traceparent" is true, so that Bellhook writes the header ${quoted(name)}`;
-    findings.add(headers.problemAtKey(name, message, "take one of the two out"));
-  }
-  if (profile?.headers.some(([name]) => isIt(name))) {
-    const message = `profile ${quoted(profile.name)} writes the header "traceparent" itself`;
-    findings.add(headers.problem(message, 'take "traceparent": true out'));
-  }
-}
-
-function msOf(duration: string | undefined): number | undefined {
-  return duration === undefined ? undefined : parseDuration(duration);
-}
-
-function ladderOf(waits: readonly (string | undefined)[] | undefined) {
-  return waits && { waitsMs: waits.map((wait) => msOf(wait) ?? 0) };
 }

@@ -1,10 +1,10 @@
 import { distance } from "fastest-levenshtein";
 import { quoted } from "../domain/quoted.ts";
 
-/** More names than this are no help in a line of text. */
+/** A longer list of names would not help. */
 const MOST_LISTED = 10;
 
-/** A fix that names the nearest of the known names, or else all of them where they are few. */
+/** A fix that suggests the nearest known name. If none is near, it lists all names if there are few. */
 export function suggestion(name: string, known: Iterable<string>): string | undefined {
   const names = [...known];
   const near = nearest(name, names);
@@ -14,7 +14,7 @@ export function suggestion(name: string, known: Iterable<string>): string | unde
   return names.length === 1 ? `there is only ${list}` : `there are ${list}`;
 }
 
-/** A fix that names the nearest of the known names, however far it is; undefined where none is known. */
+/** A fix that suggests the nearest known name, even if it isn't near. Undefined if none is known. */
 export function nearestOf(name: string, known: readonly string[]): string | undefined {
   const near = nearest(name, known);
   if (near !== undefined) return `did you mean ${quoted(near)}?`;
@@ -22,9 +22,9 @@ export function nearestOf(name: string, known: readonly string[]): string | unde
   return closest === undefined ? undefined : `the nearest it has is ${quoted(closest)}`;
 }
 
-/** The known name that a slip of the pen is likely to have meant; undefined where none is near. */
+/** The known name that was probably meant by a misspelled one. Undefined if none is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
-  // What differs in nothing but case and punctuation is meant, however many characters that is.
+  // A name that differs only in case and punctuation is meant, however many characters differ.
   const sameLetters = known.find((candidate) => letters(candidate) === letters(name));
   if (sameLetters !== undefined && letters(name) !== "") return sameLetters;
   let best: string | undefined;

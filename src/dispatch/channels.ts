@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
+import { bareSubscription } from "../config/settings.ts";
 import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
-import { HOUSE_LADDER } from "../domain/ladder.ts";
 import type { Channel } from "../domain/notice.ts";
 import { compilePattern } from "../domain/pattern.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -42,29 +42,15 @@ export function channelId(channel: Channel): string {
 /** The subscription that stands for a channel: notices go out as its deliveries do. */
 export function channelSubscription(channel: Channel, id: string): Subscription {
   return {
-    id,
-    url: faceOf(channel).url,
+    ...bareSubscription(id, faceOf(channel).url, BUILT_IN.get("standard")!),
     events: [compilePattern("*")],
-    profile: BUILT_IN.get("standard")!,
     ...(channel.kind === "webhook" ? { secret: channel.secret } : {}),
-    scope: new Map(),
-    match: [],
-    headers: [],
-    rename: new Map(),
-    enabled: true,
-    settings: new Map(),
-    permissions: [],
-    success: [[200, 299]],
-    ladder: HOUSE_LADDER,
-    jitter: 0.1,
-    waitForConfirmation: true,
     // A channel that was paused could tell nobody that it was.
     endsWhenGone: false,
     timeoutMs: CHANNEL_DEADLINE_MS,
     concurrency: 4,
     keepResponseBytes: MAX_RESPONSE_BYTES,
     standardHeaders: channel.kind === "webhook",
-    traceparent: false,
     allowHttp: true,
     allowNetworks: "allowNetworks" in channel ? channel.allowNetworks ?? [] : [],
   };

@@ -1,3 +1,5 @@
+import type { Settings } from "../config/settings.ts";
+import type { Rate } from "../domain/duration.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, Outbox } from "../outbox/outbox.ts";
@@ -52,8 +54,6 @@ export interface SchedulerPorts {
   /** Called every 10 s while it goes its rounds: whoever watches over the daemon hears it live. */
   readonly onBeat?: (() => void) | undefined;
 }
-
-type RateLimit = NonNullable<Subscription["rateLimit"]>;
 
 /** What the scheduler has to know of an attempt that has ended. */
 export interface Attempted {
@@ -387,7 +387,7 @@ export class Scheduler {
     return true;
   }
 
-  #paceAt(queue: SubscriptionQueue, limit: Subscription["rateLimit"]): Instant {
+  #paceAt(queue: SubscriptionQueue, limit: Settings["rateLimit"]): Instant {
     const paceAt = queue.paceAt(limit);
     if (!limit || limit.perMs > SHORT_WINDOW_MS) return paceAt;
     return Math.max(paceAt, this.#tookOverAt + limit.perMs);
@@ -396,14 +396,14 @@ export class Scheduler {
   /** Counts a start against the rate limit; one that counts for long is on the disk before it begins. */
   #noteStart(
     queue: SubscriptionQueue,
-    limit: Subscription["rateLimit"],
+    limit: Settings["rateLimit"],
   ): Promise<void> | undefined {
     if (limit === undefined) queue.forgetStarts();
     else if (limit.perMs > SHORT_WINDOW_MS) return this.#keepStart(queue, limit);
     else queue.noteStart(limit, this.#ports.steady.justAfter());
   }
 
-  async #keepStart(queue: SubscriptionQueue, limit: RateLimit): Promise<void> {
+  async #keepStart(queue: SubscriptionQueue, limit: Rate): Promise<void> {
     const { outbox, steady } = this.#ports;
     const giveBack = queue.reserveStart();
     try {

@@ -1,5 +1,5 @@
+import type { Rate } from "../domain/duration.ts";
 import type { Instant } from "../domain/instant.ts";
-import type { Subscription } from "../domain/subscription.ts";
 import type { Claim } from "../outbox/outbox.ts";
 
 /** For so long nothing is started where this machine lacks something: the shortest, the longest. */
@@ -66,7 +66,7 @@ export class SubscriptionQueue {
   }
 
   /** When the rate limit lets the next attempt start; 0 where it does so now, Infinity where unknown. */
-  paceAt(limit: Subscription["rateLimit"]): Instant {
+  paceAt(limit: Rate | undefined): Instant {
     // Those that are about to start do so after all that have.
     const index = limit ? this.#startedAt.length + this.#reserved - limit.count : -1;
     if (!limit || index < 0) return 0;
@@ -106,7 +106,7 @@ export class SubscriptionQueue {
   }
 
   /** Counts a start against the rate limit: never more than `count` within any `perMs`. */
-  noteStart(limit: NonNullable<Subscription["rateLimit"]>, now: Instant): void {
+  noteStart(limit: Rate, now: Instant): void {
     this.#startedAt.push(now);
     if (this.#startedAt.length > 2 * limit.count + 64) {
       this.#startedAt = this.#startedAt.slice(-limit.count);

@@ -7,7 +7,10 @@ import type { Profile, RequiredValue } from "./profile.ts";
 import type { Secret } from "./secret.ts";
 import type { DeliveryRules } from "./verdict.ts";
 
-/** Who wants events, and where they go: one entry of the config file, defaults filled in. */
+/**
+ * Who wants events, and where they go: one entry of the config file, with all defaults. Beside these
+ * fields it has all settings of the table in `config/settings.ts`.
+ */
 export interface Subscription extends DeliveryRules {
   readonly id: string;
   readonly url: string;
@@ -29,19 +32,7 @@ export interface Subscription extends DeliveryRules {
   /** What the profile's body may take from the config. */
   readonly settings: ReadonlyMap<string, JsonText>;
   readonly permissions: readonly string[];
-  readonly timeoutMs: number;
-  /** Attempts under way at once. */
-  readonly concurrency: number;
-  /** Attempts started per length of time. */
-  readonly rateLimit?: { readonly count: number; readonly perMs: number };
-  /** How much of the body of a success is kept; of a failure it is MAX_RESPONSE_BYTES. */
-  readonly keepResponseBytes: number;
   readonly standardHeaders: boolean;
-  /** Whether each request names its attempt's span; only where traces are on is there one to name. */
-  readonly traceparent: boolean;
-  readonly allowHttp: boolean;
-  /** CIDR ranges that the address guard lets through for this subscription. */
-  readonly allowNetworks: readonly string[];
 }
 
 /** A condition on an event's data: the value at the path satisfies any of the tests. */

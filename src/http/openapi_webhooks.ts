@@ -1,4 +1,4 @@
-import { MAX_RESPONSE_BYTES } from "../domain/attempt.ts";
+import { bareSubscription } from "../config/settings.ts";
 import { formatDuration } from "../domain/duration.ts";
 import type { Event } from "../domain/event.ts";
 import { type Instant, parseInstant } from "../domain/instant.ts";
@@ -96,29 +96,9 @@ function webhook(profile: Profile): Json {
 function exampleSubscription(profile: Profile): Subscription {
   const { settings = {} } = SAMPLE_SUBSCRIPTIONS.get(profile.name)!;
   return {
-    id: "example",
-    url: "https://receiver.example/webhooks",
-    events: [],
-    profile,
+    ...bareSubscription("example", "https://receiver.example/webhooks", profile),
     secret: new Secret(EXAMPLE_SECRETS[profile.secretForm]),
-    scope: new Map(),
-    match: [],
-    headers: [],
-    rename: new Map(),
-    enabled: true,
     settings: new Map(Object.entries(settings).map(([key, v]) => [key, JSON.stringify(v)])),
-    permissions: [],
-    timeoutMs: profile.timeoutMs,
-    success: profile.success,
-    ladder: profile.ladder,
-    jitter: 0,
-    waitForConfirmation: profile.waitForConfirmation ?? true,
-    concurrency: 1,
-    keepResponseBytes: MAX_RESPONSE_BYTES,
-    standardHeaders: profile.standardHeaders,
-    traceparent: false,
-    allowHttp: false,
-    allowNetworks: [],
   };
 }
 

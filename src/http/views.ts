@@ -1,14 +1,13 @@
 import {
   type Attempt,
-  formatStatusRanges,
   type Headers,
   type LastResult,
   packingNote,
   responseOf,
 } from "../domain/attempt.ts";
+import { shownSettings } from "../config/settings.ts";
 import { type Delivery, endReason } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
-import { formatDuration, formatRate, formatSize } from "../domain/duration.ts";
 import { type Health, healthState, isAnswering } from "../domain/health.ts";
 import { formatInstant, type Instant } from "../domain/instant.ts";
 import {
@@ -165,7 +164,7 @@ export function healthView(
 
 /** All settings of a subscription, with defaults. Shows only whether there is a secret. */
 export function settingsView(subscription: Subscription) {
-  const { ladder, rateLimit, previousSecret } = subscription;
+  const { previousSecret } = subscription;
   return {
     ...given("contact", subscription.contact),
     scope: Object.fromEntries(
@@ -182,26 +181,7 @@ export function settingsView(subscription: Subscription) {
     permissions: subscription.permissions,
     hasSecret: subscription.secret !== undefined,
     ...instantOf("previousSecretUntil", previousSecret?.until),
-    waitForConfirmation: subscription.waitForConfirmation,
-    timeout: formatDuration(subscription.timeoutMs),
-    retry: [
-      ...ladder.waitsMs.map(formatDuration),
-      ...(ladder.thenEveryMs === undefined ? [] : [
-        `then every ${formatDuration(ladder.thenEveryMs)} for ${formatDuration(ladder.forMs!)}`,
-      ]),
-    ],
-    jitter: subscription.jitter,
-    success: formatStatusRanges(subscription.success),
-    concurrency: subscription.concurrency,
-    ...given(
-      "rateLimit",
-      rateLimit && formatRate(rateLimit),
-    ),
-    keepResponse: formatSize(subscription.keepResponseBytes),
-    standardHeaders: subscription.standardHeaders,
-    traceparent: subscription.traceparent,
-    allowHttp: subscription.allowHttp,
-    allowNetworks: subscription.allowNetworks,
+    ...shownSettings(subscription),
   };
 }
 

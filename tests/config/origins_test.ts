@@ -35,13 +35,17 @@ const ACME = `[
   }
 ]`;
 
+const KEYS = ["url", "concurrency", "timeout", "standardHeaders", "allowHttp", "jitter"];
+
 Deno.test("origins: a setting comes from its entry, from delivery, from the profile, or from nowhere", async () => {
   await using house = await aFolder();
   const crm = await house.origins("crm", "standard");
-  assertEquals(["url", "concurrency", "timeout", "jitter"].map((key) => crm?.of(key)), [
+  assertEquals(KEYS.map((key) => crm?.of(key)), [
     { kind: "file", file: house.main, line: 11 },
     { kind: "file", file: house.main, line: 3 },
     { kind: "profile", name: "standard" },
+    { kind: "profile", name: "standard" },
+    undefined,
     undefined,
   ]);
   const erp = await house.origins("erp", "plain");

@@ -1,3 +1,4 @@
+import { bareSubscription } from "../../src/config/settings.ts";
 import type { Event } from "../../src/domain/event.ts";
 import { compilePattern } from "../../src/domain/pattern.ts";
 import { Secret } from "../../src/domain/secret.ts";
@@ -11,31 +12,14 @@ export const A_SECRET = new Secret("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYm
 export function aSubscription(overrides: Partial<Subscription> = {}): Subscription {
   const profile = overrides.profile ?? BUILT_IN.get("standard")!;
   return {
-    id: "a-subscription",
-    url: "https://receiver.example/webhooks",
+    ...bareSubscription("a-subscription", "https://receiver.example/webhooks", profile),
     events: [compilePattern("*")],
-    profile,
     ...(profile.secretRequired && {
       secret: profile.secretForm === "text" ? new Secret("a secret") : A_SECRET,
     }),
-    scope: new Map(),
-    match: [],
-    headers: [],
-    rename: new Map(),
-    enabled: true,
     settings: new Map(profile.requiredSettings.map((key) => [key, `"a ${key}"`])),
-    permissions: [],
-    timeoutMs: profile.timeoutMs,
-    success: profile.success,
-    ladder: profile.ladder,
+    // So that each wait is exactly the one of the schedule.
     jitter: 0,
-    waitForConfirmation: profile.waitForConfirmation ?? true,
-    concurrency: 16,
-    keepResponseBytes: 4_096,
-    standardHeaders: profile.standardHeaders,
-    traceparent: false,
-    allowHttp: false,
-    allowNetworks: [],
     ...overrides,
   };
 }

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { parseSource, readSource } from "../../src/config/source.ts";
-import { surveySound } from "../../src/config/sound_survey.ts";
+import { checkSyntax } from "../../src/config/syntax_check.ts";
 import { Turn } from "../../src/runtime/turn.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fc } from "../support/properties.ts";
 
 const turn = () => new Turn(new FakeClock());
-const isSound = async (text: string) =>
-  await surveySound(text.replace(/^\ufeff/, ""), turn()) !== undefined;
+const isValid = async (text: string) =>
+  await checkSyntax(text.replace(/^\ufeff/, ""), turn()) !== undefined;
 
 function parserIsContent(text: string): boolean {
   const { root, problems } = parseSource("config.json", text);
@@ -42,11 +42,11 @@ const TEXTS = [
   "[".repeat(300) + "]".repeat(300),
 ];
 
-Deno.test("surveySound(): finds sound what the parser finds no fault with", async () => {
-  for (const text of TEXTS) assertEquals(await isSound(text), parserIsContent(text), text);
+Deno.test("checkSyntax(): accepts what the parser accepts", async () => {
+  for (const text of TEXTS) assertEquals(await isValid(text), parserIsContent(text), text);
 });
 
-Deno.test("surveySound(): any text, spoiled at any place, is judged as by the parser", async () => {
+Deno.test("checkSyntax(): agrees with the parser on any text, spoiled at any place", async () => {
   const anySpoil = fc.tuple(
     fc.nat(),
     fc.nat({ max: 2 }),
@@ -62,7 +62,7 @@ Deno.test("surveySound(): any text, spoiled at any place, is judged as by the pa
           const place = at % (text.length + 1);
           text = text.slice(0, place) + put + text.slice(place + cut);
         }
-        assertEquals(await isSound(text), parserIsContent(text), text);
+        assertEquals(await isValid(text), parserIsContent(text), text);
       },
     ),
     { numRuns: 3_000 },

@@ -2,26 +2,25 @@ import { createScanner } from "jsonc-parser";
 import { MAX_DEPTH } from "../domain/json_text.ts";
 import type { Turn } from "../runtime/turn.ts";
 
-/** Tokens between two looks at the clock. */
+/** How many tokens are read between two looks at the clock. */
 const TOKENS = 1_000;
 
-/** Where values end that take long to skip, by where they begin. */
+/** The ends of values that take long to skip, by where they begin. */
 export type Ends = ReadonlyMap<number, number>;
 
 /**
- * Reads a text in slices; undefined unless it is JSONC without any fault and without a key given
- * twice. Only then the parser has to be asked what is wrong, which holds the loop for as long as it
- * reads.
+ * Checks the syntax of JSONC in slices. Returns undefined if there is any error, or a key that is
+ * given twice. Only then must the parser say what is wrong: it blocks the event loop while it reads.
  */
-export async function surveySound(text: string, turn: Turn): Promise<Ends | undefined> {
+export async function checkSyntax(text: string, turn: Turn): Promise<Ends | undefined> {
   const scanner = createScanner(text);
-  const reading = new Reading();
+  const grammar = new Grammar();
   for (let tokens = 1;; tokens++) {
     const token = scanner.scan();
     if (scanner.getTokenError() !== NO_ERROR) return undefined;
-    if (token === EOF) return reading.isWhole ? reading.ends : undefined;
+    if (token === EOF) return grammar.isWhole ? grammar.ends : undefined;
     const key = token === STRING ? () => scanner.getTokenValue() : undefined;
-    if (!TRIVIA.has(token) && !reading.take(token, scanner.getTokenOffset(), key)) return undefined;
+    if (!TRIVIA.has(token) && !grammar.take(token, scanner.getTokenOffset(), key)) return undefined;
     if (tokens % TOKENS === 0 && turn.isOver) await turn.rest();
   }
 }
@@ -40,24 +39,24 @@ const TRIVIA: ReadonlySet<number> = new Set([
   WHITE_SPACE,
 ]);
 
-/** What may come next: an item is a member's key or an element. */
+/** What may come next. An item is the key of a member, or an element. */
 type Expected = "value" | "item" | "colon" | "end";
 
-/** So many characters take a while to skip. */
+/** How many characters make a value that takes long to skip. */
 const LONG = 10_000;
 
-/** How far the grammar has come; trailing commas are taken. */
-class Reading {
+/** Takes tokens one by one, as long as they follow the grammar. Trailing commas are allowed. */
+class Grammar {
   #expected: Expected = "value";
   readonly #around: { readonly beginsAt: number; readonly keys: Set<string> | undefined }[] = [];
   readonly ends = new Map<number, number>();
 
-  /** Whether one whole value was read, and nothing begun beside it. */
+  /** Whether the tokens so far are exactly one complete value. */
   get isWhole(): boolean {
     return this.#around.length === 0 && this.#expected === "end";
   }
 
-  /** False where the token may not stand here. */
+  /** Returns false if the token is not allowed here. */
   take(token: number, at: number, key: (() => string) | undefined): boolean {
     const around = this.#around.at(-1);
     switch (token) {
