@@ -1,5 +1,3 @@
-import type { Settings } from "../config/settings.ts";
-import type { Rate } from "../domain/duration.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Claim, Outbox } from "../outbox/outbox.ts";
@@ -8,7 +6,10 @@ import type { Log } from "../runtime/log.ts";
 import type { SteadyClock } from "../runtime/steady_clock.ts";
 import { Turn } from "../runtime/turn.ts";
 import { type Lack, MachineFault } from "../transport/transport.ts";
+import { ClockSteps } from "./clock_steps.ts";
 import { DueHeap } from "./due_heap.ts";
+import { Lag } from "./lag.ts";
+import { RateLimits } from "./rate_limits.ts";
 import { SubscriptionQueue } from "./subscription_queue.ts";
 import type { TimeMarks } from "./time_marks.ts";
 
@@ -17,22 +18,10 @@ const MAX_QUEUED = 4_096;
 const MAX_QUEUED_PER_SUBSCRIPTION = 256;
 /** How many rows one claim on the outbox takes. */
 const CLAIM_SIZE = 128;
-/** It is looked at once in so many starts how long a delivery has waited, and holds for so long. */
-const STARTS_PER_LAG = 16, LAG_HOLDS_MS = 1_000;
 /** How long a queue waits after a fault of our own or of the database. */
 const FAULT_PAUSE_MS = 5_000;
-/** How often the wall clock is compared where nothing else wakes the scheduler. */
-const CLOCK_CHECK_MS = 10_000;
 /** How often it is logged that this machine lacks something. */
 const TELL_AGAIN_MS = 60_000;
-/**
- * Starts under a rate limit of a longer window are kept on the disk. Those of a shorter one are not: a
- * new process waits for one window instead.
- */
-const SHORT_WINDOW_MS = 1_000;
-/** A start is kept as this much later than now, for it begins once that is on the disk. */
-const START_LEAD_MS = 1_000;
-
 /** What the scheduler asks of the rest of the daemon. */
 export interface SchedulerPorts {
   readonly outbox: Outbox;
@@ -81,19 +70,14 @@ export class Scheduler {
   readonly #wakes = new DueHeap<SubscriptionQueue>();
   #queued = 0;
   #inFlight = 0;
-  /** How long the last first attempts that were started had waited, and when that was. */
-  #lag = { ms: 0, at: 0 };
-  #starts = 0;
+  readonly #lag = new Lag();
   /** Queues with attempts under way. */
   #busyQueues = 0;
   #running = false;
-  /** Due times are being moved: nothing is read until they are, or it could be read as due. */
-  #shifting = false;
+  readonly #clockSteps: ClockSteps;
+  readonly #rateLimits: RateLimits;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
-  #cancelClockCheck: (() => void) | undefined;
-  /** When this process took over from another, whose last starts are not known. */
-  #tookOverAt = -Infinity;
   /** Resolved once nothing is in flight any more; set while someone waits for it. */
   #idle: PromiseWithResolvers<void> | undefined;
   /** By what the machine lacks, when it may be logged again. */
@@ -102,6 +86,14 @@ export class Scheduler {
 
   constructor(ports: SchedulerPorts) {
     this.#ports = ports;
+    this.#rateLimits = new RateLimits(ports.outbox, ports.steady);
+    this.#clockSteps = new ClockSteps({
+      ...ports,
+      isRunning: () => this.#running,
+      shift: (from, byMs) => this.#shift(from, byMs),
+      refresh: () => this.#afterStep(),
+      onBeat: ports.onBeat,
+    });
   }
 
   /** Attempts under way. */
@@ -116,25 +108,22 @@ export class Scheduler {
 
   /** How long what is sent now has waited for the daemon alone; 0 where nothing waits. */
   get lagMs(): number {
-    if (this.#lag.ms === 0 || !this.isBehind) return 0;
-    return this.#now() - this.#lag.at < LAG_HOLDS_MS ? this.#lag.ms : 0;
+    return this.isBehind ? this.#lag.msAt(this.#now()) : 0;
   }
 
   /** Reads what is pending from the outbox and begins. */
   async start(): Promise<void> {
     this.#running = true;
-    for (const [id, startedAt] of await this.#ports.outbox.starts()) {
-      this.#queue(id).rememberStarts(startedAt);
-    }
-    if (this.#ports.timeMarks.isTakingOver) this.#tookOverAt = this.#ports.steady.justAfter();
+    const { isTakingOver } = this.#ports.timeMarks;
+    await this.#rateLimits.begin({ isTakingOver, queue: (id) => this.#queue(id) });
     if (this.#ports.steady.steppedByMs() === 0) {
       await this.#ports.timeMarks.keep();
       await this.refresh();
     } else {
       // The wall clock was stepped while nobody was there: nothing is read before due times have moved.
-      this.#followClock();
+      this.#clockSteps.follow();
     }
-    this.#watchClock();
+    this.#clockSteps.watch();
   }
 
   /** Whether there is room in memory for one more delivery of this subscription. */
@@ -211,7 +200,7 @@ export class Scheduler {
   async stop({ graceMs }: { graceMs: number }): Promise<void> {
     this.#running = false;
     this.#cancelTimer?.();
-    this.#cancelClockCheck?.();
+    this.#clockSteps.stop();
     for (const queue of this.#queues.values()) await this.#giveBack(queue, () => true);
     if (this.#inFlight === 0) return;
     this.#idle = Promise.withResolvers();
@@ -295,7 +284,7 @@ export class Scheduler {
 
   /** Reads due deliveries from the outbox; of a held queue only tests, which nothing holds. */
   async #fetch(queue: SubscriptionQueue): Promise<void> {
-    if (!this.#running || this.#shifting || !this.#ports.subscription(queue.id)) {
+    if (!this.#running || this.#clockSteps.isShifting || !this.#ports.subscription(queue.id)) {
       queue.fetching = false;
       return;
     }
@@ -372,7 +361,7 @@ export class Scheduler {
     if (!claim || !subscription || queue.inFlight >= subscription.concurrency) return false;
     if (claim.delivery.cause !== "test" && this.#isHeld(queue.id)) return false;
     const { rateLimit } = subscription;
-    const paceAt = Math.max(this.#paceAt(queue, rateLimit), queue.restsUntil);
+    const paceAt = Math.max(this.#rateLimits.paceAt(queue, rateLimit), queue.restsUntil);
     // The time is asked for only where it matters: it takes as long to tell as all else here.
     if (paceAt > 0 && paceAt > this.#now()) {
       queue.freeSince = this.#now();
@@ -382,53 +371,9 @@ export class Scheduler {
     }
     queue.take();
     this.#queued--;
-    if (++this.#starts % STARTS_PER_LAG === 0) this.#noteLag(queue, claim);
+    this.#lag.note(queue, claim, () => this.#now());
     void this.#carryOut(queue, claim, subscription);
     return true;
-  }
-
-  #paceAt(queue: SubscriptionQueue, limit: Settings["rateLimit"]): Instant {
-    const paceAt = queue.paceAt(limit);
-    if (!limit || limit.perMs > SHORT_WINDOW_MS) return paceAt;
-    return Math.max(paceAt, this.#tookOverAt + limit.perMs);
-  }
-
-  /** Counts a start against the rate limit; one that counts for long is on the disk before it begins. */
-  #noteStart(
-    queue: SubscriptionQueue,
-    limit: Settings["rateLimit"],
-  ): Promise<void> | undefined {
-    if (limit === undefined) queue.forgetStarts();
-    else if (limit.perMs > SHORT_WINDOW_MS) return this.#keepStart(queue, limit);
-    else queue.noteStart(limit, this.#ports.steady.justAfter());
-  }
-
-  async #keepStart(queue: SubscriptionQueue, limit: Rate): Promise<void> {
-    const { outbox, steady } = this.#ports;
-    const giveBack = queue.reserveStart();
-    try {
-      for (let leadMs = START_LEAD_MS, isKept = false; !isKept; leadMs *= 2) {
-        const at = steady.justAfter() + leadMs;
-        await outbox.noteStart({ subscription: queue.id, at, perMs: limit.perMs });
-        // Where the disk took longer, it is kept again, as later.
-        isKept = steady.justAfter() <= at;
-      }
-    } finally {
-      giveBack();
-    }
-    queue.noteStart(limit, steady.justAfter());
-    this.#ready(queue);
-    this.#pump();
-  }
-
-  /** What a receiver, a pause or a rate limit keeps waiting is not counted, nor are retries. */
-  #noteLag(
-    queue: SubscriptionQueue,
-    { delivery: { attemptCount, cause, createdAt } }: Claim,
-  ): void {
-    if (attemptCount > 0 || cause !== "event") return;
-    const at = this.#now();
-    this.#lag = { ms: Math.max(0, at - Math.max(createdAt, queue.freeSince)), at };
   }
 
   async #carryOut(
@@ -440,8 +385,12 @@ export class Scheduler {
     this.#inFlight++;
     let mayStart = false;
     try {
-      const kept = this.#noteStart(queue, subscription.rateLimit);
-      if (kept) await kept;
+      const kept = this.#rateLimits.noteStart(queue, subscription.rateLimit);
+      if (kept) {
+        await kept;
+        this.#ready(queue);
+        this.#pump();
+      }
       mayStart = true;
       const { dueAt, hung, slow = hung } = await this.#ports.attempt(claim, subscription);
       queue.hangs = hung;
@@ -494,7 +443,7 @@ export class Scheduler {
   #wake(): void {
     this.#timerAt = Infinity;
     this.#cancelTimer = undefined;
-    this.#followClock();
+    this.#clockSteps.follow();
     const now = this.#now();
     const woken = new Set<SubscriptionQueue>();
     for (let queue = this.#wakes.popDue(now); queue; queue = this.#wakes.popDue(now)) {
@@ -505,77 +454,16 @@ export class Scheduler {
     this.#pump();
   }
 
-  #watchClock(): void {
-    this.#cancelClockCheck = this.#ports.clock.after(CLOCK_CHECK_MS, () => {
-      this.#followClock();
-      if (!this.#shifting) void this.#ports.timeMarks.beat();
-      this.#ports.onBeat?.();
-      this.#watchClock();
-    });
-  }
-
-  /** Where the wall clock was stepped, due times move with it, so that no wait gets shorter. */
-  #followClock(): void {
-    if (this.#shifting || this.#ports.steady.steppedByMs() === 0) return;
-    void this.#shiftDue();
-  }
-
-  async #shiftDue(): Promise<void> {
-    this.#shifting = true;
-    while (!await this.#shiftOnce()) {
-      await this.#pause();
-      if (!this.#running) return;
-    }
-    this.#shifting = false;
-    if (!this.#running) return;
+  /** After a step of the clock everything that is known of due times is made anew. */
+  async #afterStep(): Promise<void> {
     this.#wakes.clear();
     this.#cancelTimer?.();
     this.#timerAt = Infinity;
-    // What queues know may be from before the step, or from a recording that was under way then.
-    while (!await this.#refreshed()) {
-      await this.#pause();
-      if (!this.#running) return;
-    }
+    await this.refresh();
   }
 
-  async #refreshed(): Promise<boolean> {
-    try {
-      await this.refresh();
-      return true;
-    } catch (error) {
-      this.#ports.log.shiftFailed(0, error);
-      return false;
-    }
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#ports.clock.after(FAULT_PAUSE_MS, resolve));
-  }
-
-  /** False where the outbox can't be written: then nothing has moved, neither here nor there. */
-  async #shiftOnce(): Promise<boolean> {
-    const { timeMarks } = this.#ports;
-    await timeMarks.look();
-    const stepMs = this.#ports.steady.steppedByMs();
-    if (stepMs === 0) return true;
-    this.#ports.log.clockStepped(stepMs);
-    // The outbox works in order: what was recorded before this moves, what comes after it needn't.
-    const shifted = this.#ports.outbox.shiftDue(this.#now(), stepMs, timeMarks.after(stepMs));
-    this.#follow(stepMs);
-    try {
-      await shifted;
-      return true;
-    } catch (error) {
-      this.#follow(-stepMs);
-      this.#ports.log.shiftFailed(stepMs, error);
-      return false;
-    }
-  }
-
-  #follow(stepMs: number): void {
-    const from = this.#now();
-    this.#ports.steady.follow(stepMs);
-    this.#tookOverAt += stepMs;
-    for (const queue of this.#queues.values()) queue.shift(from, stepMs);
+  #shift(from: Instant, byMs: number): void {
+    this.#rateLimits.shift(byMs);
+    for (const queue of this.#queues.values()) queue.shift(from, byMs);
   }
 }

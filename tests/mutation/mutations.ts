@@ -393,9 +393,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the move of due times with a clock that was set",
-    file: "dispatch/scheduler.ts",
+    file: "dispatch/clock_steps.ts",
     text:
-      "const shifted = this.#ports.outbox.shiftDue(this.#now(), stepMs, timeMarks.after(stepMs));",
+      "const shifted = this.#ports.outbox.shiftDue(steady.now(), stepMs, timeMarks.after(stepMs));",
     replacement: "const shifted = Promise.resolve();",
     tests: ["dispatch/clock_steps_test.ts", "stories/delivery_test.ts"],
   },
@@ -408,14 +408,14 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defence: "the starts of a long rate limit being on the disk before they are made",
-    file: "dispatch/scheduler.ts",
-    text: "await outbox.noteStart({ subscription: queue.id, at, perMs: limit.perMs });",
+    file: "dispatch/rate_limits.ts",
+    text: "await this.#outbox.noteStart({ subscription: queue.id, at, perMs: limit.perMs });",
     replacement: "",
     tests: ["dispatch/restarts_test.ts"],
   },
   {
     defence: "the wait of a new process under a short rate limit",
-    file: "dispatch/scheduler.ts",
+    file: "dispatch/rate_limits.ts",
     text: "return Math.max(paceAt, this.#tookOverAt + limit.perMs);",
     replacement: "return paceAt;",
     tests: ["dispatch/restarts_test.ts"],
