@@ -84,8 +84,10 @@ async function runTests(tests: readonly string[], folder: string): Promise<Fate>
   const { success, stdout, stderr } = await child.output();
   clearTimeout(timer);
   const said = new TextDecoder().decode(stdout);
-  // Steps of a test stand further in; it fails with them.
-  const failed = [...said.matchAll(/^(\S.*) \.\.\. FAILED \(/gm)].map(([, name]) => name!);
+  // As they are listed at the end: what runs for long is told of in between.
+  const failed = [
+    ...new Set([...said.matchAll(/^(\S.*) => \.\/tests\//gm)].map(([, name]) => name!)),
+  ];
   if (failed.length > 0) return { kind: "caught", by: failed };
   if (isTooLate) return { kind: "caught", by: [`${tests.join(", ")}, which did not end`] };
   if (success) return { kind: "not caught" };

@@ -1102,7 +1102,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "server/server.ts",
     text: "if (this.#open.size >= this.#ports.maxConnections) await this.#makeRoom();",
     replacement: "",
-    tests: ["hostile/strangers_test.ts"],
+    tests: ["server/server_test.ts"],
   },
   {
     defence: "the patience with an accept that fails",
