@@ -235,7 +235,11 @@ export class SqliteStorage implements Storage {
     const health = all<{ id: string; failingSince: Instant | null; pausedAt: Instant | null }>(`
       select cast(s.name as text) as id, failing_since as failingSince, paused_at as pausedAt
       from health h join subscriptions s on s.id = h.subscription`);
-    const history = all<{ kind: HistoryEntry["kind"]; subscription: string; by: string }>(`
+    const history = all<{
+      kind: HistoryEntry["kind"];
+      subscription: string | null;
+      by: string | null;
+    }>(`
       select h.kind, cast(s.name as text) as subscription, cast(h.operator as text) as by
       from history h left join subscriptions s on s.id = h.subscription order by h.seq`);
     return {
@@ -247,8 +251,15 @@ export class SqliteStorage implements Storage {
         state: STATES[state]!,
         reason: reason ?? undefined,
       })),
-      history: history.map(withoutNulls),
-      health: new Map(health.map(({ id, ...row }) => [id, withoutNulls(row)])),
+      history: history.map(({ kind, subscription, by }) => ({
+        kind,
+        ...(subscription !== null && { subscription }),
+        ...(by !== null && { by }),
+      })),
+      health: new Map(health.map(({ id, failingSince, pausedAt }) => [id, {
+        ...(failingSince !== null && { failingSince }),
+        ...(pausedAt !== null && { pausedAt }),
+      }])),
       untold: all(`
         select cast(s.name as text) as subscription, deliveries as count
         from exhausted_untold u join subscriptions s on s.id = u.subscription`),
@@ -263,14 +274,6 @@ const NEW_DELIVERIES = `
     cast(e.id as text) as event, cast(s.name as text) as subscription
   from deliveries d join events e on e.seq = d.event join subscriptions s on s.id = d.subscription
   where d.seq > ? order by d.seq`;
-
-type WithoutNulls<Row> = { readonly [Name in keyof Row]: NonNullable<Row[Name]> | undefined };
-
-function withoutNulls<Row extends object>(row: Row): { [N in keyof WithoutNulls<Row>]: never } {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, value ?? undefined]),
-  ) as never;
-}
 
 let templatePath: Promise<string> | undefined;
 
