@@ -59,7 +59,8 @@ export class HealthBoard {
       // Should it not be stored, the next change takes it along, or the next start notes it again.
       this.#stored.set(id, { ...this.#stored.get(id) ?? UNTRIED, changedAt: at });
     }
-    void this.#outbox.noteSwitched(subscriptions.map(({ id }) => id), at).catch(() => {});
+    const noted = this.#outbox.noteSwitched(subscriptions.map(({ id }) => id), at);
+    for (const { id } of subscriptions) void this.whileStoring(id, () => noted).catch(() => {});
   }
 
   /** Stores the notices of it along. False where it was paused already. */
