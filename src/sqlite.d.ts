@@ -1,4 +1,4 @@
-// The runtime's own declarations lack what it has.
+// Missing in the declarations that Deno brings.
 import "node:sqlite";
 
 declare module "node:sqlite" {

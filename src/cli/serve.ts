@@ -13,7 +13,7 @@ import { openFilesLimit, sharesOf } from "../runtime/descriptors.ts";
 import { droppedLine, lineLog, LOG_FORMATS, type LogFormat } from "../runtime/log_lines.ts";
 import { watchLoop } from "../runtime/loop_delay.ts";
 import { giveMemoryBack } from "../runtime/memory.ts";
-import type { Turn } from "../runtime/turn.ts";
+import { Turn } from "../runtime/turn.ts";
 import { systemRandom } from "../runtime/random.ts";
 import { systemTracing } from "../runtime/tracing.ts";
 import { VERSION } from "../version.ts";
@@ -63,7 +63,13 @@ function loaderOf(path: string, environment: Environment) {
   const read = (file: string) => Deno.readTextFile(file);
   return {
     load: (turn?: Turn) => loadConfig(path, systemSecretSources(environment), { turn, memory }),
-    lookUp: ((of) => readOrigins(of, { path, memory, read })) satisfies LookUpOrigins,
+    lookUp: ((of) =>
+      readOrigins(of, {
+        path,
+        memory,
+        read,
+        turn: new Turn(systemClock),
+      })) satisfies LookUpOrigins,
   };
 }
 

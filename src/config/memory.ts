@@ -150,11 +150,9 @@ export class FolderMemory {
   }
 
   fileOf(id: string): string | undefined {
-    for (const file of [...this.#files, ...this.#passing]) {
-      const read = file?.reads.find((read) => read.id === id);
-      if (read) return read.at.file;
-    }
-    return undefined;
+    const isIn = (file: KnownFile | undefined) => file?.reads.some((read) => read.id === id);
+    const file = this.#files.find(isIn) ?? this.#passing.find(isIn);
+    return file?.reads[0]?.at.file;
   }
 
   addSecretsTo(all: Set<UsedSecret>): void {

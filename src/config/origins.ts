@@ -1,8 +1,9 @@
 import { BUILT_IN } from "../profiles/table.ts";
+import type { Turn } from "../runtime/turn.ts";
 import type { ConfigFiles } from "./include.ts";
 import type { ConfigMemory } from "./memory.ts";
 import { SETTINGS } from "./settings.ts";
-import { parseSource, type Place } from "./source.ts";
+import { type Place, readSource } from "./source.ts";
 
 /** Where a value of a subscription comes from. A built-in default has no origin. */
 export type Origin =
@@ -19,7 +20,7 @@ export type LookUpOrigins = (
   subscription: { readonly id: string; readonly profile: string },
 ) => Promise<Origins | undefined>;
 
-/** Longer files are not read for one subscription, because that would block the event loop. */
+/** Longer files are not read for one subscription: its page would take too long. */
 const MOST_TEXT = 1_000_000;
 
 /**
@@ -28,19 +29,24 @@ const MOST_TEXT = 1_000_000;
  */
 export async function readOrigins(
   { id, profile }: { readonly id: string; readonly profile: string },
-  { path, memory, read }: {
+  { path, turn, ...from }: {
     readonly path: string;
+    /** Others need the event loop meanwhile: a long file takes 50 ms. */
+    readonly turn: Turn;
     /** That of the config in force, which knows the included file of each subscription. */
     readonly memory: ConfigMemory;
     readonly read: ConfigFiles["read"];
   },
 ): Promise<Origins | undefined> {
-  const root = await rootOf(path, read);
+  const rootOf = async (file: string) => {
+    const text = await from.read(file).catch(() => "");
+    return text.length > MOST_TEXT ? undefined : (await readSource(file, text, turn)).root;
+  };
+  const root = await rootOf(path);
   if (!root) return undefined;
-  const included = memory.fileOf(id);
-  const place = included === undefined ? root.at("subscriptions") : await rootOf(included, read);
-  const entries = place?.kind === "object" ? [place] : place?.elements() ?? [];
-  const own = entries.find((entry) => entry.at("id").value() === id);
+  const included = from.memory.fileOf(id);
+  const place = included === undefined ? root.at("subscriptions") : await rootOf(included);
+  const own = place && await entryOf(id, place, turn);
   if (!own) return undefined;
   return {
     of(key) {
@@ -53,9 +59,13 @@ export async function readOrigins(
   };
 }
 
-async function rootOf(path: string, read: ConfigFiles["read"]): Promise<Place | undefined> {
-  const text = await read(path).catch(() => "");
-  return text.length > MOST_TEXT ? undefined : parseSource(path, text).root;
+/** The entry of a subscription: the place itself, or an element of the list there. */
+async function entryOf(id: string, place: Place, turn: Turn): Promise<Place | undefined> {
+  for (const entry of place.kind === "array" ? place.eachElement() : [place]) {
+    if (entry.at("id").value() === id) return entry;
+    if (turn.isOver) await turn.rest();
+  }
+  return undefined;
 }
 
 function isSetting(key: string): key is keyof typeof SETTINGS {

@@ -238,7 +238,7 @@ const notify = z.union([
   z.strictObject({
     slack: z.strictObject({
       url: reference.describe(
-        "The URL of an incoming webhook; it is a secret, for whoever knows it can post",
+        "The URL of an incoming webhook; it is a secret, because anyone who knows it can post",
       ),
     }).describe("A message to a Slack channel"),
     on,

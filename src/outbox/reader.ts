@@ -44,8 +44,8 @@ export interface OutboxReader {
   history(filter: HistoryFilter): Promise<Page<RememberedEntry>>;
   /** What attempts came to, slot by slot, the earliest first; slots without any are left out. */
   tallies(request: TallyRequest): Promise<Tally[]>;
-  /** The answers that came, over the same time. */
-  answers(request: TallyRequest): Promise<AnswerCount[]>;
+  /** The answers that came, over the same time, the earliest spans first. */
+  answers(request: AnswersRequest): Promise<AnswerCount[]>;
   /** What waits, by subscription, of every one that has something waiting. */
   backlog(): Promise<ReadonlyMap<string, Backlog>>;
   /** What waits for one subscription; undefined where nothing does. */
@@ -83,6 +83,12 @@ export type TallyRequest =
   /** All together; there are minutes of the last two hours only. */
   | { readonly slot: "minute"; readonly since: Instant };
 
+/** Which answers to count. */
+export type AnswersRequest = TallyRequest & {
+  /** Slots are added up in spans of this length, which begin at `since`. */
+  readonly spanMs: number;
+};
+
 /** What the attempts that ended within a minute, or an hour, came to. */
 export interface Tally {
   readonly startsAt: Instant;
@@ -98,8 +104,9 @@ export interface Tally {
   readonly lost: number;
 }
 
-/** How many answers of one kind came within a minute, or an hour, and took about as long. */
+/** How many answers of one kind came within a span, and took about as long. */
 export interface AnswerCount {
+  /** When the span begins. */
   readonly startsAt: Instant;
   /** Undefined: none came. */
   readonly status?: number;

@@ -2,6 +2,8 @@ import { assertEquals } from "@std/assert";
 import { loadConfig } from "../../src/config/load.ts";
 import { ConfigMemory } from "../../src/config/memory.ts";
 import { readOrigins } from "../../src/config/origins.ts";
+import { Turn } from "../../src/runtime/turn.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
 
 const MAIN = `{
   "include": ["customers/*.json"],
@@ -93,7 +95,12 @@ async function aFolder() {
     main,
     included,
     origins: (id: string, profile: string) =>
-      readOrigins({ id, profile }, { path: main, memory, read: Deno.readTextFile }),
+      readOrigins({ id, profile }, {
+        path: main,
+        memory,
+        read: Deno.readTextFile,
+        turn: new Turn(systemClock),
+      }),
     [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
 }

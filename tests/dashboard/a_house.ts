@@ -2,6 +2,7 @@
 import { loadConfig } from "../../src/config/load.ts";
 import { ConfigMemory } from "../../src/config/memory.ts";
 import { readOrigins } from "../../src/config/origins.ts";
+import { Turn } from "../../src/runtime/turn.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { openSqliteOutbox } from "../../src/outbox/sqlite/opening.ts";
 import type { SqliteOutbox } from "../../src/outbox/sqlite/sqlite_outbox.ts";
@@ -49,7 +50,8 @@ export async function aHouse({ hours = 3 }: { hours?: number } = {}): Promise<Ho
   await seed(loaded.config, { now: systemClock.wall(), hours });
   const daemon = await aDaemon(loaded.config, {
     reload: load,
-    origins: (of) => readOrigins(of, { path: configPath, memory, read }),
+    origins: (of) =>
+      readOrigins(of, { path: configPath, memory, read, turn: new Turn(systemClock) }),
   });
   const call: TestDaemon["call"] = (method, path, body) =>
     daemon.call(method, path, body, { authorization: `Bearer ${TOKEN}` });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { roundUp } from "../../src/http/dashboard/answer_times.tsx";
-import { chartChoice, scaleFor } from "../../src/http/dashboard/chart.tsx";
+import { chartChoice } from "../../src/http/dashboard/chart.tsx";
+import { scaleFor } from "../../src/http/dashboard/scale.ts";
 import { statisticsOf } from "../../src/http/dashboard/statistics.ts";
 import { MemoryOutbox } from "../../src/outbox/memory/memory_outbox.ts";
 import { accepted, aDelivery, aNewEvent, delivered, NOON } from "../outbox/building.ts";
@@ -29,19 +29,6 @@ Deno.test("chartChoice(): what the address asks for, as far as it makes sense", 
   const preset = { span: "day" as const, kinds: ["delivered", "retrying", "failed"] as const };
   assertEquals(chartChoice({ span: "hour", show: "nothing" }, spans), preset);
   assertEquals(chartChoice({}, spans), preset);
-});
-
-Deno.test("roundUp(): the next of 1, 2, 5 and their tenfolds", () => {
-  assertEquals([0, 1, 1.5, 12, 47, 200, 201, 7_300].map(roundUp), [
-    1,
-    1,
-    2,
-    20,
-    50,
-    200,
-    500,
-    10_000,
-  ]);
 });
 
 Deno.test("statisticsOf(): each bar has the answer times of its own slots", async () => {

@@ -1342,12 +1342,18 @@ export function outboxContract(name: string, open: () => Promise<Opened>): void 
     assertEquals(erp.map(shape), [[0, [1, 0, 0, 1, 0, 0, 1]]]);
     assertEquals(await reader.tallies({ slot: "hour", since: 0, subscription: "none" }), []);
     const took = answerTimeBucket(12);
-    const answers = await reader.answers({ slot: "hour", since: NOON });
+    const answers = await reader.answers({ slot: "hour", since: NOON, spanMs: hour });
     assertEquals(answers, [
       { startsAt: NOON, status: 200, took, count: 3 },
       { startsAt: NOON, took, count: 1 },
       { startsAt: NOON, status: 503, took, count: 1 },
       { startsAt: NOON + hour, status: 200, took, count: 1 },
+    ]);
+    const inAll = await reader.answers({ slot: "minute", since: NOON, spanMs: 24 * hour });
+    assertEquals(inAll, [
+      { startsAt: NOON, status: 200, took, count: 4 },
+      { startsAt: NOON, took, count: 1 },
+      { startsAt: NOON, status: 503, took, count: 1 },
     ]);
   });
 

@@ -15,7 +15,9 @@ export async function totalsOf(
     health: sorted(await reader.health()),
     tallies: await Promise.all(requests.map((request) => reader.tallies(request))),
     answers: await Promise.all(
-      requests.map(async (request) => (await reader.answers(request)).map(asText).sort()),
+      requests.map(async (request) =>
+        (await reader.answers({ ...request, spanMs: 3_600_000 })).map(asText).sort()
+      ),
     ),
   };
 }

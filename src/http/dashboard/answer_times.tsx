@@ -1,3 +1,4 @@
+import { scaleFor } from "./scale.ts";
 import type { Bar, Statistics } from "./statistics.ts";
 import { length } from "./words.ts";
 
@@ -12,7 +13,7 @@ export function AnswerTimes(
 ) {
   const slowest = Math.max(0, ...bars.map(({ p95 = 0 }) => p95));
   if (slowest === 0) return null;
-  const top = roundUp(slowest), width = WIDTH / bars.length;
+  const top = scaleFor(slowest).at(-1)!, width = WIDTH / bars.length;
   return (
     <>
       <h3>
@@ -71,10 +72,4 @@ function lineOf(values: readonly (number | undefined)[], top: number): string {
       ? `M${x.toFixed(1)} ${y}H${(x + width).toFixed(1)}`
       : `L${(x + width / 2).toFixed(1)} ${y}H${(x + width).toFixed(1)}`;
   }).join("");
-}
-
-/** The next of 1, 2, 5, 10, 20 … */
-export function roundUp(ms: number): number {
-  const power = 10 ** Math.floor(Math.log10(Math.max(1, ms)));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= ms)!;
 }

@@ -2,6 +2,7 @@
 import { formatInstant, type Instant } from "../../domain/instant.ts";
 import { AnswerTimes } from "./answer_times.tsx";
 import { Cell, Row, Table } from "./parts.tsx";
+import { scaleFor } from "./scale.ts";
 import { withQuery } from "./paths.ts";
 import { type Bar, type SpanName, SPANS, type Statistics, total } from "./statistics.ts";
 import { count, counted, length, percent } from "./words.ts";
@@ -102,15 +103,6 @@ function keep(bar: Bar, kinds: readonly Kind[]): Bar {
 
 function showOf(kinds: readonly Kind[]): string | undefined {
   return kinds.length === KINDS.length ? undefined : kinds.join(",");
-}
-
-/** Round numbers from 0 up to what the highest bar fits under, in at most five equal steps. */
-export function scaleFor(highest: number): readonly number[] {
-  const least = Math.max(1, highest) / 5;
-  const power = 10 ** Math.floor(Math.log10(least));
-  const step = Math.max(1, [1, 2, 5, 10].find((factor) => factor * power >= least)! * power);
-  const steps = Math.max(1, Math.ceil(highest / step));
-  return Array.from({ length: steps + 1 }, (_, index) => index * step);
 }
 
 function Bars(

@@ -284,43 +284,30 @@ function retry(id) {
 function onClick(event) {
   const shows = event.target.closest("[data-shows]");
   if (shows) document.getElementById(shows.dataset.shows).showModal();
-  const copies = event.target.closest("[data-copies]");
+  const copies = event.target.closest("[data-copies], [data-copies-text]");
   if (copies) copy(copies);
-  const copiesText = event.target.closest("[data-copies-text]");
-  if (copiesText) copyText(copiesText);
 }
 
-/** Where copying is not allowed the text is shown whole and selected, to be copied by hand. */
-async function copyText(button) {
-  const { copiesText: text } = button.dataset;
-  const sign = button.textContent, label = button.getAttribute("aria-label");
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    button.textContent = text;
-    getSelection().selectAllChildren(button);
-    return;
-  }
-  button.textContent = "✓";
-  button.setAttribute("aria-label", "Copied");
-  setTimeout(() => {
-    button.textContent = sign;
-    button.setAttribute("aria-label", label);
-  }, 2_000);
-}
-
+/** The text of an element, or an id that the button itself has. */
 async function copy(button) {
-  const source = document.getElementById(button.dataset.copies);
-  const label = button.textContent;
+  const { copies, copiesText } = button.dataset;
+  const source = copies ? document.getElementById(copies) : button;
+  const shown = button.textContent, label = button.getAttribute("aria-label");
   try {
-    await navigator.clipboard.writeText(source.textContent);
-    button.textContent = "Copied";
+    await navigator.clipboard.writeText(copiesText ?? source.textContent);
+    button.textContent = copiesText ? "✓" : "Copied";
+    if (label) button.setAttribute("aria-label", "Copied");
   } catch {
     // Not allowed, or not over plain HTTP: it is selected, to be copied by hand.
+    if (copiesText) button.textContent = copiesText;
     getSelection().selectAllChildren(source);
+    if (copiesText) return;
     button.textContent = "Selected";
   }
-  setTimeout(() => button.textContent = label, 2_000);
+  setTimeout(() => {
+    button.textContent = shown;
+    if (label) button.setAttribute("aria-label", label);
+  }, 2_000);
 }
 
 function onChange(event) {

@@ -46,6 +46,8 @@ export interface Statistics {
   readonly failed: number;
   readonly firstAttempts: number;
   readonly firstSuccesses: number;
+  /** Bar by bar. */
+  readonly answers: readonly AnswerCount[];
   /** In milliseconds; undefined where nothing was answered. */
   readonly p50?: number;
   readonly p95?: number;
@@ -62,7 +64,7 @@ export async function statisticsOf(
     ? { slot, since }
     : { slot, since, ...(subscription === undefined ? {} : { subscription }) };
   const tallies = await reader.tallies(request);
-  const answers = await reader.answers(request);
+  const answers = await reader.answers({ ...request, spanMs: barMs });
   // A page wants dozens of these, and reading is synchronous: deliveries go out in between.
   await new Promise<void>((resolve) => setImmediate(resolve));
   const bars = Array.from({ length: barCount }, (_, index) => ({
@@ -91,6 +93,7 @@ export async function statisticsOf(
     failed: sum(tallies, "lost"),
     firstAttempts: sum(tallies, "firstAttempts"),
     firstSuccesses: sum(tallies, "firstSuccesses"),
+    answers,
     ...answerTimes(answers),
   };
 }

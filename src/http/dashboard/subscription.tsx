@@ -73,11 +73,6 @@ export async function subscriptionPage(
     subscription: id,
     now: viewer.now,
   });
-  const answers = await reader.answers({
-    slot: "hour",
-    since: statistics.since,
-    subscription: id,
-  });
   const { items: history } = await reader.history({ subscription: id, limit: LATEST });
   const replays = await reader.openReplays();
   const failing = state === "failing" ? await whyFailing(reader, id) : undefined;
@@ -104,7 +99,7 @@ export async function subscriptionPage(
           path={subscriptionPath(id)}
         />
         <h2>Answers, {statistics.title.toLowerCase()}</h2>
-        <Answers answers={answers} id={id} />
+        <Answers answers={statistics.answers} id={id} />
         {subscription && (
           <>
             <h2>Send something</h2>

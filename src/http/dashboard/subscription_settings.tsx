@@ -19,8 +19,10 @@ export function SubscriptionSettings(
     <>
       <h2>Config</h2>
       <p class="muted">
-        What is in force, and where it comes from as the files are now. It is changed there, and put
-        in force by a reload.
+        {origins
+          ? "What is in force, and where it comes from, as the files are now."
+          : "What is in force. Where it stands in the files can't be looked up now."}{" "}
+        It is changed there, and put in force by a reload.
       </p>
       <dl class="origins">
         {settings.map(([name, value]) => (

@@ -10,6 +10,7 @@ import { InvalidCursorError } from "../errors.ts";
 import type { KeptTimes, PrunedKind, Replay, ReplayFilter } from "../outbox.ts";
 import type {
   AnswerCount,
+  AnswersRequest,
   Audit,
   Backlog,
   Counts,
@@ -153,7 +154,7 @@ export class MemoryReader implements Omit<OutboxReader, "watch"> {
     return this.#rows.tallies.of(request);
   }
 
-  async answers(request: TallyRequest): Promise<AnswerCount[]> {
+  async answers(request: AnswersRequest): Promise<AnswerCount[]> {
     return this.#rows.tallies.answers(request);
   }
 

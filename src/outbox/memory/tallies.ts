@@ -2,7 +2,7 @@ import { answerTimeBucket } from "../../domain/answer_time.ts";
 import { type Attempt, responseOf } from "../../domain/attempt.ts";
 import type { Instant } from "../../domain/instant.ts";
 import type { Verdict } from "../../domain/verdict.ts";
-import type { AnswerCount, Tally, TallyRequest } from "../reader.ts";
+import type { AnswerCount, AnswersRequest, Tally, TallyRequest } from "../reader.ts";
 
 const MINUTE_MS = 60_000, HOUR_MS = 60 * MINUTE_MS;
 /** How far back there are minutes. */
@@ -28,13 +28,19 @@ export class Tallies {
   }
 
   of(request: TallyRequest): Tally[] {
-    return this.#wanted(request).map(({ tally }) => tally)
-      .sort((a, b) => a.startsAt - b.startsAt);
+    return this.#wanted(request).map(({ tally }) => tally).sort(earliestFirst);
   }
 
-  answers(request: TallyRequest): AnswerCount[] {
-    return this.#wanted(request).sort((a, b) => a.startsAt - b.startsAt)
-      .flatMap(({ answers }) => [...answers.values()]);
+  answers(request: AnswersRequest): AnswerCount[] {
+    const { since, spanMs } = request, counts = new Map<string, AnswerCount>();
+    for (const { startsAt, answers } of this.#wanted(request).sort(earliestFirst)) {
+      const at = since + floor(startsAt - since, spanMs);
+      for (const [key, { count, ...answer }] of answers) {
+        const before = counts.get(`${at} ${key}`)?.count ?? 0;
+        counts.set(`${at} ${key}`, { ...answer, startsAt: at, count: before + count });
+      }
+    }
+    return [...counts.values()];
   }
 
   get oldest(): Instant | undefined {
@@ -44,7 +50,7 @@ export class Tallies {
   /** Takes away the oldest of those that begin before an instant; answers how many. */
   prune(before: Instant, limit: number): number {
     const overdue = this.#slots.filter(({ startsAt }) => startsAt < before)
-      .sort((a, b) => a.startsAt - b.startsAt).slice(0, limit);
+      .sort(earliestFirst).slice(0, limit);
     this.#slots = this.#slots.filter((slot) => !overdue.includes(slot));
     return overdue.length;
   }
@@ -95,8 +101,12 @@ class Slot {
     const status = outcome.kind === "answered" ? responseOf(outcome)?.status : undefined;
     const took = answerTimeBucket(durationMs), key = `${status} ${took}`;
     const count = (this.answers.get(key)?.count ?? 0) + 1;
-    const { startsAt } = this;
-    this.answers.set(key, { startsAt, ...(status !== undefined && { status }), took, count });
+    this.answers.set(key, {
+      startsAt: this.startsAt,
+      ...(status !== undefined && { status }),
+      took,
+      count,
+    });
   }
 }
 
@@ -109,4 +119,8 @@ function keyOf(request: { readonly slot: string; readonly subscription?: string 
 
 function floor(at: Instant, ms: number): Instant {
   return Math.floor(at / ms) * ms;
+}
+
+function earliestFirst(a: Pick<Tally, "startsAt">, b: Pick<Tally, "startsAt">): number {
+  return a.startsAt - b.startsAt;
 }

@@ -9,6 +9,7 @@ import { DataDamaged } from "../errors.ts";
 import type { KeptTimes, PrunedKind, Replay, ReplayFilter } from "../outbox.ts";
 import type {
   AnswerCount,
+  AnswersRequest,
   Audit,
   Backlog,
   Counts,
@@ -244,7 +245,7 @@ export class SqliteReader implements Omit<OutboxReader, "watch" | "longJournal">
   }
 
   // deno-lint-ignore require-await
-  async answers(request: TallyRequest): Promise<AnswerCount[]> {
+  async answers(request: AnswersRequest): Promise<AnswerCount[]> {
     return this.#totals.answers(request);
   }
 

@@ -32,6 +32,7 @@ import type {
 } from "../outbox.ts";
 import type {
   AnswerCount,
+  AnswersRequest,
   Audit,
   Backlog,
   Change,
@@ -313,7 +314,7 @@ export class SqliteOutbox implements Outbox, OutboxReader {
     return this.#read(() => this.#reader.tallies(request));
   }
 
-  answers(request: TallyRequest): Promise<AnswerCount[]> {
+  answers(request: AnswersRequest): Promise<AnswerCount[]> {
     return this.#read(() => this.#reader.answers(request));
   }
 

@@ -210,29 +210,25 @@ function sumOf(stored: Tally, more: Counted): Tally {
   return sum;
 }
 
-/** The answers of each slot: what is stored, and what attempts add that no tally has yet. */
+/** The answers of each span: what is stored, and what attempts add that no tally has yet. */
 export function answersFromRows(
   rows: readonly AnswersRow[],
   attempts: readonly TalliedAttempt[],
-  wanted: Wanted,
+  { spanMs, ...wanted }: Wanted & { readonly spanMs: number },
 ): AnswerCount[] {
-  const slots = new Map(
-    rows.map((row) => [row.starts_at, new Map(JSON.parse(row.answers) as [number, number][])]),
-  );
-  for (const { startsAt, answers } of wantedSlots(attempts, wanted)) {
-    const sums = slots.get(startsAt) ?? new Map<number, number>();
+  const spans = new Map<Instant, Map<number, number>>();
+  const add = (startsAt: Instant, answers: Iterable<readonly [key: number, count: number]>) => {
+    const at = wanted.since + startOf(startsAt - wanted.since, spanMs);
+    const sums = spans.get(at) ?? new Map<number, number>();
     for (const [key, count] of answers) sums.set(key, (sums.get(key) ?? 0) + count);
-    slots.set(startsAt, sums);
-  }
-  return [...slots].sort(([a], [b]) => a - b).flatMap(([startsAt, answers]) =>
-    [...answers].map(([key, count]) => {
-      const status = Math.floor(key / BUCKETS);
-      return {
-        startsAt,
-        ...(status === NO_ANSWER ? {} : { status }),
-        took: key % BUCKETS,
-        count,
-      };
+    spans.set(at, sums);
+  };
+  for (const { starts_at, answers } of rows) add(starts_at, JSON.parse(answers));
+  for (const { startsAt, answers } of wantedSlots(attempts, wanted)) add(startsAt, answers);
+  return [...spans].sort(([a], [b]) => a - b).flatMap(([startsAt, sums]) =>
+    [...sums].map(([key, count]) => {
+      const status = Math.floor(key / BUCKETS), took = key % BUCKETS;
+      return { startsAt, ...(status === NO_ANSWER ? {} : { status }), took, count };
     })
   );
 }

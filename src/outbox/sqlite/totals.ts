@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { AnswerCount, Counts, Tally, TallyRequest } from "../reader.ts";
+import type { AnswerCount, AnswersRequest, Counts, Tally, TallyRequest } from "../reader.ts";
 import { type Bytes, toText } from "./bytes.ts";
 import type { Names } from "./names.ts";
 import { prepareAll, type Statements } from "./statements.ts";
@@ -42,12 +42,12 @@ export class Totals {
     return talliesFromRows(rows, this.#newAttempts(), wanted);
   }
 
-  answers(request: TallyRequest): AnswerCount[] {
+  answers(request: AnswersRequest): AnswerCount[] {
     const series = this.#seriesOf(request);
     if (series === undefined) return [];
     const wanted = { series, since: request.since };
     const rows = this.#sql.answers.all(wanted) as unknown as AnswersRow[];
-    return answersFromRows(rows, this.#newAttempts(), wanted);
+    return answersFromRows(rows, this.#newAttempts(), { ...wanted, spanMs: request.spanMs });
   }
 
   /** Those that no tally has yet. */
